@@ -1,0 +1,202 @@
+"""The one place that writes files: whole under the final name, or not at all.
+
+Also hashes, locks and tables for people, since everyone needs them and only here may a file be opened
+for writing.
+"""
+
+import csv
+import errno
+import hashlib
+import io
+import json
+import os
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from filelock import FileLock, Timeout
+
+from efficientnet_lite.errors import OutputFailed, UnusableInput, UsageError
+
+PART_SUFFIX = ".part"
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for writing that appears at `path` whole, or not at all.
+
+    If the block raises (full disk, Ctrl-C), the previous file stays as it was. The temporary file
+    lies beside it, since a rename is atomic only within one file system, and is made by `open`
+    rather than `tempfile`, so that it gets the user's usual permissions and not 0600.
+
+    Raises:
+        OutputFailed: the disk is full, the folder is missing or read-only.
+    """
+    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}{PART_SUFFIX}")
+    try:
+        with temporary.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise output_failed(path, error) from error
+    finally:
+        with suppress(
+            OSError
+        ):  # the folder itself may have gone or become read-only; the error above says so
+            temporary.unlink(missing_ok=True)  # already gone after a successful replace
+
+
+def publish(path: Path, data: bytes) -> None:
+    """Write `data` to `path`, whole or not at all."""
+    with replacing(path) as file:
+        file.write(data)
+
+
+def publish_json(path: Path, value: Any) -> None:
+    """Write `value` as indented UTF-8 JSON with a final newline; NaN is refused."""
+    publish(path, (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+
+def publish_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a table as UTF-8 CSV. Every cell is one line and harmless in a spreadsheet, see `csv_cell`."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([csv_cell(cell) for cell in row] for row in rows)
+    publish(path, text.getvalue().encode())
+
+
+def csv_cell(value: object) -> str:
+    """`value` as a cell that no spreadsheet executes: a leading = + - @ tab or CR gets a quote in front.
+
+    Control characters and bytes that are no UTF-8 are backslash-escaped, so that a row stays a line.
+    Numbers stay numbers.
+    """
+    if isinstance(value, int | float):
+        return str(value)
+    text = escaped(str(value))
+    return "'" + text if text[:1] in ("=", "+", "-", "@") else text
+
+
+def csv_text(cell: str) -> str:
+    """The inverse of `csv_cell` for a text."""
+    return unescaped(cell[1:] if cell[:1] == "'" and cell[1:2] in ("=", "+", "-", "@") else cell)
+
+
+def escaped(text: str) -> str:
+    r"""`text` on one line and as valid UTF-8: control characters, undecodable bytes and `\` as escapes."""
+    if text.isprintable() and "\\" not in text:
+        return text
+    return "".join(
+        c if c.isprintable() and c != "\\" else c.encode("unicode_escape", "surrogatepass").decode()
+        for c in text
+    )
+
+
+def unescaped(text: str) -> str:
+    """The inverse of `escaped`."""
+    if "\\" not in text:
+        return text
+    try:
+        return text.encode("raw_unicode_escape", "surrogatepass").decode("unicode_escape", "surrogatepass")
+    except UnicodeDecodeError:
+        return text  # a backslash that is no escape: the text was not written by us
+
+
+def sha256_bytes(data: bytes | memoryview) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_bytes(path: Path, *, limit: int, what: str) -> bytes:
+    """The content of a regular file of at most `limit` bytes.
+
+    Raises UnusableInput where it is missing, no regular file, unreadable or larger; `what` names
+    the kind of file in the message ("a checkpoint").
+    """
+    try:
+        if not path.exists():
+            raise UnusableInput("no such file", where=path, fix=f"give the path of {what}")
+        if not path.is_file():
+            raise UnusableInput("this is no regular file", where=path, fix=f"give the path of {what}")
+        size = path.stat().st_size
+        if size > limit:
+            raise UnusableInput(
+                f"{size:,} bytes are more than {what} can have ({limit:,})",
+                where=path,
+                fix=f"check that it is {what}",
+            )
+        with path.open("rb") as file:
+            return file.read(limit + 1)
+    except OSError as error:
+        raise UnusableInput(
+            f"it cannot be read: {error.strerror or error}", where=path, fix="check its permissions"
+        ) from error
+
+
+def output_failed(path: Path, error: OSError) -> OutputFailed:
+    """`error` as the message a user can act on."""
+    fixes = {
+        errno.ENOSPC: "free some space on that disk, or choose another place",
+        errno.EROFS: "choose a place that can be written to",
+        errno.EACCES: "choose a place that you may write to, or change its permissions",
+        errno.ENOENT: "make the folder first, or check its spelling",
+        errno.ENOTDIR: "a part of this path is a file; choose another place",
+    }
+    return OutputFailed(
+        f"it could not be written: {error.strerror or error}",
+        where=path,
+        fix=fixes.get(error.errno or 0, "choose another place"),
+    )
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` durable, where the system can (not on Windows)."""
+    if os.name != "posix":
+        return
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    except OSError:
+        pass  # some network file systems refuse; the rename itself has happened
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def locked(target: Path) -> Iterator[None]:
+    """Hold `target` against a second run, by a lock of the operating system beside it.
+
+    A killed process leaves no lock behind, at most the empty file.
+
+    Raises:
+        UsageError: another process holds it.
+        OutputFailed: the folder cannot be written to.
+    """
+    path = target.with_name(f".{target.name}.lock")
+    lock = FileLock(path, blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise UsageError(
+            "another run is writing to this target", where=target, fix="wait for it, or choose another --out"
+        ) from None
+    except OSError as error:
+        raise output_failed(path, error) from error
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)  # while still held; a late comer finds the finished target instead
+        lock.release()

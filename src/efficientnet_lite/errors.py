@@ -1,0 +1,99 @@
+"""Every failure that a user is expected to meet, as one tree; each leaf says its exit code.
+
+    EfficientNetLiteError
+    ├── UsageError            2  the command or call itself is wrong: unknown model, target exists
+    ├── UnusableInput         3  what was handed over cannot be used
+    │   ├── UnreadablePhoto   3  one photo, with the reason; collected and counted, rarely fatal
+    │   ├── UnusableDataset   3  a folder or manifest as a whole
+    │   └── OutputFailed      3  a file could not be written: full disk, no permission
+    ├── ArtifactError         4  a file opens as the wrong thing, or not at all
+    │   ├── CheckpointError   4  weights: damaged, of another variant, keys missing or left over
+    │   └── WeightsMissing    4  named weights that are not on this machine and cannot be had
+    └── VerificationFailed    5  a written file is further from its parent than the bar allows
+
+Exit codes: 0 done; 1 unexpected, with traceback; 130 interrupted; the others above.
+"""
+
+from pathlib import Path
+from typing import ClassVar
+
+EXIT_OK = 0
+EXIT_UNEXPECTED = 1
+EXIT_USAGE = 2
+EXIT_INPUT = 3
+EXIT_ARTIFACT = 4
+EXIT_VERIFICATION = 5
+EXIT_INTERRUPTED = 130
+
+
+class EfficientNetLiteError(Exception):
+    """An expected failure. Says what is wrong, where, and what the user can do about it."""
+
+    exit_code: ClassVar[int] = (
+        EXIT_UNEXPECTED  # each subclass says its own; this class is never raised itself
+    )
+
+    def __init__(self, what: str, *, where: Path | str, fix: str) -> None:
+        super().__init__(what)
+        self.what, self.where, self.fix = what, where, fix
+
+    def __str__(self) -> str:
+        return f"{self.what}\n  in:  {printable(self.where)}\n  try: {self.fix}"
+
+
+class UsageError(EfficientNetLiteError):
+    """The command or call itself cannot be carried out as written."""
+
+    exit_code = EXIT_USAGE
+
+
+class UnusableInput(EfficientNetLiteError):
+    """What was handed over cannot be used."""
+
+    exit_code = EXIT_INPUT
+
+
+class UnreadablePhoto(UnusableInput):
+    """One photo that cannot become pixels. `what` is the reason, one line, fit for a report."""
+
+
+class UnusableDataset(UnusableInput):
+    """A folder or manifest that cannot be learned from as it is."""
+
+
+class OutputFailed(UnusableInput):
+    """A file could not be written; nothing is left under its final name."""
+
+
+class ArtifactError(EfficientNetLiteError):
+    """A model file that is not what was asked for, or is damaged."""
+
+    exit_code = EXIT_ARTIFACT
+
+
+class CheckpointError(ArtifactError):
+    """Weights that are damaged, of another variant, or have keys missing or left over."""
+
+
+class WeightsMissing(ArtifactError):
+    """Named weights that are not on this machine; `fix` names the ways to get them."""
+
+
+class VerificationFailed(EfficientNetLiteError):
+    """A written file is further from its parent than the bar allows; it was not published."""
+
+    exit_code = EXIT_VERIFICATION
+
+
+def printable(value: Path | str) -> str:
+    """`value` on one line and safe for a terminal.
+
+    Control characters and bytes that are no UTF-8 come backslash-escaped; every other character,
+    spaces and accents included, stays as it is. A backslash stays too, so the form is for reading.
+    """
+    text = str(value)
+    if text.isprintable() and text.isascii():
+        return text
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
+    )
