@@ -1,0 +1,107 @@
+"""What the header of a photo says, read without decoding a pixel: JPEG segments, EXIF orientation.
+
+Every byte may come from an attacker: reads are bounded, no offset is followed twice, and damage ends
+in None or a note. Pure: standard library only.
+
+Source: ITU-T T.81, annex B (JPEG markers); CIPA DC-008, 4.6 (EXIF), DC-007, 5 (MPO).
+"""
+
+import struct
+from dataclasses import dataclass
+
+MAX_SEGMENTS = 10_000  # before the first scan; real photos have tens, or hundreds with a large profile
+
+_ORIENTATION, _NUMBER_OF_IMAGES = 0x0112, 0xB001  # tags
+_SHORT, _LONG = 3, 4  # types of a TIFF entry
+_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_BASELINE, _EXTENDED, _PROGRESSIVE = 0xC0, 0xC1, 0xC2
+_START_OF_SCAN = 0xDA
+
+
+@dataclass(frozen=True, slots=True)
+class JpegHeader:
+    """What stands in a JPEG before its first scan."""
+
+    height: int  # as stored, pixels; 0 is possible
+    width: int
+    components: int
+    plain: bool  # 8 bits, gray or three colors, Huffman coding, baseline or progressive
+    exif: bytes | None
+    pictures: int  # in this file, as its MPO index says
+    adobe: bool  # has the marker that says how colors are stored
+
+
+def is_jpeg(data: bytes) -> bool:
+    return data[:3] == b"\xff\xd8\xff"
+
+
+def jpeg_header(data: bytes) -> JpegHeader | None:
+    """The header of the JPEG in `data`, or None where there is no whole one."""
+    frame, exif, pictures, adobe, at = None, None, 1, False, 2
+    for _ in range(MAX_SEGMENTS):
+        at = data.find(b"\xff", at)  # decoders skip what is between segments, too
+        if at < 0 or at + 4 > len(data):
+            return None
+        marker = data[at + 1]
+        if marker == 0xFF:  # a fill byte
+            at += 1
+            continue
+        if marker in (0x00, 0x01) or 0xD0 <= marker <= 0xD7:  # these stand alone, without a length
+            at += 2
+            continue
+        length = int.from_bytes(data[at + 2 : at + 4], "big")
+        body = data[at + 4 : at + 2 + length]
+        if marker == _START_OF_SCAN and frame:
+            kind, bits, height, width, components = frame
+            plain = kind in (_BASELINE, _EXTENDED, _PROGRESSIVE) and bits == 8 and components in (1, 3)
+            return JpegHeader(height, width, components, plain, exif, pictures, adobe)
+        if marker in _FRAME_MARKERS and frame is None and len(body) >= 6:
+            frame = marker, *struct.unpack(">BHHB", body[:6])
+        elif marker == 0xE1 and exif is None and body.startswith(b"Exif\0"):
+            exif = body
+        elif marker == 0xE2 and body.startswith(b"MPF\0"):
+            pictures = _pictures(body[4:])
+        elif marker == 0xEE and body.startswith(b"Adobe"):
+            adobe = True
+        at += 2 + max(length, 2)
+    return None
+
+
+def orientation_of(exif: bytes | None) -> tuple[int, str | None]:
+    """The EXIF orientation, 1 to 8, and what to say about it.
+
+    It is 1 where there is no EXIF, none that can be read (the note says so), or a value without meaning.
+    """
+    if not exif:
+        return 1, None
+    try:
+        found = _first_number(exif.removeprefix(b"Exif\0\0"), _ORIENTATION)
+    except struct.error:
+        return 1, "unreadable EXIF"
+    return found if found is not None and 1 <= found <= 8 else 1, None
+
+
+def _pictures(index: bytes) -> int:
+    try:
+        return _first_number(index, _NUMBER_OF_IMAGES) or 1
+    except struct.error:
+        return 1
+
+
+def _first_number(block: bytes, tag: int) -> int | None:
+    """The number under `tag` in the first directory of a TIFF block; None where there is no such number.
+
+    Raises struct.error where the block is no TIFF or ends within the directory. The only offset
+    followed is the one to the directory.
+    """
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4])
+    if order is None:
+        raise struct.error("no TIFF block")
+    (directory,) = struct.unpack_from(f"{order}I", block, 4)
+    (count,) = struct.unpack_from(f"{order}H", block, directory)
+    for at in range(directory + 2, directory + 2 + 12 * count, 12):
+        found, kind, values = struct.unpack_from(f"{order}HHI", block, at)
+        (number,) = struct.unpack_from(f"{order}{'H' if kind == _SHORT else 'I'}", block, at + 8)
+        if found == tag:
+            return int(number) if kind in (_SHORT, _LONG) and values == 1 else None
+    return None
