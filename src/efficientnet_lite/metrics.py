@@ -175,8 +175,8 @@ def paired_interval(
     """Interval of accuracy(a) - accuracy(b), two models on the same photos; bool (N,) each, -1 to 1.
 
     Only photos on which one is right and the other wrong move it, so it is narrower than the two
-    accuracies' own intervals, the more so the better the models agree. Where there is none it is +-z^2 / (N + z^2), not zero: no disagreement
-    among 100 photos does not prove that there is none among all.
+    accuracies' own intervals, the more so the better the models agree. Where there is no such photo it
+    is +-z^2 / (N + z^2), not zero: no disagreement among 100 photos does not prove none among all.
 
     Source: Tango 1998, "Equivalence test and confidence interval for the difference in proportions for
     the paired-sample design", score interval, found here by bisection.
