@@ -80,7 +80,7 @@ def _weigh(pixels: NDArray[Any], rows: Taps, columns: Taps) -> NDArray[np.float3
     total = np.zeros((size, size, pixels.shape[2]), np.float32)
     lines = np.zeros((size, len(needed), pixels.shape[2]), np.float32)
     for position, weight in zip(*rows, strict=True):
-        lines += pixels[position][:, needed] * weight[:, None, None]
+        lines += pixels.take(position, 0).take(needed, 1) * weight[:, None, None]
     for position, weight in zip(inverse, columns[1], strict=True):
-        total += lines[:, position] * weight[None, :, None]
+        total += lines.take(position, 1) * weight[None, :, None]
     return total
