@@ -1,0 +1,164 @@
+"""The tensors of a `.tflite` from outside: types, shapes, constants and scales, each checked.
+
+Source: tensorflow/lite/schema/schema.fbs.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from ai_edge_litert import schema_py_generated as schema
+
+from efficientnet_lite.errors import ArtifactError
+from efficientnet_lite.tflite import slots
+from efficientnet_lite.tflite.flatbuffer import Table
+
+MAX_RANK = 8
+MAX_ELEMENTS = 1 << 28  # of one tensor
+MAX_CHANNELS = 1 << 16  # scales of one tensor
+
+_BITS = {  # the types that image classifiers need; strings, complex numbers and resources are not among them
+    "FLOAT32": 32,
+    "FLOAT16": 16,
+    "INT64": 64,
+    "INT32": 32,
+    "INT16": 16,
+    "INT8": 8,
+    "UINT8": 8,
+    "INT4": 4,
+    "BOOL": 8,
+}
+_TYPES = {code: name for name, code in vars(schema.TensorType).items() if isinstance(code, int)}
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """One tensor: real = scale * (code - zero_point) where it is quantized."""
+
+    name: str
+    shape: tuple[int, ...]
+    dynamic: bool  # some side may be changed, -1 in its signature
+    dtype: str  # "float32", "uint8", "int4"
+    scales: int  # how many: 0 not quantized, 1 for the tensor, else one for each index along `axis`
+    scale: float | None  # where there is one
+    zero_point: int | None  # likewise
+    axis: int
+    constant_bytes: int | None  # None where it is computed
+    data_at: int  # position of a constant's data in the file
+
+    @property
+    def elements(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def memory_bytes(self) -> int:
+        """What it takes in memory."""
+        return (self.elements * _BITS[self.dtype.upper()] + 7) // 8
+
+
+def read_tensor(
+    table: Table, index: int, buffers: Sequence[tuple[int, int]], where: Path | str
+) -> TensorInfo:
+    """Tensor `index`, with its type, shape, data and scales checked.
+
+    Args:
+        buffers: position and length of each buffer's data.
+    """
+    name = table.text(slots.Tensor.NAME)
+    label = f"tensor {index} ({name[:80]!r})"
+    code = table.number(slots.Tensor.TYPE, "b")
+    kind = _TYPES.get(code, str(code))
+    if kind not in _BITS:
+        raise refused(f"{label} has the type {kind}", where)
+    if table.number(slots.Tensor.IS_VARIABLE, "?"):
+        raise refused(f"{label} keeps a state between runs", where)
+    if table.has(slots.Tensor.SPARSITY) or table.has(slots.Tensor.VARIANT_TENSORS):
+        raise refused(f"{label} is sparse or of a variant type", where)
+    if table.number(slots.Tensor.EXTERNAL_BUFFER, "I"):
+        raise refused(f"{label} is kept in another file", where)
+    shape, dynamic = _shape(table, label)
+    number = table.number(slots.Tensor.BUFFER, "I")
+    if number >= len(buffers):
+        raise table.damaged(f"{label} has buffer {number} of {len(buffers)}")
+    at, size = buffers[number]
+    expected = (math.prod(shape) * _BITS[kind] + 7) // 8  # int4: two in a byte
+    if size and size != expected:
+        raise table.damaged(f"{label} has {size:,} bytes of data, its shape {list(shape)} wants {expected:,}")
+    scales, scale, zero_point, axis = _quantization(table, kind, shape, label)
+    return TensorInfo(
+        name=name,
+        shape=shape,
+        dynamic=dynamic,
+        dtype=kind.lower(),
+        scales=scales,
+        scale=scale,
+        zero_point=zero_point,
+        axis=axis,
+        constant_bytes=size or None,
+        data_at=at,
+    )
+
+
+def _shape(table: Table, label: str) -> tuple[tuple[int, ...], bool]:
+    """The shape, and whether some side may be changed."""
+    shape = tuple(table.array(slots.Tensor.SHAPE, "<i4")[: MAX_RANK + 1].tolist())
+    if len(shape) > MAX_RANK or any(side < 1 for side in shape) or math.prod(shape) > MAX_ELEMENTS:
+        raise table.damaged(f"{label} has the shape {list(shape)}")
+    signature = tuple(table.array(slots.Tensor.SHAPE_SIGNATURE, "<i4")[: MAX_RANK + 1].tolist())
+    if signature and (
+        len(signature) != len(shape)
+        or any(wanted not in (-1, side) for wanted, side in zip(signature, shape, strict=True))
+    ):
+        raise table.damaged(f"{label} has the shape {list(shape)} and the signature {list(signature)}")
+    return shape, -1 in signature
+
+
+def _quantization(
+    table: Table, kind: str, shape: tuple[int, ...], label: str
+) -> tuple[int, float | None, int | None, int]:
+    """Number of scales, the scale and zero point where there is one, and the axis."""
+    quantization = table.table(slots.Tensor.QUANTIZATION)
+    if quantization is None:
+        return 0, None, None, 0
+    if quantization.number(slots.Quantization.DETAILS_TYPE, "B"):
+        raise table.damaged(f"{label} is quantized in blocks or in a way of its own")
+    for slot in (slots.Quantization.MIN, slots.Quantization.MAX):
+        quantization.array(slot, "<f4")
+    scales = quantization.array(slots.Quantization.SCALE, "<f4")
+    zero_points = quantization.array(slots.Quantization.ZERO_POINT, "<i8")
+    axis = quantization.number(slots.Quantization.AXIS, "i")
+    count = len(scales)
+    if count != len(zero_points) or count > MAX_CHANNELS:
+        raise table.damaged(f"{label} has {count} scales and {len(zero_points)} zero points")
+    if count == 0:
+        return 0, None, None, 0
+    if count > 1 and not (0 <= axis < len(shape) and shape[axis] == count):
+        raise table.damaged(f"{label} has {count} scales along axis {axis} of its shape {list(shape)}")
+    _check_codes(table, kind, scales, zero_points, label)
+    if count > 1:
+        return count, None, None, axis
+    return 1, float(scales[0]), int(zero_points[0]), axis
+
+
+def _check_codes(
+    table: Table, kind: str, scales: npt.NDArray[np.float32], zero_points: npt.NDArray[np.int64], label: str
+) -> None:
+    """Refuse scales and zero points with which a kernel would compute nonsense, or abort."""
+    usable = np.isfinite(scales) & (scales >= 0)
+    if len(scales) == 1:
+        usable &= scales > 0  # of many channels some may be dead
+    if not usable.all():
+        raise table.damaged(f"{label} has the scale {scales[~usable][0]}")
+    bits = _BITS[kind]
+    low, high = (0, 255) if kind == "UINT8" else (-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
+    outside = (zero_points < low) | (zero_points > high)
+    if outside.any():
+        raise table.damaged(f"{label} has the zero point {zero_points[outside][0]}, outside {low} to {high}")
+
+
+def refused(what: str, where: Path | str) -> ArtifactError:
+    """The error for what is well formed, but nothing that an image classifier needs."""
+    return ArtifactError(what, where=where, fix="use the plain .tflite of an image classifier")
