@@ -1,0 +1,1 @@
+"""Weights in every published form, read without the frameworks that wrote them."""

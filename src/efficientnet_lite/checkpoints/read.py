@@ -1,0 +1,316 @@
+"""A path or the name of published weights -> parameters by the layer plan's names.
+
+What a path holds is told by its content: extensions lie. Every reader gives `Stored` tensors, and
+`fit` makes of them the parameters of one variant, or one error that says everything that is wrong.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from efficientnet_lite import labels as class_names
+from efficientnet_lite.checkpoints.archive import is_archive, read_archive
+from efficientnet_lite.checkpoints.fit import fit
+from efficientnet_lite.checkpoints.pth import LEGACY_PREFIX, ZIP_PREFIX, read_pth
+from efficientnet_lite.checkpoints.safetensors import FORMAT, SCHEMA, header_bytes, read_safetensors
+from efficientnet_lite.checkpoints.tensors import MAX_CHECKPOINT_BYTES, Stored, damaged, some
+from efficientnet_lite.checkpoints.tf_bundle import is_index, read_index, read_tensors, shard_name
+from efficientnet_lite.checkpoints.unpickle import STATE_DICT_ONLY
+from efficientnet_lite.doors import files, weights
+from efficientnet_lite.errors import CheckpointError, UnusableInput, printable
+from efficientnet_lite.spec import Variant
+
+RUN_CARD, RUN_WEIGHTS = "card.json", "weights.safetensors"
+STATE_FILE = "checkpoint"  # TensorFlow's note which of a folder's checkpoints is the last
+INDEX_SUFFIX = ".index"
+PARAMETER_FILE = "give a .pth, .safetensors or TF1 checkpoint, or a run folder"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The weights of one file: complete for `variant`, finite, of the plan's shapes.
+
+    `parameters` has the plan's names and layout, float32 and C-contiguous; `head/dense/...` are there
+    unless `classes` is None. 1001 classes stay 1001 (the first is the background).
+    """
+
+    parameters: dict[str, NDArray[np.float32]]
+    variant: Variant
+    classes: int | None
+    labels: tuple[str, ...] | None  # only files that we wrote have them
+    format: str  # "torch .pth", "safetensors" or "TF1 checkpoint"
+    path: Path
+    sha256: str  # of the file; of a TF1 checkpoint in a folder: the index, then the data shards
+    metadata: Mapping[str, str] = field(default_factory=dict)  # only files that we wrote have it
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Parameters to start from, and where they come from."""
+
+    parameters: dict[str, NDArray[np.float32]]
+    variant: Variant
+    source: str  # a sentence for people
+    license: str  # SPDX, or "unknown"
+    sha256: str
+    classes: int | None
+    labels: tuple[str, ...] | None
+    path: Path
+    notice: str = ""  # to be kept with copies, where the license asks for it
+
+
+def load_weights(
+    variant: Variant,
+    name_or_path: str | Path = "imagenet",
+    *,
+    ema: bool = True,
+    download: weights.Download = weights.download_from_hub,
+) -> Weights:
+    """Weights of `variant`: published ones by name ("imagenet" or "hub"), or those of a checkpoint.
+
+    A file that is called like a name is meant by `Path("imagenet")`. `download` fetches from the hub.
+    Raises WeightsMissing where published weights cannot be had, CheckpointError where they or the
+    file are damaged or of another variant, UnusableInput where there is no such file.
+    """
+    if isinstance(name_or_path, str) and name_or_path in weights.NAMES:
+        located = weights.locate(variant, name_or_path, download=download)
+        checkpoint = read_checkpoint(located.path, variant=variant, ema=ema)
+        source, license_, notice = located.origin, located.license, located.notice
+    else:
+        checkpoint = read_checkpoint(Path(name_or_path), variant=variant, ema=ema)
+        source = checkpoint.metadata.get("source") or f"{checkpoint.format} {printable(checkpoint.path)}"
+        license_, notice = checkpoint.metadata.get("license") or "unknown", ""
+    return Weights(
+        parameters=checkpoint.parameters,
+        variant=variant,
+        source=source,
+        license=license_,
+        sha256=checkpoint.sha256,
+        classes=checkpoint.classes,
+        labels=checkpoint.labels,
+        path=checkpoint.path,
+        notice=notice,
+    )
+
+
+def read_checkpoint(path: Path, *, variant: Variant | None = None, ema: bool = True) -> Checkpoint:
+    """The weights at `path`: a .pth, a safetensors file, a TF1 checkpoint, or a run folder of ours.
+
+    A TF1 checkpoint may be given as its folder, its prefix, one of its files, or a .tar or .tar.gz of
+    the folder. With `ema` the moving averages are read where the file has them, else the raw weights.
+
+    Raises:
+        CheckpointError: the file is damaged, of another variant than `variant`, has tensors missing,
+            left over, misshapen or not finite, or is none of these formats.
+        UnusableInput: there is no such file, or it cannot be read.
+    """
+    content = _open(path, ema=ema)
+    fitted = fit(content.tensors, where=path, variant=variant, ema=ema)
+    return Checkpoint(
+        parameters=fitted.parameters,
+        variant=fitted.variant,
+        classes=fitted.classes,
+        labels=_labels(content.metadata, fitted.classes, path),
+        format=content.format,
+        path=path,
+        sha256=content.sha256,
+        metadata=content.metadata,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What lies at a path, before it is known whether it fits a variant."""
+
+    tensors: Mapping[str, Stored]
+    format: str
+    sha256: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+def _open(path: Path, *, ema: bool) -> _Content:
+    if path.is_dir():
+        return _open_folder(path)
+    index = path.with_name(path.name + INDEX_SUFFIX)
+    if not path.exists() and index.is_file():
+        return _open_bundle(index)
+    data = files.read_bytes(path, limit=MAX_CHECKPOINT_BYTES, what="a checkpoint")
+    if data.startswith((LEGACY_PREFIX, ZIP_PREFIX)):
+        return _Content(read_pth(data, where=path, ema=ema), "torch .pth", files.sha256_bytes(data))
+    if is_index(data):
+        return _open_bundle(path)
+    if is_archive(data):
+        return _open_archive(data, path)
+    if shard := re.fullmatch(r"(.+)\.data-\d{5}-of-\d{5}", path.name):
+        return _open_bundle(path.with_name(shard[1] + INDEX_SUFFIX))
+    if path.name == STATE_FILE and _state(data):
+        return _open_folder(path.parent)
+    if header_bytes(data) is not None:
+        return _open_safetensors(data, path)
+    raise _unknown(data, path)
+
+
+def _open_safetensors(data: bytes, path: Path) -> _Content:
+    tensors, metadata = read_safetensors(data, where=path)
+    if metadata.get("format") != FORMAT:
+        metadata = {}
+    elif metadata.get("schema") != SCHEMA:
+        raise CheckpointError(
+            f"the file has schema {printable(metadata.get('schema', 'none'))[:20]}, expected {SCHEMA}",
+            where=path,
+            fix="update efficientnet-lite",
+        )
+    return _Content(tensors, "safetensors", files.sha256_bytes(data), metadata)
+
+
+def _open_folder(folder: Path) -> _Content:
+    if (folder / RUN_CARD).is_file():
+        path = folder / RUN_WEIGHTS
+        return _open_safetensors(
+            files.read_bytes(path, limit=MAX_CHECKPOINT_BYTES, what="the weights of a run"), path
+        )
+    try:
+        names = {entry.name for entry in folder.iterdir() if _belongs(entry.name) and entry.is_file()}
+    except OSError as error:
+        raise UnusableInput(
+            f"the folder cannot be read: {error.strerror or error}", where=folder, fix="check its permissions"
+        ) from error
+
+    def content(name: str) -> bytes:
+        return files.read_bytes(folder / name, limit=MAX_CHECKPOINT_BYTES, what="a part of a checkpoint")
+
+    state = content(STATE_FILE) if STATE_FILE in names else b""
+    return _bundle(_choose(names, state, folder), names, content, folder)
+
+
+def _open_bundle(index: Path) -> _Content:
+    """The TF1 checkpoint that `index` belongs to, whatever else lies in the folder."""
+
+    def content(name: str) -> bytes:
+        return files.read_bytes(
+            index.with_name(name), limit=MAX_CHECKPOINT_BYTES, what="a part of a checkpoint"
+        )
+
+    prefix = index.name.removesuffix(INDEX_SUFFIX)
+    shards = {path.name for path in index.parent.iterdir() if path.name.startswith(f"{prefix}.data-")}
+    return _bundle(prefix, shards, content, index, index_name=index.name)
+
+
+def _open_archive(data: bytes, path: Path) -> _Content:
+    members = read_archive(data, _belongs, where=path)
+    folders = {str(PurePosixPath(name).parent) for name in members if name.endswith(INDEX_SUFFIX)}
+    if len(folders) != 1:
+        raise CheckpointError(
+            f"the archive has TF1 checkpoints in {len(folders)} folders, expected 1: {some(sorted(folders))}",
+            where=path,
+            fix="unpack it and give the folder of one checkpoint",
+        )
+    parent = PurePosixPath(folders.pop())
+    parts = {
+        PurePosixPath(name).name: part
+        for name, part in members.items()
+        if PurePosixPath(name).parent == parent
+    }
+    prefix = _choose(parts, parts.get(STATE_FILE, b""), path)
+    content = _bundle(prefix, parts, parts.__getitem__, path)
+    return _Content(content.tensors, content.format, files.sha256_bytes(data))
+
+
+def _belongs(name: str) -> bool:
+    """Whether a file of this name can be part of a TF1 checkpoint; "._" is what macOS adds to archives."""
+    return not name.startswith("._") and (
+        name == STATE_FILE or name.endswith(INDEX_SUFFIX) or ".data-" in name
+    )
+
+
+def _state(data: bytes) -> str | None:
+    """The prefix that a state file names, without the folders of the machine that wrote it."""
+    match = re.search(rb'^model_checkpoint_path: "([^"\n]{1,1000})"', data, re.MULTILINE)
+    return re.split(r"[/\\]", match[1].decode(errors="replace"))[-1] if match else None
+
+
+def _choose(names: Collection[str], state: bytes, where: Path) -> str:
+    """The prefix of the checkpoint to read: the one that the state file names, or the only one."""
+    prefixes = sorted(name.removesuffix(INDEX_SUFFIX) for name in names if name.endswith(INDEX_SUFFIX))
+    if (last := _state(state)) in prefixes:
+        return str(last)
+    if len(prefixes) == 1:
+        return prefixes[0]
+    if not prefixes:
+        raise CheckpointError("the folder holds no checkpoint", where=where, fix=PARAMETER_FILE)
+    raise CheckpointError(
+        f"the folder holds {len(prefixes)} checkpoints: {some(prefixes)}",
+        where=where,
+        fix=f"give one of them, for example {prefixes[-1]}{INDEX_SUFFIX}",
+    )
+
+
+def _bundle(
+    prefix: str,
+    names: Iterable[str],
+    content: Callable[[str], bytes],
+    where: Path,
+    *,
+    index_name: str | None = None,
+) -> _Content:
+    """The TF1 checkpoint `prefix` among the files `names`, whose bytes `content` gives."""
+    data = content(index_name or prefix + INDEX_SUFFIX)
+    index = read_index(data, where=where)
+    wanted = [shard_name(prefix, shard, index.shards) for shard in range(index.shards)]
+    if missing := [name for name in wanted if name not in names]:
+        raise CheckpointError(
+            f"{len(missing)} of {index.shards} data files are missing: {some(missing)}",
+            where=where,
+            fix="put all files of the checkpoint into one folder",
+        )
+    digest, shards, total = hashlib.sha256(data), [], 0
+    for name in wanted:
+        shards.append(content(name))
+        digest.update(shards[-1])
+        total += len(shards[-1])
+        if total > MAX_CHECKPOINT_BYTES:
+            raise damaged(f"its data files have more than {MAX_CHECKPOINT_BYTES:,} bytes", where)
+    return _Content(read_tensors(index, shards, where=where), "TF1 checkpoint", digest.hexdigest())
+
+
+def _labels(metadata: Mapping[str, str], classes: int | None, path: Path) -> tuple[str, ...] | None:
+    """The class names in the metadata of a file that we wrote, in the order of the outputs."""
+    if "labels" not in metadata:
+        return None
+    try:
+        names = json.loads(metadata["labels"])
+    except (ValueError, RecursionError) as error:
+        raise damaged("its labels are no JSON", path) from error
+    if type(names) is not list or not all(type(name) is str for name in names):
+        raise damaged("its labels are no list of names", path)
+    if len(names) != classes:
+        raise damaged(f"it has {len(names)} labels, expected {classes or 0}", path)
+    for name in names:
+        if fault := class_names.fault(name):
+            raise damaged(f"the label {printable(name[:50])!r} cannot be used: {fault}", path)
+    return tuple(names)
+
+
+def _unknown(data: bytes, path: Path) -> CheckpointError:
+    """The error for a file of no format that is read here, with a word on those that are often tried."""
+    if not data:
+        what, fix = "the file is empty", "download or copy it again"
+    elif data[4:8] == b"TFL3":
+        what, fix = "a .tflite is an exported model, not a checkpoint", PARAMETER_FILE
+    elif data.startswith(b"\x89HDF"):
+        what, fix = "Keras files are not read", PARAMETER_FILE
+    elif data.startswith(b"\x80"):
+        what, fix = "a pickle, but not of torch's weights; it was not executed", STATE_DICT_ONLY
+    elif data.startswith(b"version https://git-lfs"):
+        what, fix = "a pointer of Git LFS, not the file itself", "fetch the file: git lfs pull"
+    elif data.lstrip()[:1] == b"<":
+        what, fix = "a web page, not a checkpoint", "download the file itself"
+    else:
+        what, fix = "no checkpoint of a known format", PARAMETER_FILE
+    return CheckpointError(what, where=path, fix=fix)
