@@ -6,16 +6,18 @@ in None or a note. Pure: standard library only.
 Source: ITU-T T.81, annex B (JPEG markers); CIPA DC-008, 4.6 (EXIF), DC-007, 5 (MPO).
 """
 
+import re
 import struct
 from dataclasses import dataclass
 
-MAX_SEGMENTS = 10_000  # before the first scan; real photos have tens, or hundreds with a large profile
+MAX_SEGMENTS = 10_000  # real photos have tens, or hundreds with a large profile
 
 _ORIENTATION, _NUMBER_OF_IMAGES = 0x0112, 0xB001  # tags
 _SHORT, _LONG = 3, 4  # types of a TIFF entry
 _FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _BASELINE, _EXTENDED, _PROGRESSIVE = 0xC0, 0xC1, 0xC2
-_START_OF_SCAN = 0xDA
+_START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
+_MARKER = re.compile(rb"\xff[\x02-\xcf\xd8-\xfe]")  # what can follow compressed data, restarts left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class JpegHeader:
     exif: bytes | None
     pictures: int  # in this file, as its MPO index says
     adobe: bool  # has the marker that says how colors are stored
+    first_scan: int  # offset of its marker in the file
 
 
 def is_jpeg(data: bytes) -> bool:
@@ -54,7 +57,7 @@ def jpeg_header(data: bytes) -> JpegHeader | None:
         if marker == _START_OF_SCAN and frame:
             kind, bits, height, width, components = frame
             plain = kind in (_BASELINE, _EXTENDED, _PROGRESSIVE) and bits == 8 and components in (1, 3)
-            return JpegHeader(height, width, components, plain, exif, pictures, adobe)
+            return JpegHeader(height, width, components, plain, exif, pictures, adobe, at)
         if marker in _FRAME_MARKERS and frame is None and len(body) >= 6:
             frame = marker, *struct.unpack(">BHHB", body[:6])
         elif marker == 0xE1 and exif is None and body.startswith(b"Exif\0"):
@@ -65,6 +68,22 @@ def jpeg_header(data: bytes) -> JpegHeader | None:
             adobe = True
         at += 2 + max(length, 2)
     return None
+
+
+def scans(data: bytes, header: JpegHeader) -> int:
+    """How many times a decoder must go through the picture, as far as `MAX_SEGMENTS` segments show.
+
+    A progressive photo has about ten scans. A scan takes time for every block of the picture, but a
+    few bytes can be enough for it, so that a small file can keep a decoder busy for hours.
+    """
+    count, at = 0, header.first_scan
+    for _ in range(MAX_SEGMENTS):
+        found = _MARKER.search(data, at)
+        if found is None or data[found.end() - 1] == _END_OF_IMAGE:
+            break
+        count += data[found.end() - 1] == _START_OF_SCAN
+        at = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
+    return count
 
 
 def orientation_of(exif: bytes | None) -> tuple[int, str | None]:
