@@ -8,6 +8,7 @@ imported with the first table or progress bar, so that `--help` does not pay for
 import codecs
 import dataclasses
 import errno
+import io
 import json
 import math
 import os
@@ -53,8 +54,8 @@ class Console:
         stderr: TextIO | None = None,
     ) -> None:
         self.as_json, self.quiet, self.verbose = json, quiet, verbose
-        self._stdout = stdout or sys.stdout
-        self._stderr = stderr or sys.stderr
+        self._stdout = stdout or sys.stdout or io.StringIO()  # sys.stdout is None where the shell closed it
+        self._stderr = stderr or sys.stderr or io.StringIO()
         self._bar: Progress | None = None  # while one is drawn
 
     def line(self, text: str) -> None:
@@ -110,7 +111,7 @@ class Console:
         """
         if self.quiet:
             yield lambda done, total: None
-        elif _is_terminal(self._stderr):
+        elif self._stderr.isatty():
             with self._drawn_bar(printable(description)) as on_progress:
                 yield on_progress
         else:
@@ -128,8 +129,6 @@ class Console:
             progress.MofNCompleteColumn(),
             progress.TimeRemainingColumn(elapsed_when_finished=True),
             console=RichConsole(file=self._stderr),
-            redirect_stdout=False,  # results must reach stdout; a terminal's share goes by `_write`
-            redirect_stderr=False,
         )
         task = bar.add_task(description, total=None)
         with bar:
@@ -157,8 +156,6 @@ class Console:
         self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], right: Sequence[str]
     ) -> str:
         """The table as plain text: without colors or bold there is nothing for NO_COLOR to turn off."""
-        from io import StringIO
-
         from rich import box
         from rich.console import Console as RichConsole
         from rich.table import Table
@@ -179,10 +176,10 @@ class Console:
             table.add_column(cell_text(column), justify=justify, overflow="fold")
         for row in rows:
             table.add_row(*map(cell_text, row))
-        text = StringIO()
+        text = io.StringIO()
         drawer = RichConsole(
             file=text,
-            width=None if _is_terminal(self._stdout) else PIPED_WIDTH,
+            width=None if self._stdout.isatty() else PIPED_WIDTH,
             color_system=None,
             force_terminal=False,
             legacy_windows=False,
@@ -206,7 +203,6 @@ class Console:
         try:
             self._write(self._stdout, text)
         except OSError as error:
-            _discard(self._stdout)
             if error.errno == errno.EPIPE or (os.name == "nt" and error.errno == errno.EINVAL):
                 raise SystemExit(EXIT_READER_GONE) from None
             raise OutputFailed(
@@ -219,15 +215,13 @@ class Console:
         with suppress(OSError):
             self._write(self._stderr, text + "\n")
 
-    def _write(self, stream: TextIO | None, text: str) -> None:
-        if stream is None:  # the process was started with this stream closed
-            return
+    def _write(self, stream: TextIO, text: str) -> None:
         text = _encodable(text, stream)
-        if self._bar is not None and _is_terminal(stream):  # above the bar, not into it
+        if self._bar is not None and stream.isatty():  # above the bar, not into it
             self._bar.console.print(text, end="", markup=False, emoji=False, highlight=False, soft_wrap=True)
         else:
             stream.write(text)
-            stream.flush()
+            stream.flush()  # at once, so that nothing is left for the interpreter to fail on at exit
 
 
 def percent(fraction: float | None, interval: "Interval | None" = None) -> str:
@@ -267,24 +261,11 @@ def plain(value: object) -> Any:
     raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
-def _is_terminal(stream: TextIO | None) -> bool:
-    return stream is not None and stream.isatty()
-
-
 def _encodable(text: str, stream: TextIO) -> str:
     """`text` with an escape for every character that `stream` cannot encode."""
     encoding = stream.encoding or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
-def _is_utf8(stream: TextIO | None) -> bool:
-    return stream is None or codecs.lookup(stream.encoding or "utf-8").name == "utf-8"
-
-
-def _discard(stream: TextIO) -> None:
-    """Send what `stream` still holds to nowhere, or the interpreter complains when it flushes at exit."""
-    with suppress(OSError):  # a stream in memory has no number and needs none
-        number = stream.fileno()
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, number)
-        os.close(nowhere)
+def _is_utf8(stream: TextIO) -> bool:
+    return codecs.lookup(stream.encoding or "utf-8").name == "utf-8"
