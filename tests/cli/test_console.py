@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -398,13 +399,41 @@ def test_a_log_that_nobody_reads_any_more_changes_no_exit_code(script):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
-def test_a_full_device_behind_stdout_is_reported_once(script):
+@pytest.mark.parametrize("lines", [1, 100_000])
+def test_a_full_device_behind_stdout_is_reported_once(lines):
+    code = (
+        "from efficientnet_lite.cli.console import Console\n"
+        f"for number in range({lines}): Console().line('text')\n"
+    )
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(script, stdout=full, stderr=subprocess.PIPE, text=True, timeout=30)
+        done = subprocess.run(
+            [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True, timeout=30
+        )
 
     assert done.returncode == 1  # the error leaves the script, whose caller would print it
     assert "OutputFailed: the result could not be written: No space left on device" in done.stderr
     assert "Exception ignored" not in done.stderr
+
+
+def test_a_json_line_reaches_its_reader_while_the_program_goes_on():
+    code = (
+        "from efficientnet_lite.cli.console import Console\n"
+        "Console(json=True).json_line({'photo': 1}); input()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        timer = threading.Timer(20, process.kill)  # a line that never comes ends as an empty one
+        timer.start()
+        assert process.stdout is not None
+
+        line = process.stdout.readline()
+
+        timer.cancel()
+        still_running = process.poll() is None
+        process.communicate("\n")
+    assert line == '{"photo": 1}\n'
+    assert still_running
 
 
 @pytest.mark.skipif(os.name != "posix", reason="closes streams by the shell")
