@@ -47,6 +47,12 @@ def written(target: io.TextIOWrapper) -> str:
     return target.buffer.getvalue().decode(target.encoding)
 
 
+@pytest.fixture(autouse=True)
+def _usual_buffering(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a buffer, what is left in it at exit could not be tested."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+
+
 class Terminal(io.StringIO):
     encoding = "utf-8"
 

@@ -203,6 +203,7 @@ class Console:
         try:
             self._write(self._stdout, text)
         except OSError as error:
+            _discard(self._stdout)
             if error.errno == errno.EPIPE or (os.name == "nt" and error.errno == errno.EINVAL):
                 raise SystemExit(EXIT_READER_GONE) from None
             raise OutputFailed(
@@ -212,8 +213,10 @@ class Console:
             ) from error
 
     def _write_aside(self, text: str) -> None:
-        with suppress(OSError):
+        try:
             self._write(self._stderr, text + "\n")
+        except OSError:
+            _discard(self._stderr)
 
     def _write(self, stream: TextIO, text: str) -> None:
         text = _encodable(text, stream)
@@ -221,7 +224,7 @@ class Console:
             self._bar.console.print(text, end="", markup=False, emoji=False, highlight=False, soft_wrap=True)
         else:
             stream.write(text)
-            stream.flush()  # at once, so that nothing is left for the interpreter to fail on at exit
+            stream.flush()
 
 
 def percent(fraction: float | None, interval: "Interval | None" = None) -> str:
@@ -269,3 +272,12 @@ def _encodable(text: str, stream: TextIO) -> str:
 
 def _is_utf8(stream: TextIO) -> bool:
     return codecs.lookup(stream.encoding or "utf-8").name == "utf-8"
+
+
+def _discard(stream: TextIO) -> None:
+    """Send what `stream` still holds to nowhere, or the interpreter fails to flush it and exits with 120."""
+    with suppress(OSError):  # a stream in memory has no number and needs none
+        number = stream.fileno()
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, number)
+        os.close(nowhere)
