@@ -6,7 +6,7 @@ Pure: labels, content hashes and groups in, a choice out.
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from typing import Literal
 
 Split = Literal["train", "validation", "test"]
@@ -29,15 +29,17 @@ def assign(
     Every group has a place in [0, 1), a hash of the seed and of its smallest content; below `fraction`
     it is validation. So a photo keeps its side whatever photos are added. (No exact quota per class can
     do that: a rule under which added photos never move others looks at the photo alone. The price is a
-    binomial spread: of 100 photos 20 +- 4.) Only where a class would suffer is the place overruled:
+    binomial spread: of 100 photos 20 +- 4.) The place is overruled, nearest first, only where a class
+    would suffer:
 
-    - it has at least one photo on both sides, nearest places first;
-    - at most twice its share, rounded up, is kept back, which matters to small classes only;
+    - at least one of its photos is on each side;
+    - half to one and a half times its share is kept back, as far as whole groups allow; this matters to
+      classes of fewer than about 100 photos;
     - a class that lies within one group is divided photo by photo, equal bytes still together. Where
       even that cannot fill both sides, one photo leaves its group.
 
-    So an added photo can move others only through these three, or by joining a group as its smallest.
-    A class with one photo stays in training.
+    So an added photo can move others only through these, or by joining a group as its smallest. A
+    class with one photo stays in training.
 
     Args:
         labels, contents, groups: of each photo: its class, the SHA-256 of its bytes, and any number
@@ -65,25 +67,32 @@ def assign(
             units_by_class[label].append(unit)
 
     total = Counter(labels)
-    most = {label: min(n - 1, math.ceil(2 * fraction * n)) for label, n in total.items()}
+    share = {label: fraction * n for label, n in total.items()}
+    least = {label: min(n - 1, max(1, math.floor(share[label] / 2))) for label, n in total.items()}
+    most = {label: min(n - 1, math.ceil(share[label] * 3 / 2)) for label, n in total.items()}
+    all_but_one = {label: n - 1 for label, n in total.items()}
     kept = {unit for unit in members if place[unit] < fraction}
-    held = _sum(photos[unit] for unit in kept)  # photos kept back, by class
+    held = Counter(label for label, unit in zip(labels, unit_of, strict=True) if unit in kept)
+
+    def fits(unit: Hashable, limit: dict[str, int]) -> bool:
+        return all(held[label] + n <= limit[label] for label, n in photos[unit].items())
+
     for label, units in units_by_class.items():
         for unit in reversed(units):
             if held[label] > most[label] and unit in kept:
                 kept.remove(unit)
                 held.subtract(photos[unit])
-
     alone: set[int] = set()
     for label, units in units_by_class.items():
+        for unit in units:
+            if held[label] < least[label] and unit not in kept and fits(unit, most):
+                kept.add(unit)
+                held.update(photos[unit])
         if held[label] or total[label] < 2:
             continue
-        fitting = _fitting(units, photos, held, most) or _fitting(
-            units, photos, held, {name: n - 1 for name, n in total.items()}
-        )
-        if fitting:
-            kept.add(fitting[0])
-            held.update(photos[fitting[0]])
+        if large := [unit for unit in units if fits(unit, all_but_one)]:
+            kept.add(large[0])
+            held.update(photos[large[0]])
         else:
             inside = [i for i, own in enumerate(labels) if own == label]
             alone.add(min(inside, key=lambda i: (_place(seed, contents[i]), contents[i], i)))
@@ -104,20 +113,3 @@ def _units(labels: Sequence[str], contents: Sequence[str], groups: Sequence[int]
 def _place(seed: int, content: str) -> float:
     digest = hashlib.sha256(f"{seed}:{content}".encode()).digest()
     return int.from_bytes(digest[:8]) / 2**64
-
-
-def _sum(counters: Iterable[Counter[str]]) -> Counter[str]:
-    total: Counter[str] = Counter()
-    for counter in counters:
-        total.update(counter)
-    return total
-
-
-def _fitting(
-    units: Sequence[Hashable],
-    photos: dict[Hashable, Counter[str]],
-    held: Counter[str],
-    limit: dict[str, int],
-) -> list[Hashable]:
-    """Those of `units` that can be kept back without a class of theirs going over its limit."""
-    return [unit for unit in units if all(held[name] + n <= limit[name] for name, n in photos[unit].items())]

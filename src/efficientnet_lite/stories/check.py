@@ -1,0 +1,165 @@
+"""`check`: all that can be said about a data set before training on it."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from efficientnet_lite.classes import check_counts
+from efficientnet_lite.doors.dataset import Dataset, open_dataset
+from efficientnet_lite.errors import UnusableDataset
+from efficientnet_lite.inference.partition import Assignment, plan_split
+from efficientnet_lite.inference.survey import Look, survey
+
+SMALL_SIDE = 64  # pixels; below, a photo is mostly invented by enlarging it
+LONG_RATIO = 4.0  # long side to short side; above, the crop sees a quarter at most
+
+
+@dataclass(frozen=True, slots=True)
+class ClassCount:
+    """Usable photos of one class."""
+
+    label: str
+    train: int
+    validation: int
+    test: int
+
+
+@dataclass(frozen=True, slots=True)
+class OddSize:
+    """A photo that is very small or very long."""
+
+    name: str
+    height: int
+    width: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeakedPhoto:
+    """A photo of `split` that also stands in `other_split`."""
+
+    name: str
+    split: str
+    other: str
+    other_split: str
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What `check` found. Names are those of `Row.name`."""
+
+    root: Path
+    kind: str  # how the folder or file was read: `Dataset.kind`
+    classes: tuple[ClassCount, ...]  # in the order of the outputs
+    photos: int  # usable ones
+    imbalance: float | None  # largest class / smallest, None where one is empty
+    split_given: bool
+    fraction: float  # what a split that is not given was made with
+    seed: int
+    refused: tuple[tuple[str, str], ...]  # unreadable photos and reasons
+    passed_over: tuple[tuple[str, str], ...]
+    exact_duplicates: tuple[tuple[str, ...], ...]  # groups
+    near_duplicates: tuple[tuple[str, ...], ...]
+    two_labels: tuple[tuple[str, ...], ...]  # groups of the same photo under different labels
+    leaks: tuple[LeakedPhoto, ...]
+    odd_sizes: tuple[OddSize, ...]
+    photo_notes: tuple[tuple[str, int], ...]  # what the photo door remarked, and how often
+    notes: tuple[str, ...]
+    problem: str | None  # why training would refuse what is left, with what to do
+
+    def to_json(self) -> dict[str, Any]:
+        """A document of plain values."""
+        return asdict(self) | {"root": str(self.root)}
+
+
+def check(
+    path: Path,
+    *,
+    fraction: float = 0.2,
+    seed: int = 0,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Report:
+    """Open the data set at `path`, look at every photo, and plan the split; nothing is written.
+
+    Raises UnusableDataset where the data set cannot be opened at all. Where it is too small only once
+    unreadable photos are left out, the report says so in `problem`.
+    """
+    dataset = open_dataset(path)
+    seen = survey(dataset.rows, workers=os.cpu_count() or 1, on_progress=on_progress)
+    assignment = plan_split(dataset, seen.looks, fraction=fraction, seed=seed)
+    counts = Counter((dataset.rows[position].label, assignment.splits[position]) for position in seen.looks)
+    classes = tuple(
+        ClassCount(label, counts[label, "train"], counts[label, "validation"], counts[label, "test"])
+        for label in dataset.labels
+    )
+    sizes = [row.train + row.validation + row.test for row in classes]
+    return Report(
+        root=dataset.root,
+        kind=dataset.kind,
+        classes=classes,
+        photos=len(seen.looks),
+        imbalance=max(sizes) / min(sizes) if min(sizes) else None,
+        split_given=assignment.given,
+        fraction=fraction,
+        seed=seed,
+        refused=tuple((dataset.rows[position].name, reason) for position, reason in seen.refused),
+        passed_over=dataset.passed_over,
+        exact_duplicates=_names(dataset, assignment.exact),
+        near_duplicates=_names(dataset, assignment.near),
+        two_labels=_names(dataset, _with_two_labels(dataset, assignment)),
+        leaks=_leaks(dataset, assignment),
+        odd_sizes=tuple(_odd_sizes(dataset, seen.looks)),
+        photo_notes=tuple(Counter(note for look in seen.looks.values() for note in look.notes).most_common()),
+        notes=dataset.notes + assignment.notes,
+        problem=_problem(dataset, seen.looks),
+    )
+
+
+def _names(dataset: Dataset, groups: Iterable[tuple[int, ...]]) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(dataset.rows[position].name for position in group) for group in groups)
+
+
+def _with_two_labels(dataset: Dataset, assignment: Assignment) -> list[tuple[int, ...]]:
+    groups: dict[int, list[int]] = {}
+    for position, group in enumerate(assignment.groups):
+        if group is not None:
+            groups.setdefault(group, []).append(position)
+    return [tuple(group) for group in groups.values() if len({dataset.rows[row].label for row in group}) > 1]
+
+
+def _leaks(dataset: Dataset, assignment: Assignment) -> tuple[LeakedPhoto, ...]:
+    return tuple(
+        LeakedPhoto(
+            dataset.rows[leak.row].name,
+            str(assignment.splits[leak.row]),
+            dataset.rows[leak.other].name,
+            str(assignment.splits[leak.other]),
+            leak.exact,
+        )
+        for leak in assignment.leaks
+    )
+
+
+def _odd_sizes(dataset: Dataset, looks: dict[int, Look]) -> Iterable[OddSize]:
+    for position, look in looks.items():
+        short, long = sorted((look.height, look.width))
+        if short < SMALL_SIDE:
+            reason = f"its short side has {short} pixels, fewer than {SMALL_SIDE}"
+        elif long > LONG_RATIO * short:
+            reason = f"its long side is {long / short:.1f} times the short one"
+        else:
+            continue
+        yield OddSize(dataset.rows[position].name, look.height, look.width, reason)
+
+
+def _problem(dataset: Dataset, looks: dict[int, Look]) -> str | None:
+    left = [(dataset.rows[position].label, dataset.rows[position].split) for position in looks]
+    try:
+        check_counts(left, dataset.labels, where=dataset.root)
+    except UnusableDataset as error:
+        return f"once unreadable photos are left out, {error.what}; {error.fix}"
+    return None
