@@ -119,8 +119,10 @@ def _first_number(block: bytes, tag: int) -> int | None:
     (directory,) = struct.unpack_from(f"{order}I", block, 4)
     (count,) = struct.unpack_from(f"{order}H", block, directory)
     for at in range(directory + 2, directory + 2 + 12 * count, 12):
-        found, kind, values = struct.unpack_from(f"{order}HHI", block, at)
-        (number,) = struct.unpack_from(f"{order}{'H' if kind == _SHORT else 'I'}", block, at + 8)
+        found, kind, values, field = struct.unpack_from(f"{order}HHI4s", block, at)
         if found == tag:
-            return int(number) if kind in (_SHORT, _LONG) and values == 1 else None
+            width = {_SHORT: 2, _LONG: 4}.get(kind)
+            if width is None or values != 1:
+                return None
+            return int.from_bytes(field[:width], "little" if order == "<" else "big")
     return None
