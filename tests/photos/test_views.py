@@ -90,18 +90,20 @@ def test_consumer_views_sample_single_pixels_where_ours_average():
 def test_mediapipes_stretch_equals_opencvs_fixed_point_warp():
     """Made with opencv 4.8.1: getPerspectiveTransform of the corners, warpPerspective, INTER_LINEAR.
 
-    The 7 x 5 gray values are (17 * row + 29 * column * column) % 251, stretched to 4 x 4.
+    7 x 8 gray values (97 * row**2 + 151 * column**2) % 251, stretched to 5 x 5. Of these, 18 come out
+    otherwise where positions are not rounded to 1/32 pixel.
     """
-    rows, columns = np.mgrid[:7, :5]
-    gray = ((17 * rows + 29 * columns * columns) % 251).astype(np.uint8)
+    rows, columns = np.mgrid[:7, :8]
+    gray = ((97 * rows**2 + 151 * columns**2) % 251).astype(np.uint8)
 
-    (image,) = prepare_pixels(np.repeat(gray[..., None], 3, axis=2), ["mediapipe"], Contract(size=4))
+    (image,) = prepare_pixels(gray[..., None].repeat(3, axis=2), ["mediapipe"], Contract(size=5))
 
     assert image[..., 0].tolist() == [
-        [0, 51, 63, 162],
-        [30, 81, 93, 192],
-        [60, 110, 123, 34],
-        [89, 140, 152, 63],
+        [0, 122, 114, 38, 147],
+        [113, 194, 180, 104, 70],
+        [123, 143, 190, 114, 102],
+        [69, 143, 135, 97, 168],
+        [203, 74, 66, 194, 99],
     ]
 
 

@@ -238,9 +238,8 @@ def _decode_with_pillow(data: bytes) -> Photo:
         animated = bool(getattr(image, "is_animated", False))
         image.load()
         pixels, notes = _rgb(image)
-        # Pillow's TIFF reader has turned the photo itself; a second time would be wrong.
-        exif = None if image.format == "TIFF" else image.info.get("exif")
-        orientation, note = orientation_of(exif)
+        # Not there for TIFF, whose reader turns the photo itself; a second time would be wrong.
+        orientation, note = orientation_of(image.info.get("exif"))
     notes += [note] if note else []
     notes += [SEVERAL_FRAMES] if animated else []
     pixels = _upright(pixels, orientation)
