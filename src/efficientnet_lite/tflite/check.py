@@ -11,17 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from efficientnet_lite.errors import ArtifactError
 from efficientnet_lite.tflite import slots
 from efficientnet_lite.tflite.flatbuffer import Reader, Table
 from efficientnet_lite.tflite.operators import OPERATORS, Rule
-from efficientnet_lite.tflite.tensors import TensorInfo, read_tensor, refused
+from efficientnet_lite.tflite.shapes import fits
+from efficientnet_lite.tflite.tensors import MAX_RANK, TensorInfo, read_tensor, refused
 
 MAX_TENSORS = MAX_OPERATORS = 10_000  # EfficientNet-B7 has about 1,500
 MAX_BUFFERS = 20_000
-MAX_ARENA_BYTES = 2 << 30  # what all tensors that are alive at once take
+MAX_ARENA_BYTES = 1 << 30  # what all tensors that are alive at once take; lite4 has 28 MB
+MAX_SUM_RATIO = 1 << 13  # of scales, input to output: beyond, a sum is all saturation
 SCHEMA_VERSION = 3
 
 
@@ -40,6 +43,7 @@ class OperatorInfo(NamedTuple):
     version: int
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    options: tuple[float, ...]  # by slot of the operator's options table; vectors count as 0
 
 
 class SignatureInfo(NamedTuple):
@@ -69,11 +73,8 @@ def check_model(data: bytes | memoryview, *, where: Path | str = "the model") ->
 
     Checked: every offset, table, vector and text; one subgraph of builtin operators from `OPERATORS`,
     each with options of its kind and strides of at least 1; each tensor read only once it is made, and
-    made once; known types, bounded shapes, constants exactly as large as their shape, scales and zero
-    points that can be; memory. Constant data are not read, so this takes milliseconds.
-
-    Not checked: that recorded shapes are those which the operators make. LiteRT computes them again and
-    refuses what does not fit.
+    made once; known types, shapes that the operators make, constants exactly as large as their shape,
+    scales and zero points that can be; memory. Weights are not read, so this takes milliseconds.
 
     Raises:
         ArtifactError: says which part, with what was found and what is expected.
@@ -106,6 +107,8 @@ def check_model(data: bytes | memoryview, *, where: Path | str = "the model") ->
     inputs = _indices(graph, slots.SubGraph.INPUTS, len(tensors))
     outputs = _indices(graph, slots.SubGraph.OUTPUTS, len(tensors))
     _check_order(reader, tensors, operators, inputs, outputs)
+    _check_shapes(reader, tensors, operators)
+    _check_sums(reader, tensors, operators)
     arena = _arena_bytes(tensors, operators, inputs, outputs)
     if arena > MAX_ARENA_BYTES:
         raise refused(f"its tensors take {arena:,} bytes at once, more than {MAX_ARENA_BYTES:,}", where)
@@ -169,14 +172,14 @@ def _operator(
     inputs = _indices(table, slots.Operator.INPUTS, tensors, optional=rule.optional)
     outputs = _indices(table, slots.Operator.OUTPUTS, tensors)
     least, most = rule.inputs
-    made = _check_options(table, name, rule)
-    if not least <= len(inputs) <= most or len(outputs) != made:
+    options = _options(table, name, rule)
+    if not least <= len(inputs) <= most or len(outputs) != (options[0] if name == "SPLIT" else 1):
         raise table.damaged(f"its {name} has {len(inputs)} inputs and {len(outputs)} outputs")
-    return OperatorInfo(name, version, inputs, outputs)
+    return OperatorInfo(name, version, inputs, outputs, options)
 
 
-def _check_options(table: Table, name: str, rule: Rule) -> int:
-    """How many outputs the operator has; raises where its options are not those of its rule."""
+def _options(table: Table, name: str, rule: Rule) -> tuple[float, ...]:
+    """The options by slot; raises where they are not those of the operator's rule."""
     code = table.number(slots.Operator.OPTIONS_TYPE, "B")
     kind = _OPTIONS.get(code, str(code)) if code else ""
     options = table.table(slots.Operator.OPTIONS)
@@ -185,21 +188,28 @@ def _check_options(table: Table, name: str, rule: Rule) -> int:
     if options is None:
         if "s" in rule.layout:
             raise table.damaged(f"its {name} has no {rule.options}")
-        return 1
+        return (0,) * len(rule.layout)
     if options.slots > len(rule.layout):
         raise table.damaged(f"its {name} has {options.slots} options, expected {len(rule.layout)}")
-    for slot, letter in enumerate(rule.layout):
-        if letter in "sd":
-            value = options.number(slot, "i", int(letter == "d"))
+    return tuple(_option(options, slot, letter, name) for slot, letter in enumerate(rule.layout))
+
+
+def _option(options: Table, slot: int, letter: str, name: str) -> float:
+    match letter:
+        case "s" | "d":
+            value = int(options.number(slot, "i", int(letter == "d")))
             if value < 1:
-                raise table.damaged(f"its {name} has {value} for option {slot}, which must be at least 1")
-        elif letter == "v":
+                raise options.damaged(f"its {name} has {value} for option {slot}, which must be at least 1")
+            return value
+        case "v":
             options.array(slot, "<i4")
-        elif letter != "-":
-            options.number(slot, letter)
-        elif options.has(slot):
-            raise table.damaged(f"its {name} has a retired option {slot}")
-    return int(options.number(0, "i")) if name == "SPLIT" else 1
+            return 0
+        case "-":
+            if options.has(slot):
+                raise options.damaged(f"its {name} has a retired option {slot}")
+            return 0
+        case _:
+            return float(options.number(slot, letter))
 
 
 def _indices(table: Table, slot: int, tensors: int, *, optional: bool = False) -> tuple[int, ...]:
@@ -242,6 +252,41 @@ def _check_order(
     for index in outputs:
         if index not in ready:
             raise reader.damaged(f"its output {tensors[index].name!r} is made by no operator")
+
+
+def _check_shapes(reader: Reader, tensors: Sequence[TensorInfo], operators: Sequence[OperatorInfo]) -> None:
+    """Refuse a tensor whose recorded shape is not the one that its operator makes."""
+
+    def numbers(index: int) -> list[int] | None:
+        tensor = tensors[index]
+        if tensor.constant_bytes is None or tensor.dtype != "int32" or tensor.elements > 2 * MAX_RANK:
+            return None
+        return [int(n) for n in np.frombuffer(reader.view, "<i4", tensor.elements, tensor.data_at)]
+
+    for place, operator in enumerate(operators):
+        read = [index for index in operator.inputs if index != -1]
+        inputs = [tensors[index].shape for index in read]
+        outputs = [tensors[index].shape for index in operator.outputs]
+        second = numbers(read[1]) if len(read) > 1 else None
+        if not fits(operator.name, inputs, operator.options, second, outputs):
+            raise reader.damaged(
+                f"operator {place} ({operator.name}) of {_listed(inputs)} does not make {_listed(outputs)}"
+            )
+
+
+def _check_sums(reader: Reader, tensors: Sequence[TensorInfo], operators: Sequence[OperatorInfo]) -> None:
+    """Refuse sums of quantized tensors whose scales make LiteRT abort the process (2.3.0)."""
+    for place, operator in enumerate(operators):
+        if operator.name in ("ADD", "SUB"):
+            *scales, made = (tensors[index].scale or 0.0 for index in operator.inputs + operator.outputs)
+            if made and max(scales) > MAX_SUM_RATIO * made:
+                raise reader.damaged(
+                    f"operator {place} ({operator.name}) has the scales {scales}, and {made} for their sum"
+                )
+
+
+def _listed(shapes: Sequence[tuple[int, ...]]) -> str:
+    return " and ".join(str(list(shape)) for shape in shapes)
 
 
 def _arena_bytes(

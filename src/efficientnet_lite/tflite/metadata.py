@@ -29,6 +29,7 @@ AUTHOR = "efficientnet-lite"
 
 MAX_ENTRIES, MAX_ENTRY_BYTES = 256, 4 << 20
 MAX_BUFFERS = 1 << 16
+MAX_CHANNELS = 256  # of a normalization
 MAX_TENSORS = 256  # described in the metadata; also files of each
 
 _LOCALIZED = re.compile(r"labels_(.+)\.txt")
@@ -288,8 +289,7 @@ def _tensor_text(tensor: Table) -> TensorText:
     for unit in tensor.tables(_Tensor.PROCESS_UNITS, limit=16, what="process units"):
         options = unit.table(_Union.VALUE)
         if unit.number(_Union.TYPE, "B") == _NORMALIZATION and options is not None:
-            mean = tuple(options.array(_Normalization.MEAN, "<f4").tolist())
-            std = tuple(options.array(_Normalization.STD, "<f4").tolist())
+            mean, std = _channels(options, _Normalization.MEAN), _channels(options, _Normalization.STD)
     return TensorText(
         name=tensor.text(_Tensor.NAME),
         description=tensor.text(_Tensor.DESCRIPTION),
@@ -301,6 +301,13 @@ def _tensor_text(tensor: Table) -> TensorText:
             if file.number(_File.TYPE, "b") == _AXIS_LABELS
         ),
     )
+
+
+def _channels(options: Table, slot: _Normalization) -> tuple[float, ...]:
+    values = options.array(slot, "<f4")
+    if len(values) > MAX_CHANNELS:
+        raise options.damaged(f"it normalizes {len(values):,} channels, more than {MAX_CHANNELS}")
+    return tuple(values.tolist())
 
 
 def read_normalization(

@@ -6,6 +6,7 @@ variables, hash tables, random numbers and whatever gathers by index. Each of th
 that ordinary classifiers never run.
 
 Source: tensorflow/lite/schema/schema.fbs for the options; tensorflow/lite/kernels for the counts of inputs.
+A depthwise convolution of two inputs is one of those counts, but kills the process in XNNPACK (LiteRT 2.3.0).
 """
 
 from typing import NamedTuple
@@ -35,7 +36,7 @@ OPERATORS: dict[str, Rule] = {
     "CAST": Rule((1, 1), "CastOptions", "bb"),
     "CONCATENATION": Rule((1, 64), "ConcatenationOptions", "ib"),
     "CONV_2D": Rule((2, 3), "Conv2DOptions", "bssbddb", optional=True),
-    "DEPTHWISE_CONV_2D": Rule((2, 3), "DepthwiseConv2DOptions", "bsssbdd", optional=True),
+    "DEPTHWISE_CONV_2D": Rule((3, 3), "DepthwiseConv2DOptions", "bsssbdd", optional=True),
     "DEQUANTIZE": Rule((1, 1), "DequantizeOptions"),
     "DIV": Rule((2, 2), "DivOptions", "b"),
     "ELU": _UNARY,

@@ -19,6 +19,7 @@ from efficientnet_lite.tflite.flatbuffer import Table
 MAX_RANK = 8
 MAX_ELEMENTS = 1 << 28  # of one tensor
 MAX_CHANNELS = 1 << 16  # scales of one tensor
+SMALLEST_SCALE, LARGEST_SCALE = 2.0**-64, 2.0**64  # of a whole tensor; LiteRT dies of subnormal ones
 
 _BITS = {  # the types that image classifiers need; strings, complex numbers and resources are not among them
     "FLOAT32": 32,
@@ -147,9 +148,9 @@ def _check_codes(
     table: Table, kind: str, scales: npt.NDArray[np.float32], zero_points: npt.NDArray[np.int64], label: str
 ) -> None:
     """Refuse scales and zero points with which a kernel would compute nonsense, or abort."""
-    usable = np.isfinite(scales) & (scales >= 0)
-    if len(scales) == 1:
-        usable &= scales > 0  # of many channels some may be dead
+    usable = np.isfinite(scales) & (scales >= 0)  # of many channels some may be dead
+    if len(scales) == 1 and kind != "INT32":  # a bias has the product of two scales
+        usable &= (scales >= SMALLEST_SCALE) & (scales <= LARGEST_SCALE)
     if not usable.all():
         raise table.damaged(f"{label} has the scale {scales[~usable][0]}")
     bits = _BITS[kind]
