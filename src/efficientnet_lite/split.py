@@ -33,8 +33,8 @@ def assign(
     would suffer:
 
     - at least one of its photos is on each side;
-    - half to one and a half times its share is kept back, as far as whole groups allow; this matters to
-      classes of fewer than about 100 photos;
+    - half to one and a half times its share, rounded up, is kept back as far as whole groups allow; this
+      matters to classes of fewer than about 100 photos;
     - a class that lies within one group is divided photo by photo, equal bytes still together. Where
       even that cannot fill both sides, one photo leaves its group.
 
@@ -68,7 +68,7 @@ def assign(
 
     total = Counter(labels)
     share = {label: fraction * n for label, n in total.items()}
-    least = {label: min(n - 1, max(1, math.floor(share[label] / 2))) for label, n in total.items()}
+    least = {label: min(n - 1, math.ceil(share[label] / 2)) for label, n in total.items()}
     most = {label: min(n - 1, math.ceil(share[label] * 3 / 2)) for label, n in total.items()}
     all_but_one = {label: n - 1 for label, n in total.items()}
     kept = {unit for unit in members if place[unit] < fraction}
