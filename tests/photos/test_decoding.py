@@ -231,6 +231,15 @@ def test_the_reference_decode_without_simplejpeg_names_the_install(monkeypatch):
     assert "pip install simplejpeg" in str(caught.value)
 
 
+def test_the_reference_decode_of_a_rare_jpeg_says_that_it_is_not_the_references():
+    data = encoded(soft_photo().convert("CMYK"), "JPEG")
+
+    photo = photos.decode_reference(data)
+
+    np.testing.assert_array_equal(photo.pixels, photos.decode(data).pixels)
+    assert photo.notes == (photos.OTHER_DECODER,)
+
+
 def test_the_reference_decode_refuses_a_cut_photo_and_bombs(shared):
     data = encoded(soft_photo(), "JPEG")
     bomb = photos.read_bytes(shared / "data/hostile-images/bomb_jpeg_65500.jpg")

@@ -45,6 +45,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")  # "JPEG" covers
 MAX_JPEG_SCANS = 40  # real photos have ten; one costs up to 0.4 s at 100 megapixels, however few its bytes
 _SCAN = b"\xff\xda"  # the marker; counting it is quick, but it also occurs in data behind the picture
 SEVERAL_FRAMES = "first of several frames"
+OTHER_DECODER = "not decoded as the reference does: a rare kind of JPEG, or damaged"
 SHRINK_MARGIN = 2  # a shrunk decode keeps at least so many pixels for one of the final image
 
 Filter = Literal["bicubic", "bilinear"]
@@ -119,7 +120,8 @@ def decode_reference(data: bytes, *, where: Path | str = "photo") -> Photo:
     """The photo as TensorFlow's default JPEG decoder makes it, for comparison with the reference.
 
     A JPEG goes through the fast-integer DCT and stays as stored: like TensorFlow, this ignores EXIF
-    orientation. Other formats are decoded as in `decode`.
+    orientation. A rare kind of JPEG (CMYK, arithmetic coding) is decoded by Pillow, and a note says so.
+    Other formats are decoded as in `decode`.
 
     Raises UnreadablePhoto as `decode` does, and UsageError where simplejpeg is not installed.
 
@@ -135,10 +137,13 @@ def decode_reference(data: bytes, *, where: Path | str = "photo") -> Photo:
         )
     with _one_kind_of_error(data, where):
         header = _bounded_header(data)
-        pixels = _fast_jpeg(data, header, 1, fast_dct=True) if header else None
-        if pixels is None:
-            raise _Refused("simplejpeg cannot decode this JPEG: damaged, cut off, or of a rare kind")
-        return Photo(pixels, pixels.shape[:2])
+        if header is None:
+            return _decode_with_pillow(data)
+        pixels = _fast_jpeg(data, header, 1, fast_dct=True)
+        if pixels is not None:
+            return Photo(pixels, pixels.shape[:2])
+        pixels = _slow_jpeg(data, header, 1)
+        return Photo(pixels, pixels.shape[:2], (OTHER_DECODER,))
 
 
 def resize(
@@ -309,7 +314,7 @@ def _reason(error: Exception, data: bytes) -> tuple[str, str]:
         return str(error), fix
     if not data:
         return "the file is empty", "copy it again, or leave it out"
-    if data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS:
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS and b"avif" not in data[12:64]:
         return "HEIC, which is not read here", "convert it to JPEG"
     if isinstance(error, UnidentifiedImageError):
         return "no JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF file, or damaged from its first bytes", fix
