@@ -58,46 +58,60 @@ def assign(
     members: dict[Hashable, list[int]] = {}
     for position, unit in enumerate(unit_of):
         members.setdefault(unit, []).append(position)
-    content_of = {unit: min(contents[i] for i in inside) for unit, inside in members.items()}
-    place = {unit: _place(seed, content) for unit, content in content_of.items()}
-    photos = {unit: Counter(labels[i] for i in inside) for unit, inside in members.items()}  # by class
-    units_by_class: dict[str, list[Hashable]] = {label: [] for label in sorted(set(labels))}
-    for unit in sorted(members, key=lambda unit: (place[unit], content_of[unit])):
-        for label in photos[unit]:
-            units_by_class[label].append(unit)
+    smallest = {unit: min(contents[i] for i in inside) for unit, inside in members.items()}
+    place = {unit: _place(seed, content) for unit, content in smallest.items()}
+    order = sorted(members, key=lambda unit: (place[unit], smallest[unit]))
+    photos = {unit: Counter(labels[i] for i in members[unit]) for unit in order}
 
-    total = Counter(labels)
-    share = {label: fraction * n for label, n in total.items()}
-    least = {label: min(n - 1, math.ceil(share[label] / 2)) for label, n in total.items()}
-    most = {label: min(n - 1, math.ceil(share[label] * 3 / 2)) for label, n in total.items()}
+    kept = {unit for unit in order if place[unit] < fraction}
+    alone = set()
+    for label in _balance(kept, photos, fraction):
+        inside = (i for i, own in enumerate(labels) if own == label)
+        alone.add(min(inside, key=lambda i: (_place(seed, contents[i]), contents[i], i)))
+    return [unit in kept or position in alone for position, unit in enumerate(unit_of)]
+
+
+def _balance(kept: set[Hashable], photos: dict[Hashable, Counter[str]], fraction: float) -> list[str]:
+    """Change `kept` until every class has its due, see `assign`; the classes for which no unit will do.
+
+    `photos` counts the labels of each unit, in order of their places.
+    """
+    units_of: dict[str, list[Hashable]] = {}  # class -> the units that have photos of it
+    total: Counter[str] = Counter()
+    held: Counter[str] = Counter()  # kept back
+    for unit, counts in photos.items():
+        total.update(counts)
+        if unit in kept:
+            held.update(counts)
+        for label in counts:
+            units_of.setdefault(label, []).append(unit)
+    most = {label: min(n - 1, math.ceil(fraction * n * 3 / 2)) for label, n in total.items()}
+    least = {label: min(n - 1, math.ceil(fraction * n / 2)) for label, n in total.items()}
     all_but_one = {label: n - 1 for label, n in total.items()}
-    kept = {unit for unit in members if place[unit] < fraction}
-    held = Counter(label for label, unit in zip(labels, unit_of, strict=True) if unit in kept)
 
     def fits(unit: Hashable, limit: dict[str, int]) -> bool:
         return all(held[label] + n <= limit[label] for label, n in photos[unit].items())
 
-    for label, units in units_by_class.items():
-        for unit in reversed(units):
+    for label in sorted(total):
+        for unit in reversed(units_of[label]):
             if held[label] > most[label] and unit in kept:
                 kept.remove(unit)
                 held.subtract(photos[unit])
-    alone: set[int] = set()
-    for label, units in units_by_class.items():
-        for unit in units:
+    unserved = []
+    for label in sorted(total):
+        for unit in units_of[label]:
             if held[label] < least[label] and unit not in kept and fits(unit, most):
                 kept.add(unit)
                 held.update(photos[unit])
         if held[label] or total[label] < 2:
             continue
-        if large := [unit for unit in units if fits(unit, all_but_one)]:
+        if large := [unit for unit in units_of[label] if fits(unit, all_but_one)]:
             kept.add(large[0])
             held.update(photos[large[0]])
         else:
-            inside = [i for i, own in enumerate(labels) if own == label]
-            alone.add(min(inside, key=lambda i: (_place(seed, contents[i]), contents[i], i)))
+            unserved.append(label)
             held[label] += 1
-    return [unit in kept or position in alone for position, unit in enumerate(unit_of)]
+    return unserved
 
 
 def _units(labels: Sequence[str], contents: Sequence[str], groups: Sequence[int]) -> list[Hashable]:
