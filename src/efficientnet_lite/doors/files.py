@@ -10,9 +10,11 @@ import hashlib
 import io
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from numbers import Real
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,6 +23,11 @@ from filelock import FileLock, Timeout
 from efficientnet_lite.errors import OutputFailed, UnusableInput, UsageError
 
 PART_SUFFIX = ".part"
+FORMULA_STARTS = ("=", "+", "-", "@")
+ESCAPED = {"\\": "\\", "n": "\n", "r": "\r", "t": "\t"}
+_ESCAPE = re.compile(
+    r"\\([\\nrt]|x[0-9a-f]{2}|u[0-9a-f]{4}|U000[0-9a-f]{5}|U0010[0-9a-f]{4})"  # up to U+10FFFF
+)
 
 
 @contextmanager
@@ -34,7 +41,10 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     Raises:
         OutputFailed: the disk is full, the folder is missing or read-only.
     """
-    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}{PART_SUFFIX}")
+    if path.name in ("", ".."):
+        raise output_failed(path, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
+    # a name of 255 bytes is allowed, and a character has up to four
+    temporary = path.with_name(f".{path.name[:50]}.{secrets.token_hex(4)}{PART_SUFFIX}")
     try:
         with temporary.open("xb") as file:
             yield file
@@ -45,9 +55,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     except OSError as error:
         raise output_failed(path, error) from error
     finally:
-        with suppress(
-            OSError
-        ):  # the folder itself may have gone or become read-only; the error above says so
+        with suppress(OSError):  # the folder may have gone or become read-only; the error above says so
             temporary.unlink(missing_ok=True)  # already gone after a successful replace
 
 
@@ -58,8 +66,12 @@ def publish(path: Path, data: bytes) -> None:
 
 
 def publish_json(path: Path, value: Any) -> None:
-    """Write `value` as indented UTF-8 JSON with a final newline; NaN is refused."""
-    publish(path, (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+    """Write `value` as indented UTF-8 JSON with a final newline; NaN is refused (ValueError).
+
+    Bytes of a file name that are no UTF-8 become JSON escapes, which Python reads back as they were.
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    publish(path, text.encode("utf-8", "backslashreplace"))
 
 
 def publish_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -72,20 +84,22 @@ def publish_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[objec
 
 
 def csv_cell(value: object) -> str:
-    """`value` as a cell that no spreadsheet executes: a leading = + - @ tab or CR gets a quote in front.
+    """`value` as a cell that no spreadsheet executes: a leading = + - or @ gets a quote in front.
 
-    Control characters and bytes that are no UTF-8 are backslash-escaped, so that a row stays a line.
-    Numbers stay numbers.
+    So does such a cell with quotes in front already, or `csv_text` could not tell them apart. Control
+    characters, tabs and line breaks among them, and bytes that are no UTF-8 are backslash-escaped, so
+    that a row stays a line. Numbers stay numbers.
     """
-    if isinstance(value, int | float):
+    if isinstance(value, Real):
         return str(value)
     text = escaped(str(value))
-    return "'" + text if text[:1] in ("=", "+", "-", "@") else text
+    return f"'{text}" if text.lstrip("'")[:1] in FORMULA_STARTS else text
 
 
 def csv_text(cell: str) -> str:
     """The inverse of `csv_cell` for a text."""
-    return unescaped(cell[1:] if cell[:1] == "'" and cell[1:2] in ("=", "+", "-", "@") else cell)
+    quoted = cell[:1] == "'" and cell.lstrip("'")[:1] in FORMULA_STARTS
+    return unescaped(cell[1:] if quoted else cell)
 
 
 def escaped(text: str) -> str:
@@ -99,13 +113,8 @@ def escaped(text: str) -> str:
 
 
 def unescaped(text: str) -> str:
-    """The inverse of `escaped`."""
-    if "\\" not in text:
-        return text
-    try:
-        return text.encode("raw_unicode_escape", "surrogatepass").decode("unicode_escape", "surrogatepass")
-    except UnicodeDecodeError:
-        return text  # a backslash that is no escape: the text was not written by us
+    """The inverse of `escaped`. A backslash that `escaped` does not write stays as it is."""
+    return _ESCAPE.sub(lambda found: ESCAPED.get(found[1]) or chr(int(found[1][1:], 16)), text)
 
 
 def sha256_bytes(data: bytes | memoryview) -> str:
@@ -113,7 +122,8 @@ def sha256_bytes(data: bytes | memoryview) -> str:
 
 
 def sha256_file(path: Path) -> str:
-    with path.open("rb") as file:
+    """Of a regular file, whatever its size; raises UnusableInput where it is none or cannot be read."""
+    with _reading(path, "a file") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -123,20 +133,28 @@ def read_bytes(path: Path, *, limit: int, what: str) -> bytes:
     Raises UnusableInput where it is missing, no regular file, unreadable or larger; `what` names
     the kind of file in the message ("a checkpoint").
     """
+    with _reading(path, what) as file:
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(limit + 1) if size <= limit else b""
+        if max(size, len(data)) > limit:  # it may have grown meanwhile
+            raise UnusableInput(
+                f"{max(size, len(data)):,} bytes are more than {what} can have ({limit:,})",
+                where=path,
+                fix=f"check that it is {what}",
+            )
+        return data
+
+
+@contextmanager
+def _reading(path: Path, what: str) -> Iterator[io.BufferedReader]:
+    """Open a regular file; a named pipe is refused before it could block."""
     try:
         if not path.exists():
             raise UnusableInput("no such file", where=path, fix=f"give the path of {what}")
         if not path.is_file():
             raise UnusableInput("this is no regular file", where=path, fix=f"give the path of {what}")
-        size = path.stat().st_size
-        if size > limit:
-            raise UnusableInput(
-                f"{size:,} bytes are more than {what} can have ({limit:,})",
-                where=path,
-                fix=f"check that it is {what}",
-            )
         with path.open("rb") as file:
-            return file.read(limit + 1)
+            yield file
     except OSError as error:
         raise UnusableInput(
             f"it cannot be read: {error.strerror or error}", where=path, fix="check its permissions"
@@ -151,6 +169,7 @@ def output_failed(path: Path, error: OSError) -> OutputFailed:
         errno.EACCES: "choose a place that you may write to, or change its permissions",
         errno.ENOENT: "make the folder first, or check its spelling",
         errno.ENOTDIR: "a part of this path is a file; choose another place",
+        errno.EISDIR: "give the name of a file, not of a folder",
     }
     return OutputFailed(
         f"it could not be written: {error.strerror or error}",
@@ -177,17 +196,23 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def locked(target: Path) -> Iterator[None]:
-    """Hold `target` against a second run, by a lock of the operating system beside it.
+    """Hold `target`, a file or folder, against a second run, by a lock of the operating system beside it.
 
-    A killed process leaves no lock behind, at most the empty file.
+    The folders above it are made. A killed process leaves no lock behind, at most the empty file.
 
     Raises:
-        UsageError: another process holds it.
+        UsageError: another process holds it, or it is the root of the file system.
         OutputFailed: the folder cannot be written to.
     """
-    path = target.with_name(f".{target.name}.lock")
+    place = Path(
+        os.path.realpath(target)
+    )  # one lock for all spellings; `.` and `..` have no name of their own
+    if not place.name:
+        raise UsageError("this place cannot be locked", where=target, fix="choose a folder below it")
+    path = place.with_name(f".{place.name}.lock")
     lock = FileLock(path, blocking=False)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout:
         raise UsageError(
@@ -198,5 +223,6 @@ def locked(target: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)  # while still held; a late comer finds the finished target instead
+        with suppress(OSError):  # Windows deletes no open file, and the folder may have gone
+            path.unlink()  # while still held; a late comer finds the finished target instead
         lock.release()
