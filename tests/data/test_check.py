@@ -112,6 +112,23 @@ def test_a_split_that_is_given_stays_and_its_leaks_are_named(tmp_path: Path) -> 
     assert report.two_labels == (("test/b/smaller.jpg", "val/a/10.jpg"),)
 
 
+def test_a_leak_names_the_equal_file_in_training_before_others(tmp_path: Path) -> None:
+    for n in range(3):
+        photograph(tmp_path / f"train/a/{n}.jpg", n)
+        photograph(tmp_path / f"train/b/{n}.jpg", 1000 + n)
+        photograph(tmp_path / f"val/b/{n}.jpg", 2000 + n)
+        photograph(tmp_path / f"test/b/{n}.jpg", 3000 + n)
+    photograph(tmp_path / "train/a/0 smaller.jpg", 0, size=(70, 60))
+    data = (tmp_path / "train/a/0.jpg").read_bytes()
+    for name in ("val/a/0.jpg", "test/a/0.jpg"):
+        photograph(tmp_path / name, 0)
+        (tmp_path / name).write_bytes(data)
+    assert check(tmp_path).leaks == (
+        LeakedPhoto("test/a/0.jpg", "test", "train/a/0.jpg", "train", exact=True),
+        LeakedPhoto("val/a/0.jpg", "validation", "train/a/0.jpg", "train", exact=True),
+    )
+
+
 def test_only_the_train_part_is_split_where_a_test_part_is_given(tmp_path: Path) -> None:
     two_classes(tmp_path / "train", of=6)
     for n in range(2):

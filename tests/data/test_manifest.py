@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from efficientnet_lite import manifest
@@ -41,6 +41,7 @@ def test_a_table_as_spreadsheets_save_it_is_read(delimiter: str) -> None:
     assert entries(data) == [Entry(2, "a b.jpg", "T-Shirt", "train"), Entry(3, "c.jpg", "hat", "validation")]
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(
@@ -125,6 +126,7 @@ def test_the_number_of_rows_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert refusal(b"path,label\n" + b"a,b\n" * 4) == "line 5: more than 3 rows"
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.sampled_from([b"", b"path,label\n", b'{"path": "a", "label": "b"}\n']))
 def test_arbitrary_bytes_are_read_or_refused_and_nothing_else(data: bytes, start: bytes) -> None:
     try:
