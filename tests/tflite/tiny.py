@@ -16,6 +16,7 @@ from efficientnet_lite.tflite.metadata import TEXT_ENTRY, build_metadata
 SIZE, CLASSES = 32, 4
 LABELS = ("apple", "pear", "plum", "quince")
 GERMAN = ("Apfel", "Birne", "Pflaume", "Quitte")
+FILES = label_files(LABELS, {"de": GERMAN})
 IDENTITY = Identity(
     variant="lite0",
     contract=Contract(SIZE),
@@ -33,7 +34,6 @@ def tiny(precision: Literal["float32", "int8"] = "float32", *, labels: bool = Tr
 
     The float file takes [0, 1], the int8 file raw uint8 pixels; both give (1, 4).
     """
-    files = label_files(LABELS, {"de": GERMAN})
     metadata = {
         TEXT_ENTRY: build_metadata(
             Contract(SIZE),
@@ -42,13 +42,13 @@ def tiny(precision: Literal["float32", "int8"] = "float32", *, labels: bool = Tr
             version="1",
             outputs=["probabilities"],
             quantized=precision == "int8",
-            files=list(files),
+            files=list(FILES),
             license="Apache-2.0",
         ),
         OWN_ENTRY: IDENTITY.to_bytes(),
     }
     model = _float_model(metadata) if precision == "float32" else _int8_model(metadata)
-    return pack_labels(model, files) if labels else model
+    return pack_labels(model, FILES) if labels else model
 
 
 def changed(model: bytes, change: Callable[[Any], None]) -> bytes:

@@ -1,0 +1,189 @@
+"""MediaPipe Tasks, the consumer on phones, opens our files and sees what our own runtime sees.
+
+In an environment of its own, see requirements.txt. Tolerances: for the same pixels MediaPipe runs the
+same LiteRT kernels, but normalizes float input in its own arithmetic, so scores differ by rounding; uint8
+input passes through unchanged, so uint8 scores are equal. The same holds for whole photos, in the view
+`mediapipe`. From a file its scores differ a little more, because its JPEG decoder is another.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from efficientnet_lite.checkpoints.read import load_weights
+from efficientnet_lite.contract import Contract
+from efficientnet_lite.doors.litert import Runner
+from efficientnet_lite.doors.photos import decode
+from efficientnet_lite.errors import WeightsMissing
+from efficientnet_lite.inference.views import prepare_pixels, to_float
+from efficientnet_lite.labels import fault
+from efficientnet_lite.quantize.recipe import quantize_backbone, quantize_head
+from efficientnet_lite.spec import DENSE, VARIANTS, make_plan
+from efficientnet_lite.tflite.attached import label_files, pack_labels
+from efficientnet_lite.tflite.fold import fold
+from efficientnet_lite.tflite.metadata import TEXT_ENTRY, build_metadata
+from efficientnet_lite.tflite.quantized import write_int8
+from efficientnet_lite.tflite.write import write_float
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tflite"))
+import tiny
+
+REASON = "MediaPipe runs in an environment of its own: requirements.txt"
+vision = pytest.importorskip("mediapipe.tasks.python.vision", reason=REASON)
+mediapipe = pytest.importorskip("mediapipe", reason=REASON)  # alone, this folder would pass for it
+
+pytestmark = pytest.mark.mediapipe
+
+LITE0 = VARIANTS["lite0"]
+CONTRACT = Contract(LITE0.size)
+PHOTOS = 12
+FLOAT_NOISE = 1e-5  # measured: 1.4e-6
+
+
+def classify(model, pixels, **options):
+    """MediaPipe's answer for one image: its categories, the best first."""
+    base = mediapipe.tasks.BaseOptions(model_asset_buffer=model)
+    with vision.ImageClassifier.create_from_options(
+        vision.ImageClassifierOptions(base_options=base, **options)
+    ) as classifier:
+        image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=pixels)
+        (head,) = classifier.classify(image).classifications
+    return head.categories
+
+
+def scores(categories):
+    """Scores by class index."""
+    return np.array([category.score for category in sorted(categories, key=lambda category: category.index)])
+
+
+def our_scores(model, pixels):
+    """Probabilities by our own runtime for an image of the model's size."""
+    runner = Runner(model)
+    (output,) = runner.outputs
+    value = pixels if runner.inputs[0].dtype == np.uint8 else to_float(pixels)
+    (codes,) = runner(value[None])[output.name]
+    return codes * np.float32(output.scale) if output.scale else codes
+
+
+@pytest.fixture(scope="module")
+def labels(shared):
+    return (shared / "data/imagenet_labels.txt").read_text(encoding="utf-8").splitlines()
+
+
+@pytest.fixture(scope="module")
+def photos(shared):
+    """A few photos as they come from the web, decoded."""
+    paths = sorted((shared / "data/imagenet-300").glob("*.JPEG"))[:: 300 // PHOTOS]
+    return [decode(path.read_bytes(), where=path).pixels for path in paths]
+
+
+@pytest.fixture(scope="module")
+def images(photos):
+    """The same photos at the model's size, so that MediaPipe has nothing to resize."""
+    return [prepare_pixels(pixels, ["squash"], CONTRACT)[0] for pixels in photos]
+
+
+@pytest.fixture(scope="module")
+def lite0(labels, images):
+    """Precision -> a file of lite0 with ImageNet's labels, in English and made-up German."""
+    try:
+        weights = load_weights(LITE0)
+    except WeightsMissing as error:
+        pytest.skip(f"no weights of lite0: {error.fix}")
+    plan = make_plan(LITE0)
+    layers = fold(plan, weights.parameters)
+    assert not any(fault(label) for label in labels)
+    files = label_files(labels, {"de": [f"{label} (deutsch)" for label in labels]})
+
+    def metadata(precision):
+        return build_metadata(
+            CONTRACT,
+            name="EfficientNet-Lite0",
+            description="ImageNet's classes",
+            version="1",
+            outputs=["probabilities"],
+            quantized=precision == "uint8",
+            files=list(files),
+            license=weights.license,
+        )
+
+    features = Runner(write_float(plan, layers, outputs=("features",)))
+    vectors = np.concatenate([features(to_float(image)[None])["features"] for image in images])
+    network = quantize_head(quantize_backbone(plan, layers, images, workers=2), layers[DENSE], vectors)
+    models = {
+        "float32": write_float(plan, layers, metadata={TEXT_ENTRY: metadata("float32")}),
+        "uint8": write_int8(plan, network, metadata={TEXT_ENTRY: metadata("uint8")}),
+    }
+    return {precision: pack_labels(model, files) for precision, model in models.items()}
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_labels_come_in_english_and_german(precision):
+    pixels = np.random.default_rng(1).integers(0, 256, (tiny.SIZE, tiny.SIZE, 3), dtype=np.uint8)
+
+    categories = classify(tiny.tiny(precision), pixels, display_names_locale="de")
+
+    for category in categories:
+        assert category.category_name == tiny.LABELS[category.index]
+        assert category.display_name == tiny.GERMAN[category.index]
+    assert len(categories) == tiny.CLASSES
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_a_model_without_translations_has_no_display_names(precision):
+    pixels = np.zeros((tiny.SIZE, tiny.SIZE, 3), np.uint8)
+
+    categories = classify(tiny.tiny(precision), pixels)
+
+    assert {category.display_name for category in categories} <= {None, ""}
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", FLOAT_NOISE), ("int8", 0)])
+def test_a_tiny_model_scores_the_same_pixels_as_our_runtime_does(precision, tolerance):
+    model = tiny.tiny(precision)
+    for seed in range(5):
+        pixels = np.random.default_rng(seed).integers(0, 256, (tiny.SIZE, tiny.SIZE, 3), dtype=np.uint8)
+
+        theirs, ours = scores(classify(model, pixels)), our_scores(model, pixels)
+
+        assert np.abs(theirs - ours).max() <= tolerance
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", FLOAT_NOISE), ("uint8", 0)])
+def test_lite0_scores_photos_of_its_own_size_as_our_runtime_does(lite0, labels, images, precision, tolerance):
+    for image in images:
+        categories = classify(lite0[precision], image)
+
+        assert [category.category_name for category in categories] == [labels[c.index] for c in categories]
+        assert np.abs(scores(categories) - our_scores(lite0[precision], image)).max() <= tolerance
+
+
+def test_float_and_uint8_agree_on_what_is_in_the_photos(lite0, images):
+    best = {
+        precision: [classify(model, image, max_results=1)[0].index for image in images]
+        for precision, model in lite0.items()
+    }
+
+    assert np.mean(np.equal(best["float32"], best["uint8"])) >= 0.9
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", FLOAT_NOISE), ("uint8", 0)])
+def test_the_view_mediapipe_is_what_mediapipe_makes_of_whole_photos(lite0, photos, precision, tolerance):
+    for pixels in photos:
+        (image,) = prepare_pixels(pixels, ["mediapipe"], CONTRACT)
+
+        theirs, ours = scores(classify(lite0[precision], pixels)), our_scores(lite0[precision], image)
+
+        assert np.abs(theirs - ours).max() <= tolerance
+
+
+def test_mediapipe_decodes_a_jpeg_within_three_gray_levels_of_us(shared):
+    for path in sorted((shared / "data/clothing/validation/shoes").iterdir())[:8]:
+        image = mediapipe.Image.create_from_file(str(path))  # held, since its pixels go when it goes
+
+        off = np.abs(image.numpy_view().astype(int) - decode(path.read_bytes(), where=path).pixels)
+
+        assert off.max() <= 3  # another decoder; 3 % to 9 % of the values differ, by 1 mostly
+        assert off.mean() < 0.2
