@@ -21,12 +21,12 @@ def fault(label: str) -> str | None:
     A name goes into a text file with one name a line and onto phone screens, so it must be one
     printable line.
     """
-    if not label.strip():
-        return "it is empty"
     if len(label) > MAX_LABEL_LENGTH:
         return f"it has {len(label)} characters, more than {MAX_LABEL_LENGTH}"
     if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in label):
         return "it has a control character, a line break or bytes that are no UTF-8"
+    if not any(c.isprintable() and not c.isspace() for c in label):
+        return "it is empty or invisible"
     if label != label.strip():
         return "it begins or ends with white space"
     return None
@@ -48,7 +48,8 @@ def same_but_for_case(labels: Iterable[str]) -> list[tuple[str, str]]:
     seen: dict[str, str] = {}
     pairs = []
     for label in labels:
-        other = seen.setdefault(unicodedata.normalize("NFC", label).casefold(), label)
-        if other != label:
+        name = unicodedata.normalize("NFC", label)
+        other = seen.setdefault(name.casefold(), label)
+        if unicodedata.normalize("NFC", other) != name:
             pairs.append((other, label))
     return pairs

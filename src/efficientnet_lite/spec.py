@@ -220,9 +220,13 @@ def round_channels(channels: int, width: float) -> int:
 def make_plan(variant: Variant, *, size: int | None = None, classes: int | None = IMAGENET_CLASSES) -> Plan:
     """The plan of `variant` at `size` pixels (its own where None).
 
-    With `classes` None the last tensor is `features`, (N, 1, 1, 1280); else `logits` and
-    `probabilities` follow, (N, classes).
+    With `classes` None the last tensor is `features`, (N, 1, 1, 1280); else the dense layer `head/dense`,
+    whose output are the logits, and `probabilities` follow, (N, classes).
+    Raises ValueError where `size` or `classes` is below 1.
     """
+    size = variant.size if size is None else size
+    if size < 1 or (classes is not None and classes < 1):
+        raise ValueError(f"size and classes must be at least 1, got {size=} {classes=}")
     steps: list[Step] = [Conv("stem/conv", INPUT, False, 3, 2, 3, STEM_CHANNELS, relu6=True)]
     endpoints = {"stem": "stem/conv"}
     channels, tensor, index, reductions = STEM_CHANNELS, "stem/conv", 0, 0
@@ -257,7 +261,7 @@ def make_plan(variant: Variant, *, size: int | None = None, classes: int | None 
     if classes is not None:
         steps.append(Dense(DENSE, POOLED, FEATURES, classes))
         steps.append(Softmax(PROBABILITIES, DENSE))
-    return Plan(variant, size or variant.size, classes, tuple(steps), endpoints)
+    return Plan(variant, size, classes, tuple(steps), endpoints)
 
 
 class ModelName(NamedTuple):
@@ -271,14 +275,17 @@ class ModelName(NamedTuple):
 
 
 MIN_SIZE, MAX_SIZE = 32, 2048  # below 32 the last feature map vanishes; above, memory alone forbids it
-_NAME = re.compile(r"(?:tf[_-])?(?:efficientnet[_-])?(lite[0-4])(?:@(\d{1,5}))?")
+_NAME = re.compile(r"(?:tf[_-])?(?:efficientnet[_-])?(lite[0-4])(?:@([0-9]{1,5}))?")
 _HUB = re.compile(
     r"https?://(?:www\.)?tfhub\.dev/tensorflow/efficientnet/(lite[0-4])/(?:feature-vector|classification)/[12]/?"
 )
 
 
 def parse_model_name(text: str) -> ModelName | None:
-    """`lite1`, `lite4@300`, `efficientnet-lite1`, `tf_efficientnet_lite1` or a TF Hub address; else None."""
+    """`lite1`, `lite4@300`, `efficientnet-lite1`, `tf_efficientnet_lite1` or a TF Hub address; else None.
+
+    Raises UsageError for a name with a size outside MIN_SIZE to MAX_SIZE.
+    """
     match = _NAME.fullmatch(text.strip().lower()) or _HUB.fullmatch(text.strip())
     if match is None:
         return None

@@ -1,0 +1,54 @@
+"""The tree of failures: its drawing, its exit codes, and what reaches a terminal."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from efficientnet_lite import errors
+from efficientnet_lite.errors import EfficientNetLiteError, printable
+
+
+def descendants(kind: type[EfficientNetLiteError]) -> list[type[EfficientNetLiteError]]:
+    return [each for child in kind.__subclasses__() for each in (child, *descendants(child))]
+
+
+def test_the_drawing_shows_every_class_in_its_place_with_its_exit_code():
+    drawn = re.findall(r"^    ([│ ]*)[├└]── (\w+) +(\d)", errors.__doc__, flags=re.MULTILINE)
+
+    found = [
+        (len(kind.__mro__) - len(EfficientNetLiteError.__mro__), kind.__name__, kind.exit_code)
+        for kind in descendants(EfficientNetLiteError)
+    ]
+
+    assert [(len(indent) // 4 + 1, name, int(code)) for indent, name, code in drawn] == found
+
+
+def test_no_failure_has_the_exit_code_of_success_or_of_a_bug():
+    codes = {kind.exit_code for kind in descendants(EfficientNetLiteError)}
+
+    assert codes == {errors.EXIT_USAGE, errors.EXIT_INPUT, errors.EXIT_ARTIFACT, errors.EXIT_VERIFICATION}
+    assert not codes & {errors.EXIT_OK, errors.EXIT_UNEXPECTED, errors.EXIT_INTERRUPTED}
+
+
+def test_a_failure_says_what_where_and_what_to_do_on_three_lines():
+    error = errors.UnreadablePhoto("it is cut short", where=Path("a\nb.jpg"), fix="copy it again")
+
+    assert str(error) == "it is cut short\n  in:  a\\nb.jpg\n  try: copy it again"
+
+
+@given(st.text(st.characters(), max_size=40))
+def test_printable_text_is_one_line_without_control_characters_that_any_stream_of_utf8_takes(text):
+    shown = printable(text)
+
+    assert shown.isprintable()
+    assert shown.encode().decode() == shown
+    assert shown == text or not text.isprintable()
+
+
+@pytest.mark.parametrize("text", ["plain name.jpg", "Café 写真.jpg", "back\\slash", ""])
+def test_what_is_printable_already_stays_as_it_is(text):
+    assert printable(text) == text
+    assert printable(Path("a") / text) == str(Path("a") / text)
