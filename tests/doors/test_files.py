@@ -70,6 +70,16 @@ def test_nothing_is_under_the_final_name_before_the_end(tmp_path):
     assert names(tmp_path) == ["card.json"]
 
 
+@posix_only
+def test_the_bytes_are_on_the_disk_before_the_name_and_the_name_before_the_end(tmp_path, monkeypatch):
+    path, final_name_existed = tmp_path / "card.json", []
+    monkeypatch.setattr(os, "fsync", lambda number: final_name_existed.append(path.exists()))
+
+    files.publish(path, b"data")
+
+    assert final_name_existed == [False, True]  # a power cut between them leaves the old file or the new one
+
+
 @pytest.mark.parametrize(
     ("number", "fix"),
     [(errno.ENOSPC, "free some space"), (errno.EACCES, "permissions"), (errno.EIO, "another")],
