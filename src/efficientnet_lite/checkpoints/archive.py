@@ -21,6 +21,7 @@ TAR_MAGIC, TAR_MAGIC_AT = b"ustar", 257
 MAX_UNPACKED_BYTES = 2 * MAX_CHECKPOINT_BYTES  # .meta and .tflite files lie beside the weights
 MAX_MEMBERS = 1000  # published ones have 7
 MAX_HEADER_BYTES = 64 * 2**10  # of a long name or a table of attributes
+READ_BYTES = 2**20
 
 
 def is_archive(data: bytes) -> bool:
@@ -37,7 +38,10 @@ def read_archive(data: bytes, wanted: Callable[[str], bool], *, where: Path) -> 
     try:
         # The stream mode never goes back, so a compressed file is decompressed once.
         with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Member) as archive:
-            return _wanted_members(archive, wanted)
+            contents = _wanted_members(archive, wanted)
+        while stream.read(READ_BYTES):  # to the end, where gzip has its checksum
+            pass
+        return contents
     except _Refused as refused:
         raise CheckpointError(
             f"the archive was not read: {refused}", where=where, fix="unpack it yourself if you trust it"

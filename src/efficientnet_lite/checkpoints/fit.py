@@ -93,13 +93,14 @@ def _without_scope(tensors: Mapping[str, Stored], where: Path | str, *, ema: boo
 def _recognize(tensors: Mapping[str, Stored], dialect: Dialect, where: Path | str) -> Variant:
     """The variant with the most names and shapes in common with `tensors`."""
     shapes = {(name, tensor.shape) for name, tensor in tensors.items()}
-    common = {}
+    score = {}
     for variant in VARIANTS.values():
         table = foreign_names(make_plan(variant, classes=None), dialect)
-        fitting = len(shapes & {(foreign.name, foreign.shape) for foreign in table.values()})
-        common[variant.name] = 2 * fitting - len(table)  # lite0's names are nearly all in lite1 as well
-    best = max(common, key=lambda name: common[name])
-    if common[best] <= 0:  # less than half of it is there
+        fitting = shapes & {(foreign.name, foreign.shape) for foreign in table.values()}
+        # Less what is missing: in timm's names all of lite0's tensors are in lite1 as well.
+        score[variant.name] = len(fitting) - (len(table) - len(fitting))
+    best = max(score, key=lambda name: score[name])
+    if score[best] <= 0:  # less than half is there, so "missing" and "left over" would mislead
         raise CheckpointError(
             f"the names are EfficientNet's, but the shapes are of none of {', '.join(VARIANTS)}",
             where=where,

@@ -22,7 +22,8 @@ from efficientnet_lite.checkpoints.safetensors import FORMAT, SCHEMA, header_byt
 from efficientnet_lite.checkpoints.tensors import MAX_CHECKPOINT_BYTES, Stored, damaged, some
 from efficientnet_lite.checkpoints.tf_bundle import is_index, read_index, read_tensors, shard_name
 from efficientnet_lite.checkpoints.unpickle import STATE_DICT_ONLY
-from efficientnet_lite.doors import files, weights
+from efficientnet_lite.doors import files
+from efficientnet_lite.doors import weights as published
 from efficientnet_lite.errors import CheckpointError, UnusableInput, printable
 from efficientnet_lite.spec import Variant
 
@@ -67,10 +68,10 @@ class Weights:
 
 def load_weights(
     variant: Variant,
-    name_or_path: str | Path = "imagenet",
+    weights: str | Path = "imagenet",
     *,
     ema: bool = True,
-    download: weights.Download = weights.download_from_hub,
+    download: published.Download = published.download_from_hub,
 ) -> Weights:
     """Weights of `variant`: published ones by name ("imagenet" or "hub"), or those of a checkpoint.
 
@@ -78,14 +79,14 @@ def load_weights(
     Raises WeightsMissing where published weights cannot be had, CheckpointError where they or the
     file are damaged or of another variant, UnusableInput where there is no such file.
     """
-    if isinstance(name_or_path, str) and name_or_path in weights.NAMES:
-        located = weights.locate(variant, name_or_path, download=download)
+    if isinstance(weights, str) and weights in published.NAMES:
+        located = published.locate(variant, weights, download=download)
         checkpoint = read_checkpoint(located.path, variant=variant, ema=ema)
         source, license_, notice = located.origin, located.license, located.notice
     else:
-        checkpoint = read_checkpoint(Path(name_or_path), variant=variant, ema=ema)
-        source = checkpoint.metadata.get("source") or f"{checkpoint.format} {printable(checkpoint.path)}"
-        license_, notice = checkpoint.metadata.get("license") or "unknown", ""
+        checkpoint = read_checkpoint(Path(weights), variant=variant, ema=ema)
+        source = printable(checkpoint.metadata.get("source") or f"{checkpoint.format} {checkpoint.path}")
+        license_, notice = printable(checkpoint.metadata.get("license") or "unknown"), ""
     return Weights(
         parameters=checkpoint.parameters,
         variant=variant,
@@ -110,7 +111,12 @@ def read_checkpoint(path: Path, *, variant: Variant | None = None, ema: bool = T
             left over, misshapen or not finite, or is none of these formats.
         UnusableInput: there is no such file, or it cannot be read.
     """
-    content = _open(path, ema=ema)
+    try:
+        content = _open(path, ema=ema)
+    except OSError as error:  # a folder that may not be entered, a name that is too long
+        raise UnusableInput(
+            f"it cannot be read: {error.strerror or error}", where=path, fix="check its name and permissions"
+        ) from error
     fitted = fit(content.tensors, where=path, variant=variant, ema=ema)
     return Checkpoint(
         parameters=fitted.parameters,
@@ -175,12 +181,7 @@ def _open_folder(folder: Path) -> _Content:
         return _open_safetensors(
             files.read_bytes(path, limit=MAX_CHECKPOINT_BYTES, what="the weights of a run"), path
         )
-    try:
-        names = {entry.name for entry in folder.iterdir() if _belongs(entry.name) and entry.is_file()}
-    except OSError as error:
-        raise UnusableInput(
-            f"the folder cannot be read: {error.strerror or error}", where=folder, fix="check its permissions"
-        ) from error
+    names = {entry.name for entry in folder.iterdir() if _belongs(entry.name) and entry.is_file()}
 
     def content(name: str) -> bytes:
         return files.read_bytes(folder / name, limit=MAX_CHECKPOINT_BYTES, what="a part of a checkpoint")
@@ -293,7 +294,7 @@ def _labels(metadata: Mapping[str, str], classes: int | None, path: Path) -> tup
         raise damaged(f"it has {len(names)} labels, expected {classes or 0}", path)
     for name in names:
         if fault := class_names.fault(name):
-            raise damaged(f"the label {printable(name[:50])!r} cannot be used: {fault}", path)
+            raise damaged(f"the label '{printable(name[:50])}' cannot be used: {fault}", path)
     return tuple(names)
 
 

@@ -24,7 +24,7 @@ from efficientnet_lite.errors import CheckpointError, printable
 
 MAX_NAME_BYTES = 200  # of a module or a global; the longest that is allowed has 27
 MAX_DIMENSIONS = 8
-MAX_INSTRUCTIONS = 2_000_000  # lite1 has 19,000; an empty dict costs 1 byte here and 64 in memory
+MAX_INSTRUCTIONS = 500_000  # lite1 has 19,000; an empty dict costs 1 byte here and 64 in memory
 STATE_DICT_ONLY = "save the weights alone, torch.save(model.state_dict(), FILE), and use that file"
 
 
@@ -140,7 +140,7 @@ class _Machine:
     def look_up(self) -> None:
         name = f"{self.line()} {self.line()}"
         if name not in _GLOBALS:
-            raise _Refused(f"the Python object {printable(name)!r}")
+            raise _Refused(f"the Python object '{printable(name)}'")
         self.stack.append(_GLOBALS[name])
 
     def text(self) -> None:

@@ -1,0 +1,283 @@
+"""Pickles from attackers: nothing is executed, nothing grows without bound, and the user hears why."""
+
+import io
+import os
+import pickle
+import struct
+import subprocess
+import sys
+import time
+import tracemalloc
+import zipfile
+
+import numpy as np
+import pytest
+from checkpoint_files import Raw, View, instructions, legacy_pth, name, pickled, pth_bytes, zip_pth
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from efficientnet_lite.checkpoints import unpickle
+from efficientnet_lite.checkpoints.pth import LEGACY_PREFIX, read_pth
+from efficientnet_lite.checkpoints.unpickle import load
+from efficientnet_lite.errors import CheckpointError
+
+SMALL = {"a.weight": np.arange(6, dtype=np.float32).reshape(2, 3), "b.bias": np.ones(2, np.float32)}
+GOOD = View("0", 6, (2, 3), (3, 1))
+
+
+class Reduced:
+    """Pickles itself as a call."""
+
+    def __init__(self, function, *arguments):
+        self.call = function, arguments
+
+    def __reduce__(self):
+        return self.call
+
+
+def read(root, counts=None):
+    """Read a legacy stream with `root` as its state dict and one storage of six numbers."""
+    return read_pth(legacy_pth(root, {"0": bytes(24)}, counts or {"0": 6}), where="x.pth")
+
+
+def test_an_attack_that_works_on_pickle_does_nothing_here(tmp_path):
+    loot = tmp_path / "loot"
+    attack = pickle.dumps(Reduced(os.system, f"echo taken > '{loot}'"), protocol=2)
+    subprocess.run([sys.executable, "-c", f"import pickle; pickle.loads({attack!r})"], check=True)
+    assert loot.read_text() == "taken\n"  # so the attack is real
+    loot.unlink()
+
+    heads = [pickled(0x1950A86A20F9469CFC6C), pickled(1001), pickled({"little_endian": True})]
+    for data in (b"".join([*heads, attack]), zip_pth(Raw(attack[2:-1]), {})):
+        with pytest.raises(CheckpointError, match=r"system.*was not executed"):
+            read_pth(data, where="x.pth")
+
+    assert not loot.exists()
+
+
+@pytest.mark.parametrize(
+    ("attack", "message"),
+    [
+        (name("posix", "system") + instructions(("true",)) + pickle.REDUCE, "posix system"),
+        (name("builtins", "eval") + instructions(("1",)) + pickle.REDUCE, "builtins eval"),
+        (name("torch", "load"), "torch load"),
+        (name("torch._utils", "_rebuild_tensor_v3"), "_rebuild_tensor_v3"),
+        (name("os\x1b[31m", "x"), r"os\\x1b"),
+        (instructions("os") + instructions("system") + pickle.STACK_GLOBAL, "instruction"),
+        (pickle.INST + b"os\nsystem\n", "instruction"),
+        (pickle.MARK + name("torch", "FloatStorage") + pickle.OBJ, "instruction"),
+        (name("collections", "OrderedDict") + pickle.EMPTY_TUPLE + pickle.NEWOBJ, "instruction"),
+        (pickle.EXT1 + b"\x01", "instruction"),
+        (pickle.PERSID + b"0\n", "instruction"),
+        (pickle.LONG4 + struct.pack("<i", 2**30), "instruction"),
+        (pickle.DUP, "instruction"),
+        (pickle.FRAME + struct.pack("<Q", 9), "instruction"),
+        (name("collections", "OrderedDict") + instructions(([["a", 1]],)) + pickle.REDUCE, "OrderedDict"),
+        (instructions("text") + pickle.EMPTY_TUPLE + pickle.REDUCE, "no function"),
+        (name("torch", "FloatStorage") + pickle.EMPTY_TUPLE + pickle.REDUCE, "no function"),
+        (instructions(1) + instructions({"__class__": 1}) + pickle.BUILD, "attributes"),
+        (pickle.PROTO + b"\x04", "protocol 4"),
+    ],
+)
+def test_whatever_a_state_dict_does_not_need_is_refused_by_name(attack, message):
+    with pytest.raises(CheckpointError, match=message) as refused:
+        load(b"\x80\x02" + attack + b".", 0, "x.pth")
+
+    assert "not executed" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        View("0", 6, (2, 3), (3, 1), offset=1),
+        View("0", 6, (2, 3), (4, 1)),
+        View("0", 6, (2, 3), (-3, 1), offset=5),
+        View("0", 6, (2, 3), (3, 1), offset=-1),
+        View("0", 6, (-2, -3), (3, 1)),
+        View("0", 6, (2**62, 2**62, 2**62), (0, 0, 0)),
+        View("0", 6, (7,), (0,)),
+        View("0", 6, (2, 3), (3,)),
+        View("0", 6, (1,) * 9, (1,) * 9),
+        View("0", 6, (True, True), (1, 1)),
+        View("0", 6, (2.0, 3.0), (3, 1)),
+        View("0", 6, [2, 3], [3, 1]),
+        View("0", 6, (2**1000,), (1,)),
+        View("0", 6, (2, 3), (3, 1), offset=None),
+        View("0", -6, (2, 3), (3, 1)),
+        View("0", 2**64, (2, 3), (3, 1)),
+        View("0", "6", (2, 3), (3, 1)),
+        View(0, 6, (2, 3), (3, 1)),
+        View("0", 6, (2, 3), (3, 1), location=None),
+        View("0", 6, (2, 3), (3, 1), tag="module"),
+        View("1", 6, (2, 3), (3, 1)),
+        View("0", 7, (2, 3), (3, 1)),
+    ],
+    ids=repr,
+)
+def test_a_tensor_that_lies_about_its_storage_is_refused(view):
+    assert set(read({"w": GOOD})) == {"w"}  # the same file is sound with honest numbers
+
+    with pytest.raises(CheckpointError, match="damaged"):
+        read({"w": view})
+
+
+@pytest.mark.parametrize(
+    "persistent",
+    [
+        instructions("storage") + pickle.BINPERSID,
+        instructions(()) + pickle.BINPERSID,
+        instructions(("storage", 1, "0", "cpu", 6)) + pickle.BINPERSID,
+        pickle.BINPERSID,
+        name("torch._utils", "_rebuild_tensor_v2") + instructions((1, 2)) + pickle.REDUCE,
+        name("torch._utils", "_rebuild_tensor_v2")
+        + instructions((1, 0, (), (), False, None))
+        + pickle.REDUCE,
+        name("torch._utils", "_rebuild_parameter") + instructions((1, True, None)) + pickle.REDUCE,
+    ],
+    ids=repr,
+)
+def test_nonsense_in_place_of_a_storage_is_refused(persistent):
+    with pytest.raises(CheckpointError, match="damaged"):
+        read({"w": Raw(persistent)})
+
+
+def test_one_storage_described_in_two_ways_is_refused():
+    with pytest.raises(CheckpointError, match="two ways"):
+        read({"a": GOOD, "b": View("0", 6, (2,), (1,), storage="LongStorage")})
+
+
+def test_the_raw_part_must_repeat_the_count_and_end_with_the_file():
+    data = legacy_pth({"w": GOOD}, {"0": bytes(24)}, {"0": 6})
+
+    with pytest.raises(CheckpointError, match="5 numbers, expected 6"):
+        read({"w": GOOD}, counts={"0": 5})
+    with pytest.raises(CheckpointError, match="1 bytes are left over"):
+        read_pth(data + b"\0", where="x.pth")
+    with pytest.raises(CheckpointError, match="expected at least"):
+        read_pth(data[:-1], where="x.pth")
+
+
+def test_a_zip_record_of_another_length_is_refused():
+    with pytest.raises(CheckpointError, match="20 bytes, expected 24"):
+        read_pth(zip_pth({"w": GOOD}, {"0": bytes(20)}), where="x.pth")
+    with pytest.raises(CheckpointError, match="storage 0 is missing"):
+        read_pth(zip_pth({"w": GOOD}, {"1": bytes(24)}), where="x.pth")
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_a_file_cut_anywhere_is_refused(draw):
+    form = draw.draw(st.sampled_from(["legacy", "zip"]))
+    data = pth_bytes(SMALL, form=form)
+    cut = data[: draw.draw(st.integers(20, len(data) - 1))]
+
+    with pytest.raises(CheckpointError):
+        read_pth(cut, where="x.pth")
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_changed_bytes_give_an_error_or_tensors_and_never_a_crash(draw):
+    form = draw.draw(st.sampled_from(["legacy", "zip"]))
+    data = bytearray(pth_bytes(SMALL, form=form))
+    start = len(LEGACY_PREFIX) if form == "legacy" else 4
+    for _ in range(draw.draw(st.integers(1, 4))):
+        data[draw.draw(st.integers(start, len(data) - 1))] = draw.draw(st.integers(0, 255))
+
+    try:
+        found = read_pth(bytes(data), where="x.pth")
+    except CheckpointError:
+        return
+
+    for tensor in found.values():
+        assert tensor.load().shape == tensor.shape
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=200))
+def test_random_instructions_give_a_value_or_an_error(program):
+    try:
+        _, end = load(b"\x80\x02" + program + b".", 0, "x.pth")
+    except CheckpointError:
+        return
+
+    assert 3 <= end <= len(program) + 3
+
+
+def test_a_hundred_thousand_nested_containers_do_not_overflow_the_stack():
+    deep = Raw(pickle.EMPTY_TUPLE + pickle.TUPLE1 * 100_000)
+
+    with pytest.raises(CheckpointError, match="no tensors"):
+        read_pth(legacy_pth({"w": deep}, {}, {}), where="x.pth")
+
+
+def test_a_tuple_that_doubles_thirty_times_is_never_hashed_compared_or_printed():
+    bomb = pickle.EMPTY_TUPLE + b"".join(
+        pickle.BINPUT + bytes([n]) + pickle.BINGET + bytes([n]) + pickle.TUPLE2 for n in range(60)
+    )
+    started = time.process_time()
+
+    for root in (
+        {"w": Raw(bomb)},
+        Raw(bomb),
+        Raw(instructions({}) + bomb + instructions(1) + pickle.SETITEM),
+    ):
+        with pytest.raises(CheckpointError):
+            read_pth(legacy_pth(root, {}, {}), where="x.pth")
+    with pytest.raises(CheckpointError):
+        read_pth(
+            LEGACY_PREFIX + b"." + b"\x80\x02" + bomb + b"." + pickled({"little_endian": True}), where="x"
+        )
+
+    assert time.process_time() - started < 5  # 2 ** 60 steps otherwise
+
+
+def test_a_dict_that_holds_itself_is_refused():
+    cycle = pickle.EMPTY_DICT + pickle.BINPUT + b"\0" + instructions("state_dict") + pickle.BINGET + b"\0"
+
+    with pytest.raises(CheckpointError, match="no tensors"):
+        read_pth(legacy_pth(Raw(cycle + pickle.SETITEM), {}, {}), where="x.pth")
+
+
+def test_a_wild_memo_place_costs_no_memory():
+    program = b"\x80\x02" + pickle.NONE + pickle.LONG_BINPUT + b"\xff\xff\xff\xff."
+    tracemalloc.start()
+
+    load(program, 0, "x.pth")
+
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100_000
+
+
+def test_endless_instructions_are_refused(monkeypatch):
+    monkeypatch.setattr(unpickle, "MAX_INSTRUCTIONS", 1000)
+
+    with pytest.raises(CheckpointError, match="more than 1,000 instructions"):
+        load(b"\x80\x02" + pickle.MARK * 1000 + b".", 0, "x.pth")
+
+
+def test_a_zip_of_endless_or_compressed_records_is_refused_before_it_is_read():
+    many = zip_pth({}, {}) + b"PK\x01\x02" * 10_001
+
+    with pytest.raises(CheckpointError, match="entries"):
+        read_pth(many, where="x.pth")
+    with pytest.raises(CheckpointError, match="compressed"):
+        read_pth(compressed_zip(), where="x.pth")
+
+
+def compressed_zip():
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("weights/data.pkl", pickled({"w": GOOD}))
+        archive.writestr("weights/data/0", bytes(10**7))
+    return buffer.getvalue()
+
+
+def test_a_zip_that_is_no_checkpoint_says_so():
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("photo.txt", "no weights")
+
+    with pytest.raises(CheckpointError, match="no checkpoint of torch"):
+        read_pth(buffer.getvalue(), where="x.zip")
