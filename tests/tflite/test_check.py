@@ -157,6 +157,24 @@ def _name_at(model, number, target):
     model[at : at + 4] = (target - at).to_bytes(4, "little")
 
 
+@pytest.mark.parametrize("offset", [0, 1, 6, 0x7FFFFFFC, 0xFFFFFFFF])
+def test_an_offset_that_leads_nowhere_is_refused(offset):
+    with pytest.raises(ArtifactError, match="offset at byte 0 leads to"):
+        check_model(offset.to_bytes(4, "little") + FLOAT[4:])
+
+
+def test_a_text_without_its_closing_zero_is_refused():
+    model = FLOAT.replace(b"serving_default\0", b"serving_default!")
+    assert model != FLOAT
+
+    with pytest.raises(ArtifactError, match="has no end"):
+        check_model(model)
+
+
+def test_more_tensors_than_a_classifier_has_are_refused():
+    refuse(lambda tree: setattr(graph(tree), "tensors", graph(tree).tensors[:1] * 10_001), "10,001 tensors")
+
+
 # --- the graph
 
 
@@ -259,6 +277,18 @@ def test_an_operator_code_that_is_not_there_is_refused():
 @pytest.mark.parametrize("value", [0, -1, -(2**31)])
 def test_strides_by_which_nothing_can_be_divided_are_refused(field, value):
     refuse(lambda tree: setattr(graph(tree).operators[0].builtinOptions, field, value), "at least 1")
+
+
+@pytest.mark.parametrize("field", ["strideH", "strideW", "filterHeight", "filterWidth"])
+@pytest.mark.parametrize("kind", ["AVERAGE_POOL_2D", "MAX_POOL_2D"])
+def test_a_pool_over_nothing_is_refused(kind, field):
+    sides = {"strideH": 2, "strideW": 2, "filterHeight": 2, "filterWidth": 2, field: 0}
+    graph = Graph()
+    image, pooled = (graph.tensor(str(side), (1, side, side, 3), "float32") for side in (8, 4))
+    graph.operator(kind, [image], [pooled], schema.Pool2DOptionsT(**sides))
+
+    with pytest.raises(ArtifactError, match="at least 1"):
+        check_model(graph.finish(inputs={"image": image}, outputs={"pooled": pooled}, description=""))
 
 
 def test_a_convolution_without_options_has_no_stride_and_is_refused():

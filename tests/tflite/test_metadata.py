@@ -5,6 +5,7 @@ import struct
 import zipfile
 from contextlib import suppress
 
+import numpy as np
 import pytest
 import tiny
 from hypothesis import given, settings
@@ -199,6 +200,12 @@ def test_an_empty_line_among_the_labels_keeps_its_place():
     assert read_labels(zipped(("labels.txt", "a\n\nc\n"), ("labels_de.txt", "x\ny\nz")))[""] == ("a", "", "c")
 
 
+def test_only_a_line_feed_ends_a_label_as_in_mediapipe():
+    packed = zipped(("labels.txt", "a\u2028b\x0bc\nd\n"), ("labels_de.txt", "x\ny\n"))
+
+    assert read_labels(packed)[""] == ("a\u2028b\x0bc", "d")
+
+
 def test_a_model_without_labels_has_none():
     plain = tiny.changed(BARE, lambda tree: setattr(tree, "metadata", None))
 
@@ -288,6 +295,23 @@ def test_a_normalization_that_cannot_be_applied_is_refused(count, std):
 
     with pytest.raises(ArtifactError, match="normalization"):
         read_normalization(BARE.replace(written, spoiled))
+
+
+def test_a_normalization_of_endless_channels_is_refused():
+    entry = text()
+    at = entry.index(struct.pack("<If", 1, 255.0))
+    endless = entry[:at] + struct.pack("<I", 300) + entry[at + 4 :] + bytes(2000)
+
+    with pytest.raises(ArtifactError, match="300 channels"):
+        parse_text(endless, where="x")
+
+
+def test_entries_larger_than_a_description_can_be_are_refused():
+    def grow(tree):
+        tree.buffers[tree.metadata[1].buffer].data = np.zeros(5 << 20, np.uint8)
+
+    with pytest.raises(ArtifactError, match="larger than 4,194,304 bytes"):
+        read_entries(tiny.changed(BARE, grow))
 
 
 @settings(max_examples=100, deadline=None)

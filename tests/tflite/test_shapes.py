@@ -119,7 +119,7 @@ PADDING = np.array([[0, 0], [1, 2], [0, 3], [0, 0]], np.int32)
             schema.ResizeBilinearOptionsT(),
             [np.array([5, 9], np.int32)],
         ),
-        ("MEAN", (1, 4, 4, 2), (1, 2), schema.ReducerOptionsT(), [np.array([1, -2], np.int32)]),
+        ("MEAN", (1, 4, 4, 2), (1, 2), schema.ReducerOptionsT(), [np.array([2, -3], np.int32)]),
         (
             "MEAN",
             (1, 4, 4, 2),
