@@ -216,3 +216,8 @@ def test_every_source_is_listed_once_and_its_file_name_carries_its_digest():
     assert len({source.repository for source in weights.HUB_FILES.values()}) == len(VARIANTS)
     assert len({source.sha256 for source in weights.PACKAGES.values()}) == len(weights.PACKAGES)
     assert all(source.sha256[:8] in source.file for source in weights.PACKAGES.values())
+
+
+def test_a_hub_file_that_cannot_be_read_is_unusable_input(tmp_path):
+    with pytest.raises(UnusableInput, match="no such file"):
+        weights.locate(LITE3, download=Hub(tmp_path / "gone"))

@@ -24,7 +24,6 @@ from efficientnet_lite.spec import Variant
 NAMES = ("imagenet", "hub")
 LICENSE = "Apache-2.0"
 ORIGIN = "ImageNet weights of the authors of EfficientNet-Lite"
-MAX_WEIGHTS_BYTES = 256 * 2**20  # lite4 has 52 MB
 MAX_NOTE_BYTES = 64 * 2**10
 
 
@@ -132,7 +131,8 @@ def locate(variant: Variant, name: str = "imagenet", *, download: Download = dow
     """The weights `name` of `variant`: "imagenet" (a package where there is one) or "hub".
 
     Raises WeightsMissing where they are not here and cannot be had, CheckpointError where the file has
-    another digest than expected, ValueError where `name` is none of NAMES.
+    another digest than expected, UnusableInput where it cannot be read, ValueError where `name` is none
+    of NAMES.
     """
     if name not in NAMES:
         raise ValueError(f"weights are called {' or '.join(NAMES)}, got {name!r}")
@@ -147,7 +147,7 @@ def _in_package(source: Package) -> Located:
     path = Path(folders[0], source.file) if folders else None
     if path is None or not path.is_file():
         raise _missing(source.variant, "the package is not installed", source.distribution)
-    digest = _digest(path)
+    digest = files.sha256_file(path)
     if digest != source.sha256:
         raise CheckpointError(
             f"the file has sha256 {digest}, expected {source.sha256}",
@@ -159,7 +159,7 @@ def _in_package(source: Package) -> Located:
 
 def _on_hub(source: HubFile, download: Download) -> Located:
     path = download(source, offline=_offline())
-    digest = _digest(path)
+    digest = files.sha256_file(path)
     note = _cache() / "hub" / f"{source.repository.replace('/', '--')}--{source.file}.json"
     expected = _noted(note)
     if expected is None:
@@ -171,10 +171,6 @@ def _on_hub(source: HubFile, download: Download) -> Located:
             fix=f"if the publisher changed it and you trust the change, delete {note}",
         )
     return Located(path, digest, source.license, source.notice, source.origin)
-
-
-def _digest(path: Path) -> str:
-    return files.sha256_bytes(files.read_bytes(path, limit=MAX_WEIGHTS_BYTES, what="published weights"))
 
 
 def _noted(note: Path) -> str | None:
