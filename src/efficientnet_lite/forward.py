@@ -4,7 +4,7 @@ What a written file computes is compared with this where no photos are needed. P
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +14,16 @@ from efficientnet_lite.spec import INPUT, Add, Conv, Dense, Pool, Step
 Array = npt.NDArray[np.float32]
 
 
-class Weights(Protocol):
-    """A layer's kernel and bias, batch norm folded in; `tflite.fold.Layer` is one."""
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer's arithmetic with batch norm folded in: y = x * kernel + bias, both float32.
 
-    @property
-    def kernel(self) -> Array: ...
-    @property
-    def bias(self) -> Array: ...
+    `kernel` is HWIO for a convolution, (k, k, C, 1) for a depthwise one, (inputs, outputs) for a dense
+    layer; `bias` is (outputs,).
+    """
+
+    kernel: Array
+    bias: Array
 
 
 def same_padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
@@ -33,11 +36,15 @@ def convolve(x: Array, kernel: Array, stride: int, *, depthwise: bool) -> Array:
     """SAME convolution of `x` (N, H, W, C) as a sum over the kernel's positions of shifted products."""
     k = kernel.shape[0]
     rows, columns = (-(-side // stride) for side in x.shape[1:3])
-    padded = np.pad(x, ((0, 0), same_padding(x.shape[1], k, stride), same_padding(x.shape[2], k, stride), (0, 0)))
+    padded = np.pad(
+        x, ((0, 0), same_padding(x.shape[1], k, stride), same_padding(x.shape[2], k, stride), (0, 0))
+    )
     total: Array | None = None
     for i in range(k):
         for j in range(k):
-            window = padded[:, i : i + (rows - 1) * stride + 1 : stride, j : j + (columns - 1) * stride + 1 : stride]
+            window = padded[
+                :, i : i + (rows - 1) * stride + 1 : stride, j : j + (columns - 1) * stride + 1 : stride
+            ]
             product = window * kernel[i, j, :, 0] if depthwise else window @ kernel[i, j]
             total = product if total is None else np.add(total, product, out=total)
     assert total is not None  # a kernel has at least one position
@@ -50,7 +57,7 @@ def softmax(logits: Array) -> Array:
     return shifted / shifted.sum(axis=-1, keepdims=True)
 
 
-def run(steps: Iterable[Step], layers: Mapping[str, Weights], normalized: Array) -> dict[str, Array]:
+def run(steps: Iterable[Step], layers: Mapping[str, Layer], normalized: Array) -> dict[str, Array]:
     """Every tensor of the plan by name, for `normalized` (N, S, S, 3), which is (x - 127) / 128.
 
     Convolutions give (N, H, W, C), `features` (N, 1, 1, 1280), logits and probabilities (N, classes).

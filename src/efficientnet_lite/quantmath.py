@@ -29,7 +29,9 @@ class Scale:
 
     def codes(self, real: Array) -> npt.NDArray[np.int8]:
         """The nearest codes, saturated."""
-        return np.clip(np.rint(real / np.float32(self.scale)) + self.zero_point, INT8_MIN, INT8_MAX).astype(np.int8)
+        return np.clip(np.rint(real / np.float32(self.scale)) + self.zero_point, INT8_MIN, INT8_MAX).astype(
+            np.int8
+        )
 
     def reals(self, codes: npt.NDArray[np.int8]) -> Array:
         """What the codes stand for."""
@@ -63,9 +65,12 @@ def weight_scales(kernel: Array, bias: Array, input_scale: float) -> Array:
     """
     largest = np.abs(kernel).reshape(-1, kernel.shape[-1]).max(axis=0) / WEIGHT_MAX
     floor = np.abs(bias) / (input_scale * BIAS_LIMIT)
-    smallest = np.finfo(np.float32).tiny / min(input_scale, 1.0)  # their product must be a normal number too
-    scales = np.maximum(np.maximum(largest, floor), smallest)
-    return scales.astype(np.float32)
+    return np.maximum(np.maximum(largest, floor), smallest_scale(input_scale)).astype(np.float32)
+
+
+def smallest_scale(input_scale: float) -> float:
+    """The smallest scale of weights whose product with `input_scale` is a normal float32."""
+    return float(np.finfo(np.float32).tiny) / min(input_scale, 1.0)
 
 
 def weight_codes(kernel: Array, scales: Array) -> npt.NDArray[np.int8]:

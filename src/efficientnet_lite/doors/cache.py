@@ -154,7 +154,9 @@ class Cache:
                     "ON CONFLICT (name) DO UPDATE SET used = excluded.used",
                     (space, about, time.time()),
                 )
-                (identity,) = self._connection.execute("SELECT id FROM spaces WHERE name = ?", (space,)).fetchone()
+                (identity,) = self._connection.execute(
+                    "SELECT id FROM spaces WHERE name = ?", (space,)
+                ).fetchone()
                 self._connection.executemany(
                     "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?)",
                     [(identity, key, value, zlib.crc32(value)) for key, value in entries.items()],

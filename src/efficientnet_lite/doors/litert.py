@@ -57,7 +57,9 @@ class Runner:
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise ArtifactError(
-                f"LiteRT cannot open it: {str(error).splitlines()[0]}", where=where, fix="export the model again"
+                f"LiteRT cannot open it: {str(error).splitlines()[0]}",
+                where=where,
+                fix="export the model again",
             ) from error
         names: dict[int, str] = {}
         if self._interpreter.get_signature_list():
@@ -86,15 +88,21 @@ class Pool:
         for _ in range(self.workers - 1):
             self._runners.put(Runner(model, where=where))
 
+    @contextmanager
+    def borrowed(self) -> Iterator[Runner]:
+        """A runner for this thread alone; waits where all are lent."""
+        runner = self._runners.get()
+        try:
+            yield runner
+        finally:
+            self._runners.put(runner)
+
     def map(self, function: Callable[[Runner, Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """`function(runner, item)` of every item, in order; only a few items are under way at once."""
 
         def with_runner(item: Item) -> Result:
-            runner = self._runners.get()
-            try:
+            with self.borrowed() as runner:
                 return function(runner, item)
-            finally:
-                self._runners.put(runner)
 
         return in_threads(with_runner, items, workers=self.workers)
 
@@ -177,6 +185,8 @@ def _without_greeting() -> Iterator[None]:
             os.dup2(saved, 2)
             os.close(saved)
             held.seek(0)
-            others = [line for line in held.read().splitlines(keepends=True) if not line.startswith(_GREETING)]
+            others = [
+                line for line in held.read().splitlines(keepends=True) if not line.startswith(_GREETING)
+            ]
             if others:
                 os.write(2, b"".join(others))

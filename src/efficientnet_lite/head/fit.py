@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from efficientnet_lite import metrics
-from efficientnet_lite.tflite.fold import Layer
+from efficientnet_lite.forward import Layer
 
 Array = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.intp]

@@ -113,7 +113,9 @@ class FeatureStore:
         for seen in self._run(lost):
             if isinstance(seen, _Refused):  # it was readable a moment ago
                 row = self.rows[seen.position]
-                raise UnreadablePhoto(seen.reason, where=row.path, fix="leave the photos in place during a run")
+                raise UnreadablePhoto(
+                    seen.reason, where=row.path, fix="leave the photos in place during a run"
+                )
             result[places[self.looks[seen.position].sha256]] = seen.vectors[view]
         return result
 
@@ -133,7 +135,8 @@ class FeatureStore:
         except UnreadablePhoto as error:
             return _Refused(position, error.what)
         vectors = {
-            view: runner(to_float(image)[None])[POOLED][0] for view, image in zip(views, prepared.images, strict=True)
+            view: runner(to_float(image)[None])[POOLED][0]
+            for view, image in zip(views, prepared.images, strict=True)
         }
         return _Seen(position, look_at(data, prepared.photo), vectors)
 

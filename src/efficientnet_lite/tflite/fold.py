@@ -1,26 +1,14 @@
 """Batch norm folded into the weights before it: what is left is one kernel and one bias a layer."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from efficientnet_lite.forward import Layer
 from efficientnet_lite.spec import BN_EPSILON, Conv, Dense, Plan
 
 Array = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """One layer's arithmetic: y = x * kernel + bias.
-
-    `kernel` is HWIO for a convolution, (k, k, C, 1) for a depthwise one, (inputs, outputs) for a dense
-    layer; `bias` is (outputs,). Both float32.
-    """
-
-    kernel: Array
-    bias: Array
 
 
 def fold(plan: Plan, parameters: Mapping[str, Array]) -> dict[str, Layer]:
@@ -43,7 +31,9 @@ def fold(plan: Plan, parameters: Mapping[str, Array]) -> dict[str, Layer]:
             factor = gamma / np.sqrt(variance + BN_EPSILON)
             kernel = parameters[f"{step.name}/kernel"].astype(np.float64)
             along = factor[:, None] if step.depthwise else factor  # the output axis is 2 there, 3 else
-            layers[step.name] = Layer((kernel * along).astype(np.float32), (beta - mean * factor).astype(np.float32))
+            layers[step.name] = Layer(
+                (kernel * along).astype(np.float32), (beta - mean * factor).astype(np.float32)
+            )
         elif isinstance(step, Dense):
             layers[step.name] = Layer(parameters[f"{step.name}/kernel"], parameters[f"{step.name}/bias"])
     return layers

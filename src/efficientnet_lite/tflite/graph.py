@@ -20,7 +20,10 @@ FILE_IDENTIFIER = b"TFL3"
 SCHEMA_VERSION = 3
 ALIGNMENT = 16  # bytes
 SIGNATURE = "serving_default"
-MIN_RUNTIME = {"float32": "1.5.0", "int8": "1.14.0"}  # the first runtimes that know the operator versions used
+MIN_RUNTIME = {
+    "float32": "1.5.0",
+    "int8": "1.14.0",
+}  # the first runtimes that know the operator versions used
 
 DType = Literal["float32", "int8", "uint8", "int32"]
 _TYPES: dict[DType, int] = {
@@ -64,7 +67,9 @@ class Graph:
         """Index of a new tensor; with `data` a constant, whose dtype and size must fit."""
         if data is not None:
             if data.dtype != np.dtype(dtype) or data.size != int(np.prod(shape)):
-                raise ValueError(f"{name}: data are {data.dtype} x {data.size}, declared {dtype} {list(shape)}")
+                raise ValueError(
+                    f"{name}: data are {data.dtype} x {data.size}, declared {dtype} {list(shape)}"
+                )
             self._buffers.append(np.ascontiguousarray(data).astype(data.dtype.newbyteorder("<")).tobytes())
         quantized = None
         if quantization is not None:
@@ -87,7 +92,13 @@ class Graph:
         return len(self._tensors) - 1
 
     def operator(
-        self, kind: str, inputs: Sequence[int], outputs: Sequence[int], options: Any = None, *, version: int = 1
+        self,
+        kind: str,
+        inputs: Sequence[int],
+        outputs: Sequence[int],
+        options: Any = None,
+        *,
+        version: int = 1,
     ) -> None:
         """Append the builtin operator `kind`, "CONV_2D" say, with its options table or None."""
         code = (getattr(schema.BuiltinOperator, kind), version)
@@ -97,7 +108,9 @@ class Graph:
         )
         if options is not None:
             operator.builtinOptions = options
-            operator.builtinOptionsType = getattr(schema.BuiltinOptions, type(options).__name__.removesuffix("T"))
+            operator.builtinOptionsType = getattr(
+                schema.BuiltinOptions, type(options).__name__.removesuffix("T")
+            )
         self._operators.append(operator)
 
     def finish(
@@ -124,7 +137,9 @@ class Graph:
         ).Pack(builder)
         codes = [
             # the old field holds a byte; readers take the larger of the two
-            schema.OperatorCodeT(builtinCode=kind, deprecatedBuiltinCode=min(kind, 127), version=version).Pack(builder)
+            schema.OperatorCodeT(
+                builtinCode=kind, deprecatedBuiltinCode=min(kind, 127), version=version
+            ).Pack(builder)
             for kind, version in self._codes
         ]
         signature = schema.SignatureDefT(

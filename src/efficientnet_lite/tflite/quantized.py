@@ -78,7 +78,9 @@ def write_int8(
     shape = (1, plan.size, plan.size, 3)
     shapes: dict[str, tuple[int, ...]] = {INPUT: shape}
     image = graph.tensor(IMAGES, shape, io, quantization=_activation(scales[INPUT], io))
-    index = {INPUT: image if io == "int8" else _requantized(graph, image, INPUT, shape, scales[INPUT], "int8")}
+    index = {
+        INPUT: image if io == "int8" else _requantized(graph, image, INPUT, shape, scales[INPUT], "int8")
+    }
     tensors = {name: TENSORS[name] for name in outputs}
     public = {tensor: name for name, tensor in tensors.items() if io == "int8"}
     for step in needed_steps(plan, list(tensors.values())):
@@ -129,9 +131,17 @@ def _constants(graph: Graph, step: Conv | Dense, layer: IntegerLayer, source: Sc
     bias_scales = (layer.scales.astype(np.float64) * source.scale).astype(np.float32)
     return [
         graph.tensor(
-            f"{step.name}/kernel", kernel.shape, "int8", quantization=Quantization(layer.scales, 0, axis), data=kernel
+            f"{step.name}/kernel",
+            kernel.shape,
+            "int8",
+            quantization=Quantization(layer.scales, 0, axis),
+            data=kernel,
         ),
         graph.tensor(
-            f"{step.name}/bias", layer.bias.shape, "int32", quantization=Quantization(bias_scales), data=layer.bias
+            f"{step.name}/bias",
+            layer.bias.shape,
+            "int32",
+            quantization=Quantization(bias_scales),
+            data=layer.bias,
         ),
     ]

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
 from efficientnet_lite.contract import MEAN, STDDEV
+from efficientnet_lite.forward import Layer
 from efficientnet_lite.spec import (
     DENSE,
     INPUT,
@@ -25,14 +26,17 @@ from efficientnet_lite.spec import (
     Pool,
     Step,
 )
-from efficientnet_lite.tflite.fold import Layer
 from efficientnet_lite.tflite.graph import DType, Graph, Quantization, runtime_entry
 
 IMAGES = "images"  # the input, as the Hub contract names it
 DESCRIPTION = "EfficientNet-Lite, written by efficientnet-lite"
 
 Output = Literal["probabilities", "logits", "features"]
-TENSORS: dict[str, str] = {PROBABILITIES: PROBABILITIES, LOGITS: DENSE, POOLED: POOLED}  # public name -> the plan's
+TENSORS: dict[str, str] = {
+    PROBABILITIES: PROBABILITIES,
+    LOGITS: DENSE,
+    POOLED: POOLED,
+}  # public name -> the plan's
 
 
 def options(step: Step, side: int) -> tuple[str, object]:
@@ -40,7 +44,11 @@ def options(step: Step, side: int) -> tuple[str, object]:
     match step:
         case Conv():
             relu6 = schema.ActivationFunctionType.RELU6 if step.relu6 else schema.ActivationFunctionType.NONE
-            table = schema.DepthwiseConv2DOptionsT(depthMultiplier=1) if step.depthwise else schema.Conv2DOptionsT()
+            table = (
+                schema.DepthwiseConv2DOptionsT(depthMultiplier=1)
+                if step.depthwise
+                else schema.Conv2DOptionsT()
+            )
             table.padding = schema.Padding.SAME
             table.strideH = table.strideW = step.stride
             table.fusedActivationFunction = relu6
