@@ -14,6 +14,7 @@ CROP_PADDING = 32  # pixels; Source: preprocessing.py until 2021-11, and timm's 
 
 View = Literal["crop", "squash", "mediapipe", "android-bitmap", "reference"]
 VIEWS: tuple[View, ...] = get_args(View)
+BaseView = Literal["crop", "squash"]  # views that both consumers and the fit of a head have
 FitView = Literal["crop", "crop-mirrored", "squash", "squash-mirrored"]
 FIT_VIEWS: tuple[FitView, ...] = get_args(FitView)
 

@@ -63,10 +63,13 @@ class FeatureStore:
     computed: int = 0  # photos that were not in the cache
     _pool: Pool | None = None
 
-    def fill(self, views: Sequence[FitView], *, on_progress: Progress | None = None) -> None:
+    def fill(
+        self, views: Sequence[FitView], *, stop_on_bad: bool = False, on_progress: Progress | None = None
+    ) -> None:
         """Look at every photo and see to it that the cache holds its vectors for `views`.
 
-        A photo that cannot be used is noted in `refused`. `on_progress(done, total)` counts photos.
+        A photo that cannot be used is noted in `refused`; with `stop_on_bad` it raises UnreadablePhoto.
+        `on_progress(done, total)` counts photos.
         """
         there = {view: self.cache.keys(self.backbone.space(view)) for view in views}
         hashes = dict(enumerate(in_threads(_hash_or_none, self.rows, workers=self.workers)))
@@ -83,6 +86,11 @@ class FeatureStore:
         for seen in self._run(missing):
             done += 1
             if isinstance(seen, _Refused):
+                if stop_on_bad:
+                    where = self.rows[seen.position].path
+                    raise UnreadablePhoto(
+                        seen.reason, where=where, fix="mend it, or leave it out (--on-bad skip)"
+                    )
                 self.refused.append((seen.position, seen.reason))
             else:
                 self.looks[seen.position] = seen.look

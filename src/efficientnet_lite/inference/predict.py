@@ -154,8 +154,8 @@ class Model:
         if self.input.dtype == np.float32:
             if self.normalization is None:
                 return to_float(image)
-            mean, std = self.normalization
-            return (image.astype(np.float32) - np.float32(mean)) / np.float32(std)  # for pixels 0..255
+            mean, std = (np.array(values, np.float32) for values in self.normalization)
+            return np.asarray((image - mean) / std, np.float32)
         pixels = image if image.dtype == np.uint8 else np.clip(np.rint(image), 0, 255).astype(np.uint8)
         return pixels if self.input.dtype == np.uint8 else (pixels.astype(np.int16) - 128).astype(np.int8)
 

@@ -1,0 +1,78 @@
+"""Photos that set the activation ranges, and the backbone in integers, made once and kept."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from efficientnet_lite.contract import Contract, FitView
+from efficientnet_lite.doors.cache import Cache
+from efficientnet_lite.doors.files import sha256_bytes
+from efficientnet_lite.doors.litert import in_threads, runtime_version
+from efficientnet_lite.errors import UnusableInput
+from efficientnet_lite.forward import Layer
+from efficientnet_lite.inference.features import PIXELS_VERSION
+from efficientnet_lite.inference.predict import Refused, images_of
+from efficientnet_lite.quantize import stored
+from efficientnet_lite.quantize.recipe import METHOD, QuantizedBackbone, quantize_backbone
+from efficientnet_lite.spec import Plan
+from efficientnet_lite.stories.progress import OnProgress
+from efficientnet_lite.tflite.write import write_float
+
+PHOTOS = 100
+
+
+def stratified(labels: Sequence[str], contents: Sequence[str], count: int) -> list[int]:
+    """Positions of `count` photos, every class in turn, in the order of their content hashes."""
+    queues: dict[str, list[int]] = defaultdict(list)
+    for position in sorted(range(len(labels)), key=lambda position: contents[position]):
+        queues[labels[position]].append(position)
+    order: list[int] = []
+    for turn in range(max(map(len, queues.values()), default=0)):
+        order += [queue[turn] for _, queue in sorted(queues.items()) if turn < len(queue)]
+    return order[:count]
+
+
+def calibration_images(
+    photos: Sequence[Path], contract: Contract, views: Sequence[FitView], *, workers: int
+) -> list[npt.NDArray[np.uint8]]:
+    """One image of each photo that can be used, the views taking turns.
+
+    Raises:
+        UnusableInput: none can be used.
+    """
+    work = [(photo, views[number % len(views)]) for number, photo in enumerate(photos)]
+    outcomes = in_threads(lambda item: images_of(item[0], [item[1]], contract), work, workers=workers)
+    images = [outcome[0] for outcome in outcomes if not isinstance(outcome, Refused)]
+    if not images:
+        raise UnusableInput(
+            f"none of the {len(photos)} photos for calibration can be used",
+            where=photos[0].parent if photos else "calibration",
+            fix="give photos like those that the model will see (--data)",
+        )
+    return images
+
+
+def quantized_backbone(
+    plan: Plan,
+    layers: Mapping[str, Layer],
+    images: Sequence[npt.NDArray[np.uint8]],
+    cache: Cache,
+    *,
+    workers: int,
+    on_progress: OnProgress,
+) -> QuantizedBackbone:
+    """The backbone in integers, from the cache where the same photos have made it before."""
+    model = sha256_bytes(write_float(plan, layers, outputs=("features",)))
+    pixels = sha256_bytes(b"".join(image.tobytes() for image in images))
+    space = f"int8:{model}:litert-{runtime_version()}:pixels-{PIXELS_VERSION}:method-{METHOD}"
+    for _, value in cache.get(space, [pixels]):
+        if found := stored.from_bytes(value):
+            cache.touch([space])
+            return found
+    made = quantize_backbone(plan, layers, images, workers=workers, on_progress=on_progress)
+    about = f"int8 backbone of {plan.variant.name} at {plan.size} pixels"
+    cache.put(space, {pixels: stored.to_bytes(made)}, about=about)
+    return made

@@ -1,0 +1,215 @@
+"""Everything that a run folder says of itself: card.json, the model card, config, labels, split, weights."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from efficientnet_lite import __version__, bundle
+from efficientnet_lite.checkpoints.read import Weights
+from efficientnet_lite.checkpoints.safetensors import write_safetensors
+from efficientnet_lite.contract import Contract
+from efficientnet_lite.doors import files
+from efficientnet_lite.doors.litert import runtime_version
+from efficientnet_lite.errors import printable
+from efficientnet_lite.head.fit import Head
+from efficientnet_lite.inference.partition import publish_split
+from efficientnet_lite.labels import digest
+from efficientnet_lite.stories.proof import Proof
+
+if TYPE_CHECKING:
+    from efficientnet_lite.stories.classify import Material, Settings
+
+PRECISIONS = ("float32", "int8")
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What goes into a run folder."""
+
+    name: str
+    settings: "Settings"
+    weights: Weights
+    contract: Contract
+    material: "Material"
+    head: Head
+    files: Mapping[str, bytes]  # precision -> .tflite
+    proof: Proof
+    parameters: Mapping[str, npt.NDArray[np.float32]]
+    photos: Path
+
+
+def publish(folder: Path, run: Contents) -> dict[str, Any]:
+    """Write every file of the run into `folder`, the card last; gives the card.
+
+    Raises OutputFailed where the disk is full or cannot be written to.
+    """
+    labels, material = run.material.dataset.labels, run.material
+    for precision, data in run.files.items():
+        files.publish(folder / _export_name(run.name, precision), data)
+    files.publish(folder / bundle.GOLDEN, run.proof.golden)
+    files.publish(folder / bundle.LABELS, ("\n".join(labels) + "\n").encode())
+    publish_split(folder / "split.csv", material.dataset, material.store.looks, material.assignment)
+    refused = [(material.dataset.rows[position].name, reason) for position, reason in material.store.refused]
+    files.publish_csv(folder / "skipped.csv", ("path", "reason"), [*refused, *material.dataset.passed_over])
+    write_safetensors(
+        folder / bundle.WEIGHTS,
+        run.parameters,
+        {
+            "format": "efficientnet-lite",
+            "schema": "1",
+            "variant": run.settings.model.variant.name,
+            "size": str(run.settings.model.size),
+            "labels": json.dumps(list(labels), ensure_ascii=False),
+            "license": run.weights.license,
+            "source": f"a head trained on {run.weights.source}",
+        },
+    )
+    files.publish(folder / "config.toml", _config(run).encode())
+    card = _card(folder, run, refused)
+    files.publish(folder / "README.md", _model_card(run, card).encode())
+    files.publish_json(folder / bundle.CARD, card)
+    return card
+
+
+def _export_name(name: str, precision: str) -> str:
+    return f"exports/{''.join(c if c.isalnum() or c in '-_.' else '_' for c in name)}_{precision}.tflite"
+
+
+def _card(folder: Path, run: Contents, refused: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    settings, proof, material = run.settings, run.proof, run.material
+    labels = material.dataset.labels
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    evaluations = {"float32": proof.float32, "int8": proof.int8}
+    return {
+        "schema": bundle.SCHEMA,
+        "package": {"efficientnet-lite": __version__, "ai-edge-litert": runtime_version()},
+        "variant": settings.model.variant.name,
+        "size": settings.model.size,
+        "contract": run.contract.to_json(),
+        "labels": list(labels),
+        "labels_sha256": digest(labels),
+        "weights": {
+            "source": run.weights.source,
+            "sha256": run.weights.sha256,
+            "license": run.weights.license,
+            "notice": run.weights.notice,
+        },
+        "data": {
+            "kind": material.dataset.kind,
+            "split_given": material.assignment.given,
+            "split_sha256": files.sha256_file(folder / "split.csv"),
+            "photos": {split: len(material.positions(split)) for split in ("train", "validation", "test")},
+            "skipped": len(refused),
+            "exact_duplicates": len(material.assignment.exact),
+            "near_duplicates": len(material.assignment.near),
+            "leaks": len(material.assignment.leaks),
+            "notes": list(material.dataset.notes + material.assignment.notes),
+        },
+        "head": {
+            "views": list(settings.views),
+            "class_weights": settings.class_weights,
+            "strength": run.head.chosen.strength,
+            "path": [asdict(attempt) for attempt in run.head.attempts],
+        },
+        "metrics": {
+            "split": material.proof_split,
+            "chosen_on_the_same_photos": material.proof_split == "validation",
+            **{
+                precision: [each.to_json(labels) for each in evaluations[precision]]
+                for precision in PRECISIONS
+            },
+        },
+        "verification": {
+            "max_drop": settings.bars.max_drop,
+            "min_agreement": settings.bars.min_agreement,
+            "float_difference": proof.float_difference,
+            "comparisons": [each.to_json() for each in proof.comparisons],
+            "enough_photos": all(each.decided(settings.bars) for each in proof.comparisons),
+        },
+        "exports": [
+            {
+                "path": _export_name(run.name, precision),
+                "precision": precision,
+                "bytes": len(run.files[precision]),
+                "sha256": files.sha256_bytes(run.files[precision]),
+                "top1": {each.view: each.top1 for each in evaluations[precision]},
+                "agreement": {
+                    each.view: each.agreement if precision == "int8" else 1.0 for each in proof.comparisons
+                },
+                "latency_ms": proof.latency[precision].median_ms,
+                "latency_p90_ms": proof.latency[precision].p90_ms,
+            }
+            for precision in PRECISIONS
+        ],
+        "golden": bundle.GOLDEN,
+        "files": sorted([*names, "README.md", bundle.CARD]),
+    }
+
+
+def _config(run: Contents) -> str:
+    """What reproduces the run, as TOML. JSON's strings, numbers and lists of strings are TOML's too."""
+    settings = run.settings
+    values: dict[str, object] = {
+        "photos": files.escaped(str(run.photos.absolute())),
+        "model": str(settings.model),
+        "weights": files.escaped(settings.weights),
+        "weights_sha256": run.weights.sha256,
+        "ema": settings.ema,
+        "val": settings.fraction,
+        "seed": settings.seed,
+        "views": list(settings.views),
+        "class_weights": settings.class_weights,
+        "calibration": settings.calibration,
+        "max_drop": settings.bars.max_drop,
+        "min_agreement": settings.bars.min_agreement,
+        "on_bad": settings.on_bad,
+        "efficientnet_lite": __version__,
+    }
+    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
+    return "# efficientnet-lite train with these values makes this run again\n" + "\n".join(lines) + "\n"
+
+
+def _model_card(run: Contents, card: Mapping[str, Any]) -> str:
+    """The run's README.md: what it is, how good, under which licence."""
+    settings, split = run.settings, run.material.proof_split
+    chosen = ", which was also used for choosing the head's regularisation" if split == "validation" else ""
+    rows = [
+        f"| {export['precision']} | {export['bytes']:,} | "
+        + " | ".join(f"{100 * export['top1'][view]:.1f} %" for view in settings.base_views)
+        + f" | {export['latency_ms']:.1f} ms |"
+        for export in card["exports"]
+    ]
+    count = card["data"]["photos"]
+    header = " | ".join(settings.base_views)
+    labels = "\n".join(f"{number}. {printable(label)}" for number, label in enumerate(card["labels"]))
+    return f"""# {printable(run.name)}
+
+A classifier of photos into {len(card["labels"])} classes: EfficientNet-{settings.model.variant.name.capitalize()} at \
+{settings.model.size} pixels with a head of its own, made by efficientnet-lite {__version__}.
+
+| file | bytes | {header} | one image, one thread |
+|---|---|{"---|" * len(settings.base_views)}---|
+{chr(10).join(rows)}
+
+Accuracy is top-1 on the {split} photos ({count[split]}){chosen}. `card.json` has the intervals, the accuracy of each
+class, and how the int8 file agrees with the float32 file. It was fitted on {count["train"]} photos.
+
+Input: RGB, {settings.model.size} x {settings.model.size}; float32 in [0, 1], or uint8 as the pixels are. The file
+normalizes by itself. `exports/golden.npz` has five inputs and the outputs to expect of them, for tests of your app.
+
+One label for each photo; a photo of none of the classes gets one of them all the same.
+
+## Classes, in the order of the outputs, from 0
+
+{labels}
+
+## Licence
+
+The backbone is {run.weights.source}. Its licence: {run.weights.license}. {run.weights.notice}
+The head was trained on your photos and is yours; so are the labels.
+"""

@@ -1,0 +1,305 @@
+"""`train`: a folder of photos -> features -> a head -> float32 and int8 files -> proof -> a run folder."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from efficientnet_lite import bundle, metrics
+from efficientnet_lite.checkpoints.read import Weights, load_weights
+from efficientnet_lite.classes import check_counts
+from efficientnet_lite.contract import FIT_VIEWS, BaseView, Contract, FitView, View
+from efficientnet_lite.doors.cache import Cache
+from efficientnet_lite.doors.dataset import Dataset, open_dataset
+from efficientnet_lite.doors.litert import cores
+from efficientnet_lite.errors import UnusableInput, UsageError
+from efficientnet_lite.forward import Layer
+from efficientnet_lite.head.fit import ClassWeights, Head, fit_head
+from efficientnet_lite.inference.features import Backbone, FeatureStore
+from efficientnet_lite.inference.partition import Assignment, plan_split
+from efficientnet_lite.inference.predict import model_from_bytes
+from efficientnet_lite.inference.verify import MAX_DROP, MIN_AGREEMENT, Bars
+from efficientnet_lite.quantize.recipe import quantize_head
+from efficientnet_lite.spec import DENSE, ModelName, Plan, make_plan, model_name
+from efficientnet_lite.split import Split
+from efficientnet_lite.stories import calibration, card
+from efficientnet_lite.stories.progress import OnProgress, Stage, silent
+from efficientnet_lite.stories.proof import Proof, prove
+from efficientnet_lite.stories.translations import read_translations
+from efficientnet_lite.tflite.artifact import About, float_artifact, int8_artifact
+from efficientnet_lite.tflite.fold import fold
+from efficientnet_lite.tflite.quantized import IntegerNetwork
+from efficientnet_lite.tflite.write import write_float
+
+Labels = npt.NDArray[np.intp]
+OnBad = Literal["skip", "fail"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `train` was asked for; what reproduces a run stands in its config.toml."""
+
+    model: ModelName
+    weights: str
+    ema: bool
+    fraction: float  # of the training photos that becomes validation where none is given
+    seed: int
+    views: tuple[FitView, ...]
+    class_weights: ClassWeights
+    calibration: int  # photos
+    bars: Bars
+    on_bad: OnBad
+
+    @property
+    def base_views(self) -> list[BaseView]:
+        """The views among `views` that consumers have: the head is chosen and proven on these."""
+        bases: list[BaseView] = ["crop", "squash"]
+        return [view for view in bases if view in self.views]
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """The photos that can be used, their features, and where each belongs."""
+
+    dataset: Dataset
+    store: FeatureStore
+    assignment: Assignment
+
+    def positions(self, split: Split) -> list[int]:
+        return [position for position, where in enumerate(self.assignment.splits) if where == split]
+
+    def truth(self, positions: Sequence[int]) -> Labels:
+        index = {label: number for number, label in enumerate(self.dataset.labels)}
+        return np.array([index[self.dataset.rows[position].label] for position in positions], np.intp)
+
+    @property
+    def proof_split(self) -> Split:
+        """Where accuracy is measured: on test where there is one, else on validation."""
+        return "test" if "test" in self.assignment.splits else "validation"
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A published run."""
+
+    run: Path
+    card: Mapping[str, Any]  # the content of card.json
+    head: Head
+    proof: Proof
+    notes: tuple[str, ...]  # what a person should know about the data set
+
+
+def train(
+    photos: str | Path,
+    out: str | Path,
+    *,
+    model: str = "lite1",
+    weights: str = "imagenet",
+    ema: bool = True,
+    val: float = 0.2,
+    seed: int = 0,
+    views: Sequence[FitView] = FIT_VIEWS,
+    class_weights: ClassWeights = "none",
+    calibration_photos: int = calibration.PHOTOS,
+    max_drop: float = MAX_DROP,
+    min_agreement: float = MIN_AGREEMENT,
+    on_bad: OnBad = "skip",
+    overwrite: bool = False,
+    labels_locale: Mapping[str, Path] | None = None,
+    workers: int | None = None,
+    stage: Stage = silent,
+) -> Trained:
+    """Make a classifier from photos, prove it on the real runtime, and publish it as a run folder.
+
+    Args:
+        photos: a folder with a folder per class, one with train/ and validation/ (and test/) folders of
+            such, or a CSV or JSONL manifest.
+        out: the run folder to make.
+        model: "lite0" to "lite4", with "@SIZE" for another input size than its own.
+        weights: "imagenet", "hub", or the path of a checkpoint.
+        ema: of a TF1 checkpoint, read the moving averages rather than the raw weights.
+        val: fraction of the photos that is kept back for choosing, where the data set does not say.
+        views: the views of each photo that the head is fitted on; "crop" or "squash" is among them.
+        class_weights: "balanced" gives every class the same say.
+        calibration_photos: training photos that set the int8 ranges.
+        max_drop, min_agreement: what the int8 file may lose; see `inference.verify`.
+        on_bad: "fail" stops at the first photo that cannot be used.
+        overwrite: replace an earlier run.
+        labels_locale: locale ("de") -> a text file with the class names in that language, one a line.
+        stage: shows progress; see `stories.progress`.
+
+    Raises:
+        UsageError, UnusableDataset, UnusableInput, ArtifactError, OutputFailed: before anything is written.
+        VerificationFailed: a file is too far from its parent; nothing is published.
+    """
+    photos, out = Path(photos), Path(out)
+    settings = Settings(
+        model_name(model),
+        str(weights),
+        ema,
+        val,
+        seed,
+        tuple(views),
+        class_weights,
+        calibration_photos,
+        Bars(max_drop, min_agreement),
+        on_bad,
+    )
+    _check(settings, photos)
+    bundle.check_target(out, photos=photos, overwrite=overwrite)
+    with bundle.building(out, photos=photos, overwrite=overwrite) as folder, Cache() as cache:
+        dataset = open_dataset(photos)
+        translations = read_translations(labels_locale or {}, dataset.labels)
+        loaded = load_weights(settings.model.variant, weights, ema=ema)
+        plan = make_plan(settings.model.variant, size=settings.model.size, classes=len(dataset.labels))
+        layers = fold(
+            make_plan(settings.model.variant, size=settings.model.size, classes=None), loaded.parameters
+        )
+        contract = Contract(settings.model.size, view=settings.base_views[0])
+        backbone = Backbone(str(settings.model), write_float(plan, layers, outputs=("features",)), contract)
+        store = FeatureStore(backbone, dataset.rows, cache, workers or cores())
+        material = _gather(dataset, store, settings, stage)
+        with stage("Fitting the head") as on_progress:
+            head = _fit(material, settings, on_progress)
+        layers |= {DENSE: head.layer}
+        about = About(
+            contract, loaded.sha256, loaded.license, labels=dataset.labels, translations=translations
+        )
+        with stage("Quantizing to int8") as on_progress:
+            network = _quantize(plan, layers, material, settings, cache, on_progress)
+        files = {"float32": float_artifact(plan, layers, about), "int8": int8_artifact(plan, network, about)}
+        with stage("Replaying both files") as on_progress:
+            proof = _prove(files, head, material, settings, out, on_progress)
+        content = card.publish(
+            folder,
+            card.Contents(
+                name=out.absolute().name,
+                settings=settings,
+                weights=loaded,
+                contract=contract,
+                material=material,
+                head=head,
+                files=files,
+                proof=proof,
+                parameters=_parameters(loaded, head),
+                photos=photos,
+            ),
+        )
+        cache.prune()
+    return Trained(out.absolute(), content, head, proof, dataset.notes + material.assignment.notes)
+
+
+def _check(settings: Settings, photos: Path) -> None:
+    """Refuse numbers that make no sense, before any work is done."""
+    problems = [
+        (not settings.base_views, "--views names neither crop nor squash", "keep at least one of them"),
+        (not 0 < settings.fraction < 1, f"--val is {settings.fraction}", "give a fraction between 0 and 1"),
+        (settings.calibration < 1, f"--calibration is {settings.calibration}", "give at least 1 photo"),
+        (
+            not settings.bars.max_drop >= 0,
+            f"--max-drop is {settings.bars.max_drop}",
+            "give a fraction such as 0.01",
+        ),
+        (
+            not 0 <= settings.bars.min_agreement <= 1,
+            f"--min-agreement is {settings.bars.min_agreement}",
+            "give a fraction such as 0.97",
+        ),
+    ]
+    for wrong, what, fix in problems:
+        if wrong:
+            raise UsageError(what, where="the command line", fix=fix)
+    if not photos.exists():
+        raise UnusableInput(
+            "no such folder or file", where=photos, fix="give the folder of photos or a manifest"
+        )
+
+
+def _gather(dataset: Dataset, store: FeatureStore, settings: Settings, stage: Stage) -> Material:
+    """Look at every photo, extract its features, and split."""
+    with stage("Looking at the photos") as on_progress:
+        store.fill(settings.views, stop_on_bad=settings.on_bad == "fail", on_progress=on_progress)
+    usable = [dataset.rows[position] for position in sorted(store.looks)]
+    check_counts([(row.label, row.split) for row in usable], dataset.labels, where=dataset.root)
+    assignment = plan_split(dataset, store.looks, fraction=settings.fraction, seed=settings.seed)
+    return Material(dataset, store, assignment)
+
+
+def _fit(material: Material, settings: Settings, on_progress: OnProgress) -> Head:
+    training, validation = material.positions("train"), material.positions("validation")
+    store, truth = material.store, material.truth(training)
+    features = np.concatenate([store.matrix(training, view) for view in settings.views])
+    return fit_head(
+        features,
+        np.tile(truth, len(settings.views)),
+        {view: store.matrix(validation, view) for view in settings.base_views},
+        material.truth(validation),
+        classes=len(material.dataset.labels),
+        class_weights=settings.class_weights,
+        on_progress=on_progress,
+    )
+
+
+def _quantize(
+    plan: Plan,
+    layers: Mapping[str, Layer],
+    material: Material,
+    settings: Settings,
+    cache: Cache,
+    on_progress: OnProgress,
+) -> IntegerNetwork:
+    training, store = material.positions("train"), material.store
+    chosen = calibration.stratified(
+        [material.dataset.rows[position].label for position in training],
+        [store.looks[position].sha256 for position in training],
+        settings.calibration,
+    )
+    images = calibration.calibration_images(
+        [material.dataset.rows[training[place]].path for place in chosen],
+        store.backbone.contract,
+        settings.base_views,
+        workers=store.workers,
+    )
+    backbone = calibration.quantized_backbone(
+        plan, layers, images, cache, workers=store.workers, on_progress=on_progress
+    )
+    return quantize_head(backbone, layers[DENSE])
+
+
+def _prove(
+    files: Mapping[str, bytes],
+    head: Head,
+    material: Material,
+    settings: Settings,
+    where: Path,
+    on_progress: OnProgress,
+) -> Proof:
+    positions = material.positions(material.proof_split)
+    layer, store = head.layer, material.store
+    expected: dict[View, npt.NDArray[np.float32]] = {
+        view: metrics.softmax(store.matrix(positions, view) @ layer.kernel + layer.bias)
+        for view in settings.base_views
+    }
+    models = [
+        model_from_bytes(data, where=f"the {precision} file", workers=store.workers)
+        for precision, data in files.items()
+    ]
+    return prove(
+        models[0],
+        models[1],
+        [material.dataset.rows[position].path for position in positions],
+        material.truth(positions).tolist(),
+        expected,
+        bars=settings.bars,
+        where=where,
+        on_progress=on_progress,
+    )
+
+
+def _parameters(weights: Weights, head: Head) -> dict[str, npt.NDArray[np.float32]]:
+    """Backbone and head by the plan's names."""
+    backbone = {name: array for name, array in weights.parameters.items() if not name.startswith(f"{DENSE}/")}
+    return {**backbone, f"{DENSE}/kernel": head.layer.kernel, f"{DENSE}/bias": head.layer.bias}

@@ -1,0 +1,34 @@
+"""Class names in further languages, from text files that the user names."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from efficientnet_lite.doors import files
+from efficientnet_lite.errors import UnusableInput
+from efficientnet_lite.tflite.attached import label_files
+
+MAX_BYTES = 4 * 2**20
+
+
+def read_translations(named: Mapping[str, Path], labels: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Locale -> names in the order of `labels`. Each file has one name a line, UTF-8.
+
+    Raises:
+        UnusableInput: a file is missing, no UTF-8, of another length, or names what cannot be a label.
+    """
+    found = {}
+    for locale, path in named.items():
+        try:
+            text = files.read_bytes(Path(path), limit=MAX_BYTES, what="a file of class names").decode(
+                "utf-8-sig"
+            )
+            names = tuple(line.strip() for line in text.splitlines() if line.strip())
+            label_files(labels, {locale: names})
+        except ValueError as error:  # UnicodeDecodeError is one too
+            raise UnusableInput(
+                f"the class names for {locale!r} cannot be used: {error}",
+                where=path,
+                fix=f"give a UTF-8 file with one name a line, in this order: {', '.join(labels[:3])}, ...",
+            ) from error
+        found[locale] = names
+    return found
