@@ -28,6 +28,7 @@ ALONG = {
     ("quantize", "tflite"),
     ("quantize", "inference"),
     ("head", "inference"),
+    ("inference", "tflite"),  # a file is checked and its metadata read before it is run
     ("stories", "bundle"),
     ("cli", "api"),
     ("__main__", "cli"),

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +19,8 @@ from efficientnet_lite.errors import printable
 from efficientnet_lite.head.fit import Head
 from efficientnet_lite.inference.partition import publish_split
 from efficientnet_lite.labels import digest
+from efficientnet_lite.stories.material import Material, Settings
 from efficientnet_lite.stories.proof import Proof
-
-if TYPE_CHECKING:
-    from efficientnet_lite.stories.classify import Material, Settings
 
 PRECISIONS = ("float32", "int8")
 
@@ -32,10 +30,10 @@ class Contents:
     """What goes into a run folder."""
 
     name: str
-    settings: "Settings"
+    settings: Settings
     weights: Weights
     contract: Contract
-    material: "Material"
+    material: Material
     head: Head
     files: Mapping[str, bytes]  # precision -> .tflite
     proof: Proof

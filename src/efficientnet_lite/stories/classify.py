@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from efficientnet_lite import bundle, metrics
 from efficientnet_lite.checkpoints.read import Weights, load_weights
 from efficientnet_lite.classes import check_counts
-from efficientnet_lite.contract import FIT_VIEWS, BaseView, Contract, FitView, View
+from efficientnet_lite.contract import FIT_VIEWS, Contract, FitView, View
 from efficientnet_lite.doors.cache import Cache
 from efficientnet_lite.doors.dataset import Dataset, open_dataset
 from efficientnet_lite.doors.litert import cores
@@ -19,13 +19,13 @@ from efficientnet_lite.errors import UnusableInput, UsageError
 from efficientnet_lite.forward import Layer
 from efficientnet_lite.head.fit import ClassWeights, Head, fit_head
 from efficientnet_lite.inference.features import Backbone, FeatureStore
-from efficientnet_lite.inference.partition import Assignment, plan_split
+from efficientnet_lite.inference.partition import plan_split
 from efficientnet_lite.inference.predict import model_from_bytes
 from efficientnet_lite.inference.verify import MAX_DROP, MIN_AGREEMENT, Bars
 from efficientnet_lite.quantize.recipe import quantize_head
-from efficientnet_lite.spec import DENSE, ModelName, Plan, make_plan, model_name
-from efficientnet_lite.split import Split
+from efficientnet_lite.spec import DENSE, Plan, make_plan, model_name
 from efficientnet_lite.stories import calibration, card
+from efficientnet_lite.stories.material import Material, OnBad, Settings
 from efficientnet_lite.stories.progress import OnProgress, Stage, silent
 from efficientnet_lite.stories.proof import Proof, prove
 from efficientnet_lite.stories.translations import read_translations
@@ -33,52 +33,6 @@ from efficientnet_lite.tflite.artifact import About, float_artifact, int8_artifa
 from efficientnet_lite.tflite.fold import fold
 from efficientnet_lite.tflite.quantized import IntegerNetwork
 from efficientnet_lite.tflite.write import write_float
-
-Labels = npt.NDArray[np.intp]
-OnBad = Literal["skip", "fail"]
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What `train` was asked for; what reproduces a run stands in its config.toml."""
-
-    model: ModelName
-    weights: str
-    ema: bool
-    fraction: float  # of the training photos that becomes validation where none is given
-    seed: int
-    views: tuple[FitView, ...]
-    class_weights: ClassWeights
-    calibration: int  # photos
-    bars: Bars
-    on_bad: OnBad
-
-    @property
-    def base_views(self) -> list[BaseView]:
-        """The views among `views` that consumers have: the head is chosen and proven on these."""
-        bases: list[BaseView] = ["crop", "squash"]
-        return [view for view in bases if view in self.views]
-
-
-@dataclass(frozen=True, slots=True)
-class Material:
-    """The photos that can be used, their features, and where each belongs."""
-
-    dataset: Dataset
-    store: FeatureStore
-    assignment: Assignment
-
-    def positions(self, split: Split) -> list[int]:
-        return [position for position, where in enumerate(self.assignment.splits) if where == split]
-
-    def truth(self, positions: Sequence[int]) -> Labels:
-        index = {label: number for number, label in enumerate(self.dataset.labels)}
-        return np.array([index[self.dataset.rows[position].label] for position in positions], np.intp)
-
-    @property
-    def proof_split(self) -> Split:
-        """Where accuracy is measured: on test where there is one, else on validation."""
-        return "test" if "test" in self.assignment.splits else "validation"
 
 
 @dataclass(frozen=True, slots=True)

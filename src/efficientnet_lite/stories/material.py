@@ -1,0 +1,63 @@
+"""What a training run is asked for, and the photos it has to work with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from efficientnet_lite.contract import BaseView, FitView
+from efficientnet_lite.doors.dataset import Dataset
+from efficientnet_lite.head.fit import ClassWeights
+from efficientnet_lite.inference.features import FeatureStore
+from efficientnet_lite.inference.partition import Assignment
+from efficientnet_lite.inference.verify import Bars
+from efficientnet_lite.spec import ModelName
+from efficientnet_lite.split import Split
+
+Labels = npt.NDArray[np.intp]
+OnBad = Literal["skip", "fail"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `train` was asked for; what reproduces a run stands in its config.toml."""
+
+    model: ModelName
+    weights: str
+    ema: bool
+    fraction: float  # of the training photos that becomes validation where none is given
+    seed: int
+    views: tuple[FitView, ...]
+    class_weights: ClassWeights
+    calibration: int  # photos
+    bars: Bars
+    on_bad: OnBad
+
+    @property
+    def base_views(self) -> list[BaseView]:
+        """The views among `views` that consumers have: the head is chosen and proven on these."""
+        bases: list[BaseView] = ["crop", "squash"]
+        return [view for view in bases if view in self.views]
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """The photos that can be used, their features, and where each belongs."""
+
+    dataset: Dataset
+    store: FeatureStore
+    assignment: Assignment
+
+    def positions(self, split: Split) -> list[int]:
+        return [position for position, where in enumerate(self.assignment.splits) if where == split]
+
+    def truth(self, positions: Sequence[int]) -> Labels:
+        index = {label: number for number, label in enumerate(self.dataset.labels)}
+        return np.array([index[self.dataset.rows[position].label] for position in positions], np.intp)
+
+    @property
+    def proof_split(self) -> Split:
+        """Where accuracy is measured: on test where there is one, else on validation."""
+        return "test" if "test" in self.assignment.splits else "validation"
