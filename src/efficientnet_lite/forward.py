@@ -54,7 +54,8 @@ def convolve(x: Array, kernel: Array, stride: int, *, depthwise: bool) -> Array:
 def softmax(logits: Array) -> Array:
     """Probabilities of `logits` along the last axis."""
     shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return shifted / shifted.sum(axis=-1, keepdims=True)
+    probabilities: Array = shifted / shifted.sum(axis=-1, keepdims=True)
+    return probabilities
 
 
 def run(steps: Iterable[Step], layers: Mapping[str, Layer], normalized: Array) -> dict[str, Array]:

@@ -29,9 +29,8 @@ class Scale:
 
     def codes(self, real: Array) -> npt.NDArray[np.int8]:
         """The nearest codes, saturated."""
-        return np.clip(np.rint(real / np.float32(self.scale)) + self.zero_point, INT8_MIN, INT8_MAX).astype(
-            np.int8
-        )
+        codes = np.rint(real / np.float32(self.scale)) + self.zero_point
+        return _saturated(codes, INT8_MIN, INT8_MAX)
 
     def reals(self, codes: npt.NDArray[np.int8]) -> Array:
         """What the codes stand for."""
@@ -65,7 +64,8 @@ def weight_scales(kernel: Array, bias: Array, input_scale: float) -> Array:
     """
     largest = np.abs(kernel).reshape(-1, kernel.shape[-1]).max(axis=0) / WEIGHT_MAX
     floor = np.abs(bias) / (input_scale * BIAS_LIMIT)
-    return np.maximum(np.maximum(largest, floor), smallest_scale(input_scale)).astype(np.float32)
+    scales: Array = np.maximum(np.maximum(largest, floor), smallest_scale(input_scale)).astype(np.float32)
+    return scales
 
 
 def smallest_scale(input_scale: float) -> float:
@@ -75,7 +75,11 @@ def smallest_scale(input_scale: float) -> float:
 
 def weight_codes(kernel: Array, scales: Array) -> npt.NDArray[np.int8]:
     """`kernel` rounded to int8, one scale for each index of its last axis."""
-    return np.clip(np.rint(kernel / scales), -WEIGHT_MAX, WEIGHT_MAX).astype(np.int8)
+    return _saturated(np.rint(kernel / scales), -WEIGHT_MAX, WEIGHT_MAX)
+
+
+def _saturated(codes: Array, low: int, high: int) -> npt.NDArray[np.int8]:
+    return codes.clip(low, high).astype(np.int8)
 
 
 def bias_codes(bias: Array, scales: Array, input_scale: float) -> npt.NDArray[np.int32]:

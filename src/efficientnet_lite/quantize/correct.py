@@ -138,7 +138,8 @@ def _gains(
     variance = square / many - (drifted_sum / many) ** 2
     known = (count > FEWEST) & (variance > 1e-6)
     gains = np.divide(covariance, variance, out=np.ones_like(variance), where=known)
-    return np.clip(gains, *GAIN_LIMITS).astype(np.float32)
+    limited: Array = gains.clip(*GAIN_LIMITS).astype(np.float32)
+    return limited
 
 
 def _sampled(tensor: Array) -> Array:
@@ -154,7 +155,8 @@ def _means(
         steps, layers, source=source, shape=inputs[0].shape, outputs={}, means={"mean": steps[-1].name}
     )
     means = Pool(model, workers=workers).map(lambda runner, value: runner(value)["mean"][0], inputs)
-    return np.mean(list(means), axis=0, dtype=np.float64).astype(np.float32)
+    mean: Array = np.stack(list(means)).mean(axis=0, dtype=np.float64).astype(np.float32)
+    return mean
 
 
 def _outputs(

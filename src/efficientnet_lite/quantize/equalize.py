@@ -62,4 +62,5 @@ def _factors(tensors: list[Activations]) -> npt.NDArray[np.float32]:
     ranges = np.max([np.maximum(-tensor.low, tensor.high) for tensor in tensors], axis=0)
     largest = max(float(ranges.max()), float(np.finfo(np.float32).tiny))
     even = largest / np.maximum(ranges, SMALLEST * largest)
-    return (even**STRENGTH).astype(np.float32)
+    factors: npt.NDArray[np.float32] = (even**STRENGTH).astype(np.float32)
+    return factors

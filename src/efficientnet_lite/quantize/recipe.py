@@ -19,7 +19,7 @@ from efficientnet_lite.quantize.equalize import equalize
 from efficientnet_lite.quantmath import INPUT_SCALE
 from efficientnet_lite.spec import DENSE, INPUT, POOLED, Conv, Plan
 from efficientnet_lite.tflite.quantized import IntegerLayer, IntegerNetwork, write_int8
-from efficientnet_lite.tflite.write import write_float
+from efficientnet_lite.tflite.write import Output, write_float
 
 Array = npt.NDArray[np.float32]
 
@@ -79,7 +79,7 @@ def _channels_last(step: Conv, kernel: Array) -> Array:
 
 
 def _both(plan: Plan, layers: Mapping[str, Layer], network: IntegerNetwork) -> tuple[bytes, bytes]:
-    outputs = (POOLED,)
+    outputs: tuple[Output] = ("features",)
     return write_float(plan, layers, outputs=outputs), write_int8(plan, network, outputs=outputs)
 
 

@@ -81,7 +81,7 @@ def write_int8(
     index = {
         INPUT: image if io == "int8" else _requantized(graph, image, INPUT, shape, scales[INPUT], "int8")
     }
-    tensors = {name: TENSORS[name] for name in outputs}
+    tensors: dict[str, str] = {name: TENSORS[name] for name in outputs}
     public = {tensor: name for name, tensor in tensors.items() if io == "int8"}
     for step in needed_steps(plan, list(tensors.values())):
         shapes[step.name] = output_shape(step, shapes)

@@ -110,7 +110,7 @@ def write_float(
     `probabilities` and `logits` are (1, classes), `features` the pooled (1, 1280). The normalisation
     (255 x - 127) / 128 is two scalar operators in front; values beyond [0, 1] are not clamped.
     """
-    tensors = {name: TENSORS[name] for name in outputs}
+    tensors: dict[str, str] = {name: TENSORS[name] for name in outputs}
     return write_steps(
         needed_steps(plan, list(tensors.values())),
         layers,
@@ -204,8 +204,8 @@ def _normalized(graph: Graph, image: int, name: str, shape: Sequence[int]) -> in
     Scalars, not (1, 1, 3) constants: the second version of the Hub modules changed to them for the
     sake of CPU speed and GPU delegates.
     """
-    scale = graph.tensor("scale", (), "float32", data=np.float32([255 / STDDEV]).reshape(()))
-    offset = graph.tensor("offset", (), "float32", data=np.float32([MEAN / STDDEV]).reshape(()))
+    scale = graph.tensor("scale", (), "float32", data=np.array(255 / STDDEV, np.float32))
+    offset = graph.tensor("offset", (), "float32", data=np.array(MEAN / STDDEV, np.float32))
     scaled = graph.tensor("scaled", shape, "float32")
     result = graph.tensor(name, shape, "float32")
     graph.operator("MUL", [image, scale], [scaled], schema.MulOptionsT())
