@@ -48,7 +48,7 @@ LIBRARIES = {  # a room, or one module of it -> what it may import beside the st
     "doors.cache": {"sqlite3", "platformdirs"},
     "checkpoints": {"safetensors"},
     "tflite": {"ai_edge_litert", "flatbuffers"},
-    "head": {"sklearn"},
+    "head": {"sklearn", "threadpoolctl"},
     "cli": {"cyclopts", "rich"},
 }
 # Parts of the standard library that reach outside: the ground has none, and a database is a door's.
