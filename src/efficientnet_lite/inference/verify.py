@@ -1,5 +1,6 @@
 """The gate: a written file against the one that it came from, on the same pixels, on the real runtime."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -69,7 +70,14 @@ class Comparison:
         return drop_known and self.agreement_interval.low >= bars.min_agreement
 
     def to_json(self) -> dict[str, Any]:
-        return {("as" if key == "view" else key): value for key, value in asdict(self).items()}
+        """A document of plain values; `snr_db` is null where there is no difference at all."""
+        fields = {("as" if key == "view" else key): value for key, value in asdict(self).items()}
+        return fields | {"snr_db": finite(self.snr_db)}
+
+
+def finite(value: float) -> float | None:
+    """`value` for JSON, which knows no infinity."""
+    return value if math.isfinite(value) else None
 
 
 def _points(fraction: float | None) -> str:

@@ -83,6 +83,10 @@ def _card(folder: Path, run: Contents, refused: Sequence[tuple[str, str]]) -> di
     labels = material.dataset.labels
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     evaluations = {"float32": proof.float32, "int8": proof.int8}
+    agreements = {
+        "float32": proof.float_agreement,
+        "int8": {each.view: each.agreement for each in proof.comparisons},
+    }
     return {
         "schema": bundle.SCHEMA,
         "package": {"efficientnet-lite": __version__, "ai-edge-litert": runtime_version()},
@@ -136,9 +140,7 @@ def _card(folder: Path, run: Contents, refused: Sequence[tuple[str, str]]) -> di
                 "bytes": len(run.files[precision]),
                 "sha256": files.sha256_bytes(run.files[precision]),
                 "top1": {each.view: each.top1 for each in evaluations[precision]},
-                "agreement": {
-                    each.view: each.agreement if precision == "int8" else 1.0 for each in proof.comparisons
-                },
+                "agreement": agreements[precision],  # float32 with its features and head, int8 with float32
                 "latency_ms": proof.latency[precision].median_ms,
                 "latency_p90_ms": proof.latency[precision].p90_ms,
             }

@@ -17,7 +17,7 @@ from efficientnet_lite.doors.litert import cores
 from efficientnet_lite.errors import UnusableInput, UsageError, VerificationFailed
 from efficientnet_lite.forward import Layer
 from efficientnet_lite.inference.predict import Model, model_from_bytes
-from efficientnet_lite.inference.verify import MIN_AGREEMENT, Bars, Comparison, compare, require
+from efficientnet_lite.inference.verify import MIN_AGREEMENT, Bars, Comparison, compare, finite, require
 from efficientnet_lite.quantize.recipe import quantize_head
 from efficientnet_lite.spec import DENSE, LOGITS, POOLED, PROBABILITIES, Plan
 from efficientnet_lite.stories import calibration
@@ -66,7 +66,7 @@ class Exported:
             document |= {
                 "agreement": self.comparison.agreement,
                 "agreement_interval": list(self.comparison.agreement_interval),
-                "snr_db": self.comparison.snr_db,
+                "snr_db": finite(self.comparison.snr_db),
                 "count": self.comparison.count,
                 "cross_fitted": self.cross_fitted,
             }

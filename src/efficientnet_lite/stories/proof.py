@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from efficientnet_lite import metrics
 from efficientnet_lite.contract import View
 from efficientnet_lite.errors import UnusableInput, VerificationFailed
 from efficientnet_lite.inference.benchmark import Latency, latency
@@ -31,6 +32,7 @@ class Proof:
     int8: tuple[Evaluation, ...]
     comparisons: tuple[Comparison, ...]
     float_difference: float  # largest, of a probability, from the head and features that the file is made of
+    float_agreement: dict[View, float]  # with those
     latency: dict[str, Latency]  # by precision
     golden: bytes  # the content of golden.npz
 
@@ -81,6 +83,9 @@ def prove(
         int8=tuple(evaluation(child.scores[view], child.truth, view) for view in views),
         comparisons=comparisons,
         float_difference=difference,
+        float_agreement={
+            view: metrics.agreement(parent.scores[view], expected[view][kept]) for view in views
+        },
         latency={"float32": latency(float_model), "int8": latency(int8_model)},
         golden=golden(float_model, int8_model, [photos[place] for place in kept]),
     )

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +17,14 @@ from efficientnet_lite.doors import files
 from efficientnet_lite.doors.dataset import list_photos, open_dataset
 from efficientnet_lite.errors import ArtifactError, UnusableInput, UsageError
 from efficientnet_lite.inference.predict import Model, open_model
-from efficientnet_lite.inference.verify import MIN_AGREEMENT, Bars, Comparison, compare, score_together
+from efficientnet_lite.inference.verify import (
+    MIN_AGREEMENT,
+    Bars,
+    Comparison,
+    compare,
+    finite,
+    score_together,
+)
 from efficientnet_lite.spec import PROBABILITIES
 from efficientnet_lite.stories.progress import Stage, silent
 
@@ -48,7 +56,7 @@ class Verified:
             "passed": self.passed,
             "agreement": worst.agreement if worst else None,
             "drop": max(drops, default=None),
-            "snr_db": min((each.snr_db for each in self.comparisons), default=None),
+            "snr_db": finite(min((each.snr_db for each in self.comparisons), default=math.inf)),
             "comparisons": [each.to_json() for each in self.comparisons],
             "faults": list(self.faults),
             "notes": list(self.notes),
