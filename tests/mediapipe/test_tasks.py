@@ -18,14 +18,10 @@ from efficientnet_lite.doors.litert import Runner
 from efficientnet_lite.doors.photos import decode
 from efficientnet_lite.errors import WeightsMissing
 from efficientnet_lite.inference.views import prepare_pixels, to_float
-from efficientnet_lite.labels import fault
 from efficientnet_lite.quantize.recipe import quantize_backbone, quantize_head
 from efficientnet_lite.spec import DENSE, VARIANTS, make_plan
-from efficientnet_lite.tflite.attached import label_files, pack_labels
+from efficientnet_lite.tflite.artifact import About, float_artifact, int8_artifact
 from efficientnet_lite.tflite.fold import fold
-from efficientnet_lite.tflite.metadata import TEXT_ENTRY, build_metadata
-from efficientnet_lite.tflite.quantized import write_int8
-from efficientnet_lite.tflite.write import write_float
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tflite"))
 import tiny
@@ -94,29 +90,18 @@ def lite0(labels, images):
         pytest.skip(f"no weights of lite0: {error.fix}")
     plan = make_plan(LITE0)
     layers = fold(plan, weights.parameters)
-    assert not any(fault(label) for label in labels)
-    files = label_files(labels, {"de": [f"{label} (deutsch)" for label in labels]})
-
-    def metadata(precision):
-        return build_metadata(
-            CONTRACT,
-            name="EfficientNet-Lite0",
-            description="ImageNet's classes",
-            version="1",
-            outputs=["probabilities"],
-            quantized=precision == "uint8",
-            files=list(files),
-            license=weights.license,
-        )
-
-    features = Runner(write_float(plan, layers, outputs=("features",)))
-    vectors = np.concatenate([features(to_float(image)[None])["features"] for image in images])
-    network = quantize_head(quantize_backbone(plan, layers, images, workers=2), layers[DENSE], vectors)
-    models = {
-        "float32": write_float(plan, layers, metadata={TEXT_ENTRY: metadata("float32")}),
-        "uint8": write_int8(plan, network, metadata={TEXT_ENTRY: metadata("uint8")}),
+    about = About(
+        contract=CONTRACT,
+        weights_sha256=weights.sha256,
+        license=weights.license,
+        labels=tuple(labels),
+        translations={"de": tuple(f"{label} (deutsch)" for label in labels)},
+    )
+    network = quantize_head(quantize_backbone(plan, layers, images, workers=2), layers[DENSE])
+    return {
+        "float32": float_artifact(plan, layers, about),
+        "uint8": int8_artifact(plan, network, about),
     }
-    return {precision: pack_labels(model, files) for precision, model in models.items()}
 
 
 @pytest.mark.parametrize("precision", ["float32", "int8"])
