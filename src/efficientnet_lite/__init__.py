@@ -1,6 +1,90 @@
 """EfficientNet-Lite: from a folder of photos to a verified int8 file, without TensorFlow.
 
+    import efficientnet_lite as el
+
+    trained = el.train("photos/", "runs/clothing", model="lite1")
+    model = el.load("runs/clothing")
+    model.labels, model.predict(["a.jpg", "b.jpg"])
+    el.export("lite0", "lite0.tflite", outputs=["features"])
+
 Public names are resolved on first use, so that `import efficientnet_lite` costs nothing.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from efficientnet_lite.errors import (
+        ArtifactError,
+        CheckpointError,
+        EfficientNetLiteError,
+        OutputFailed,
+        UnreadablePhoto,
+        UnusableDataset,
+        UnusableInput,
+        UsageError,
+        VerificationFailed,
+        WeightsMissing,
+    )
+    from efficientnet_lite.inference.predict import Model
+    from efficientnet_lite.spec import VARIANTS
+    from efficientnet_lite.stories.check import check
+    from efficientnet_lite.stories.classify import train
+    from efficientnet_lite.stories.export import export
+    from efficientnet_lite.stories.source import open_source as load
+    from efficientnet_lite.stories.verify import verify
+
 __version__ = "0.1.0"
+
+_ERRORS = "errors"
+_HOMES = {  # public name -> module, and its name there where that differs
+    "ArtifactError": _ERRORS,
+    "CheckpointError": _ERRORS,
+    "EfficientNetLiteError": _ERRORS,
+    "Model": "inference.predict",
+    "OutputFailed": _ERRORS,
+    "UnreadablePhoto": _ERRORS,
+    "UnusableDataset": _ERRORS,
+    "UnusableInput": _ERRORS,
+    "UsageError": _ERRORS,
+    "VARIANTS": "spec",
+    "VerificationFailed": _ERRORS,
+    "WeightsMissing": _ERRORS,
+    "check": "stories.check",
+    "export": "stories.export",
+    "load": "stories.source:open_source",
+    "train": "stories.classify",
+    "verify": "stories.verify",
+}
+
+__all__ = [
+    "VARIANTS",
+    "ArtifactError",
+    "CheckpointError",
+    "EfficientNetLiteError",
+    "Model",
+    "OutputFailed",
+    "UnreadablePhoto",
+    "UnusableDataset",
+    "UnusableInput",
+    "UsageError",
+    "VerificationFailed",
+    "WeightsMissing",
+    "__version__",
+    "check",
+    "export",
+    "load",
+    "train",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, _, other = _HOMES[name].partition(":")
+    return getattr(import_module(f"{__name__}.{module}"), other or name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

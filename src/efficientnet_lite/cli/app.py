@@ -43,6 +43,12 @@ app.command(
     f"{HERE}.make:export", help="Write one .tflite file from a run, a checkpoint or published weights."
 )
 app.command(f"{HERE}.make:verify", help="Replay a run's files, or a file against its parent.")
+app.command(f"{HERE}.embed:embed", help="Write the feature vectors of photos.")
+app.command(f"{HERE}.about:info", help="Say what a file, a run or a model contains.")
+app.command(f"{HERE}.about:models", help="List the five variants.")
+app.command(cache := App(name="cache", help="Show or empty the cache of features.", help_format="plaintext"))
+cache.command(f"{HERE}.data:cache_list", name="list", help="Show what the cache holds.")
+cache.command(f"{HERE}.data:cache_clear", name="clear", help="Empty the cache.")
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
+from efficientnet_lite.doors.files import csv_line
 from efficientnet_lite.errors import EfficientNetLiteError, OutputFailed, printable
 
 if TYPE_CHECKING:
@@ -85,6 +86,10 @@ class Console:
     def json_line(self, document: object) -> None:
         """One JSON document on one line of stdout, at once, for readers that take one after another."""
         self._write_result(self._dumped(document, indent=None))
+
+    def csv_line(self, cells: Sequence[object]) -> None:
+        """One row of CSV on stdout, at once, whether or not the user asked for JSON."""
+        self._write_result(csv_line(cells))
 
     def note(self, text: str, *, verbose: int = 0) -> None:
         """A line on stderr, for users who gave at least `verbose` times --verbose and not --quiet."""

@@ -21,6 +21,7 @@ Locales = Annotated[tuple[str, ...], Parameter(name="--labels-locale", negative=
 
 def train(
     photos: Path,
+    /,
     *,
     out: Path,
     model: str = "lite1",
@@ -90,6 +91,7 @@ def train(
 
 def export(
     source: str,
+    /,
     *,
     out: Path,
     precision: Literal["float32", "int8"] = "float32",
@@ -151,6 +153,7 @@ def export(
 
 def verify(
     target: Path,
+    /,
     *,
     data: Path | None = None,
     parent: Path | None = None,

@@ -76,11 +76,14 @@ def publish_json(path: Path, value: Any) -> None:
 
 def publish_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write a table as UTF-8 CSV. Every cell is one line and harmless in a spreadsheet, see `csv_cell`."""
+    publish(path, "".join(map(csv_line, [header, *rows])).encode())
+
+
+def csv_line(cells: Sequence[object]) -> str:
+    """One row of a table with its line break; see `csv_cell`."""
     text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows([csv_cell(cell) for cell in row] for row in rows)
-    publish(path, text.getvalue().encode())
+    csv.writer(text, lineterminator="\n").writerow([csv_cell(cell) for cell in cells])
+    return text.getvalue()
 
 
 def csv_cell(value: object) -> str:

@@ -1,0 +1,155 @@
+"""Commands that only look: info, models."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from efficientnet_lite import bundle
+from efficientnet_lite.cli.common import Json, Quiet, Verbose, console_of
+from efficientnet_lite.cli.console import Console, percent
+from efficientnet_lite.doors.files import read_bytes
+from efficientnet_lite.doors.weights import HUB_FILES, PACKAGES
+from efficientnet_lite.inference.predict import MAX_MODEL_BYTES
+from efficientnet_lite.spec import VARIANTS, make_plan, model_name
+from efficientnet_lite.tflite.inspect import ModelInfo, Port, describe
+
+
+def info(source: str, /, *, json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) -> None:
+    """Say what a file contains: operators, shapes, quantization, metadata, contract; or a run, or a model.
+
+    Args:
+        source: a .tflite file of anyone's, a run folder, or a model such as lite1.
+        json: print one JSON document instead of the table.
+        verbose: say more; may be given again.
+        quiet: say nothing but results, warnings and errors.
+    """
+    console = console_of(json, verbose, quiet)
+    path = Path(source)
+    if path.is_dir() and bundle.is_run(path):
+        run = bundle.open_run(path)
+        document: dict[str, Any] = {"run": path.absolute(), "card": dict(run.card)}
+        rows = _run_rows(run)
+    elif path.exists() or path.suffix == ".tflite":
+        data = read_bytes(path, limit=MAX_MODEL_BYTES, what="a .tflite file")
+        described = describe(data, where=path)
+        document, rows = {"path": path.absolute(), **described.to_json()}, _file_rows(described)
+    else:
+        name = model_name(source)
+        document = _facts(name.variant.name, name.size)
+        rows = [[key.replace("_", " "), _shown(value)] for key, value in document.items()]
+    if json:
+        console.json(document)
+    else:
+        console.table("", ["", source], rows)
+
+
+def models(*, json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) -> None:
+    """List the five variants: input size, parameters, multiply-adds, published accuracy, and their weights.
+
+    Args:
+        json: print one JSON document instead of the table.
+        verbose: say more; may be given again.
+        quiet: say nothing but results, warnings and errors.
+    """
+    console = console_of(json, verbose, quiet)
+    facts = [_facts(variant.name, variant.size) for variant in VARIANTS.values()]
+    if json:
+        console.json(facts)
+    else:
+        _show_models(console, facts)
+
+
+def _facts(name: str, size: int) -> dict[str, Any]:
+    variant = VARIANTS[name]
+    package, hub = PACKAGES.get(name), HUB_FILES[name]
+    return {
+        "model": name if size == variant.size else f"{name}@{size}",
+        "size": size,
+        "parameters": variant.parameters,
+        "madds": make_plan(variant, size=size).madds(),
+        "top1": variant.top1,
+        "top1_size": variant.size,
+        "top1_int8": variant.top1_int8,
+        "top1_int8_size": variant.int8_size,
+        "weights": package.origin if package else hub.origin,
+        "license": package.license if package else hub.license,
+        "installed": package is not None and find_spec(package.module) is not None,
+    }
+
+
+def _show_models(console: Console, facts: list[dict[str, Any]]) -> None:
+    columns = ["model", "size", "parameters", "MAdds", "top-1 float", "top-1 int8", "weights"]
+    rows = [
+        [
+            fact["model"],
+            fact["size"],
+            f"{fact['parameters']:,}",
+            f"{fact['madds'] / 1e6:,.0f} M",
+            f"{percent(fact['top1'])} at {fact['top1_size']}",
+            f"{percent(fact['top1_int8'])} at {fact['top1_int8_size']}",
+            "installed" if fact["installed"] else fact["weights"].rpartition(" from ")[2],
+        ]
+        for fact in facts
+    ]
+    console.table("", columns, rows, right=columns[1:6])
+    console.line("Accuracies as published, on ImageNet's validation photos; int8 is the reference's own.")
+
+
+def _shown(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _port(port: Port) -> str:
+    quantized = f", scale {port.scale:.9g}, zero point {port.zero_point}" if port.scale else ""
+    return f"{port.name}: {port.dtype} {list(port.shape)}{quantized}"
+
+
+def _file_rows(described: ModelInfo) -> list[list[object]]:
+    rows: list[list[object]] = [
+        ["bytes", f"{described.bytes:,}"],
+        ["parameters", f"{described.parameters:,}"],
+    ]
+    rows += [["input", _port(port)] for port in described.inputs]
+    rows += [["output", _port(port)] for port in described.outputs]
+    operators = ", ".join(f"{each.count} {each.name} v{each.version}" for each in described.operators)
+    rows += [
+        ["operators", operators],
+        ["float operators", described.float_operators],
+        ["weights", "one scale a channel" if described.per_channel else "one scale a tensor, or float"],
+        ["shapes", "may change at run time" if described.dynamic else "fixed"],
+        ["constants", "aligned to 16 bytes" if described.aligned else "not aligned to 16 bytes"],
+        ["memory for tensors", f"{described.arena_bytes:,} bytes"],
+        ["oldest runtime", described.min_runtime or "not said"],
+        [
+            "labels",
+            ", ".join(f"{count} {locale or 'default'}" for locale, count in described.labels.items())
+            or "none",
+        ],
+    ]
+    if described.text:
+        rows.append(["metadata", f"{described.text.name}; {described.text.description}"])
+        rows += [
+            ["normalization", f"mean {list(tensor.mean)}, std {list(tensor.std)}"]
+            for tensor in described.text.inputs
+        ]
+    if described.identity:
+        contract = described.identity.contract
+        rows.append(["contract", f"{described.identity.variant} at {contract.size} pixels, {contract.view}"])
+    return rows
+
+
+def _run_rows(run: bundle.Run) -> list[list[object]]:
+    card = run.card
+    rows: list[list[object]] = [
+        ["model", f"{card.get('variant')} at {card.get('size')} pixels"],
+        [
+            "classes",
+            f"{len(run.labels)}: {', '.join(run.labels[:10])}{', ...' if len(run.labels) > 10 else ''}",
+        ],
+    ]
+    for export in card["exports"]:
+        top1 = ", ".join(f"{view} {percent(value)}" for view, value in dict(export.get("top1", {})).items())
+        rows.append(
+            [export["precision"], f"{export['path']}, {export.get('bytes', 0):,} bytes, top-1 {top1}"]
+        )
+    return rows

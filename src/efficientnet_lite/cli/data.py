@@ -1,0 +1,129 @@
+"""Commands about photos and what is kept of them: check, cache list, cache clear."""
+
+import time
+from pathlib import Path
+
+from efficientnet_lite.cli.common import Json, Quiet, Verbose, console_of, exit_with
+from efficientnet_lite.cli.console import Console
+from efficientnet_lite.doors.cache import Cache
+from efficientnet_lite.errors import EXIT_INPUT
+from efficientnet_lite.stories.check import Report
+from efficientnet_lite.stories.check import check as check_photos
+
+MOST_ROWS = 20  # of each list, unless --verbose
+
+
+def check(
+    photos: Path,
+    /,
+    *,
+    val: float = 0.2,
+    seed: int = 0,
+    json: Json = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Look at a data set without training: counts, bad files, duplicates, leaks between splits, odd sizes.
+
+    Exit code 3 where training would refuse it.
+
+    Args:
+        photos: a folder of photos or a manifest, as `train` takes it.
+        val: fraction that training would keep back, where the data set does not say.
+        seed: of that split.
+        json: print one JSON document instead of the tables.
+        verbose: print lists whole.
+        quiet: say nothing but results, warnings and errors.
+    """
+    console = console_of(json, verbose, quiet)
+    with console.progress("Looking at the photos") as on_progress:
+        report = check_photos(photos, fraction=val, seed=seed, on_progress=on_progress)
+    if json:
+        console.json(report.to_json())
+    else:
+        _show(console, report, most=None if verbose else MOST_ROWS)
+    if report.problem:
+        exit_with(EXIT_INPUT)
+
+
+def _show(console: Console, report: Report, most: int | None) -> None:
+    columns = ["class", "train", "validation", "test", "all"]
+    rows = [
+        [row.label, row.train, row.validation, row.test, row.train + row.validation + row.test]
+        for row in report.classes
+    ]
+    console.table("", columns, rows, right=columns[1:])
+    imbalance = "-" if report.imbalance is None else f"{report.imbalance:.1f} to 1"
+    given = "given" if report.split_given else f"planned, {report.fraction:g} with seed {report.seed}"
+    console.line(
+        f"{report.photos} photos in {len(report.classes)} classes ({report.kind}); validation split {given}"
+    )
+    console.line(f"largest class to smallest: {imbalance}")
+    leaks = [(leak.name, f"{leak.split}; also {leak.other_split}: {leak.other}") for leak in report.leaks]
+    odd = [(each.name, f"{each.height} x {each.width}: {each.reason}") for each in report.odd_sizes]
+    lists = {
+        "photos that cannot be used": report.refused,
+        "passed over": report.passed_over,
+        "groups of equal files": [(" = ".join(group), "") for group in report.exact_duplicates],
+        "groups of near duplicates": [(" ~ ".join(group), "") for group in report.near_duplicates],
+        "same photo under two labels": [(", ".join(group), "") for group in report.two_labels],
+        "leaks between splits": leaks,
+        "odd sizes": odd,
+    }
+    for title, items in lists.items():
+        console.line(f"{title}: {len(items)}")
+        for name, reason in items[:most]:
+            console.line(f"  {name}{'  (' + reason + ')' if reason else ''}")
+        if most is not None and len(items) > most:
+            console.line(f"  ... and {len(items) - most} more (--verbose)")
+    for note, count in report.photo_notes:
+        console.line(f"note on {count} photos: {note}")
+    for text in report.notes:
+        console.line(f"note: {text}")
+    if report.problem:
+        console.line(f"training would refuse this: {report.problem}")
+
+
+def cache_list(*, json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) -> None:
+    """Show what the cache holds, the most recently used first.
+
+    Args:
+        json: print one JSON document instead of the table.
+        verbose: say more; may be given again.
+        quiet: say nothing but results, warnings and errors.
+    """
+    console = console_of(json, verbose, quiet)
+    with Cache() as cache:
+        held, size, folder = cache.held(), cache.size_bytes(), cache.folder
+        limit = cache.limit_bytes
+    if json:
+        console.json({"folder": folder, "bytes": size, "limit_bytes": limit, "spaces": held})
+        return
+    rows = [
+        [
+            space.about,
+            space.entries,
+            f"{space.bytes:,}",
+            time.strftime("%Y-%m-%d %H:%M", time.localtime(space.used)),
+        ]
+        for space in held
+    ]
+    console.table("", ["what", "entries", "bytes", "last used"], rows, right=["entries", "bytes"])
+    console.line(f"{size:,} of at most {limit:,} bytes in {folder}")
+
+
+def cache_clear(*, json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) -> None:
+    """Empty the cache. What was in it is computed again when it is needed.
+
+    Args:
+        json: print one JSON document instead of the line.
+        verbose: say more; may be given again.
+        quiet: say nothing but results, warnings and errors.
+    """
+    console = console_of(json, verbose, quiet)
+    with Cache() as cache:
+        freed, folder = cache.clear(), cache.folder
+    if json:
+        console.json({"folder": folder, "freed_bytes": freed})
+    else:
+        console.line(f"freed {freed:,} bytes in {folder}")

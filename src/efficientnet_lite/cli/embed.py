@@ -1,0 +1,75 @@
+"""`embed`: write the feature vectors of photos."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from efficientnet_lite.cli.common import Json, Jsonl, Quiet, Verbose, console_of, exit_with
+from efficientnet_lite.contract import BaseView
+from efficientnet_lite.doors.dataset import list_photos
+from efficientnet_lite.errors import EXIT_INPUT, UsageError
+from efficientnet_lite.inference.predict import Refused
+from efficientnet_lite.stories import embed as story
+from efficientnet_lite.stories.source import open_backbone
+
+
+def embed(
+    model: str,
+    photos: Annotated[tuple[Path, ...], Parameter(negative=())],
+    /,
+    *,
+    out: Path | None = None,
+    view: Annotated[BaseView, Parameter(name="--as")] = "crop",
+    weights: str = "imagenet",
+    no_ema: Annotated[bool, Parameter(negative=())] = False,
+    overwrite: Annotated[bool, Parameter(negative=())] = False,
+    json: Json = False,
+    jsonl: Jsonl = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Write the feature vectors of photos: features.npy, index.csv and skipped.csv.
+
+    Args:
+        model: a model such as lite1, a run folder, a checkpoint, or a file exported with --output features.
+        photos: files, folders (searched recursively) or globs.
+        out: the folder to write; with --jsonl nothing is written.
+        view: how photos are looked at.
+        weights: for a model name: imagenet, hub, or the path of a checkpoint.
+        no_ema: of a TF1 checkpoint, read the raw weights instead of the moving averages.
+        overwrite: replace the files of an earlier call.
+        json: print one JSON document instead of the line.
+        jsonl: print one JSON object a photo instead, path and features.
+        verbose: say more; may be given again.
+        quiet: say nothing but results, warnings and errors.
+    """
+    console = console_of(json or jsonl, verbose, quiet)
+    if (out is None) != jsonl:
+        raise UsageError(
+            "either --out or --jsonl says where vectors go", where="the command line", fix="give one"
+        )
+    opened = open_backbone(model, weights=weights, ema=not no_ema)
+    paths = [path for path, _ in list_photos(photos).photos]
+    with console.progress("Embedding") as on_progress:
+        if out is not None:
+            done = story.embed(opened, paths, out, view=view, overwrite=overwrite, on_progress=on_progress)
+            refused = len(done.refused)
+        else:
+            refused = 0
+            for number, found in enumerate(story.vectors(opened, paths, view), 1):
+                if isinstance(found, Refused):
+                    refused += 1
+                    console.json_line({"path": Path(found.where), "error": found.reason})
+                else:
+                    console.json_line({"path": found.path, "features": found.features})
+                on_progress(number, len(paths))
+    if refused:
+        console.warn(f"{refused} of {len(paths)} photos could not be used")
+    if out is None:
+        if refused == len(paths):
+            exit_with(EXIT_INPUT)
+    elif json:
+        console.json({"folder": done.folder, "count": done.count, "length": done.length, "refused": refused})
+    else:
+        console.line(f"{done.count} vectors of {done.length} in {done.folder / story.VECTORS}")

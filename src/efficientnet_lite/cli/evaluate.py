@@ -1,0 +1,134 @@
+"""`evaluate`: how good a model is on labelled photos, as each consumer sees them."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from efficientnet_lite.cli.common import Json, Precision, Quiet, Verbose, console_of
+from efficientnet_lite.cli.console import Console, percent
+from efficientnet_lite.contract import View
+from efficientnet_lite.errors import UsageError
+from efficientnet_lite.inference.evaluate import Evaluation
+from efficientnet_lite.stories.measure import Measured, from_dataset, from_indices, measure
+from efficientnet_lite.stories.source import open_source
+
+MOST_IN_CONFUSION = 20  # classes; with more, the largest confusions are listed instead
+MOST_CONFUSIONS = 10
+
+
+def evaluate(
+    model: str,
+    data: Path | None = None,
+    /,
+    *,
+    view: Annotated[tuple[View, ...], Parameter(name="--as", negative=())] = (),
+    split: Literal["train", "validation", "test", "all"] | None = None,
+    images: str | None = None,
+    labels: Path | None = None,
+    num_images: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
+    weights: str = "imagenet",
+    no_ema: Annotated[bool, Parameter(negative=())] = False,
+    precision: Precision = None,
+    json: Json = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Measure a model on labelled photos: top-1, top-5, macro-F1, balanced accuracy, each class, confusions.
+
+    Args:
+        model: a .tflite file, a run folder, a checkpoint, or a model such as lite1.
+        data: a data set, as `train` takes it, whose classes the model knows.
+        view: how photos are looked at; may be given again. Without it: crop and squash, or reference with --images.
+        split: of the data set; without it test where there is one, else validation, else all.
+        images: instead of a data set, a glob of photos, in the manner of the reference's eval_ckpt_main.py.
+        labels: for --images, a file with one class index a line, in the sorted order of the photos' names.
+        num_images: for --images, only the first so many.
+        weights: for a model name: imagenet, hub, or the path of a checkpoint.
+        no_ema: of a TF1 checkpoint, read the raw weights instead of the moving averages.
+        precision: of a run, which file to use (int8 where not given).
+        json: print one JSON document instead of the tables: one object, or a list for several --as.
+        verbose: say more; may be given again.
+        quiet: say nothing but results, warnings and errors.
+    """
+    console = console_of(json, verbose, quiet)
+    if (data is None) == (images is None) or (images is None) != (labels is None):
+        raise UsageError(
+            "photos come as a data set, or as --images with --labels",
+            where="the command line",
+            fix="give one of the two",
+        )
+    opened = open_source(model, precision=precision, weights=weights, ema=not no_ema)
+    views: tuple[View, ...] = tuple(dict.fromkeys(view))
+    if images is not None and labels is not None:
+        labelled = from_indices(images, labels, opened, num_images)
+        views = views or ("reference",)
+    else:
+        assert data is not None
+        labelled = from_dataset(data, opened, split)
+        views = views or ("crop", "squash")
+    with console.progress("Evaluating") as on_progress:
+        measured = measure(opened, labelled, views, on_progress=on_progress)
+    names = opened.labels or tuple(str(index) for index in range(opened.classes))
+    if json:
+        documents = [_document(each, names, measured) for each in measured.evaluations]
+        console.json(documents if len(view) > 1 or (not view and len(documents) > 1) else documents[0])
+    else:
+        _show(console, measured, names)
+    if measured.refused:
+        console.warn(f"{len(measured.refused)} photos could not be used; the first: {measured.refused[0].where}: "
+                     f"{measured.refused[0].reason}")  # fmt: skip
+
+
+def _document(evaluation: Evaluation, names: tuple[str, ...], measured: Measured) -> dict[str, Any]:
+    return {
+        **evaluation.to_json(names),
+        "split": measured.split,
+        "refused": [{"path": refused.where, "error": refused.reason} for refused in measured.refused],
+    }
+
+
+def _show(console: Console, measured: Measured, names: tuple[str, ...]) -> None:
+    rows = [
+        [
+            each.view,
+            each.count,
+            percent(each.top1, each.interval),
+            percent(each.top5),
+            percent(each.macro_f1),
+            percent(each.balanced_accuracy),
+        ]
+        for each in measured.evaluations
+    ]
+    columns = ["photos as", "photos", "top-1", "top-5", "macro-F1", "balanced accuracy"]
+    console.table(f"split: {measured.split}", columns, rows, right=columns[1:])
+    for each in measured.evaluations:
+        occurring = [(name, row) for name, row in zip(names, each.classes, strict=True) if row.support]
+        columns = ["class", "photos", "precision", "recall", "F1"]
+        rows = [
+            [name, row.support, percent(row.precision), percent(row.recall), percent(row.f1)]
+            for name, row in occurring
+        ]
+        console.table(f"each class, as {each.view}", columns, rows, right=columns[1:])
+        _show_confusion(console, each, names)
+
+
+def _show_confusion(console: Console, evaluation: Evaluation, names: tuple[str, ...]) -> None:
+    matrix = evaluation.confusion
+    if len(names) <= MOST_IN_CONFUSION:
+        columns = ["true \\ named", *names]
+        rows = [[name, *row] for name, row in zip(names, matrix.tolist(), strict=True)]
+        console.table(f"confusion, as {evaluation.view}", columns, rows, right=columns[1:])
+        return
+    wrong = matrix - np.diag(np.diag(matrix))
+    order = np.argsort(-wrong, axis=None, kind="stable")[:MOST_CONFUSIONS]
+    rows = [
+        [names[true], names[named], int(wrong[true, named])]
+        for true, named in zip(*np.unravel_index(order, wrong.shape), strict=True)
+        if wrong[true, named]
+    ]
+    console.table(
+        f"largest confusions, as {evaluation.view}", ["true", "named", "photos"], rows, right=["photos"]
+    )

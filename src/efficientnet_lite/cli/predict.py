@@ -1,0 +1,165 @@
+"""`predict`: name what is in each photo."""
+
+import json as json_library
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from efficientnet_lite.cli.common import Json, Jsonl, Precision, Quiet, Verbose, console_of, exit_with
+from efficientnet_lite.cli.console import percent
+from efficientnet_lite.contract import View
+from efficientnet_lite.doors import files
+from efficientnet_lite.doors.dataset import list_photos
+from efficientnet_lite.errors import EXIT_INPUT, UnusableInput, UsageError
+from efficientnet_lite.inference.predict import Array, Model, Refused
+from efficientnet_lite.stories.source import open_source
+
+MAX_MAP_BYTES = 16 * 2**20
+
+
+def predict(
+    model: str,
+    photos: Annotated[tuple[str, ...], Parameter(negative=())],
+    /,
+    *,
+    top_k: Annotated[int, Parameter(name=["--top-k", "-k"], validator=Number(gte=1))] = 1,
+    view: Annotated[View | None, Parameter(name="--as")] = None,
+    weights: str = "imagenet",
+    no_ema: Annotated[bool, Parameter(negative=())] = False,
+    precision: Precision = None,
+    labels_map: Path | None = None,
+    locale: str | None = None,
+    csv: Annotated[bool, Parameter(negative=())] = False,
+    json: Json = False,
+    jsonl: Jsonl = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Name what is in each photo.
+
+    Exit code 0 where at least one photo could be used, else 3.
+
+    Args:
+        model: a .tflite file, a run folder, a checkpoint, or a model such as lite1.
+        photos: files, folders (searched recursively), globs; - reads paths from stdin, one a line.
+        top_k: how many classes to name for each photo.
+        view: how the photo is looked at, instead of the model's own way.
+        weights: for a model name: imagenet, hub, or the path of a checkpoint.
+        no_ema: of a TF1 checkpoint, read the raw weights instead of the moving averages.
+        precision: of a run, which file to use (int8 where not given).
+        labels_map: class names as JSON, {"0": "tench", ...}, instead of the file's own.
+        locale: language of the class names, where the file has several.
+        csv: print CSV instead of the table: path, rank, label, index, probability.
+        json: print one JSON document instead of the table.
+        jsonl: print one JSON object a line, each as soon as it is known.
+        verbose: say more; may be given again.
+        quiet: say nothing but results, warnings and errors.
+    """
+    console = console_of(json or jsonl or csv, verbose, quiet)
+    opened = open_source(model, precision=precision, weights=weights, ema=not no_ema)
+    names = _names(opened, labels_map, locale)
+    listing = list_photos(_paths(photos))
+    for name, reason in listing.passed_over:
+        console.warn(f"passed over {name}: {reason}")
+    if csv:
+        console.csv_line(["path", "rank", "label", "index", "probability"])
+    rows, documents, used, refused = [], [], 0, 0
+    with console.progress("Predicting") as on_progress:
+        outcomes = opened.predict_each((path for path, _ in listing.photos), view=view)
+        for (path, name), outcome in zip(listing.photos, outcomes, strict=True):
+            on_progress(used + refused + 1, len(listing.photos))
+            document = _document(path, outcome, names, top_k)
+            used, refused = used + ("error" not in document), refused + ("error" in document)
+            if jsonl:
+                console.json_line(document)
+            elif csv:
+                for cells in _cells(document):
+                    console.csv_line(cells)
+            elif json:
+                documents.append(document)
+            else:
+                rows += _rows(name, document)
+    if json and not jsonl:
+        console.json(documents)
+    elif not (jsonl or csv):
+        console.table("", ["photo", "label", "index", "probability"], rows, right=["index", "probability"])
+    if refused:
+        console.warn(f"{refused} of {used + refused} photos could not be used")
+    if not used:
+        if not refused:
+            raise UnusableInput(
+                "no photos found", where=", ".join(photos), fix="give files, folders or globs"
+            )
+        exit_with(EXIT_INPUT)
+
+
+def _paths(given: Sequence[str]) -> Iterator[Path]:
+    """Paths as given; "-" stands for those on stdin, one a line, or NUL-separated where there is a NUL."""
+    for text in given:
+        if text != "-":
+            yield Path(text)
+            continue
+        data = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
+        separator = "\0" if "\0" in data else "\n"
+        yield from (Path(line.rstrip("\r")) for line in data.split(separator) if line.strip())
+
+
+def _names(model: Model, labels_map: Path | None, locale: str | None) -> Sequence[str]:
+    """A name for every class: from the map, the file's translation, the file, or the index itself."""
+    if labels_map is not None:
+        return _mapped(labels_map, model.classes)
+    if locale is not None:
+        if locale not in model.translations:
+            known = ", ".join(model.translations) or "none"
+            raise UsageError(
+                f"the file has no class names in {locale!r}", where=model.where, fix=f"known: {known}"
+            )
+        return model.translations[locale]
+    return model.labels or [str(index) for index in range(model.classes)]
+
+
+def _mapped(path: Path, classes: int) -> list[str]:
+    """Names from the reference's labels_map.txt; a model with a background class has its names one later."""
+    content = files.read_bytes(path, limit=MAX_MAP_BYTES, what="a map of class names")
+    try:
+        found = {int(index): str(name) for index, name in json_library.loads(content).items()}
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise UnusableInput(
+            f"it is no map of class names: {error}", where=path, fix='give JSON such as {"0": "tench"}'
+        ) from error
+    shift = 1 if classes == len(found) + 1 else 0
+    return [found.get(index - shift, str(index)) for index in range(classes)]
+
+
+def _document(path: Path, outcome: Array | Refused, names: Sequence[str], top_k: int) -> dict[str, Any]:
+    if isinstance(outcome, Refused):
+        return {"path": path.absolute(), "error": outcome.reason}
+    best = np.argsort(-outcome, kind="stable")[:top_k]
+    predictions = [
+        {"label": names[index], "index": int(index), "probability": float(outcome[index])} for index in best
+    ]
+    return {"path": path.absolute(), "predictions": predictions}
+
+
+def _rows(name: str, document: dict[str, Any]) -> list[list[object]]:
+    if "error" in document:
+        return [[name, f"({document['error']})", "", ""]]
+    return [
+        [name if rank == 0 else "", found["label"], found["index"], percent(found["probability"])]
+        for rank, found in enumerate(document["predictions"])
+    ]
+
+
+def _cells(document: dict[str, Any]) -> list[list[object]]:
+    path = str(document["path"])
+    if "error" in document:
+        return [[path, "", "", "", ""]]
+    return [
+        [path, rank, found["label"], found["index"], found["probability"]]
+        for rank, found in enumerate(document["predictions"], 1)
+    ]
