@@ -42,6 +42,11 @@ app.command(f"{HERE}.make:train", help="Make a classifier from photos: float32 a
 app.command(
     f"{HERE}.make:export", help="Write one .tflite file from a run, a checkpoint or published weights."
 )
+app.command(f"{HERE}.data:check", help="Look at a data set without training on it.")
+app.command(f"{HERE}.predict:predict", help="Name what is in each photo.")
+app.command(
+    f"{HERE}.evaluate:evaluate", help="Measure a model on labelled photos, as each consumer sees them."
+)
 app.command(f"{HERE}.make:verify", help="Replay a run's files, or a file against its parent.")
 app.command(f"{HERE}.embed:embed", help="Write the feature vectors of photos.")
 app.command(f"{HERE}.about:info", help="Say what a file, a run or a model contains.")

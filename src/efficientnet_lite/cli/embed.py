@@ -11,7 +11,7 @@ from efficientnet_lite.doors.dataset import list_photos
 from efficientnet_lite.errors import EXIT_INPUT, UsageError
 from efficientnet_lite.inference.predict import Refused
 from efficientnet_lite.stories import embed as story
-from efficientnet_lite.stories.source import open_backbone
+from efficientnet_lite.stories.source import open_features
 
 
 def embed(
@@ -49,7 +49,7 @@ def embed(
         raise UsageError(
             "either --out or --jsonl says where vectors go", where="the command line", fix="give one"
         )
-    opened = open_backbone(model, weights=weights, ema=not no_ema)
+    opened = open_features(model, weights=weights, ema=not no_ema)
     paths = [path for path, _ in list_photos(photos).photos]
     with console.progress("Embedding") as on_progress:
         if out is not None:
