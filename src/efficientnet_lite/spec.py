@@ -16,7 +16,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from efficientnet_lite.errors import UsageError
 
@@ -139,9 +139,9 @@ class Softmax:
 Step = Conv | Add | Pool | Dense | Softmax
 
 INPUT = "normalized"  # the tensor that the stem reads: (x - 127) / 128
-POOLED = "features"
-LOGITS = "logits"
-PROBABILITIES = "probabilities"
+POOLED: Final = "features"
+LOGITS: Final = "logits"
+PROBABILITIES: Final = "probabilities"
 BN_PARTS = ("gamma", "beta", "moving_mean", "moving_variance")
 DENSE = "head/dense"
 
