@@ -66,7 +66,7 @@ lint: setup  ## ruff and mypy
 .PHONY: demo
 demo: setup  ## the main job on 1,797 handwritten digits: demo/run
 	$(BIN)/python scripts/make_digits.py demo/digits
-	$(BIN)/efficientnet-lite train demo/digits --model lite0 --out demo/run --overwrite
+	$(BIN)/efficientnet-lite train demo/digits --model lite0@96 --out demo/run --overwrite
 
 .PHONY: bench docs-numbers
 bench: setup  ## measure this machine; figures to benchmarks/results/

@@ -148,7 +148,9 @@ def _run_rows(run: bundle.Run) -> list[list[object]]:
         ],
     ]
     for export in card["exports"]:
-        top1 = ", ".join(f"{view} {percent(value)}" for view, value in dict(export.get("top1", {})).items())
+        top1 = ", ".join(
+            f"{view} {percent(each['top1'])}" for view, each in dict(export.get("as", {})).items()
+        )
         rows.append(
             [export["precision"], f"{export['path']}, {export.get('bytes', 0):,} bytes, top-1 {top1}"]
         )

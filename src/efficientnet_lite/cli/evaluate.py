@@ -41,7 +41,7 @@ def evaluate(
     Args:
         model: a .tflite file, a run folder, a checkpoint, or a model such as lite1.
         data: a data set, as `train` takes it, whose classes the model knows.
-        view: how photos are looked at; may be given again. Without it: crop and squash, or reference with --images.
+        view: how photos are looked at; may be given again. Without it the model's own way, or reference with --images.
         split: of the data set; without it test where there is one, else validation, else all.
         images: instead of a data set, a glob of photos, in the manner of the reference's eval_ckpt_main.py.
         labels: for --images, a file with one class index a line, in the sorted order of the photos' names.
@@ -68,13 +68,13 @@ def evaluate(
     else:
         assert data is not None
         labelled = from_dataset(data, opened, split)
-        views = views or ("crop", "squash")
+        views = views or (opened.contract.view,)
     with console.progress("Evaluating") as on_progress:
         measured = measure(opened, labelled, views, on_progress=on_progress)
     names = opened.labels or tuple(str(index) for index in range(opened.classes))
     if json:
         documents = [_document(each, names, measured) for each in measured.evaluations]
-        console.json(documents if len(view) > 1 or (not view and len(documents) > 1) else documents[0])
+        console.json(documents if len(documents) > 1 else documents[0])
     else:
         _show(console, measured, names)
     if measured.refused:

@@ -22,7 +22,7 @@ ClassWeights = Literal["none", "balanced"]
 
 # Weight of 0.5 |kernel|^2 against the mean cross entropy. Measured with lite1 and 10 classes of clothes, the
 # least validation loss lies between 0.01 and 0.003, with 5 photos a class as with 160; more classes want less.
-STRENGTHS = (0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001)
+STRENGTHS = (0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001, 0.00003)
 PATIENCE = 1  # weaker strengths to try after the validation loss has begun to rise
 TOLERANCE = 1e-4  # largest component of the gradient of the mean loss
 MAX_ITERATIONS = 1000

@@ -139,8 +139,12 @@ def _card(folder: Path, run: Contents, refused: Sequence[tuple[str, str]]) -> di
                 "precision": precision,
                 "bytes": len(run.files[precision]),
                 "sha256": files.sha256_bytes(run.files[precision]),
-                "top1": {each.view: each.top1 for each in evaluations[precision]},
-                "agreement": agreements[precision],  # float32 with its features and head, int8 with float32
+                "top1": next(each.top1 for each in evaluations[precision] if each.view == run.contract.view),
+                "agreement": min(agreements[precision].values()),  # of float32 with what it is made of
+                "as": {
+                    each.view: {"top1": each.top1, "agreement": agreements[precision][each.view]}
+                    for each in evaluations[precision]
+                },
                 "latency_ms": proof.latency[precision].median_ms,
                 "latency_p90_ms": proof.latency[precision].p90_ms,
             }
@@ -180,7 +184,7 @@ def _model_card(run: Contents, card: Mapping[str, Any]) -> str:
     chosen = ", which was also used for choosing the head's regularisation" if split == "validation" else ""
     rows = [
         f"| {export['precision']} | {export['bytes']:,} | "
-        + " | ".join(f"{100 * export['top1'][view]:.1f} %" for view in settings.base_views)
+        + " | ".join(f"{100 * export['as'][view]['top1']:.1f} %" for view in settings.base_views)
         + f" | {export['latency_ms']:.1f} ms |"
         for export in card["exports"]
     ]
