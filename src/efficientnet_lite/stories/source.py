@@ -20,6 +20,8 @@ from efficientnet_lite.tflite.write import Output
 
 Precision = Literal["float32", "int8"]
 PUBLISHED = "imagenet"  # the weights that a bare name means
+CLASSIFIER: tuple[Output, ...] = ("logits", "probabilities")
+BACKBONE: tuple[Output, ...] = ("features",)
 
 
 def open_source(
@@ -83,7 +85,7 @@ def open_features(
     found = locate(source)
     if isinstance(found, ModelName):
         loaded = load_weights(found.variant, weights, ema=ema)
-        return _from_weights(found, loaded, str(source), workers, outputs=(POOLED,))
+        return _from_weights(found, loaded, str(source), workers, outputs=BACKBONE)
     _check_own_weights(found, weights)
     if found.is_dir():
         return _backbone_of_run(found, workers)
@@ -131,9 +133,9 @@ def _from_weights(
     where: str,
     workers: int | None,
     *,
-    outputs: tuple[Output, ...] = ("logits", "probabilities"),
+    outputs: tuple[Output, ...] = CLASSIFIER,
 ) -> Model:
-    if loaded.classes is None and outputs != (POOLED,):
+    if loaded.classes is None and outputs == CLASSIFIER:
         raise ArtifactError(
             "these weights end at the features, so they name no classes",
             where=loaded.path,
@@ -145,7 +147,7 @@ def _from_weights(
         loaded.sha256,
         loaded.license,
         outputs,
-        labels=loaded.labels if outputs != (POOLED,) else None,
+        labels=loaded.labels if outputs == CLASSIFIER else None,
     )
     return model_from_bytes(
         float_artifact(plan, fold(plan, loaded.parameters), about), where=where, workers=workers
@@ -158,7 +160,7 @@ def _backbone_of_run(folder: Path, workers: int | None) -> Model:
     checkpoint = read_checkpoint(folder / bundle.WEIGHTS)
     plan = make_plan(checkpoint.variant, size=contract.size, classes=None)
     about = About(
-        contract, checkpoint.sha256, checkpoint.metadata.get("license", "unknown"), outputs=(POOLED,)
+        contract, checkpoint.sha256, checkpoint.metadata.get("license", "unknown"), outputs=BACKBONE
     )
     return model_from_bytes(
         float_artifact(plan, fold(plan, checkpoint.parameters), about), where=folder, workers=workers
