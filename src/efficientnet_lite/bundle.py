@@ -12,22 +12,25 @@ complete run or not there. Replacing an old run needs two renames; a kill betwee
 next run, which finds the old one under its hidden name.
 """
 
+import glob
 import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from efficientnet_lite.doors import files
-from efficientnet_lite.errors import ArtifactError, UnusableInput, UsageError
+from efficientnet_lite.errors import ArtifactError, EfficientNetLiteError, UnusableInput, UsageError
+from efficientnet_lite.labels import fault
 
 SCHEMA = 1
 CARD, WEIGHTS, LABELS, GOLDEN = "card.json", "weights.safetensors", "labels.txt", "exports/golden.npz"
-MAX_CARD_BYTES = 64 * 2**20
+MAX_CARD_BYTES, MAX_NAME_BYTES = 64 * 2**20, 255
+KEPT_SUFFIX = ".kept"  # for a user's own file whose name a new run needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class Run:
 
 
 def is_run(path: Path) -> bool:
-    """Whether `path` looks like a run folder."""
+    """Whether `path` looks like a run folder; `open_run` looks closer."""
     return (path / CARD).is_file()
 
 
@@ -81,78 +84,118 @@ def open_run(folder: Path) -> Run:
             f"no run here: it has no {CARD}", where=folder, fix="give a folder made by `train`"
         )
     path = folder / CARD
+    content = files.read_bytes(path, limit=MAX_CARD_BYTES, what="a card")
     try:
-        card = json.loads(files.read_bytes(path, limit=MAX_CARD_BYTES, what="a card"))
-        schema, labels = card["schema"], card["labels"]
-        if (
-            type(schema) is not int
-            or not isinstance(labels, list)
-            or not all(isinstance(x, str) for x in labels)
-        ):
-            raise TypeError("schema or labels")
+        card = json.loads(content, parse_constant=_refuse_constant)
+        schema = _field(card, "schema", int)
+        if schema < 1:
+            raise ValueError(f"its schema is {schema}")
+        if schema > SCHEMA:
+            raise ArtifactError(
+                f"the card has schema {schema}, this version knows {SCHEMA}",
+                where=path,
+                fix="upgrade efficientnet-lite",
+            )
+        labels = tuple(_labels(card))
+        for part in ("contract", "metrics", "verification"):
+            _field(card, part, dict)
         exports = tuple(
-            Export(inside(folder, str(item["path"])), str(item["precision"]), str(item["sha256"]))
-            for item in card["exports"]
+            Export(
+                inside(folder, _field(item, "path", str)),
+                _field(item, "precision", str),
+                _field(item, "sha256", str),
+            )
+            for item in _field(card, "exports", list)
         )
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ArtifactError(
-            f"the card cannot be read: {type(error).__name__}: {error}", where=path, fix="train the run again"
+            f"the card cannot be read: {str(error)[:200]}", where=path, fix="train the run again"
         ) from error
-    if schema > SCHEMA:
-        raise ArtifactError(
-            f"the card has schema {schema}, this version knows {SCHEMA}",
-            where=path,
-            fix="upgrade efficientnet-lite",
-        )
-    return Run(folder, card, tuple(labels), exports)
+    return Run(folder, card, labels, exports)
+
+
+def _field(fields: object, name: str, kind: type) -> Any:
+    """The value of `name`; raises ValueError where there is none of that kind."""
+    if not isinstance(fields, dict) or type(fields.get(name)) is not kind:
+        raise ValueError(f"it has no {name!r} of type {kind.__name__}")
+    return fields[name]
+
+
+def _labels(card: object) -> Iterator[str]:
+    for label in _field(card, "labels", list):
+        if not isinstance(label, str) or fault(label):
+            raise ValueError(f"the label {label!r} cannot be used")
+        yield label
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
 
 
 def inside(folder: Path, name: str) -> Path:
     """`folder / name`; raises ValueError where that would leave the folder."""
     parts = PurePosixPath(name)
-    if parts.is_absolute() or not parts.parts or ".." in parts.parts or "\\" in name or ":" in name:
-        raise ValueError(f"{name!r} is no path within the run")
+    leaves = parts.is_absolute() or not parts.parts or ".." in parts.parts
+    odd = not name.isprintable() or not set(name).isdisjoint(":\\") or len(name.encode()) > MAX_NAME_BYTES
+    if leaves or odd:
+        raise ValueError(f"{name[:50]!r} is no path within the run")
     return folder.joinpath(*parts.parts)
 
 
-def check_target(target: Path, *, photos: Path, overwrite: bool) -> None:
+def check_target(target: Path, *, photos: Collection[Path], overwrite: bool) -> None:
     """Refuse a target before any work is done.
+
+    Args:
+        photos: the folders that hold the photos.
 
     Raises:
         UsageError: it exists and may not be replaced, is no run of ours, or lies inside, above or on
             the photos.
+        OutputFailed: it cannot be looked at.
     """
-    here, data = target.resolve(), photos.resolve()
-    data = data.parent if data.is_file() else data
-    if here == data or here in data.parents or data in here.parents:
-        raise UsageError(
-            "the target lies inside, above or on the photo folder", where=target, fix="choose another --out"
-        )
-    if os.path.lexists(target):
-        if not target.is_dir() or (any(target.iterdir()) and not is_run(target)):
+    here = _real(target)
+    for folder in map(_real, photos):
+        if here == folder or here in folder.parents or folder in here.parents:
             raise UsageError(
-                "the target exists and is no run of ours, so it is never replaced",
+                f"the target lies inside, above or on the photo folder {folder}",
                 where=target,
                 fix="choose another --out",
             )
-        if any(target.iterdir()) and not overwrite:
-            raise UsageError(
-                "the target exists", where=target, fix="choose another --out, or give --overwrite"
-            )
+    try:
+        if not os.path.lexists(here) or (here.is_dir() and not any(here.iterdir())):
+            return
+    except OSError as error:
+        raise files.output_failed(target, error) from error
+    try:
+        open_run(here)
+    except EfficientNetLiteError as error:
+        raise UsageError(
+            f"the target exists and is no run of ours, so it is never replaced: {error.what}",
+            where=target,
+            fix="choose another --out",
+        ) from error
+    if not overwrite:
+        raise UsageError("the target exists", where=target, fix="choose another --out, or give --overwrite")
+
+
+def _real(path: Path) -> Path:
+    """`path` without links and dots, so that places can be compared; it need not exist."""
+    return Path(os.path.realpath(path))
 
 
 @contextmanager
-def building(target: Path, *, photos: Path, overwrite: bool = False) -> Iterator[Path]:
+def building(target: Path, *, photos: Collection[Path], overwrite: bool = False) -> Iterator[Path]:
     """A folder to build the run in, which becomes `target` when the block ends well, and vanishes else.
 
     Only one process at a time builds a target. With `overwrite` an old run is replaced once the new one
-    is complete; files in it that its card does not list move over to the new run.
+    is complete. Files in it that its card does not list move over to the new run; where that has a file
+    of the same name, `.kept` is appended. A `target` that is a link stays one: what it leads to is replaced.
 
     Raises:
         UsageError: as `check_target`, or another run is writing to this target.
         OutputFailed: the disk is full or cannot be written to.
     """
-    target = target.absolute()
+    target = _real(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -177,49 +220,57 @@ def _previous(target: Path) -> Path:
 
 
 def _swap(stage: Path, target: Path) -> None:
+    previous = _previous(target)
     try:
         files.sync_folder(stage)
         if target.exists():
-            target.replace(_previous(target))
+            target.replace(previous)
         stage.replace(target)
         files.sync_folder(target.parent)
-    except OSError as error:
-        if not target.exists() and _previous(target).exists():
-            _previous(target).replace(target)
-        raise files.output_failed(target, error) from error
+    except BaseException as error:  # Ctrl-C too: the old run goes back to its place
+        if not target.exists() and previous.exists():
+            previous.replace(target)
+        if isinstance(error, OSError):
+            raise files.output_failed(target, error) from error
+        raise
     _mend(target)
 
 
 def _mend(target: Path) -> None:
     """Finish or undo what a killed run left; the caller holds the lock, so nothing of it is alive."""
-    for stale in target.parent.glob(f".{_escaped(target.name)}.????????{files.PART_SUFFIX}"):
+    for stale in target.parent.glob(f".{glob.escape(target.name)}.????????{files.PART_SUFFIX}"):
         shutil.rmtree(stale, ignore_errors=True)
     previous = _previous(target)
     if not previous.exists():
         return
-    if not target.exists():
-        previous.replace(target)
-        return
+    try:
+        if not target.exists():
+            previous.replace(target)
+        else:
+            _carry_over(previous, target)
+            shutil.rmtree(previous, ignore_errors=True)
+    except OSError as error:
+        raise files.output_failed(target, error) from error
+
+
+def _carry_over(previous: Path, target: Path) -> None:
+    """Move what the old run's card does not list, the user's own, to the new run."""
     listed = _listed(previous)
     for path in sorted(previous.rglob("*")):
         name = path.relative_to(previous)
-        if path.is_dir() and not path.is_symlink():
+        if name.as_posix() in listed or (path.is_dir() and not path.is_symlink()):
             continue
-        if name.as_posix() not in listed and not os.path.lexists(target / name):
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            path.replace(target / name)
-    shutil.rmtree(previous, ignore_errors=True)
-
-
-def _escaped(name: str) -> str:
-    """`name` for `glob`, literally."""
-    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
+        place = target / name
+        while os.path.lexists(place):
+            place = place.with_name(place.name + KEPT_SUFFIX)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(place)
 
 
 def _listed(folder: Path) -> set[str]:
     """The files that the card of an old run names as its own."""
     try:
-        card = json.loads((folder / CARD).read_bytes())
-        return {CARD, *(str(name) for name in card["files"])}
-    except (OSError, ValueError, KeyError, TypeError):
+        names = json.loads((folder / CARD).read_bytes())["files"]
+        return {CARD, *map(str, names)}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {CARD}

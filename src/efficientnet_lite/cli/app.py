@@ -7,6 +7,7 @@ mismatch; 5 verification below its bar; 130 interrupted.
 """
 
 import sys
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from cyclopts import App
@@ -56,10 +57,10 @@ cache.command(f"{HERE}.data:cache_list", name="list", help="Show what the cache 
 cache.command(f"{HERE}.data:cache_clear", name="clear", help="Empty the cache.")
 
 
-def main() -> None:
-    """Run one command line and exit."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command line, that of the process where None is given, and exit where it fails."""
     try:
-        app(exit_on_error=False)
+        app(sys.argv[1:] if arguments is None else arguments, exit_on_error=False)
     except CycloptsError:
         sys.exit(EXIT_USAGE)  # cyclopts has printed the message to stderr
     except EfficientNetLiteError as error:

@@ -24,7 +24,7 @@ MAX_MAP_BYTES = 16 * 2**20
 
 def predict(
     model: str,
-    photos: Annotated[tuple[str, ...], Parameter(negative=())],
+    photos: Annotated[tuple[str, ...], Parameter(negative=(), allow_leading_hyphen=True)],  # "-" is stdin
     /,
     *,
     top_k: Annotated[int, Parameter(name=["--top-k", "-k"], validator=Number(gte=1))] = 1,

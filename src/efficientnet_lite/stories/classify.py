@@ -103,8 +103,9 @@ def train(
         on_bad,
     )
     _check(settings, photos)
-    bundle.check_target(out, photos=photos, overwrite=overwrite)
-    with bundle.building(out, photos=photos, overwrite=overwrite) as folder, Cache() as cache:
+    places = [photos if photos.is_dir() else photos.parent]
+    bundle.check_target(out, photos=places, overwrite=overwrite)
+    with bundle.building(out, photos=places, overwrite=overwrite) as folder, Cache() as cache:
         dataset = open_dataset(photos)
         translations = read_translations(labels_locale or {}, dataset.labels)
         loaded = load_weights(settings.model.variant, weights, ema=ema)
