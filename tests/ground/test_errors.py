@@ -16,14 +16,16 @@ def descendants(kind: type[EfficientNetLiteError]) -> list[type[EfficientNetLite
 
 
 def test_the_drawing_shows_every_class_in_its_place_with_its_exit_code():
-    drawn = re.findall(r"^    ([│ ]*)[├└]── (\w+) +(\d)", errors.__doc__, flags=re.MULTILINE)
+    drawn = re.findall(r"^([│ ]*)[├└]── (\w+) +(\d)", errors.__doc__, flags=re.MULTILINE)
+    least = min(len(indent) for indent, _, _ in drawn)  # Python 3.13 takes the docstring's indentation off
 
     found = [
         (len(kind.__mro__) - len(EfficientNetLiteError.__mro__), kind.__name__, kind.exit_code)
         for kind in descendants(EfficientNetLiteError)
+        if kind.__module__ == errors.__name__  # tests of others make their own
     ]
 
-    assert [(len(indent) // 4 + 1, name, int(code)) for indent, name, code in drawn] == found
+    assert [((len(indent) - least) // 4 + 1, name, int(code)) for indent, name, code in drawn] == found
 
 
 def test_no_failure_has_the_exit_code_of_success_or_of_a_bug():
