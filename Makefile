@@ -69,11 +69,11 @@ demo: setup  ## the main job on 1,797 handwritten digits: demo/run
 	$(BIN)/efficientnet-lite train demo/digits --model lite0@96 --out demo/run --overwrite
 
 .PHONY: bench docs-numbers
-bench: setup  ## measure this machine; figures to benchmarks/results/
-	$(BIN)/python -m benchmarks
+bench: setup  ## measure this machine: make bench BENCH="all --photos DIR --web-photos DIR"
+	$(BIN)/python -m benchmarks $(BENCH)
 
-docs-numbers: setup  ## docs/numbers.md from the measured figures
-	$(BIN)/python -m benchmarks --write docs/numbers.md
+docs-numbers: setup  ## the same, into docs/numbers.md
+	$(BIN)/python -m benchmarks $(BENCH) --write docs/numbers.md
 
 # Universal: one lock for every system and Python from 3.11. No index or link is written into it.
 COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \

@@ -1,0 +1,145 @@
+"""Latency of the files, threads against processes, and start-up."""
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.table import Table
+from efficientnet_lite.checkpoints.read import load_weights
+from efficientnet_lite.doors.litert import Pool, Runner, cores
+from efficientnet_lite.quantize.recipe import quantize_backbone, quantize_head
+from efficientnet_lite.spec import DENSE, VARIANTS, make_plan
+from efficientnet_lite.tflite.fold import fold
+from efficientnet_lite.tflite.quantized import write_int8
+from efficientnet_lite.tflite.write import write_float
+
+RUNS = 40
+
+
+def timed(call: Callable[[], object], runs: int = RUNS) -> tuple[float, float]:
+    """Smallest and median time in milliseconds."""
+    call()
+    times = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        call()
+        times.append(1000 * (time.perf_counter() - start))
+    return min(times), float(np.median(times))
+
+
+def files(_photos: Path | None, _web: Path | None) -> Table:
+    """Writing time, size and latency of the float32 and int8 files of lite0, lite1 and lite2."""
+    rows = []
+    for name in ("lite0", "lite1", "lite2"):
+        plan = make_plan(VARIANTS[name])
+        layers = fold(plan, load_weights(plan.variant).parameters)
+        noise = np.random.default_rng(0).integers(0, 256, (4, plan.size, plan.size, 3), np.uint8)
+        network = quantize_head(quantize_backbone(plan, layers, list(noise), workers=cores()), layers[DENSE])
+        made = {}
+        for precision, write in (
+            ("float32", lambda plan=plan, layers=layers: write_float(plan, layers)),
+            ("int8", lambda plan=plan, network=network: write_int8(plan, network)),
+        ):
+            writing = timed(write, 5)[1] / 1000
+            data = write()
+            runner = Runner(data)
+            image = noise[:1] if precision == "int8" else noise[:1] / np.float32(255)
+            made[precision] = timed(lambda runner=runner, image=image: runner(image))
+            rows.append(
+                [
+                    name,
+                    precision,
+                    f"{writing:.2f} s",
+                    f"{len(data):,}",
+                    *(f"{ms:.1f}" for ms in made[precision]),
+                ]
+            )
+        rows[-1].append(f"{made['int8'][0] / made['float32'][0]:.2f}")
+        rows[-2].append("1")
+    columns = ["model", "precision", "writing", "bytes", "ms, least", "ms, median", "int8 / float32"]
+    return Table("Files: writing, size and latency of one image on one thread", columns, rows)
+
+
+def _in_process(arguments: tuple[bytes, int]) -> None:
+    model, count = arguments
+    runner = Runner(model)
+    image = np.zeros(runner.inputs[0].shape, np.float32)
+    for _ in range(count):
+        runner(image)
+
+
+def workers(_photos: Path | None, _web: Path | None) -> Table:
+    """Threads against processes against one runner with several threads, float32 backbones."""
+    rows, count = [], 300
+    for name in ("lite0", "lite1"):
+        plan = make_plan(VARIANTS[name], classes=None)
+        model = write_float(plan, fold(plan, load_weights(plan.variant).parameters), outputs=("features",))
+        image = np.zeros((1, plan.size, plan.size, 3), np.float32)
+
+        def threads(number: int, model: bytes = model, image: np.ndarray = image) -> float:
+            pool = Pool(model, workers=number)
+            start = time.perf_counter()
+            list(pool.map(lambda runner, value: runner(value), [image] * count))
+            return count / (time.perf_counter() - start)
+
+        def processes(model: bytes = model) -> float:
+            with ProcessPoolExecutor(cores()) as pool:
+                list(pool.map(_in_process, [(model, 1)] * cores()))
+                start = time.perf_counter()
+                list(pool.map(_in_process, [(model, count // cores())] * cores()))
+            return count / (time.perf_counter() - start)
+
+        def one_runner(model: bytes = model, image: np.ndarray = image) -> float:
+            runner = Runner(model, threads=cores())
+            start = time.perf_counter()
+            for _ in range(count):
+                runner(image)
+            return count / (time.perf_counter() - start)
+
+        single = threads(1)
+        rates = [single, threads(cores()), processes(), one_runner()]
+        rows.append([name, *(f"{rate:.0f} ({rate / single:.2f})" for rate in rates)])
+    columns = [
+        "model",
+        "one thread",
+        f"{cores()} threads",
+        f"{cores()} processes",
+        f"one runner, {cores()} threads",
+    ]
+    note = (
+        "Images a second; in brackets the ratio to one thread. The pool of threads is what the package uses."
+    )
+    return Table("Workers: threads against processes", columns, rows, note)
+
+
+def startup(photos: Path | None, _web: Path | None) -> Table:
+    """Time and memory of short commands from a cold start, against a bare interpreter."""
+    assert photos is not None, "give --photos"
+    photo = next(path for path in sorted(photos.rglob("*.jp*g")))
+    tool = [sys.executable, "-m", "efficientnet_lite"]
+    with tempfile.TemporaryDirectory() as folder:
+        file = f"{folder}/lite0.tflite"
+        subprocess.run([*tool, "export", "lite0", "--out", file, "-q"], check=True, capture_output=True)
+        commands = {
+            "python -c pass": [sys.executable, "-c", "pass"],
+            "efficientnet-lite --help": [*tool, "--help"],
+            "efficientnet-lite predict lite0.tflite PHOTO": [*tool, "predict", file, str(photo)],
+            "efficientnet-lite predict lite0 PHOTO": [*tool, "predict", "lite0", str(photo)],
+        }
+        rows = [
+            [
+                name,
+                *(
+                    f"{ms / 1000:.2f} s"
+                    for ms in timed(lambda c=command: subprocess.run(c, capture_output=True), 7)
+                ),
+            ]
+            for name, command in commands.items()
+        ]
+    return Table("Start-up", ["command", "least", "median"], rows)

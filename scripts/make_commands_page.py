@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""Write docs/commands.md from what every command says of itself.
+
+    python scripts/make_commands_page.py [--check]
+
+With --check nothing is written, and the exit code is 1 where the page is out of date.
+"""
+
+import contextlib
+import io
+import os
+import sys
+from pathlib import Path
+
+os.environ |= {"COLUMNS": "110", "NO_COLOR": "1", "TERM": "dumb"}
+
+from efficientnet_lite.cli.app import main as run
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "commands.md"
+COMMANDS = (
+    "train",
+    "check",
+    "predict",
+    "evaluate",
+    "verify",
+    "export",
+    "embed",
+    "info",
+    "models",
+    "cache list",
+    "cache clear",
+)
+
+HEAD = """# Commands
+
+Made by `scripts/make_commands_page.py` from the commands' own help.
+
+Results go to stdout, everything else to stderr. `--json` prints one document instead of tables; paths in it are absolute,
+fractions 0 to 1, and what is no UTF-8 in a path is backslash-escaped. A MODEL is a `.tflite` file, a run folder, or a name
+such as `lite1` or `lite4@300`, with `--weights` for a checkpoint of one's own.
+
+| exit code | |
+|---|---|
+| 0 | done |
+| 1 | unexpected, with a traceback: please report it |
+| 2 | wrong usage: unknown option or model, target exists |
+| 3 | unusable input: no photos, a data set that cannot be learned from, a disk that is full |
+| 4 | an artifact or checkpoint is damaged, of another variant, or not to be had |
+| 5 | a file is further from its parent than the bars allow; nothing was published |
+| 130 | interrupted |
+
+JSON keys that scripts may rely on:
+
+| command | document |
+|---|---|
+| `train` | `run`, `metrics`, `exports`: a list of `path`, `precision`, `bytes`, `top1`, `agreement`, `latency_ms` |
+| `evaluate` | `top1`, `top5`, `count`, `as`; a list of such where `--as` is given several times |
+| `predict` | a list of `path` and `predictions`, each `label`, `index`, `probability`, the best first; a photo that cannot be used has `error` instead |
+| `verify` | `agreement`, `drop` (may be negative, null without labels), `snr_db`, `passed` |
+| `export` | `path`, `precision`, `outputs`, `bytes`, `sha256`; for int8 also `agreement`, `snr_db`, `count` |
+
+`snr_db` is that of the logits where both files give them, else of the probabilities.
+"""
+
+
+def help_of(command: str) -> str:
+    """What `command --help` prints."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
+        run([*command.split(), "--help"])
+    return "\n".join(line.rstrip() for line in out.getvalue().strip().splitlines())
+
+
+def page() -> str:
+    return HEAD + "".join(f"\n## {command}\n\n```text\n{help_of(command)}\n```\n" for command in COMMANDS)
+
+
+def main() -> None:
+    if "--check" in sys.argv:
+        sys.exit(
+            0 if PAGE.read_text(encoding="utf-8") == page() else f"{PAGE} is out of date: run this script"
+        )
+    PAGE.write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
