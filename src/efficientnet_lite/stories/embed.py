@@ -1,64 +1,71 @@
-"""`embed`: photos -> their feature vectors, in one .npy file with an index beside it."""
+"""`embed`: photos -> their feature vectors, one after another or as a folder with a matrix and its index.
 
+    features.npy   float32 (N, C), C is 1280 for files of ours; numpy and all its relatives map it
+    index.csv      row of the matrix, path and sha256 of the photo
+    skipped.csv    the photos that could not be used, and why
+
+The folder appears whole or not at all, and memory does not grow with the number of photos.
+"""
+
+import codecs
+import csv
+import math
+import os
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite.contract import BaseView
+from efficientnet_lite.contract import View
 from efficientnet_lite.doors import files, photos
 from efficientnet_lite.doors.litert import Runner
-from efficientnet_lite.errors import ArtifactError, UnreadablePhoto, UnusableInput, UsageError
+from efficientnet_lite.errors import UnreadablePhoto, UnusableInput, UsageError
 from efficientnet_lite.inference.predict import Model, Refused
 from efficientnet_lite.inference.views import prepare
 from efficientnet_lite.spec import POOLED
-from efficientnet_lite.stories.progress import OnProgress
 
-VECTORS, INDEX, SKIPPED = "features.npy", "index.csv", "skipped.csv"
+FEATURES, INDEX, SKIPPED = "features.npy", "index.csv", "skipped.csv"
 
 
 @dataclass(frozen=True, slots=True)
 class Vector:
-    """The features of one photo."""
+    """One photo's features."""
 
     path: Path
-    sha256: str
-    features: npt.NDArray[np.float32]  # (1280,)
+    sha256: str  # of the file's bytes, hex
+    features: npt.NDArray[np.float32]  # (C,)
 
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """What was written."""
+    """A published folder."""
 
     folder: Path
-    count: int
-    length: int  # of a vector
+    count: int  # rows of the matrix
     refused: tuple[Refused, ...]
 
 
-def vectors(model: Model, paths: Sequence[Path], view: BaseView) -> Iterator[Vector | Refused]:
-    """The features of each photo, in order; only a few are under way at once.
+def vectors(model: Model, paths: Iterable[Path], *, view: View | None = None) -> Iterator[Vector | Refused]:
+    """The features of each photo in order, or why there are none; `model` has the output `features`.
 
-    Raises ArtifactError where the model gives no features.
+    `view` is how the photo is looked at, the contract's own way where None.
     """
-    if POOLED not in model.outputs:
-        raise ArtifactError(
-            "this file gives no feature vectors",
-            where=model.where,
-            fix="give a model such as lite1, a run folder, or a file exported with --output features",
-        )
+    views = (view or model.contract.view,)
 
     def one(runner: Runner, path: Path) -> Vector | Refused:
         try:
             data = photos.read_bytes(path)
-            (image,) = prepare(data, [view], model.contract, where=path).images
+            prepared = prepare(data, views, model.contract, where=path)
         except UnreadablePhoto as error:
             return Refused(str(path), error.what)
-        return Vector(path, files.sha256_bytes(data), model.on_image(runner, image)[POOLED])
+        outputs = model.on_image(runner, prepared.images[0])
+        return Vector(path, files.sha256_bytes(data), outputs[POOLED])
 
     return model.pool.map(one, paths)
 
@@ -68,68 +75,116 @@ def embed(
     paths: Sequence[Path],
     out: Path,
     *,
-    view: BaseView = "crop",
+    view: View | None = None,
     overwrite: bool = False,
-    on_progress: OnProgress,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> Embedded:
-    """Write `features.npy`, float32 (N, 1280), `index.csv` with its rows, and `skipped.csv` into `out`.
+    """Publish the features of all photos that can be used as the folder `out`.
 
-    Vectors go to the disk as they come, so memory does not grow with their number. A new folder appears
-    whole; an old one has its three files replaced once the new ones are complete.
+    Args:
+        model: has the output `features`; see `stories.source.open_features`.
+        paths: the photos; a row of the matrix each, in this order.
+        view: how a photo is looked at, the contract's own way where None.
+        overwrite: replace an earlier folder of this kind.
 
     Raises:
-        UsageError: `out` exists and `overwrite` was not asked for, or is a file.
-        UnusableInput: no photo can be used.
+        UsageError: `out` exists and may not be replaced, or another run is writing to it.
+        UnusableInput: no photo can be used; nothing is published.
+        OutputFailed: the disk is full or cannot be written to.
     """
-    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not overwrite)):
-        raise UsageError("the target exists", where=out, fix="choose another --out, or give --overwrite")
-    stage = out.absolute().with_name(f".{out.absolute().name}.{secrets.token_hex(4)}{files.PART_SUFFIX}")
-    try:
-        stage.mkdir(parents=True)
-    except OSError as error:
-        raise files.output_failed(stage, error) from error
-    rows: list[tuple[object, ...]] = []
+    columns = math.prod(model.outputs[POOLED].shape[1:])
     refused: list[Refused] = []
-    length = model.outputs[POOLED].shape[-1] if POOLED in model.outputs else 0
-    try:
-        with files.replacing(stage / VECTORS) as file:
-            _write_header(file, 0, length)
-            for done, found in enumerate(vectors(model, paths, view), 1):
-                if isinstance(found, Refused):
-                    refused.append(found)
-                else:
-                    file.write(found.features.astype("<f4").tobytes())
-                    rows.append((len(rows), found.path, found.sha256))
+    with _building(out, overwrite=overwrite) as folder, ExitStack() as opened:
+        matrix = opened.enter_context(files.replacing(folder / FEATURES))
+        index = _table(opened.enter_context(files.replacing(folder / INDEX)), "row", "path", "sha256")
+        skipped = _table(opened.enter_context(files.replacing(folder / SKIPPED)), "path", "reason")
+        _write_header(matrix, len(paths), columns)
+        count = 0
+        for done, outcome in enumerate(vectors(model, paths, view=view), start=1):
+            if isinstance(outcome, Refused):
+                refused.append(outcome)
+                skipped.writerow(map(files.csv_cell, (Path(outcome.where).absolute(), outcome.reason)))
+            else:
+                matrix.write(outcome.features.astype("<f4").tobytes())
+                index.writerow(map(files.csv_cell, (count, outcome.path.absolute(), outcome.sha256)))
+                count += 1
+            if on_progress:
                 on_progress(done, len(paths))
-            file.seek(0)
-            _write_header(file, len(rows), length)
-        if not rows:
-            reason = f"; the first: {refused[0].where}: {refused[0].reason}" if refused else ""
+        if not count:
             raise UnusableInput(
-                f"none of {len(paths)} photos can be used{reason}", where=out, fix="give photos"
+                f"none of the {len(paths)} photos can be used; the first: {refused[0].reason}"
+                if refused
+                else "there are no photos",
+                where=refused[0].where if refused else out,
+                fix="give photos as JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF",
             )
-        files.publish_csv(stage / INDEX, ("row", "path", "sha256"), rows)
-        files.publish_csv(
-            stage / SKIPPED, ("path", "reason"), [(each.where, each.reason) for each in refused]
-        )
-        _move(stage, out)
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-    return Embedded(out.absolute(), len(rows), length, tuple(refused))
+        _write_header(matrix, count, columns)  # only now is it known how many could be used
+    return Embedded(out.absolute(), count, tuple(refused))
 
 
-def _write_header(file: object, count: int, length: int) -> None:
-    """NumPy's header, which has room for any count, so that it can be written again at the end."""
-    header = {"descr": "<f4", "fortran_order": False, "shape": (count, length)}
-    np.lib.format.write_array_header_1_0(file, header)  # type: ignore[arg-type]  # any binary file serves
+def _write_header(file: BinaryIO, rows: int, columns: int) -> None:
+    """The header of a float32 matrix, at the front.
+
+    NumPy pads it so that a growing first axis leaves its length as it is, so it can be written again.
+    """
+    file.seek(0)
+    header = {"descr": "<f4", "fortran_order": False, "shape": (rows, columns)}
+    np.lib.format.write_array_header_1_0(file, header)
 
 
-def _move(stage: Path, out: Path) -> None:
+def _table(file: BinaryIO, *header: str) -> Any:  # the csv module does not name the type of its writers
+    writer = csv.writer(codecs.getwriter("utf-8")(file), lineterminator="\n")
+    writer.writerow(header)
+    return writer
+
+
+@contextmanager
+def _building(out: Path, *, overwrite: bool) -> Iterator[Path]:
+    """A folder beside `out` that takes its place when the block ends well, and vanishes else."""
+    out = out.absolute()
+    previous = out.with_name(f".{out.name}.previous")
+    with files.locked(out):
+        if previous.exists() and not os.path.lexists(out):
+            previous.replace(out)  # a run was killed between its two renames
+        _check_target(out, overwrite=overwrite)
+        stage = out.with_name(f".{out.name}.{secrets.token_hex(4)}{files.PART_SUFFIX}")
+        try:
+            with _output_failures(stage):
+                stage.mkdir()
+            yield stage
+            with _output_failures(out):
+                files.sync_folder(stage)
+                if out.exists():
+                    shutil.rmtree(previous, ignore_errors=True)
+                    out.replace(previous)
+                stage.replace(out)
+                files.sync_folder(out.parent)
+            shutil.rmtree(previous, ignore_errors=True)
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
+
+
+@contextmanager
+def _output_failures(path: Path) -> Iterator[None]:
     try:
-        if not out.exists():
-            stage.replace(out)
-            return
-        for name in (VECTORS, SKIPPED, INDEX):
-            (stage / name).replace(out / name)
+        yield
     except OSError as error:
-        raise files.output_failed(out, error) from error
+        raise files.output_failed(path, error) from error
+
+
+def _check_target(out: Path, *, overwrite: bool) -> None:
+    if not os.path.lexists(out):
+        return
+    ours = (
+        out.is_dir()
+        and not out.is_symlink()
+        and {entry.name for entry in out.iterdir()} <= {FEATURES, INDEX, SKIPPED}
+    )
+    if not ours:
+        raise UsageError(
+            "the target exists and is no folder of features, so it is never replaced",
+            where=out,
+            fix="choose another --out",
+        )
+    if any(out.iterdir()) and not overwrite:
+        raise UsageError("the target exists", where=out, fix="choose another --out, or give --overwrite")
