@@ -2,6 +2,8 @@
 
 import io
 import json
+import zipfile
+import zlib
 
 import numpy as np
 
@@ -39,5 +41,5 @@ def from_bytes(data: bytes) -> QuantizedBackbone | None:
             return QuantizedBackbone(
                 IntegerNetwork(layers, tensors), arrays["true_features"], arrays["features"]
             )
-    except (OSError, ValueError, KeyError, EOFError):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None

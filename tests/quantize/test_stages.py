@@ -1,0 +1,160 @@
+"""The stages of quantization one by one: arithmetic, equalization, correction, and the way through the cache."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from efficientnet_lite import forward, quantmath
+from efficientnet_lite.forward import Layer
+from efficientnet_lite.quantize import stored
+from efficientnet_lite.quantize.calibrate import choose_scales, measure
+from efficientnet_lite.quantize.correct import correct, segments
+from efficientnet_lite.quantize.equalize import equalize, residual_groups
+from efficientnet_lite.quantize.recipe import quantize_backbone
+from efficientnet_lite.quantmath import RELU6_SCALE, activation_scale
+from efficientnet_lite.spec import VARIANTS, make_plan
+
+PLAN = make_plan(VARIANTS["lite0"], size=32, classes=None)
+reals = st.floats(-1e4, 1e4, width=32)
+
+
+def random_layers(seed=0):
+    random = np.random.default_rng(seed)
+    layers = {}
+    for step in PLAN.convs:
+        inputs = step.kernel**2 * (1 if step.depthwise else step.inputs)
+        kernel = random.normal(0, np.sqrt(2 / inputs), step.kernel_shape).astype(np.float32)
+        layers[step.name] = Layer(kernel, random.normal(0, 0.1, step.outputs).astype(np.float32))
+    return layers
+
+
+@pytest.fixture(scope="module")
+def layers():
+    return random_layers()
+
+
+@pytest.fixture(scope="module")
+def images():
+    return list(np.random.default_rng(3).integers(0, 256, (10, 32, 32, 3), np.uint8))
+
+
+@given(low=reals, high=reals)
+def test_zero_has_an_exact_code_and_the_range_is_covered(low, high):
+    low, high = min(low, high), max(low, high)
+    scale = activation_scale(low, high)
+
+    assert -128 <= scale.zero_point <= 127
+    assert scale.reals(scale.codes(np.zeros(1, np.float32)))[0] == 0
+    ends = np.array([min(low, 0), max(high, 0)], np.float32)
+    assert np.abs(scale.reals(scale.codes(ends)) - ends).max() <= scale.scale * 1.01
+
+
+@given(st.lists(reals, min_size=1, max_size=50))
+def test_codes_are_within_half_a_step_inside_the_range(values):
+    reals = np.array(values, np.float32)
+    scale = activation_scale(float(reals.min()), float(reals.max()))
+
+    inside = (reals >= (-128 - scale.zero_point) * scale.scale) & (
+        reals <= (127 - scale.zero_point) * scale.scale
+    )
+    error = np.abs(scale.reals(scale.codes(reals)) - reals)
+    assert np.all(error[inside] <= scale.scale * 0.501)
+
+
+@given(
+    weight=st.floats(0, 1e3, width=32),
+    bias=st.floats(-1e3, 1e3, width=32),
+    source=st.floats(2**-20, 8, width=32),
+)
+def test_no_bias_overflows_however_dead_its_channel(weight, bias, source):
+    kernel, biases = np.full((1, 1, 4, 1), weight, np.float32), np.array([bias], np.float32)
+    scales = quantmath.weight_scales(kernel, biases, source)
+    codes = quantmath.bias_codes(biases, scales, source)
+
+    assert np.all(scales > 0)
+    assert abs(int(codes[0])) <= quantmath.BIAS_LIMIT * 1.001
+    step = float(scales[0]) * source
+    assert abs(float(codes[0]) * step - bias) <= 0.51 * step + 1e-6 * abs(bias)
+
+
+def test_the_input_scale_is_exact():
+    assert quantmath.INPUT_SCALE.scale == 1 / 128
+    assert quantmath.INPUT_SCALE.zero_point + 128 == 127
+
+
+def test_groups_are_what_additions_tie_together():
+    groups = {frozenset(group) for group in residual_groups(PLAN)}
+
+    assert frozenset({"blocks_0/project"}) in groups
+    assert frozenset({"blocks_1/project", "blocks_2/project", "blocks_2/add"}) in groups
+    assert sum(map(len, groups)) == len(set().union(*groups))  # no tensor is in two
+
+
+def test_equalizing_changes_ranges_and_not_the_function(layers, images):
+    activations = measure(PLAN, layers, images, workers=2)
+    even, after = equalize(PLAN, layers, activations)
+    x = (images[0][None].astype(np.float32) - 127) / 128
+
+    before = forward.run(PLAN.steps, layers, x)["features"]
+    assert np.abs(forward.run(PLAN.steps, even, x)["features"] - before).max() < 1e-4
+    assert any(np.any(even[name].kernel != layers[name].kernel) for name in layers)
+    name = "blocks_2/add"
+    spread = [np.ptp(np.log(np.maximum(-each.low, each.high))) for each in (activations[name], after[name])]
+    assert spread[1] < spread[0]
+
+
+def test_relu6_tensors_have_their_whole_range(layers, images):
+    scales = choose_scales(PLAN, measure(PLAN, layers, images, workers=2))
+
+    assert scales["stem/conv"] == scales["features"] == RELU6_SCALE
+
+
+def test_segments_are_the_whole_network_in_order():
+    parts = list(segments(PLAN))
+
+    assert [step for _, steps in parts for step in steps] == list(PLAN.steps[:-1])  # all but the pool
+    assert len(parts) == 17
+    for source, steps in parts[1:]:
+        assert {step.source for step in steps} - {step.name for step in steps} == {source}
+
+
+def test_what_is_not_rounded_is_not_corrected(layers, images):
+    corrections = correct(PLAN, layers, layers, images[:4], workers=2)
+
+    for name, correction in corrections.items():
+        assert np.allclose(correction.gain, 1, atol=1e-3), name
+        assert np.allclose(correction.bias, layers[name].bias, atol=1e-4), name
+
+
+def test_corrected_channels_have_their_means_back(layers, images):
+    random = np.random.default_rng(5)
+    rounded = {
+        name: Layer(layer.kernel + random.normal(0, 0.02, layer.kernel.shape).astype(np.float32), layer.bias)
+        for name, layer in layers.items()
+    }
+    corrections = correct(PLAN, layers, rounded, images, workers=2)
+    mended = {}
+    for step in PLAN.convs:
+        correction, kernel = corrections[step.name], rounded[step.name].kernel
+        gain = correction.gain[:, None] if step.depthwise else correction.gain
+        mended[step.name] = Layer(kernel * gain, correction.bias)
+    x = (np.stack(images).astype(np.float32) - 127) / 128
+    tensors = [forward.run(PLAN.steps, net, x) for net in (layers, rounded, mended)]
+    means = [net["blocks_5/project"].mean(axis=(0, 1, 2)) for net in tensors]
+
+    assert np.abs(means[2] - means[0]).max() < 0.2 * np.abs(means[1] - means[0]).max()
+
+
+def test_a_backbone_survives_the_cache_and_other_bytes_do_not(layers, images):
+    made = quantize_backbone(PLAN, layers, images, workers=2)
+    again = stored.from_bytes(stored.to_bytes(made))
+
+    assert again is not None
+    assert again.network.tensors == made.network.tensors
+    for name, layer in made.network.layers.items():
+        assert np.array_equal(again.network.layers[name].kernel, layer.kernel)
+        assert np.array_equal(again.network.layers[name].scales, layer.scales)
+        assert np.array_equal(again.network.layers[name].bias, layer.bias)
+    assert stored.from_bytes(b"no archive") is None
+    assert stored.from_bytes(stored.to_bytes(made)[:-100]) is None
