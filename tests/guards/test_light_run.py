@@ -3,10 +3,13 @@
 import os
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+from efficientnet_lite.checkpoints.read import load_weights
+from efficientnet_lite.errors import WeightsMissing
+from efficientnet_lite.spec import VARIANTS
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 
@@ -41,12 +44,44 @@ for name in names:
 print(*names)
 """
 
+# Every command that makes or runs a file, one after another on drawn photos.
+WHOLE_WAY = """
+import numpy as np
+from pathlib import Path
+from PIL import Image
+from efficientnet_lite.cli.app import main
+
+random = np.random.default_rng(0)
+for label, level in (("dark", 40), ("light", 200)):
+    Path("photos", label).mkdir(parents=True)
+    for number in range(8):
+        pixels = random.integers(level - 40, level + 40, (48, 64, 3), np.uint8)
+        Image.fromarray(pixels).save(f"photos/{label}/{number}.png")
+commands = (
+    ["train", "photos", "--model", "lite0@64", "--out", "run", "--calibration", "8", "--quiet"],
+    ["predict", "run", "photos/dark/0.png"],
+    ["evaluate", "run", "photos"],
+    ["export", "run", "--out", "out.tflite", "--output", "logits"],
+    ["verify", "run"],
+    ["embed", "lite0@64", "photos", "--out", "vectors"],
+)
+for command in commands:
+    try:
+        main(command)
+    except SystemExit as ending:
+        assert not ending.code, command
+print("the whole way")
+"""
+
 COMMAND = "import sys; from efficientnet_lite.cli.app import main; sys.argv[1:] = {arguments!r}; main()"
 
 # One row for each command line that must work, in an empty folder; see `run` for what it must not do.
 COMMANDS = (
     ("--help",),
     ("--version",),
+    ("models", "--json"),
+    ("info", "lite4@300"),
+    ("train", "--help"),
 )
 
 
@@ -78,13 +113,25 @@ def test_importing_the_package_loads_nothing_else_and_writes_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.skipif(find_spec("efficientnet_lite.cli.app") is None, reason="there is no command line yet")
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
 def test_a_command_runs(tmp_path, arguments):
     done = run(COMMAND.format(arguments=list(arguments)), tmp_path)
 
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+def test_the_whole_way_from_photos_to_a_verified_file_is_light(tmp_path):
+    try:
+        load_weights(VARIANTS["lite0"])
+    except WeightsMissing as error:
+        pytest.skip(f"no weights of lite0: {error.fix}")
+
+    done = run(WHOLE_WAY, tmp_path, EFFICIENTNET_LITE_CACHE=str(tmp_path / "cache"))
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("the whole way\n")
+    assert (tmp_path / "run/exports/run_int8.tflite").is_file()
 
 
 @pytest.mark.parametrize("name", HEAVY)
