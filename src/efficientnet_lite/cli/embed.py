@@ -57,7 +57,7 @@ def embed(
             refused = len(done.refused)
         else:
             refused = 0
-            for number, found in enumerate(story.vectors(opened, paths, view), 1):
+            for number, found in enumerate(story.vectors(opened, paths, view=view), 1):
                 if isinstance(found, Refused):
                     refused += 1
                     console.json_line({"path": Path(found.where), "error": found.reason})
@@ -70,6 +70,6 @@ def embed(
         if refused == len(paths):
             exit_with(EXIT_INPUT)
     elif json:
-        console.json({"folder": done.folder, "count": done.count, "length": done.length, "refused": refused})
+        console.json({"folder": done.folder, "count": done.count, "refused": refused})
     else:
-        console.line(f"{done.count} vectors of {done.length} in {done.folder / story.VECTORS}")
+        console.line(f"{done.count} feature vectors in {done.folder / story.FEATURES}")
