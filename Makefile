@@ -38,18 +38,12 @@ setup-all: .venv/setup-all.stamp  ## the same with every extra
 	$(BIN)/python $(INSTALL_LOCK) locks/all.txt
 	@touch $@
 
-.PHONY: test test-peers test-mediapipe test-soak
+.PHONY: test test-mediapipe
 test: setup  ## the tests, in five minutes on two cores
 	$(BIN)/python -m pytest --numprocesses $(WORKERS)
 
-test-soak: setup  ## thousands of photos: memory and throughput
-	$(BIN)/python -m pytest -m soak
-
 test-mediapipe: .venv-mediapipe/setup.stamp  ## MediaPipe Tasks, the real consumer, on our files
 	.venv-mediapipe/bin/python -m pytest -m mediapipe tests/mediapipe
-
-test-peers: .venv-peers/setup.stamp  ## against the networks and converters of others (torch, timm)
-	.venv-peers/bin/python -m pytest -m peers tests/peers
 
 # Other people's packages stay out of .venv. They are pinned by name only: nothing that we ship rests on them.
 .venv-%/setup.stamp: tests/%/requirements.txt pyproject.toml
