@@ -7,12 +7,12 @@ Machines differ and are noisy: read the ratios first.
 """
 
 import argparse
-import re
-from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import embedding, job, quality, speed
-from benchmarks.table import Table, machine
+from benchmarks import job, memory, quality, speed, stock
+from benchmarks.inputs import Inputs
+from benchmarks.page import put, section
+from benchmarks.table import machine
 
 BENCHMARKS = {
     "files": speed.files,
@@ -20,47 +20,40 @@ BENCHMARKS = {
     "startup": speed.startup,
     "quality": quality.int8,
     "job": job.main_job,
-    "memory": embedding.memory,
+    "memory": memory.features,
 }
-HEAD = """# Numbers
-
-Made by `python -m benchmarks`; each section says when, where and by which command. Machines differ and are noisy: read
-the ratios first.
-"""
-
-
-def section(name: str, command: str, table: Table) -> str:
-    today = datetime.now(UTC).date()
-    source = f"{machine()}; {today}; `{command}`"
-    return f"<!-- {name} -->\n## {table.title}\n\n{source}\n\n{table.markdown()}\n<!-- /{name} -->\n"
-
-
-def put(path: Path, name: str, text: str) -> None:
-    """Replace the section `name` of `path`, or add it."""
-    page = path.read_text(encoding="utf-8") if path.exists() else HEAD
-    pattern = re.compile(rf"<!-- {name} -->.*?<!-- /{name} -->\n", re.DOTALL)
-    page = pattern.sub(lambda _: text, page) if pattern.search(page) else f"{page}\n{text}"
-    path.write_text(page, encoding="utf-8")
+ON_REQUEST = {  # these need other people's files, or many minutes
+    "stock-speed": stock.speed,
+    "stock-quality": stock.quality,
+    "training-memory": memory.training,
+}
 
 
 def main() -> None:
+    every = BENCHMARKS | ON_REQUEST
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("names", nargs="*", choices=["all", *BENCHMARKS, []], help="which; all for every one")
-    parser.add_argument("--photos", type=Path, help="a data set, as `train` takes it")
-    parser.add_argument("--web-photos", type=Path, help="a folder of photos as they come from the web")
-    parser.add_argument("--write", type=Path, help="the page whose sections are replaced")
+    parser.add_argument(
+        "names", nargs="*", choices=["all", *every, []], help=f"which; all: {', '.join(BENCHMARKS)}"
+    )
+    parser.add_argument("--photos", type=Path, metavar="DIR", help="a data set, as `train` takes it")
+    parser.add_argument("--web-photos", type=Path, metavar="DIR", help="photos as they come from the web")
+    parser.add_argument("--stock", type=Path, metavar="DIR", help="what benchmarks.peers.stock_files wrote")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="the page whose sections are replaced")
     arguments = parser.parse_args()
     if not arguments.names:
-        for name, benchmark in BENCHMARKS.items():
-            print(f"{name:10} {(benchmark.__doc__ or '').splitlines()[0]}")
+        for name, benchmark in every.items():
+            print(f"{name:16} {(benchmark.__doc__ or '').splitlines()[0]}")
         return
+    given = {"--photos": arguments.photos, "--web-photos": arguments.web_photos, "--stock": arguments.stock}
+    options = "".join(f" {option} DIR" for option, folder in given.items() if folder is not None)
+    inputs = Inputs(arguments.photos, arguments.web_photos, arguments.stock)
     for name in BENCHMARKS if "all" in arguments.names else arguments.names:
-        table = BENCHMARKS[name](arguments.photos, arguments.web_photos)
+        table = every[name](inputs)
         print(f"\n{table.title}\n{machine()}\n\n{table.markdown()}", flush=True)
         if arguments.write:
-            put(arguments.write, name, section(name, f"python -m benchmarks {name}", table))
+            put(arguments.write, section(name, f"python -m benchmarks {name}{options}", table))
 
 
 if __name__ == "__main__":

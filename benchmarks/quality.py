@@ -1,19 +1,20 @@
 """How far the int8 files are from their float parents on photos that did not calibrate them."""
 
 import tempfile
-from pathlib import Path
 
+from benchmarks.inputs import Inputs
 from benchmarks.table import Table
 from efficientnet_lite.stories.export import export
 
 
-def int8(_photos: Path | None, web: Path | None) -> Table:
+def int8(inputs: Inputs) -> Table:
     """Agreement and logit SNR of lite0 to lite2 in int8; half the photos as crops, half squashed."""
-    assert web is not None, "give --web-photos"
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for name in ("lite0", "lite1", "lite2"):
-            done = export(name, f"{folder}/{name}.tflite", precision="int8", outputs=["logits"], data=web)
+            done = export(
+                name, f"{folder}/{name}.tflite", precision="int8", outputs=["logits"], data=inputs.web_photos
+            )
             found = done.comparison
             assert found is not None
             low, high = found.agreement_interval

@@ -4,13 +4,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 
 import numpy as np
 
+from benchmarks.inputs import Inputs, photos_below
 from benchmarks.table import Table
+from benchmarks.timing import Timed, finished, timed
 from efficientnet_lite.checkpoints.read import load_weights
 from efficientnet_lite.doors.litert import Pool, Runner, cores
 from efficientnet_lite.quantize.recipe import quantize_backbone, quantize_head
@@ -19,21 +19,10 @@ from efficientnet_lite.tflite.fold import fold
 from efficientnet_lite.tflite.quantized import write_int8
 from efficientnet_lite.tflite.write import write_float
 
-RUNS = 40
+RUNS, STARTS = 40, 7
 
 
-def timed(call: Callable[[], object], runs: int = RUNS) -> tuple[float, float]:
-    """Smallest and median time in milliseconds."""
-    call()
-    times = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        call()
-        times.append(1000 * (time.perf_counter() - start))
-    return min(times), float(np.median(times))
-
-
-def files(_photos: Path | None, _web: Path | None) -> Table:
+def files(_inputs: Inputs) -> Table:
     """Writing time, size and latency of the float32 and int8 files of lite0, lite1 and lite2."""
     rows = []
     for name in ("lite0", "lite1", "lite2"):
@@ -41,26 +30,27 @@ def files(_photos: Path | None, _web: Path | None) -> Table:
         layers = fold(plan, load_weights(plan.variant).parameters)
         noise = np.random.default_rng(0).integers(0, 256, (4, plan.size, plan.size, 3), np.uint8)
         network = quantize_head(quantize_backbone(plan, layers, list(noise), workers=cores()), layers[DENSE])
-        made = {}
+        made: dict[str, Timed] = {}
         for precision, write in (
             ("float32", lambda plan=plan, layers=layers: write_float(plan, layers)),
             ("int8", lambda plan=plan, network=network: write_int8(plan, network)),
         ):
-            writing = timed(write, 5)[1] / 1000
+            writing = timed(write, 5).median / 1000
             data = write()
             runner = Runner(data)
             image = noise[:1] if precision == "int8" else noise[:1] / np.float32(255)
-            made[precision] = timed(lambda runner=runner, image=image: runner(image))
+            took = made[precision] = timed(lambda runner=runner, image=image: runner(image), RUNS)
             rows.append(
                 [
                     name,
                     precision,
                     f"{writing:.2f} s",
                     f"{len(data):,}",
-                    *(f"{ms:.1f}" for ms in made[precision]),
+                    f"{took.least:.1f}",
+                    f"{took.median:.1f}",
                 ]
             )
-        rows[-1].append(f"{made['int8'][0] / made['float32'][0]:.2f}")
+        rows[-1].append(f"{made['int8'].least / made['float32'].least:.2f}")
         rows[-2].append("1")
     columns = ["model", "precision", "writing", "bytes", "ms, least", "ms, median", "int8 / float32"]
     return Table("Files: writing, size and latency of one image on one thread", columns, rows)
@@ -74,7 +64,7 @@ def _in_process(arguments: tuple[bytes, int]) -> None:
         runner(image)
 
 
-def workers(_photos: Path | None, _web: Path | None) -> Table:
+def workers(_inputs: Inputs) -> Table:
     """Threads against processes against one runner with several threads, float32 backbones."""
     rows, count = [], 300
     for name in ("lite0", "lite1"):
@@ -118,10 +108,9 @@ def workers(_photos: Path | None, _web: Path | None) -> Table:
     return Table("Workers: threads against processes", columns, rows, note)
 
 
-def startup(photos: Path | None, _web: Path | None) -> Table:
+def startup(inputs: Inputs) -> Table:
     """Time and memory of short commands from a cold start, against a bare interpreter."""
-    assert photos is not None, "give --photos"
-    photo = next(path for path in sorted(photos.rglob("*.jp*g")))
+    photo = photos_below(inputs.photos)[0]
     tool = [sys.executable, "-m", "efficientnet_lite"]
     with tempfile.TemporaryDirectory() as folder:
         file = f"{folder}/lite0.tflite"
@@ -132,14 +121,8 @@ def startup(photos: Path | None, _web: Path | None) -> Table:
             "efficientnet-lite predict lite0.tflite PHOTO": [*tool, "predict", file, str(photo)],
             "efficientnet-lite predict lite0 PHOTO": [*tool, "predict", "lite0", str(photo)],
         }
-        rows = [
-            [
-                name,
-                *(
-                    f"{ms / 1000:.2f} s"
-                    for ms in timed(lambda c=command: subprocess.run(c, capture_output=True), 7)
-                ),
-            ]
-            for name, command in commands.items()
-        ]
+        rows = []
+        for name, command in commands.items():
+            took = timed(lambda command=command: finished(command), STARTS)
+            rows.append([name, f"{took.least / 1000:.2f} s", f"{took.median / 1000:.2f} s"])
     return Table("Start-up", ["command", "least", "median"], rows)
