@@ -2,10 +2,12 @@
 
 import os
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -119,3 +121,150 @@ def test_the_environment_names_the_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     if sys.platform == "linux":
         assert cache_folder() == tmp_path / "efficientnet-lite"
+
+
+def in_another_process(program, folder):
+    start = "import os, sys; from pathlib import Path; from efficientnet_lite.doors.cache import Cache\n"
+    command = [sys.executable, "-c", start + program, str(folder)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def spoil(path):
+    """Overwrite the file's first page, as a failing disk or another program might."""
+    with path.open("r+b") as file:
+        file.write(b"no database at all" * 300)
+
+
+def test_a_value_in_the_place_of_another_counts_as_absent(tmp_path):
+    path = filled(tmp_path)
+    with sqlite3.connect(path) as connection:  # whole values, as from an index that points to wrong rows
+        connection.execute("UPDATE entries SET key = 'lost' WHERE key = 'key-3'")
+        connection.execute("UPDATE entries SET key = 'key-3' WHERE key = 'key-4'")
+    connection.close()
+
+    with Cache(tmp_path) as cache:
+        assert set(dict(cache.get("space", list(ENTRIES)))) == set(ENTRIES) - {"key-3", "key-4"}
+
+
+def test_damage_while_it_is_open_costs_the_entries_only(tmp_path):
+    path = filled(tmp_path)
+
+    with Cache(tmp_path) as cache:
+        spoil(path)
+        found = dict(cache.get("space", list(ENTRIES)))
+        assert all(ENTRIES[key] == value for key, value in found.items())
+        cache.put("space", ENTRIES, about="numbers")
+        cache.put("space", ENTRIES, about="numbers")
+        assert dict(cache.get("space", list(ENTRIES))) == ENTRIES
+
+
+@pytest.mark.parametrize("schema", ["entries (a)", "spaces (id INTEGER PRIMARY KEY)"])
+def test_tables_of_another_make_are_begun_anew(tmp_path, schema):
+    connection = sqlite3.connect(tmp_path / FILE_NAME)
+    connection.execute(f"CREATE TABLE {schema}")
+    connection.close()
+
+    filled(tmp_path)
+    with Cache(tmp_path) as cache:
+        assert dict(cache.get("space", list(ENTRIES))) == ENTRIES
+
+
+def test_a_damaged_file_that_cannot_be_deleted_makes_way_for_a_temporary_one(tmp_path, monkeypatch):
+    path = filled(tmp_path)
+    spoil(path)
+    before = path.read_bytes()
+
+    def refuse(*_, **__):  # what Windows says while another process has the file open
+        raise PermissionError(13, "The process cannot access the file")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with Cache(tmp_path) as cache:
+        cache.put("space", ENTRIES, about="numbers")
+        assert dict(cache.get("space", list(ENTRIES))) == ENTRIES
+
+    assert path.read_bytes() == before
+
+
+def test_who_finds_the_damage_second_keeps_what_the_first_began_anew(tmp_path):
+    path = filled(tmp_path)
+    first, second = Cache(tmp_path), Cache(tmp_path)
+    damage = sqlite3.DatabaseError("database disk image is malformed")
+    damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+
+    first._failed(damage)
+    first.put("space", ENTRIES, about="numbers")
+    begun = path.stat().st_ino
+    second._failed(damage)
+
+    assert path.stat().st_ino == begun
+    assert dict(second.get("space", list(ENTRIES))) == ENTRIES
+    first.close()
+    second.close()
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_READ])
+def test_trouble_that_passes_throws_nothing_away(tmp_path, code):
+    filled(tmp_path)
+    trouble = sqlite3.OperationalError("trouble")
+    trouble.sqlite_errorcode = code
+
+    with Cache(tmp_path) as cache:
+        cache._failed(trouble)
+        assert dict(cache.get("space", list(ENTRIES))) == ENTRIES
+
+
+def test_a_file_that_ends_too_early_is_damaged(tmp_path):
+    filled(tmp_path)
+    trouble = sqlite3.OperationalError("disk I/O error")
+    trouble.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHORT_READ
+
+    with Cache(tmp_path) as cache:
+        cache._failed(trouble)
+        assert not cache.keys("space")
+
+
+def test_several_processes_fill_it_at_once(tmp_path):
+    program = (
+        "cache = Cache(Path(sys.argv[1])); sys.stdin.readline()\n"
+        "for n in range(30): cache.put('space', {f'{os.getpid()}-{n}': bytes(5000)}, about='x')\n"
+    )
+    writers = [in_another_process(program, tmp_path) for _ in range(3)]
+    for writer in writers:
+        writer.stdin.write("go\n")
+        writer.stdin.flush()
+    assert [writer.wait(timeout=60) for writer in writers] == [0, 0, 0]
+    for writer in writers:
+        writer.communicate()
+
+    with Cache(tmp_path) as cache:
+        keys = cache.keys("space")
+        assert len(dict(cache.get("space", sorted(keys)))) == 90
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of another kind")
+@pytest.mark.parametrize("limit", [0, 8192, 300_000])
+def test_a_full_disk_costs_time_and_not_the_run(tmp_path, limit):
+    program = (
+        f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n"
+        "cache = Cache(Path(sys.argv[1]))\n"
+        "for n in range(20):\n"
+        "    cache.put('space', {str(n): bytes(50_000)}, about='x')\n"
+        "    for key, value in cache.get('space', [str(n)]): assert value == bytes(50_000)\n"
+        "cache.touch(['space']); cache.prune(); cache.clear(); cache.close(); print('done')\n"
+    )
+    run = in_another_process(program, tmp_path)
+    output, _ = run.communicate(timeout=60)
+
+    assert (run.returncode, output) == (0, "done\n")
+    with Cache(tmp_path) as cache:  # and the file serves again when there is room
+        cache.put("space", ENTRIES, about="numbers")
+        assert dict(cache.get("space", list(ENTRIES))) == ENTRIES
+
+
+def test_a_transaction_that_fails_leaves_none_open(tmp_path):
+    with Cache(tmp_path) as cache:
+        with pytest.raises(TypeError):
+            cache.put("space", {"key": object()}, about="numbers")
+        cache.put("space", ENTRIES, about="numbers")
+
+        assert dict(cache.get("space", list(ENTRIES))) == ENTRIES

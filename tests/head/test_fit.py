@@ -93,3 +93,28 @@ def test_balanced_weights_give_a_small_class_its_say():
         ].mean()
 
     assert recall["balanced"] > recall["none"] + 0.1  # measured: 0.40 and 0.03
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_a_shift_of_all_features_changes_the_bias_and_nothing_else(classes):
+    features, labels = clusters(classes, 20)
+    validation, truth = clusters(classes, 5, seed=1)
+    shift = np.linspace(0, 5, FEATURES, dtype=np.float32)
+
+    here, there = (
+        fit_head(features + by, labels, {"crop": validation + by}, truth, classes=classes).layer
+        for by in (np.float32(0), shift)
+    )
+
+    logits = [validation @ here.kernel + here.bias, (validation + shift) @ there.kernel + there.bias]
+    assert np.abs(logits[0] - logits[1]).max() < 0.02 * np.ptp(logits[0])
+    assert np.abs(here.kernel - there.kernel).max() < 0.02 * np.abs(here.kernel).max()
+
+
+def test_the_features_handed_in_stay_as_they_are():
+    features, labels = clusters(3, 10)
+    before = features.copy()
+
+    fit_head(features, labels, {"crop": features}, labels, classes=3)
+
+    assert np.array_equal(features, before)

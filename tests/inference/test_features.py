@@ -12,12 +12,18 @@ from PIL import Image
 
 from efficientnet_lite.contract import Contract
 from efficientnet_lite.doors.cache import Cache
-from efficientnet_lite.doors.dataset import open_dataset
+from efficientnet_lite.doors.dataset import Row, open_dataset
 from efficientnet_lite.doors.litert import Runner
 from efficientnet_lite.doors.photos import read_bytes
 from efficientnet_lite.errors import UnreadablePhoto
 from efficientnet_lite.forward import Layer
-from efficientnet_lite.inference.features import Backbone, FeatureStore
+from efficientnet_lite.inference.features import (
+    _BATCH,
+    _LOOKS,
+    Backbone,
+    FeatureStore,
+    _look_from_bytes,
+)
 from efficientnet_lite.inference.views import prepare, to_float
 from efficientnet_lite.spec import VARIANTS, make_plan
 from efficientnet_lite.tflite.write import write_float
@@ -109,6 +115,130 @@ def test_vectors_that_the_cache_has_lost_meanwhile_are_computed_again(fill, phot
         cache.clear()
 
         assert np.array_equal(store.matrix(range(20), "crop"), wanted)
+
+
+def test_a_damaged_vector_is_computed_once_more_and_kept(fill, tmp_path):
+    store, wanted = fill()
+    with Cache(tmp_path / "cache") as cache:
+        cache.put(store.backbone.space("crop"), {store.looks[3].sha256: b"short"}, about="x")
+
+    assert np.array_equal(fill()[1]["crop"], wanted["crop"])
+    with Cache(tmp_path / "cache") as cache:
+        sha = store.looks[3].sha256
+        assert dict(cache.get(store.backbone.space("crop"), [sha]))[sha] == wanted["crop"][3].tobytes()
+
+
+def test_a_photo_that_changes_during_the_run_is_no_vector_of_the_old_one(photos, tmp_path):
+    with Cache(tmp_path / "cache") as cache:
+        store = FeatureStore(backbone(), open_dataset(photos).rows, cache, 2)
+        store.fill(VIEWS)
+        cache.clear()
+        Image.fromarray(np.zeros((40, 40, 3), np.uint8)).save(store.rows[5].path)
+
+        with pytest.raises(UnreadablePhoto, match="changed during the run"):
+            store.matrix(range(20), "crop")
+
+
+def test_photos_of_equal_bytes_share_a_vector(fill, photos):
+    (photos / "b" / "copy.png").write_bytes((photos / "a" / "0.png").read_bytes())
+    store, found = fill()
+
+    first, copy = ([row.name for row in store.rows].index(name) for name in ("a/0.png", "b/copy.png"))
+    assert np.array_equal(found["crop"][first], found["crop"][copy])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"\xff\xfe",
+        b"null",
+        b"[]",
+        b"{}",
+        b"[" * 100_000,
+        b'["00", 50, 70]',  # a fingerprint of one byte
+        b'["' + b"00" * 217 + b'", 50, 70]',
+        b'["' + b"zz" * 216 + b'", 50, 70]',
+        b'["' + b"00" * 216 + b'", 0, 70]',
+        b'["' + b"00" * 216 + b'", 50, -1]',
+        b'["' + b"00" * 216 + b'", 1e999, 70]',
+        b'["' + b"00" * 216 + b'", null, 70]',
+        b"[5, 50, 70]",
+    ],
+)
+def test_bytes_that_are_no_look_are_none(value):
+    assert _look_from_bytes("0" * 64, value) is None
+
+
+def test_a_damaged_look_is_taken_again(fill, tmp_path):
+    store, _ = fill()
+    with Cache(tmp_path / "cache") as cache:
+        cache.put(_LOOKS, {store.looks[3].sha256: b'["00", 50, 70]'}, about="x")
+
+    again, _ = fill()
+    assert (again.computed, again.looks) == (1, store.looks)
+
+
+def test_the_hostile_photos_are_refused_with_reasons_and_the_others_are_done(shared, tmp_path):
+    expected = (shared / "data/hostile-images/expected.csv").read_text(encoding="utf-8").splitlines()[1:]
+    wanted = {line.split(",")[0]: line.split(",")[1] for line in expected if "made at run time" not in line}
+    rows = [
+        Row(shared / "data/hostile-images" / name, name, "hostile", None)
+        for name in wanted
+        if (shared / "data/hostile-images" / name).is_file()
+    ]
+
+    with Cache(tmp_path / "cache") as cache:
+        store = FeatureStore(backbone(), rows, cache, 2)
+        store.fill(("crop",))
+        refused = {rows[position].name for position, _ in store.refused}
+        matrix = store.matrix(sorted(store.looks), "crop")
+
+    assert refused == {row.name for row in rows if wanted[row.name] == "reject"}
+    assert all(reason and "\n" not in reason for _, reason in store.refused)
+    assert np.isfinite(matrix).all()
+    assert len(rows) > 100
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of another kind")
+def test_a_photo_that_may_not_be_read_is_refused_and_ends_nothing(fill, photos, monkeypatch):
+    locked = photos / "a" / "3.png"
+    opened = type(locked).open
+
+    def refuse(path, *arguments, **options):  # root may read everything, so permissions do not show it
+        if path == locked:
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr(type(locked), "open", refuse)
+    real = os.open
+    monkeypatch.setattr(
+        os, "open", lambda path, *a, **k: refuse(locked) if str(path) == str(locked) else real(path, *a, **k)
+    )
+    store, _ = fill()
+
+    assert [store.rows[position].name for position, _ in store.refused] == ["a/3.png"]
+    assert len(store.looks) == 19
+
+
+def test_vectors_leave_memory_batch_by_batch(tmp_path):
+    random = np.random.default_rng(3)
+    for number in range(300):
+        pixels = random.integers(0, 256, (40, 40, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.bmp")
+    rows = [Row(path, path.name, "a", None) for path in sorted(tmp_path.glob("*.bmp"))]
+    written = []
+
+    class Noting(Cache):
+        def put(self, space, entries, *, about):
+            written.append((space, len(entries)))
+            super().put(space, entries, about=about)
+
+    with Noting(tmp_path / "cache") as cache:
+        store = FeatureStore(backbone(), rows, cache, 2)
+        store.fill(("crop",))
+
+    assert [count for space, count in written if space == store.backbone.space("crop")] == [*[_BATCH] * 4, 44]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL")

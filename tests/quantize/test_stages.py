@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from efficientnet_lite import forward, quantmath
@@ -11,9 +11,10 @@ from efficientnet_lite.quantize import stored
 from efficientnet_lite.quantize.calibrate import choose_scales, measure
 from efficientnet_lite.quantize.correct import correct, segments
 from efficientnet_lite.quantize.equalize import equalize, residual_groups
-from efficientnet_lite.quantize.recipe import quantize_backbone
-from efficientnet_lite.quantmath import RELU6_SCALE, activation_scale
+from efficientnet_lite.quantize.recipe import QuantizedBackbone, quantize_backbone
+from efficientnet_lite.quantmath import RELU6_SCALE, Scale, activation_scale
 from efficientnet_lite.spec import VARIANTS, make_plan
+from efficientnet_lite.tflite.quantized import IntegerLayer, IntegerNetwork
 
 PLAN = make_plan(VARIANTS["lite0"], size=32, classes=None)
 reals = st.floats(-1e4, 1e4, width=32)
@@ -158,3 +159,54 @@ def test_a_backbone_survives_the_cache_and_other_bytes_do_not(layers, images):
         assert np.array_equal(again.network.layers[name].bias, layer.bias)
     assert stored.from_bytes(b"no archive") is None
     assert stored.from_bytes(stored.to_bytes(made)[:-100]) is None
+
+
+SMALL = stored.to_bytes(
+    QuantizedBackbone(
+        IntegerNetwork(
+            {"a": IntegerLayer(np.ones((1, 1, 2, 2), np.int8), np.ones(2, np.float32), np.ones(2, np.int32))},
+            {"a": Scale(0.5, 1)},
+        ),
+        np.ones((2, 3), np.float32),
+        np.zeros((2, 3), np.float32),
+    )
+)
+
+
+@settings(max_examples=500)
+@given(st.lists(st.tuples(st.integers(0, len(SMALL) - 1), st.integers(0, 255)), min_size=1, max_size=3))
+@example([(SMALL.index(b"PK\x01\x02") + 8, 1)])  # "encrypted"
+@example([(SMALL.index(b"PK\x01\x02") + 10, 99)])  # another compression
+def test_damaged_bytes_give_none_or_the_same_backbone(changes):
+    data = bytearray(SMALL)
+    for position, value in changes:
+        data[position] = value
+
+    found = stored.from_bytes(bytes(data))
+
+    assert found is None or stored.to_bytes(found) == SMALL
+
+
+def test_the_groups_of_lite0_by_hand():
+    plan = make_plan(VARIANTS["lite0"])
+    chains = [[0], [1, 2], [3, 4], [5, 6, 7], [8, 9, 10], [11, 12, 13, 14], [15]]  # blocks of one stage
+
+    wanted = {
+        frozenset([f"blocks_{b}/project" for b in chain] + [f"blocks_{b}/add" for b in chain[1:]])
+        for chain in chains
+    }
+    assert {frozenset(group) for group in residual_groups(plan)} == wanted
+
+
+def test_dead_channels_get_no_huge_factor(layers, images):
+    dead = {
+        **layers,
+        "blocks_0/project": Layer(layers["blocks_0/project"].kernel.copy(), np.zeros(16, np.float32)),
+    }
+    dead["blocks_0/project"].kernel[..., 3] = 0
+
+    even, _ = equalize(PLAN, dead, measure(PLAN, dead, images, workers=2))
+
+    reading, before = (net["blocks_1/expand"].kernel[0, 0, 3] for net in (even, dead))
+    assert np.allclose(before / reading, 1000**0.5, rtol=1e-4)  # as for a thousandth of the largest
+    assert not even["blocks_0/project"].kernel[..., 3].any()

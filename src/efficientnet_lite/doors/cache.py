@@ -3,7 +3,8 @@
 An entry is found by a space (all that its value depends on besides one photo) and a key (the photo).
 SQLite gives what a cache needs and a folder of files does not: a commit that survives a kill, several
 processes at once, and one place to measure and empty. Each entry carries a checksum; a damaged entry
-counts as absent, a damaged file is begun anew. Nothing here is ever needed to be there.
+counts as absent, a damaged file is begun anew. Nothing here is ever needed to be there: where the file
+cannot serve (a full disk, a damaged file that Windows will not delete), a temporary one does.
 """
 
 import os
@@ -19,11 +20,20 @@ from typing import Self
 import platformdirs
 
 from efficientnet_lite.doors.files import output_failed
-from efficientnet_lite.errors import OutputFailed
 
 DEFAULT_LIMIT_BYTES = 10 * 10**9
-FILE_NAME = "cache-1.sqlite"  # the number counts layouts; an older one is simply not read
+FILE_NAME = "cache-2.sqlite"  # the number counts layouts; an older one is simply not read
 _BATCH = 500  # SQLite takes 999 variables in a statement on old systems
+# Troubles of the disk or of other processes, which say nothing against the file itself.
+_PASSING = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_IOERR,
+}
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS spaces (
     id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, about TEXT NOT NULL, used REAL NOT NULL
@@ -69,32 +79,37 @@ class Cache:
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
         except OSError as error:
             raise output_failed(self.folder, error) from error
+        self._file: tuple[int, int] | None = None  # device and number of the file that is open
         self._connection = self._open()
 
     def _open(self) -> sqlite3.Connection:
-        connection = self._connect()
-        try:
-            connection.executescript(_SCHEMA)
-        except sqlite3.OperationalError as error:
-            connection.close()
-            raise OutputFailed(
-                f"the cache cannot be used: {error}",
-                where=self.path,
-                fix="set EFFICIENTNET_LITE_CACHE to a folder that you may write to",
-            ) from error
-        except sqlite3.DatabaseError:  # no SQLite file any more: begin anew
-            connection.close()
-            self._forget()
-            connection = self._connect()
-            connection.executescript(_SCHEMA)
-        return connection
+        """The file's connection; where it is damaged a new file's, and at worst one of a temporary file."""
+        for damaged in (False, True):
+            try:
+                if damaged:
+                    self._forget()
+                return self._connect(self.path)
+            except sqlite3.Error as error:
+                if _is_passing(error):
+                    break
+            except OSError:
+                break
+        self._file = None
+        return self._connect("")  # SQLite's own temporary file, gone when it is closed
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=60, isolation_level=None)
-        connection.execute("PRAGMA trusted_schema = OFF")
-        with suppress(sqlite3.DatabaseError):  # a damaged file says so at the first real statement
+    def _connect(self, path: Path | str) -> sqlite3.Connection:
+        connection = sqlite3.connect(path, timeout=60, isolation_level=None)
+        try:
+            self._file = _identity(self.path) if path else None
+            connection.execute("PRAGMA trusted_schema = OFF")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
+            connection.executescript(_SCHEMA)
+            for columns in ("id, name, about, used FROM spaces", "space, key, value, crc FROM entries"):
+                connection.execute(f"SELECT {columns} LIMIT 1").fetchall()  # a damaged schema lacks some
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _forget(self) -> None:
@@ -124,11 +139,11 @@ class Cache:
                     f"WHERE name = ? AND key IN ({marks})",
                     (space, *batch),
                 ).fetchall()
-            except sqlite3.DatabaseError:
-                self._restart()
+            except sqlite3.Error as error:
+                self._failed(error)
                 return
             for key, value, crc in found:
-                if isinstance(value, bytes) and zlib.crc32(value) == crc:
+                if isinstance(key, str) and isinstance(value, bytes) and _checksum(space, key, value) == crc:
                     yield key, value
 
     def keys(self, space: str) -> set[str]:
@@ -137,10 +152,10 @@ class Cache:
             rows = self._connection.execute(
                 "SELECT key FROM entries JOIN spaces ON spaces.id = entries.space WHERE name = ?", (space,)
             ).fetchall()
-        except sqlite3.DatabaseError:
-            self._restart()
+        except sqlite3.Error as error:
+            self._failed(error)
             return set()
-        return {key for (key,) in rows}
+        return {key for (key,) in rows if isinstance(key, str)}
 
     def put(self, space: str, entries: Mapping[str, bytes], *, about: str) -> None:
         """Keep `entries`, all or none; `about` describes the space to a person.
@@ -159,12 +174,10 @@ class Cache:
                 ).fetchone()
                 self._connection.executemany(
                     "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?)",
-                    [(identity, key, value, zlib.crc32(value)) for key, value in entries.items()],
+                    [(identity, key, value, _checksum(space, key, value)) for key, value in entries.items()],
                 )
-        except sqlite3.OperationalError:
-            return
-        except sqlite3.DatabaseError:
-            self._restart()
+        except sqlite3.Error as error:
+            self._failed(error)
 
     def touch(self, spaces: Iterable[str]) -> None:
         """Note that `spaces` were used, so that `prune` takes others first."""
@@ -180,10 +193,10 @@ class Cache:
                 "SELECT about, COUNT(key), COALESCE(SUM(LENGTH(value)), 0), used FROM spaces "
                 "LEFT JOIN entries ON spaces.id = entries.space GROUP BY spaces.id ORDER BY used DESC"
             ).fetchall()
-        except sqlite3.DatabaseError:
-            self._restart()
+        except sqlite3.Error as error:
+            self._failed(error)
             return []
-        return [Held(*row) for row in rows]
+        return [Held(*row) for row in rows if isinstance(row[0], str) and isinstance(row[3], float)]
 
     def size_bytes(self) -> int:
         """What the cache takes on disk."""
@@ -221,15 +234,22 @@ class Cache:
                 self._connection.execute("DELETE FROM spaces")
             self._connection.execute("VACUUM")
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        except sqlite3.DatabaseError:
-            self._restart()
+        except sqlite3.Error as error:
+            self._failed(error)
         return max(0, size - self.size_bytes())
 
-    def _restart(self) -> None:
-        """A damaged file: throw it away and go on with an empty one."""
+    def _failed(self, error: sqlite3.Error) -> None:
+        """Begin anew where `error` says that the file is damaged; any other trouble costs time only.
+
+        Where another process has begun anew already, its file is opened and not thrown away.
+        """
+        if _is_passing(error):
+            return
+        mine = self._file is not None and self._file == _identity(self.path)
         self.close()
-        with suppress(OSError):
-            self._forget()
+        with suppress(OSError):  # Windows deletes no open file; `_open` knows what to do then
+            if mine:
+                self._forget()
         self._connection = self._open()
 
     @contextmanager
@@ -237,8 +257,28 @@ class Cache:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._connection.execute("COMMIT")  # on a full disk this fails, and leaves the transaction open
         except BaseException:
             with suppress(sqlite3.Error):
                 self._connection.execute("ROLLBACK")
             raise
-        self._connection.execute("COMMIT")
+
+
+def _is_passing(error: sqlite3.Error) -> bool:
+    """Whether `error` is of the disk or of other processes; a file that ends too early is damage."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+    return code & 0xFF in _PASSING and code != sqlite3.SQLITE_IOERR_SHORT_READ
+
+
+def _checksum(space: str, key: str, value: bytes) -> int:
+    """Of the value and of where it belongs: a damaged index gives whole values of other photos."""
+    return zlib.crc32(value, zlib.crc32(f"{space}\0{key}".encode()))
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file lies at `path` now: its device and number."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

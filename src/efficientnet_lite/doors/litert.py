@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -56,8 +56,9 @@ class Runner:
                 self._interpreter = Interpreter(model_content=model, num_threads=threads)
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
+            reason = str(error).partition("\n")[0] or type(error).__name__
             raise ArtifactError(
-                f"LiteRT cannot open it: {str(error).splitlines()[0]}",
+                f"LiteRT cannot open it: {reason}",
                 where=where,
                 fix="export the model again",
             ) from error
@@ -159,34 +160,41 @@ _greeted = False
 def _without_greeting() -> Iterator[None]:
     """Keep LiteRT's one line about its delegate off stderr; it has no switch for that.
 
-    The line comes once in a process, from C++, so the first opening goes through a temporary file in
-    place of file descriptor 2. Whatever else was written meanwhile is passed on.
+    The line comes once in a process, with the first file that opens.
     """
     global _greeted
-    with _greeting:
-        if _greeted:
-            first = False
-        else:
-            first = _greeted = True
-    if not first:
+    if _greeted:
         yield
         return
-    try:
-        sys.stderr.flush()
-        saved = os.dup(2)
-    except (OSError, AttributeError, ValueError):  # no stderr at all, as in a windowed program
+    with _greeting, _stderr_without(_GREETING):
         yield
-        return
-    with tempfile.TemporaryFile() as held:
+        _greeted = True  # a file that LiteRT refused has not greeted
+
+
+@contextmanager
+def _stderr_without(start: bytes) -> Iterator[None]:
+    """Drop lines that begin with `start` from stderr, those of C++ included; all others come afterwards.
+
+    A temporary file stands in for file descriptor 2 meanwhile. Where there is no such descriptor (a
+    windowed program) or no place for the file, nothing is dropped.
+    """
+    with ExitStack() as stack:
+        try:
+            held = stack.enter_context(tempfile.TemporaryFile())
+            sys.stderr.flush()
+            saved = os.dup(2)
+        except (OSError, AttributeError, ValueError):
+            yield
+            return
         os.dup2(held.fileno(), 2)
         try:
             yield
         finally:
+            with suppress(OSError, ValueError):  # what Python holds back belongs to this time too
+                sys.stderr.flush()
             os.dup2(saved, 2)
             os.close(saved)
             held.seek(0)
-            others = [
-                line for line in held.read().splitlines(keepends=True) if not line.startswith(_GREETING)
-            ]
-            if others:
-                os.write(2, b"".join(others))
+            others = b"".join(line for line in held.readlines() if not line.startswith(start))
+            with suppress(OSError), os.fdopen(os.dup(2), "wb") as stderr:  # a closed pipe ends nothing here
+                stderr.write(others)

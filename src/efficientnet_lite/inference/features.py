@@ -17,7 +17,8 @@ from efficientnet_lite.doors.cache import Cache
 from efficientnet_lite.doors.dataset import Row
 from efficientnet_lite.doors.files import sha256_bytes, sha256_file
 from efficientnet_lite.doors.litert import Pool, Runner, in_threads, runtime_version
-from efficientnet_lite.errors import UnreadablePhoto
+from efficientnet_lite.duplicates import FINGERPRINT_BYTES
+from efficientnet_lite.errors import UnreadablePhoto, UnusableInput
 from efficientnet_lite.inference.survey import Look, look_at
 from efficientnet_lite.inference.views import prepare, to_float
 from efficientnet_lite.spec import FEATURES, POOLED
@@ -108,7 +109,7 @@ class FeatureStore:
     def matrix(self, positions: Sequence[int], view: FitView) -> Array:
         """The feature vectors of the photos at `positions`, float32 (len(positions), 1280).
 
-        Vectors that the cache has lost meanwhile are computed again.
+        Vectors that the cache has lost meanwhile, or that are damaged, are computed again and kept.
         """
         result = np.empty((len(positions), FEATURES), np.float32)
         places: dict[str, list[int]] = {}
@@ -118,13 +119,19 @@ class FeatureStore:
             if len(value) == FEATURES * 4:
                 result[places.pop(sha)] = np.frombuffer(value, "<f4")
         lost = [(positions[found[0]], [view]) for found in places.values()]
+        found_again: list[_Seen] = []
         for seen in self._run(lost):
-            if isinstance(seen, _Refused):  # it was readable a moment ago
-                row = self.rows[seen.position]
+            sha = self.looks[seen.position].sha256
+            if isinstance(seen, _Refused) or seen.look.sha256 != sha:  # it was another a moment ago
+                reason = seen.reason if isinstance(seen, _Refused) else "it changed during the run"
                 raise UnreadablePhoto(
-                    seen.reason, where=row.path, fix="leave the photos in place during a run"
+                    reason,
+                    where=self.rows[seen.position].path,
+                    fix="leave the photos in place during a run",
                 )
-            result[places[self.looks[seen.position].sha256]] = seen.vectors[view]
+            result[places[sha]] = seen.vectors[view]
+            found_again.append(seen)
+        self._keep(found_again)
         return result
 
     def _run(self, work: Sequence[tuple[int, Sequence[FitView]]]) -> Iterator["_Seen | _Refused"]:
@@ -184,7 +191,7 @@ def _hash_or_none(row: Row) -> str | None:
     """The content's hash, or None where the photo door will say why it cannot be read."""
     try:
         return sha256_file(row.path) if row.path.is_file() else None
-    except OSError:
+    except (OSError, UnusableInput):
         return None
 
 
@@ -195,7 +202,10 @@ def _look_to_bytes(look: Look) -> bytes:
 
 def _look_from_bytes(sha: str, value: bytes) -> Look | None:
     try:
-        fingerprint, height, width, *notes = json.loads(value)
-        return Look(sha, bytes.fromhex(fingerprint), int(height), int(width), tuple(map(str, notes)))
-    except (ValueError, TypeError):
+        text, height, width, *notes = json.loads(value)
+        fingerprint = bytes.fromhex(text)
+        if len(fingerprint) != FINGERPRINT_BYTES or min(int(height), int(width)) < 1:
+            return None
+        return Look(sha, fingerprint, int(height), int(width), tuple(map(str, notes)))
+    except (ValueError, TypeError, OverflowError, RecursionError):
         return None

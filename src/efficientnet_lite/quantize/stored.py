@@ -12,6 +12,8 @@ from efficientnet_lite.quantmath import Scale
 from efficientnet_lite.tflite.quantized import IntegerLayer, IntegerNetwork
 
 _PARTS = ("kernel", "scales", "bias")
+# What numpy, zipfile and json say of other bytes; a RuntimeError is an encrypted or otherwise packed member.
+_DAMAGE = (OSError, ValueError, LookupError, EOFError, TypeError, AttributeError, RuntimeError)
 
 
 def to_bytes(backbone: QuantizedBackbone) -> bytes:
@@ -24,7 +26,7 @@ def to_bytes(backbone: QuantizedBackbone) -> bytes:
     arrays["scales"] = np.frombuffer(json.dumps(scales).encode(), np.uint8)
     arrays["true_features"], arrays["features"] = backbone.true_features, backbone.features
     stream = io.BytesIO()
-    np.savez(stream, allow_pickle=False, **arrays)
+    np.savez(stream, **arrays)
     return stream.getvalue()
 
 
@@ -41,5 +43,5 @@ def from_bytes(data: bytes) -> QuantizedBackbone | None:
             return QuantizedBackbone(
                 IntegerNetwork(layers, tensors), arrays["true_features"], arrays["features"]
             )
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+    except (*_DAMAGE, zipfile.BadZipFile, zlib.error):
         return None
