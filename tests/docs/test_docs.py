@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from efficientnet_lite.cli.app import app
+from efficientnet_lite.cli.app import parser
 from efficientnet_lite.spec import VARIANTS, make_plan
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,6 +27,7 @@ def test_every_command_of_the_readme_parses():
     commands = COMMAND.findall((ROOT / "README.md").read_text(encoding="utf-8"))
 
     assert len(commands) >= 6
+    app = parser()
     for command in commands:
         app.parse_args(shlex.split(command)[1:], exit_on_error=False, print_error=False)
 

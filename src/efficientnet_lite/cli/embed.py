@@ -5,9 +5,19 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from efficientnet_lite.cli.common import Json, Jsonl, Quiet, Verbose, console_of, exit_with
+from efficientnet_lite.cli.common import (
+    COMMAND_LINE,
+    Json,
+    Jsonl,
+    Photos,
+    Quiet,
+    Verbose,
+    console_of,
+    exit_with,
+    one_form,
+    photos_given,
+)
 from efficientnet_lite.contract import BaseView
-from efficientnet_lite.doors.dataset import list_photos
 from efficientnet_lite.errors import EXIT_INPUT, UsageError
 from efficientnet_lite.inference.predict import Refused
 from efficientnet_lite.stories import embed as story
@@ -16,7 +26,7 @@ from efficientnet_lite.stories.source import open_features
 
 def embed(
     model: str,
-    photos: Annotated[tuple[Path, ...], Parameter(negative=())],
+    photos: Photos,
     /,
     *,
     out: Path | None = None,
@@ -33,7 +43,7 @@ def embed(
 
     Args:
         model: a model such as lite1, a run folder, a checkpoint, or a file exported with --output features.
-        photos: files, folders (searched recursively) or globs.
+        photos: files, folders (searched recursively), globs; - reads paths from stdin, one a line.
         out: the folder to write; with --jsonl nothing is written.
         view: how photos are looked at.
         weights: for a model name: imagenet, hub, or the path of a checkpoint.
@@ -46,11 +56,10 @@ def embed(
     """
     console = console_of(json or jsonl, verbose, quiet)
     if (out is None) != jsonl:
-        raise UsageError(
-            "either --out or --jsonl says where vectors go", where="the command line", fix="give one"
-        )
+        raise UsageError("either --out or --jsonl says where vectors go", where=COMMAND_LINE, fix="give one")
+    one_form(json=json, jsonl=jsonl)
+    paths = [path for path, _ in photos_given(photos, console)]
     opened = open_features(model, weights=weights, ema=not no_ema)
-    paths = [path for path, _ in list_photos(photos).photos]
     with console.progress("Embedding") as on_progress:
         if out is not None:
             done = story.embed(opened, paths, out, view=view, overwrite=overwrite, on_progress=on_progress)

@@ -7,7 +7,7 @@ import numpy as np
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from efficientnet_lite.cli.common import Json, Precision, Quiet, Verbose, console_of
+from efficientnet_lite.cli.common import COMMAND_LINE, Json, Precision, Quiet, Verbose, console_of
 from efficientnet_lite.cli.console import Console, percent
 from efficientnet_lite.contract import View
 from efficientnet_lite.errors import UsageError
@@ -57,7 +57,7 @@ def evaluate(
     if (data is None) == (images is None) or (images is None) != (labels is None):
         raise UsageError(
             "photos come as a data set, or as --images with --labels",
-            where="the command line",
+            where=COMMAND_LINE,
             fix="give one of the two",
         )
     opened = open_source(model, precision=precision, weights=weights, ema=not no_ema)
@@ -78,15 +78,17 @@ def evaluate(
     else:
         _show(console, measured, names)
     if measured.refused:
-        console.warn(f"{len(measured.refused)} photos could not be used; the first: {measured.refused[0].where}: "
-                     f"{measured.refused[0].reason}")  # fmt: skip
+        first = measured.refused[0]
+        console.warn(
+            f"{len(measured.refused)} photos could not be used; the first: {first.where}: {first.reason}"
+        )
 
 
 def _document(evaluation: Evaluation, names: tuple[str, ...], measured: Measured) -> dict[str, Any]:
     return {
         **evaluation.to_json(names),
         "split": measured.split,
-        "refused": [{"path": refused.where, "error": refused.reason} for refused in measured.refused],
+        "refused": [{"path": Path(refused.where), "error": refused.reason} for refused in measured.refused],
     }
 
 

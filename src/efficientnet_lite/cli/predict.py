@@ -1,8 +1,7 @@
 """`predict`: name what is in each photo."""
 
 import json as json_library
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,11 +9,23 @@ import numpy as np
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from efficientnet_lite.cli.common import Json, Jsonl, Precision, Quiet, Verbose, console_of, exit_with
+from efficientnet_lite.cli.common import (
+    COMMAND_LINE,
+    Json,
+    Jsonl,
+    Photos,
+    Precision,
+    Quiet,
+    Verbose,
+    console_of,
+    exit_with,
+    one_form,
+    photos_given,
+)
 from efficientnet_lite.cli.console import percent
 from efficientnet_lite.contract import View
 from efficientnet_lite.doors import files
-from efficientnet_lite.doors.dataset import list_photos
+from efficientnet_lite.doors.litert import cores
 from efficientnet_lite.errors import EXIT_INPUT, UnusableInput, UsageError
 from efficientnet_lite.inference.predict import Array, Model, Refused
 from efficientnet_lite.stories.source import open_source
@@ -24,7 +35,7 @@ MAX_MAP_BYTES = 16 * 2**20
 
 def predict(
     model: str,
-    photos: Annotated[tuple[str, ...], Parameter(negative=(), allow_leading_hyphen=True)],  # "-" is stdin
+    photos: Photos,
     /,
     *,
     top_k: Annotated[int, Parameter(name=["--top-k", "-k"], validator=Number(gte=1))] = 1,
@@ -60,19 +71,20 @@ def predict(
         verbose: say more; may be given again.
         quiet: say nothing but results, warnings and errors.
     """
+    one_form(json=json, jsonl=jsonl, csv=csv)
     console = console_of(json or jsonl or csv, verbose, quiet)
-    opened = open_source(model, precision=precision, weights=weights, ema=not no_ema)
+    listed = photos_given(photos, console)
+    opened = open_source(
+        model, precision=precision, weights=weights, ema=not no_ema, workers=min(cores(), len(listed))
+    )
     names = _names(opened, labels_map, locale)
-    listing = list_photos(_paths(photos))
-    for name, reason in listing.passed_over:
-        console.warn(f"passed over {name}: {reason}")
     if csv:
         console.csv_line(["path", "rank", "label", "index", "probability"])
     rows, documents, used, refused = [], [], 0, 0
     with console.progress("Predicting") as on_progress:
-        outcomes = opened.predict_each((path for path, _ in listing.photos), view=view)
-        for (path, name), outcome in zip(listing.photos, outcomes, strict=True):
-            on_progress(used + refused + 1, len(listing.photos))
+        outcomes = opened.predict_each((path for path, _ in listed), view=view)
+        for (path, name), outcome in zip(listed, outcomes, strict=True):
+            on_progress(used + refused + 1, len(listed))
             document = _document(path, outcome, names, top_k)
             used, refused = used + ("error" not in document), refused + ("error" in document)
             if jsonl:
@@ -84,33 +96,22 @@ def predict(
                 documents.append(document)
             else:
                 rows += _rows(name, document)
-    if json and not jsonl:
+    if json:
         console.json(documents)
     elif not (jsonl or csv):
         console.table("", ["photo", "label", "index", "probability"], rows, right=["index", "probability"])
     if refused:
         console.warn(f"{refused} of {used + refused} photos could not be used")
     if not used:
-        if not refused:
-            raise UnusableInput(
-                "no photos found", where=", ".join(photos), fix="give files, folders or globs"
-            )
         exit_with(EXIT_INPUT)
-
-
-def _paths(given: Sequence[str]) -> Iterator[Path]:
-    """Paths as given; "-" stands for those on stdin, one a line, or NUL-separated where there is a NUL."""
-    for text in given:
-        if text != "-":
-            yield Path(text)
-            continue
-        data = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
-        separator = "\0" if "\0" in data else "\n"
-        yield from (Path(line.rstrip("\r")) for line in data.split(separator) if line.strip())
 
 
 def _names(model: Model, labels_map: Path | None, locale: str | None) -> Sequence[str]:
     """A name for every class: from the map, the file's translation, the file, or the index itself."""
+    if labels_map is not None and locale is not None:
+        raise UsageError(
+            "--labels-map and --locale exclude each other", where=COMMAND_LINE, fix="give one of them"
+        )
     if labels_map is not None:
         return _mapped(labels_map, model.classes)
     if locale is not None:

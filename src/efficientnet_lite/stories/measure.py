@@ -1,15 +1,20 @@
 """`evaluate`: a model on a data set, or the reference's way on a glob of photos and a file of indices."""
 
+import glob
+import re
+import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from efficientnet_lite.contract import View
 from efficientnet_lite.doors import files
-from efficientnet_lite.doors.dataset import list_photos, open_dataset
+from efficientnet_lite.doors.dataset import open_dataset
 from efficientnet_lite.errors import ArtifactError, UnusableInput
 from efficientnet_lite.inference.evaluate import Evaluation, evaluation, score
 from efficientnet_lite.inference.predict import Model, Refused
+from efficientnet_lite.spec import IMAGENET_CLASSES
 from efficientnet_lite.stories.progress import OnProgress
 
 MAX_INDEX_BYTES = 64 * 2**20
@@ -36,19 +41,29 @@ class Measured:
 def from_dataset(path: Path, model: Model, split: str | None) -> Labelled:
     """The photos of a data set; its test split where there is one, else validation, else all.
 
+    Classes are found by name; names that look the same in Unicode are the same.
+
     Raises:
-        ArtifactError: the data set has classes that the model does not know.
+        ArtifactError: the data set has classes that the model does not know, or knows twice.
         UnusableInput: the wanted split has no photos.
     """
     dataset = open_dataset(path)
     names = model.labels or tuple(str(index) for index in range(model.classes))
-    index = {name: number for number, name in enumerate(names)}
-    unknown = [label for label in dataset.labels if label not in index]
+    known = [_normal(name) for name in names]
+    index = {name: number for number, name in enumerate(known)}
+    unknown = [label for label in dataset.labels if _normal(label) not in index]
     if unknown:
         raise ArtifactError(
             f"the data set has {len(unknown)} classes that the model does not know: {', '.join(unknown[:8])}",
             where=model.where,
             fix=f"name the folders as the model's classes: {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}",
+        )
+    counts = Counter(known)
+    if twice := [label for label in dataset.labels if counts[_normal(label)] > 1]:
+        raise ArtifactError(
+            f"the model has several classes of one name: {', '.join(twice[:8])}",
+            where=model.where,
+            fix="evaluate it by class indices: --images with --labels",
         )
     there = {row.split for row in dataset.rows}
     wanted = split or next((name for name in ("test", "validation") if name in there), "all")
@@ -57,43 +72,53 @@ def from_dataset(path: Path, model: Model, split: str | None) -> Labelled:
         raise UnusableInput(
             f"the data set has no {wanted} photos", where=path, fix="give another --split, or all"
         )
-    return Labelled([row.path for row in rows], [index[row.label] for row in rows], wanted)
+    return Labelled([row.path for row in rows], [index[_normal(row.label)] for row in rows], wanted)
 
 
 def from_indices(pattern: str, labels: Path, model: Model, limit: int | None) -> Labelled:
     """The reference's way: photos of a glob in sorted order, one class index a line of `labels`.
 
-    A model of 1,001 classes has the background at 0, so indices are shifted by one for it.
+    A model of 1,001 classes has the background at 0, so indices are shifted by one for it. `limit` keeps
+    the first photos.
+
+    Raises:
+        UnusableInput: nothing matches, a line is no class index, or there is not one line for each photo.
 
     Source: tensorflow/tpu, models/official/efficientnet/eval_ckpt_main.py.
     """
-    photos = [path for path, _ in sorted(list_photos([Path(pattern)]).photos, key=lambda item: str(item[0]))]
-    text = files.read_bytes(labels, limit=MAX_INDEX_BYTES, what="a file of class indices")
-    try:
-        indices = [int(line) for line in text.decode("ascii").split()]
-    except ValueError as error:
+    matches = glob.glob(pattern, recursive=True)  # noqa: PTH207 - sorts as texts, as the reference does
+    photos = [Path(name) for name in sorted(matches) if not Path(name).is_dir()]
+    if not photos:
+        raise UnusableInput("no photo matches", where=pattern, fix="check the pattern, and quote it")
+    shift = 1 if model.classes == IMAGENET_CLASSES + 1 else 0
+    truth = [index + shift for index in _read_indices(labels, model.classes - shift)]
+    if len(truth) != len(photos):
         raise UnusableInput(
-            f"a line is no class index: {error}", where=labels, fix="give one number a line"
-        ) from error
-    if (len(indices) < len(photos) and limit is None) or (
-        limit is not None and len(indices) < min(limit, len(photos))
-    ):
-        raise UnusableInput(
-            f"it has {len(indices)} class indices for {len(photos)} photos",
+            f"it has {len(truth)} class indices for {len(photos)} photos",
             where=labels,
             fix="give one line for each photo, in the sorted order of the file names",
         )
-    photos = photos[:limit]
-    shift = 1 if model.classes == 1001 else 0
-    truth = [index + shift for index in indices[: len(photos)]]
-    beyond = [index for index in truth if not 0 <= index < model.classes]
-    if beyond:
-        raise UnusableInput(
-            f"the class index {beyond[0] - shift} is outside of the model's {model.classes} classes",
-            where=labels,
-            fix="count classes from 0",
-        )
-    return Labelled(photos, truth, "all")
+    return Labelled(photos[:limit], truth[:limit], "all")
+
+
+def _read_indices(path: Path, classes: int) -> list[int]:
+    text = files.read_bytes(path, limit=MAX_INDEX_BYTES, what="a file of class indices").rstrip()
+    indices = []
+    for number, line in enumerate(text.split(b"\n") if text else [], start=1):
+        digits = line.strip()
+        if not re.fullmatch(rb"[0-9]{1,9}", digits) or int(digits) >= classes:
+            raise UnusableInput(
+                f"line {number} is {digits[:40].decode(errors='backslashreplace')!r}, "
+                f"expected a class index from 0 to {classes - 1}",
+                where=path,
+                fix="give one class index a line, counted from 0",
+            )
+        indices.append(int(digits))
+    return indices
+
+
+def _normal(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def measure(model: Model, labelled: Labelled, views: Sequence[View], *, on_progress: OnProgress) -> Measured:

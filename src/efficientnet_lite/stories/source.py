@@ -1,21 +1,19 @@
-"""What a user names -> an opened model: a `.tflite` file, a run folder, or the name of a variant.
+"""What a user names -> an opened model: a `.tflite` file, a run folder, a checkpoint, or a variant's name.
 
-A variant has no file of its own: it is written in memory from its weights, which takes a fraction of a
-second.
+Only the first two hold files for a runtime; of the others one is written in memory, which takes a
+fraction of a second.
 """
 
-import os
 from pathlib import Path
 from typing import Literal
 
 from efficientnet_lite import bundle
-from efficientnet_lite.checkpoints.read import Weights, load_weights, read_checkpoint
-from efficientnet_lite.contract import Contract
-from efficientnet_lite.errors import ArtifactError, UnusableInput, UsageError
+from efficientnet_lite.errors import ArtifactError, UsageError
 from efficientnet_lite.inference.predict import Model, model_from_bytes, open_model
-from efficientnet_lite.spec import POOLED, ModelName, make_plan, model_name, parse_model_name
+from efficientnet_lite.spec import POOLED
+from efficientnet_lite.stories.origin import open_origin
 from efficientnet_lite.tflite.artifact import About, float_artifact
-from efficientnet_lite.tflite.fold import fold
+from efficientnet_lite.tflite.slots import MODEL_IDENTIFIER
 from efficientnet_lite.tflite.write import Output
 
 Precision = Literal["float32", "int8"]
@@ -35,11 +33,11 @@ def open_source(
     """The model that `source` names, ready for `predict`.
 
     Args:
-        source: a `.tflite` file, a run folder, or a name such as "lite1" or "lite4@300". A path that
-            exists wins over a name.
+        source: a `.tflite` file, a run folder, a checkpoint, or a name such as "lite1" or "lite4@300". A
+            path that exists wins over a name.
         weights: for a name: "imagenet", "hub", or the path of a checkpoint.
         ema: of a TF1 checkpoint, read the moving averages rather than the raw weights.
-        precision: which file of a run, int8 where None. A name is always float32.
+        precision: which file of a run, int8 where None. A name or a checkpoint is float32.
         workers: photos under way at once; one per core where None.
 
     Raises:
@@ -48,26 +46,27 @@ def open_source(
         ArtifactError: the file, run or checkpoint is damaged or of the wrong kind, or the weights are not
             on this machine.
     """
-    found = locate(source)
-    if isinstance(found, ModelName):
-        if precision == "int8":
+    path = Path(source)
+    if bundle.is_run(path):
+        _check_own_weights(path, weights)
+        return open_model(bundle.open_run(path).export(precision or "int8"), workers=workers)
+    if _is_tflite(path):
+        _check_own_weights(path, weights)
+        model = open_model(path, workers=workers)
+        if precision not in (None, model.precision):
             raise UsageError(
-                "a model by its name is float32, there is no int8 file of it",
-                where=str(source),
-                fix="make one with `export`, and give that",
+                f"the file is {model.precision}, asked for was {precision}",
+                where=path,
+                fix="leave --precision out, or give another file",
             )
-        return _from_weights(found, load_weights(found.variant, weights, ema=ema), str(source), workers)
-    _check_own_weights(found, weights)
-    if found.is_dir():
-        return open_model(bundle.open_run(found).export(precision or "int8"), workers=workers)
-    model = open_model(found, workers=workers)
-    if precision not in (None, model.precision):
+        return model
+    if precision == "int8":
         raise UsageError(
-            f"the file is {model.precision}, asked for was {precision}",
-            where=found,
-            fix="leave --precision out, or give another file",
+            "only files and runs are int8, a model name or a checkpoint is float32",
+            where=str(source),
+            fix="make an int8 file with `export`, and give that",
         )
-    return model
+    return _written(source, CLASSIFIER, weights=weights, ema=ema, workers=workers)
 
 
 def open_features(
@@ -82,86 +81,63 @@ def open_features(
     A run gives the backbone of its float32 weights, with the input of its contract. Arguments and
     errors are those of `open_source`; a `.tflite` without that output is an ArtifactError.
     """
-    found = locate(source)
-    if isinstance(found, ModelName):
-        loaded = load_weights(found.variant, weights, ema=ema)
-        return _from_weights(found, loaded, str(source), workers, outputs=BACKBONE)
-    _check_own_weights(found, weights)
-    if found.is_dir():
-        return _backbone_of_run(found, workers)
-    model = open_model(found, workers=workers)
+    path = Path(source)
+    if not _is_tflite(path):
+        return _written(source, BACKBONE, weights=weights, ema=ema, workers=workers)
+    _check_own_weights(path, weights)
+    model = open_model(path, workers=workers)
     if POOLED not in model.outputs:
         raise ArtifactError(
             f"its outputs are {', '.join(model.outputs)}, none is {POOLED}",
-            where=found,
+            where=path,
             fix="give a run or a model name, or export with --output features",
         )
     return model
 
 
-def locate(source: str | Path) -> Path | ModelName:
-    """The path, where it exists, else the model name that `source` is.
-
-    Raises:
-        UsageError: neither, and it looks like a name.
-        UnusableInput: neither, and it looks like a path.
-    """
-    path = Path(source)
-    if os.path.lexists(path):
-        return path
-    if not isinstance(source, Path) and (name := parse_model_name(source)):
-        return name
-    if isinstance(source, Path) or path.suffix or len(path.parts) > 1:
-        raise UnusableInput(
-            "no such file or run folder", where=path, fix="check its spelling, or give a model name: lite0"
-        )
-    return model_name(source)
+def _is_tflite(path: Path) -> bool:
+    """By its name or by its first bytes, so that a missing or damaged one is reported as such."""
+    if path.suffix == ".tflite":
+        return True
+    try:
+        if not path.is_file():  # opening a pipe would wait for its writer
+            return False
+        with path.open("rb") as file:
+            return file.read(8)[4:] == MODEL_IDENTIFIER
+    except OSError:
+        return False  # whoever reads it next says why it cannot be read
 
 
 def _check_own_weights(path: Path, weights: str | Path) -> None:
     if weights != PUBLISHED:
         raise UsageError(
-            "a file or run has its own weights, --weights goes with a model name",
+            "a file, run or checkpoint has its own weights, --weights goes with a model name",
             where=path,
             fix="leave --weights out, or give a name such as lite0 in place of the path",
         )
 
 
-def _from_weights(
-    name: ModelName,
-    loaded: Weights,
-    where: str,
-    workers: int | None,
+def _written(
+    source: str | Path,
+    outputs: tuple[Output, ...],
     *,
-    outputs: tuple[Output, ...] = CLASSIFIER,
+    weights: str | Path,
+    ema: bool,
+    workers: int | None,
 ) -> Model:
-    if loaded.classes is None and outputs == CLASSIFIER:
+    """A float32 file of what `source` is made of, with `outputs`, opened from memory."""
+    if Path(source).exists():
+        _check_own_weights(Path(source), weights)
+    origin = open_origin(source, weights=weights, ema=ema)
+    classifies = outputs == CLASSIFIER
+    if classifies and origin.plan.classes is None:
         raise ArtifactError(
             "these weights end at the features, so they name no classes",
-            where=loaded.path,
+            where=str(source),
             fix="use `embed`, or give weights with a classifier",
         )
-    plan = make_plan(name.variant, size=name.size, classes=loaded.classes)
-    about = About(
-        Contract(name.size),
-        loaded.sha256,
-        loaded.license,
-        outputs,
-        labels=loaded.labels if outputs == CLASSIFIER else None,
-    )
+    labels = origin.labels if classifies else None
+    about = About(origin.contract, origin.sha256, origin.license, outputs, labels=labels)
     return model_from_bytes(
-        float_artifact(plan, fold(plan, loaded.parameters), about), where=where, workers=workers
-    )
-
-
-def _backbone_of_run(folder: Path, workers: int | None) -> Model:
-    run = bundle.open_run(folder)
-    contract = Contract.from_json(run.card.get("contract"), where=str(folder / bundle.CARD))
-    checkpoint = read_checkpoint(folder / bundle.WEIGHTS)
-    plan = make_plan(checkpoint.variant, size=contract.size, classes=None)
-    about = About(
-        contract, checkpoint.sha256, checkpoint.metadata.get("license", "unknown"), outputs=BACKBONE
-    )
-    return model_from_bytes(
-        float_artifact(plan, fold(plan, checkpoint.parameters), about), where=folder, workers=workers
+        float_artifact(origin.plan, origin.layers(), about), where=str(source), workers=workers
     )
