@@ -38,12 +38,22 @@ setup-all: .venv/setup-all.stamp  ## the same with every extra
 	$(BIN)/python $(INSTALL_LOCK) locks/all.txt
 	@touch $@
 
-.PHONY: test test-mediapipe
+.PHONY: test test-mediapipe test-lowest
 test: setup  ## the tests, in five minutes on two cores
 	$(BIN)/python -m pytest --numprocesses $(WORKERS)
 
 test-mediapipe: .venv-mediapipe/setup.stamp  ## MediaPipe Tasks, the real consumer, on our files
 	.venv-mediapipe/bin/python -m pytest -m mediapipe tests/mediapipe
+
+test-lowest: .venv-lowest/setup.stamp  ## the tests with the oldest dependencies that pyproject.toml allows
+	.venv-lowest/bin/python -m pytest --numprocesses $(WORKERS) --ignore tests/docs  # pages are made with the lock
+
+# Python 3.11: the oldest numpy has no wheels for newer ones.
+.venv-lowest/setup.stamp: locks/lowest.txt pyproject.toml
+	test -x $(@D)/bin/python || python3.11 -m venv $(@D)
+	$(@D)/bin/python $(INSTALL_LOCK) locks/lowest.txt
+	$(@D)/bin/python $(INSTALL_PROJECT)
+	@touch $@
 
 # Other people's packages stay out of .venv. They are pinned by name only: nothing that we ship rests on them.
 .venv-%/setup.stamp: tests/%/requirements.txt pyproject.toml
@@ -78,6 +88,7 @@ TOOLS := --group build --group test --group lint --group lock
 lock: setup  ## locks/ from pyproject.toml; `make lock UPGRADE=--upgrade` takes the newest
 	$(COMPILE) --extra imagenet $(TOOLS) --output-file locks/dev.txt
 	$(COMPILE) --all-extras $(TOOLS) --constraint locks/dev.txt --output-file locks/all.txt
+	$(COMPILE) --extra imagenet --group build --group test --resolution lowest-direct --output-file locks/lowest.txt
 
 .PHONY: clean
 clean:  ## remove everything that make and the tools have made

@@ -1,0 +1,90 @@
+"""The project around the code: the picture of the house, the locks, and the notes on decisions."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "src/efficientnet_lite"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+EXTRAS = PROJECT["project"]["optional-dependencies"]
+GROUPS = PROJECT["dependency-groups"]
+LOCKS = {  # lock -> the extras and groups that it holds beside the base install
+    "dev": [*EXTRAS["imagenet"], *GROUPS["test"], *GROUPS["lint"], *GROUPS["build"], *GROUPS["lock"]],
+    "all": [*(each for extra in EXTRAS.values() for each in extra), *GROUPS["test"], *GROUPS["lint"]],
+    "lowest": [*EXTRAS["imagenet"], *GROUPS["test"], *GROUPS["build"]],
+}
+
+
+def locked(name: str) -> dict[str, list[str]]:
+    """Package -> its versions in the lock; a universal lock may have one for each Python."""
+    versions: dict[str, list[str]] = {}
+    text = (ROOT / f"locks/{name}.txt").read_text(encoding="utf-8")
+    for package, version in re.findall(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)", text, flags=re.MULTILINE):
+        versions.setdefault(canonicalize_name(package), []).append(version)
+    return versions
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_every_requirement_is_locked_at_versions_that_it_allows(name):
+    versions = locked(name)
+
+    for text in [*PROJECT["project"]["dependencies"], *LOCKS[name]]:
+        requirement = Requirement(text)
+        found = versions.get(canonicalize_name(requirement.name), [])
+        assert found, f"{text} is not in locks/{name}.txt: make lock"
+        assert all(requirement.specifier.contains(version) for version in found), (text, found)
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_every_locked_version_has_hashes_and_no_address(name):
+    text = (ROOT / f"locks/{name}.txt").read_text(encoding="utf-8")
+    entries = re.split(r"^(?=[A-Za-z0-9])", text, flags=re.MULTILINE)[1:]
+
+    assert len(entries) > 30
+    assert [entry.split()[0] for entry in entries if "--hash=sha256:" not in entry] == []
+    assert "://" not in text
+    assert not re.search(r"^--|^-[a-z] ", text, flags=re.MULTILINE)
+
+
+def test_the_picture_of_the_house_shows_every_folder_of_the_package():
+    picture = re.search(
+        r"```mermaid\n(.*?)```", (ROOT / "docs/architecture.md").read_text("utf-8"), re.DOTALL
+    )
+    assert picture
+    folders = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file()}
+
+    drawn = set(re.findall(r"\b([a-z]+)/", picture[1]))
+
+    assert drawn == folders
+
+
+def test_the_picture_shows_every_module_of_the_doors():
+    text = (ROOT / "docs/architecture.md").read_text("utf-8")
+
+    drawn = re.search(r'd\["([a-z ·]+)"\]', text)
+
+    assert drawn
+    assert set(drawn[1].split(" · ")) == {
+        path.stem for path in (PACKAGE / "doors").glob("*.py") if path.stem != "__init__"
+    }
+
+
+@pytest.mark.parametrize("note", sorted((ROOT / "docs/decisions").glob("*.md")), ids=lambda note: note.stem)
+def test_a_decision_is_short_and_says_what_would_change_it(note):
+    text = note.read_text(encoding="utf-8")
+
+    assert len(text.splitlines()) < 30
+    assert int(note.name[:4]) == int(re.match(r"# (\d+)\. ", text)[1])
+    for part in ("Question", "Choice", "Evidence", "What would change our mind"):
+        assert f"**{part}.**" in text
+
+
+def test_decisions_are_numbered_without_a_gap():
+    numbers = sorted(int(note.name[:4]) for note in (ROOT / "docs/decisions").glob("*.md"))
+
+    assert numbers == list(range(1, len(numbers) + 1))
