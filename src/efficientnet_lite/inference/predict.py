@@ -30,6 +30,7 @@ Source = str | Path | npt.NDArray[np.uint8]  # a photo: its path, or its pixels 
 Outputs = dict[str, Array]
 
 MAX_MODEL_BYTES = 512 * 2**20
+INPUT_TYPES = ("float32", "uint8", "int8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,22 +174,34 @@ class Model:
     def _class_output(self) -> str:
         """The output over classes; a stranger's has any name."""
         names = [name for name in self.outputs if name != POOLED]
-        return PROBABILITIES if PROBABILITIES in names or not names else names[0]
+        return next((name for name in (PROBABILITIES, LOGITS) if name in names), names[0] if names else "")
 
     @property
     def classes(self) -> int:
         """Number of classes."""
         self.check_classes()
-        name = LOGITS if LOGITS in self.outputs and PROBABILITIES not in self.outputs else self._class_output
-        return int(np.prod(self.outputs[name].shape[1:]))
+        return int(np.prod(self.outputs[self._class_output].shape[1:]))
 
     def check_classes(self) -> None:
-        """Raises ArtifactError where the file ends at the features."""
+        """Raises ArtifactError where the file ends at the features, or has no score for each class."""
         if not [name for name in self.outputs if name != POOLED]:
             raise ArtifactError(
                 "this file gives feature vectors, not classes",
                 where=self.where,
                 fix="use `embed`, or export with --output probabilities",
+            )
+        shape = self.outputs[self._class_output].shape
+        if sum(side != 1 for side in shape) > 1:
+            raise ArtifactError(
+                f"its output has the shape {shape}, expected (1, classes)",
+                where=self.where,
+                fix="give a file for image classification",
+            )
+        if self.labels is not None and len(self.labels) != np.prod(shape):
+            raise ArtifactError(
+                f"it has {len(self.labels)} labels for {np.prod(shape)} classes",
+                where=self.where,
+                fix="get or export the file again",
             )
 
 
@@ -222,10 +235,12 @@ def model_from_bytes(data: bytes, *, where: Path | str, workers: int | None = No
     checked = check_model(data, where=where)
     tensor = checked.tensors[checked.inputs[0]]
     shape = tensor.shape
-    if len(checked.inputs) != 1 or len(shape) != 4 or shape[3] != 3 or shape[1] != shape[2]:
+    square = len(shape) == 4 and (shape[0], shape[3]) == (1, 3) and shape[1] == shape[2]
+    if len(checked.inputs) != 1 or not square or tensor.dtype not in INPUT_TYPES:
+        inputs = [checked.tensors[index] for index in checked.inputs]
         raise ArtifactError(
-            f"its inputs are {[checked.tensors[index].shape for index in checked.inputs]}, "
-            "expected one square RGB image (1, S, S, 3)",
+            f"its inputs are {', '.join(f'{each.dtype} {each.shape}' for each in inputs)}, "
+            f"expected one square RGB image (1, S, S, 3) of {', '.join(INPUT_TYPES)}",
             where=where,
             fix="give a file for image classification",
         )

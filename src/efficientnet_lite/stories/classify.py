@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -103,10 +103,10 @@ def train(
         on_bad,
     )
     _check(settings, photos)
-    places = [photos if photos.is_dir() else photos.parent]
+    dataset = open_dataset(photos)
+    places = {photos} if photos.is_dir() else {row.path.parent for row in dataset.rows}
     bundle.check_target(out, photos=places, overwrite=overwrite)
     with bundle.building(out, photos=places, overwrite=overwrite) as folder, Cache() as cache:
-        dataset = open_dataset(photos)
         translations = read_translations(labels_locale or {}, dataset.labels)
         loaded = load_weights(settings.model.variant, weights, ema=ema)
         plan = make_plan(settings.model.variant, size=settings.model.size, classes=len(dataset.labels))
@@ -148,25 +148,31 @@ def train(
 
 
 def _check(settings: Settings, photos: Path) -> None:
-    """Refuse numbers that make no sense, before any work is done."""
+    """Refuse what makes no sense, before any work is done."""
     problems = [
+        (
+            not set(settings.views) <= set(FIT_VIEWS),
+            f"--views is {', '.join(settings.views)}",
+            f"choose from {', '.join(FIT_VIEWS)}",
+        ),
         (not settings.base_views, "--views names neither crop nor squash", "keep at least one of them"),
         (not 0 < settings.fraction < 1, f"--val is {settings.fraction}", "give a fraction between 0 and 1"),
         (settings.calibration < 1, f"--calibration is {settings.calibration}", "give at least 1 photo"),
         (
-            not settings.bars.max_drop >= 0,
-            f"--max-drop is {settings.bars.max_drop}",
-            "give a fraction such as 0.01",
+            settings.class_weights not in get_args(ClassWeights),
+            f"--class-weights is {settings.class_weights}",
+            f"give {' or '.join(get_args(ClassWeights))}",
         ),
         (
-            not 0 <= settings.bars.min_agreement <= 1,
-            f"--min-agreement is {settings.bars.min_agreement}",
-            "give a fraction such as 0.97",
+            settings.on_bad not in get_args(OnBad),
+            f"--on-bad is {settings.on_bad}",
+            f"give {' or '.join(get_args(OnBad))}",
         ),
     ]
     for wrong, what, fix in problems:
         if wrong:
             raise UsageError(what, where="the command line", fix=fix)
+    settings.bars.check()
     if not photos.exists():
         raise UnusableInput(
             "no such folder or file", where=photos, fix="give the folder of photos or a manifest"

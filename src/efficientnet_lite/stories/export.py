@@ -108,6 +108,12 @@ def export(
     """
     out = Path(out)
     _check(out, precision, outputs, data, overwrite)
+    if calibration_photos < 1:
+        raise UsageError(
+            f"--calibration is {calibration_photos}", where="the command line", fix="give at least 1 photo"
+        )
+    bars = Bars(min_agreement=min_agreement)
+    bars.check()
     origin = open_origin(source, model=model, weights=weights, ema=ema)
     if origin.plan.classes is None and tuple(outputs) != ("features",):
         raise UsageError("these weights end at the features", where=str(source), fix="give --output features")
@@ -119,7 +125,7 @@ def export(
         parent = model_from_bytes(float_data, where=out, workers=workers)
         difference = _float_difference(parent, origin.plan, layers)
         on_progress(1, 1)
-    if difference > FLOAT_TOLERANCE:
+    if not difference <= FLOAT_TOLERANCE:  # NaN neither
         raise VerificationFailed(
             f"the float32 file is {difference:.2g} from the numpy run of the same layers, "
             f"more than {FLOAT_TOLERANCE:g}, so nothing is published",
@@ -134,7 +140,7 @@ def export(
             maker = _Int8(origin, layers, about, parent, cache, workers, out)
             result, comparison, crossed = maker.make(images, calibration_photos, stage)
             cache.prune()
-        _require(comparison, min_agreement, tuple(outputs), out)
+        _require(comparison, bars, tuple(outputs), out)
     with files.locked(out):
         if out.exists() and not overwrite:
             raise _exists(out)
@@ -207,17 +213,24 @@ def _float_difference(model: Model, plan: Plan, layers: Mapping[str, Layer]) -> 
 
 
 def _images(data: Path, origin: Origin, count: int, workers: int) -> list[npt.NDArray[np.uint8]]:
-    """The images for calibration and proof: from every folder in turn, in an order that contents decide."""
-    listing = list_photos([data])
-    hashes = [files.sha256_file(path) for path, _ in listing.photos]
+    """The images for calibration and proof: from every folder in turn, in an order that contents decide.
+
+    Each content once, or a copy of a photo that calibrated would prove the file.
+    """
+    paths = [path for path, _ in list_photos([data]).photos if path.is_file()]
+    by_content: dict[str, Path] = {}
+    for path in paths:
+        by_content.setdefault(files.sha256_file(path), path)
+    photos = list(by_content.values())
     chosen = calibration.stratified(
-        [str(path.parent) for path, _ in listing.photos], hashes, count + MOST_KEPT_BACK
+        [str(path.parent) for path in photos], list(by_content), count + MOST_KEPT_BACK
     )
-    photos = [listing.photos[place][0] for place in chosen]
+    photos = [photos[place] for place in chosen]
     images = calibration.calibration_images(photos, origin.contract, VIEWS, workers=workers) if photos else []
     if len(images) < 2:
         raise UnusableInput(
-            f"{len(images)} photos can be used, int8 needs 2 to be made and proven, and 100 to be good",
+            f"{len(images)} of {len(paths)} photos can be used, and no copies count: int8 needs 2 to be made "
+            "and proven, and 100 to be good",
             where=data,
             fix="give a folder with photos like those that the model will see",
         )
@@ -241,7 +254,7 @@ class _Int8:
         calibrating, kept_back = images[:count], images[count:]
         crossed = len(kept_back) < min(FEWEST_KEPT_BACK, count)
         if crossed:
-            calibrating = images[: max(count, len(images))]
+            calibrating = images
         with stage("Quantizing to int8") as on_progress:
             data = self._write(calibrating, on_progress)
         if not crossed:
@@ -281,10 +294,10 @@ class _Int8:
         return pairs
 
 
-def _require(comparison: Comparison, min_agreement: float, outputs: tuple[Output, ...], out: Path) -> None:
+def _require(comparison: Comparison, bars: Bars, outputs: tuple[Output, ...], out: Path) -> None:
     if outputs != ("features",):
-        require([comparison], Bars(min_agreement=min_agreement), where=out)
-    if outputs != ("probabilities",) and comparison.snr_db < MIN_SNR_DB:
+        require([comparison], bars, where=out)
+    if outputs != ("probabilities",) and not comparison.snr_db >= MIN_SNR_DB:
         raise VerificationFailed(
             f"the int8 file is {comparison.snr_db:.1f} dB from its float parent, "
             f"fewer than {MIN_SNR_DB:g}, on {comparison.count} photos, so nothing is published",

@@ -1,5 +1,6 @@
 """What a model is made of: parameters from published weights, a checkpoint or a run, with labels and contract."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,10 +53,16 @@ def open_origin(
         CheckpointError, WeightsMissing: the weights are damaged, of another variant, or not to be had.
     """
     path = Path(text)
-    if path.exists():
-        return (
-            _from_run(path) if path.is_dir() and bundle.is_run(path) else _from_checkpoint(path, model, ema)
+    if os.path.lexists(path) and not (path.is_dir() and bundle.is_run(path)):
+        return _from_checkpoint(path, model, ema)
+    if model is not None:
+        raise UsageError(
+            f"--model {model} is for a checkpoint; this says itself what it is",
+            where=path,
+            fix="leave --model out, or give the path of a checkpoint",
         )
+    if os.path.lexists(path):
+        return _from_run(path)
     if parse_model_name(str(text)) is None and len(path.parts) > 1:
         raise UsageError(
             "no such file or folder", where=path, fix="check the path, or give a model such as lite1"

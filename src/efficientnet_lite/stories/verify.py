@@ -4,12 +4,15 @@ import csv
 import io
 import math
 import tomllib
-from collections.abc import Sequence
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from efficientnet_lite import bundle
 from efficientnet_lite.bundle import Run
@@ -18,6 +21,7 @@ from efficientnet_lite.doors.dataset import list_photos, open_dataset
 from efficientnet_lite.errors import ArtifactError, UnusableInput, UsageError
 from efficientnet_lite.inference.predict import Model, open_model
 from efficientnet_lite.inference.verify import (
+    MAX_DROP,
     MIN_AGREEMENT,
     Bars,
     Comparison,
@@ -30,8 +34,10 @@ from efficientnet_lite.stories.progress import Stage, silent
 
 GOLDEN_TOLERANCE = 1e-3  # of a float probability, between processors
 GOLDEN_CODES = 2  # of an int8 output, between processors
-MAX_GOLDEN_BYTES = 64 * 2**20
+MAX_GOLDEN_BYTES = 256 * 2**20  # unpacked; five images of 2048 pixels have 63 MB
 MAX_CONFIG_BYTES = 2**20
+MAX_SPLIT_BYTES = 2**30
+_UNPACKING = (zipfile.BadZipFile, zlib.error, NotImplementedError)  # of a ZIP, the last for its compression
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +101,8 @@ def verify(
             where=target,
             fix="give --parent FLOAT.tflite and --data PHOTOS, or give a run folder",
         )
+    bars = _bars({}, max_drop, min_agreement, target)
     models = [open_model(Path(parent)), open_model(target)]
-    bars = Bars(
-        Bars().max_drop if max_drop is None else max_drop,
-        MIN_AGREEMENT if min_agreement is None else min_agreement,
-    )
     comparisons, notes = _compare(models, *_photos(Path(data), models[0].labels), stage)
     faults = [fault for each in comparisons for fault in each.failures(bars)]
     return Verified(target.absolute(), tuple(comparisons), tuple(faults), tuple(notes))
@@ -110,6 +113,7 @@ def _verify_run(
 ) -> Verified:
     faults: list[str] = []
     notes: list[str] = []
+    bars = _bars(run.card["verification"], max_drop, min_agreement, run.folder)
     for export in run.exports:
         if not export.path.is_file():
             faults.append(f"{export.path.name} is missing")
@@ -127,29 +131,57 @@ def _verify_run(
     elif proven := _proven_photos(run):
         comparisons, notes = _compare(models, *proven, stage)
     else:
-        notes.append("the photos that proved this run are not where they were; give some with --data")
-    saved = run.card.get("verification", {})
-    bars = Bars(
-        max_drop if max_drop is not None else float(saved.get("max_drop", Bars().max_drop)),
-        min_agreement if min_agreement is not None else float(saved.get("min_agreement", MIN_AGREEMENT)),
-    )
+        notes.append("the photos that proved this run are not there as they were; give some with --data")
     faults += [fault for each in comparisons for fault in each.failures(bars)]
     return Verified(run.folder.absolute(), tuple(comparisons), tuple(faults), tuple(notes))
+
+
+def _bars(saved: Mapping[str, Any], max_drop: float | None, min_agreement: float | None, where: Path) -> Bars:
+    """The bars of a card, those that the user gave instead, and the usual ones where neither says."""
+    found = [saved.get("max_drop", MAX_DROP), saved.get("min_agreement", MIN_AGREEMENT)]
+    if not all(type(bar) in (int, float) and 0 <= bar <= 1 for bar in found):
+        raise ArtifactError(
+            f"the bars of the card are {found}, expected fractions", where=where, fix="train the run again"
+        )
+    given = [old if new is None else new for old, new in zip(found, (max_drop, min_agreement), strict=True)]
+    bars = Bars(*given)
+    bars.check()
+    return bars
+
+
+def _golden_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of a golden.npz that may come from a stranger: no pickles, no bomb."""
+    content = io.BytesIO(files.read_bytes(path, limit=MAX_GOLDEN_BYTES, what="golden outputs"))
+    with zipfile.ZipFile(content) as archive:
+        if (size := sum(member.file_size for member in archive.infolist())) > MAX_GOLDEN_BYTES:
+            raise ValueError(f"{size:,} bytes are more than they can have ({MAX_GOLDEN_BYTES:,})")
+    with np.load(content, allow_pickle=False) as arrays:
+        return {key: arrays[key] for key in ("images", "float32", "int8")}
 
 
 def _golden_faults(run: Run, float_model: Model, int8_model: Model) -> list[str]:
     path = run.folder / bundle.GOLDEN
     try:
-        content = files.read_bytes(path, limit=MAX_GOLDEN_BYTES, what="golden outputs")
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            images, wanted = arrays["images"], {key: arrays[key] for key in ("float32", "int8")}
+        wanted = _golden_arrays(path)
+        images = wanted["images"]
         inputs = np.stack([float_model.encode(image) for image in images])
         found = {
             "float32": float_model.run(inputs)[PROBABILITIES],
             "int8": int8_model.run(images)[PROBABILITIES],
         }
+        if any(wanted[key].shape != outputs.shape for key, outputs in found.items()):
+            raise ValueError(f"their shapes are {[wanted[key].shape for key in found]}")
         gaps = {key: float(np.abs(found[key].astype(float) - wanted[key]).max()) for key in found}
-    except (ValueError, KeyError, OSError, UnusableInput) as error:
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        EOFError,
+        OSError,
+        MemoryError,
+        UnusableInput,
+        *_UNPACKING,
+    ) as error:
         raise ArtifactError(
             f"the golden outputs cannot be read: {error}", where=path, fix="train the run again"
         ) from error
@@ -157,7 +189,7 @@ def _golden_faults(run: Run, float_model: Model, int8_model: Model) -> list[str]
     return [
         f"the {key} file's golden outputs differ by {gap:.3g}, more than {allowed[key]:g}"
         for key, gap in gaps.items()
-        if gap > allowed[key]
+        if not gap <= allowed[key]  # NaN neither
     ]
 
 
@@ -169,28 +201,38 @@ def _proven_photos(run: Run) -> tuple[list[Path], list[int] | None] | None:
         )
         root = Path(files.unescaped(str(config["photos"])))
         rows = {row.name: row for row in open_dataset(root).rows}
+        index = {label: number for number, label in enumerate(run.labels)}
+        photos, truth = [], []
+        for name, label, split, sha256 in _split_rows(run):
+            if split == run.card["metrics"].get("split"):
+                if files.sha256_file(rows[name].path) != sha256:
+                    return None
+                photos.append(rows[name].path)
+                truth.append(index[label])
     except (UnusableInput, ValueError, KeyError):
         return None
-    photos, truth = [], []
-    index = {label: number for number, label in enumerate(run.labels)}
-    wanted = run.card.get("metrics", {}).get("split")
-    for name, label, split, sha256 in _split_rows(run):
-        row = rows.get(name)
-        if split == wanted and label in index:
-            if row is None or files.sha256_file(row.path) != sha256:
-                return None
-            photos.append(row.path)
-            truth.append(index[label])
     return (photos, truth) if photos else None
 
 
 def _split_rows(run: Run) -> list[tuple[str, str, str, str]]:
-    text = files.read_bytes(run.folder / "split.csv", limit=2**30, what="a split").decode()
-    reader = csv.DictReader(io.StringIO(text))
-    return [
-        (files.csv_text(row["path"]), files.csv_text(row["label"]), row["split"], row["sha256"])
-        for row in reader
-    ]
+    """Path, label, split and SHA-256 of each row of split.csv.
+
+    Raises:
+        ArtifactError: it is damaged.
+    """
+    path = run.folder / "split.csv"
+    try:
+        text = files.read_bytes(path, limit=MAX_SPLIT_BYTES, what="a split").decode()
+        return [
+            (files.csv_text(row["path"]), files.csv_text(row["label"]), row["split"], row["sha256"])
+            for row in csv.DictReader(io.StringIO(text, newline=""), strict=True, restval="")
+        ]
+    except (ValueError, KeyError, csv.Error) as error:
+        raise ArtifactError(
+            f"the split cannot be read: {type(error).__name__}: {error}",
+            where=path,
+            fix="train the run again",
+        ) from error
 
 
 def _photos(data: Path, labels: Sequence[str] | None) -> tuple[list[Path], list[int] | None]:
