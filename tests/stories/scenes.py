@@ -1,6 +1,5 @@
 """A small but real setting for the stories: drawn photos of three kinds, and weights for lite0."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -81,4 +80,4 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def names(folder: Path) -> list[str]:
     """What lies in `folder`, hidden files included."""
-    return sorted(os.listdir(folder)) if folder.exists() else []  # noqa: PTH208  Path.iterdir skips nothing either
+    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
