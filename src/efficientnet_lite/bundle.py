@@ -153,14 +153,8 @@ def check_target(target: Path, *, photos: Collection[Path], overwrite: bool) -> 
             the photos.
         OutputFailed: it cannot be looked at.
     """
+    _check_place(target, photos)
     here = _real(target)
-    for folder in map(_real, photos):
-        if here == folder or here in folder.parents or folder in here.parents:
-            raise UsageError(
-                f"the target lies inside, above or on the photo folder {folder}",
-                where=target,
-                fix="choose another --out",
-            )
     try:
         if not os.path.lexists(here) or (here.is_dir() and not any(here.iterdir())):
             return
@@ -176,6 +170,17 @@ def check_target(target: Path, *, photos: Collection[Path], overwrite: bool) -> 
         ) from error
     if not overwrite:
         raise UsageError("the target exists", where=target, fix="choose another --out, or give --overwrite")
+
+
+def _check_place(target: Path, photos: Collection[Path]) -> None:
+    here = _real(target)
+    for folder in map(_real, photos):
+        if here == folder or here in folder.parents or folder in here.parents:
+            raise UsageError(
+                f"the target lies inside, above or on the photo folder {folder}",
+                where=target,
+                fix="choose another --out",
+            )
 
 
 def _real(path: Path) -> Path:
@@ -195,6 +200,7 @@ def building(target: Path, *, photos: Collection[Path], overwrite: bool = False)
         UsageError: as `check_target`, or another run is writing to this target.
         OutputFailed: the disk is full or cannot be written to.
     """
+    _check_place(target, photos)
     target = _real(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -63,8 +63,8 @@ def test_the_card_says_what_the_run_is(trained, photos):
     card = trained.card
 
     assert card["schema"] == 1
-    assert (card["variant"], card["size"]) == ("lite0", 64)
-    assert Contract.from_json(card["contract"], where="card") == Contract(64)
+    assert (card["variant"], card["size"]) == ("lite0", scenes.SIZE)
+    assert Contract.from_json(card["contract"], where="card") == Contract(scenes.SIZE)
     assert tuple(card["labels"]) == scenes.LABELS
     assert card["data"]["photos"]["train"] + card["data"]["photos"]["validation"] == 36
     assert card["data"]["photos"]["test"] == card["data"]["skipped"] == 0
@@ -98,7 +98,7 @@ def test_an_export_knows_its_labels_and_names_a_photo_that_it_has_not_seen(train
     probabilities = model.predict(unseen)
 
     assert model.labels == scenes.LABELS
-    assert model.contract == Contract(64)
+    assert model.contract == Contract(scenes.SIZE)
     assert model.precision == precision
     assert probabilities.argmax(axis=1).tolist() == [0, 1, 2]
     assert np.allclose(probabilities.sum(axis=1), 1, atol=0.02)  # codes have steps of 1/256
@@ -127,7 +127,7 @@ def test_the_golden_outputs_are_what_the_files_give(trained):
         "int8": models["int8"].run(images)["probabilities"],
     }
 
-    assert images.shape == (5, 64, 64, 3)
+    assert images.shape == (5, scenes.SIZE, scenes.SIZE, 3)
     assert images.dtype == np.uint8
     assert np.abs(found["float32"] - outputs["float32"]).max() <= 1e-6
     assert np.array_equal(found["int8"], outputs["int8"])

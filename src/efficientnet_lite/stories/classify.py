@@ -105,7 +105,6 @@ def train(
     _check(settings, photos)
     dataset = open_dataset(photos)
     places = {photos} if photos.is_dir() else {row.path.parent for row in dataset.rows}
-    bundle.check_target(out, photos=places, overwrite=overwrite)
     with bundle.building(out, photos=places, overwrite=overwrite) as folder, Cache() as cache:
         translations = read_translations(labels_locale or {}, dataset.labels)
         loaded = load_weights(settings.model.variant, weights, ema=ema)
