@@ -156,7 +156,11 @@ def _golden_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
         if (size := sum(member.file_size for member in archive.infolist())) > MAX_GOLDEN_BYTES:
             raise ValueError(f"{size:,} bytes are more than they can have ({MAX_GOLDEN_BYTES:,})")
     with np.load(content, allow_pickle=False) as arrays:
-        return {key: arrays[key] for key in ("images", "float32", "int8")}
+        found = {key: arrays[key] for key in ("images", "float32", "int8")}
+    for key, array in found.items():  # NumPy gives a member that is no array as its bytes
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "uif" or not array.size:
+            raise ValueError(f"{key!r} is no array of numbers")
+    return found
 
 
 def _golden_faults(run: Run, float_model: Model, int8_model: Model) -> list[str]:

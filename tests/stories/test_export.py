@@ -1,0 +1,297 @@
+"""`export`: one proven file from a run, a checkpoint or published weights, or nothing."""
+
+import numpy as np
+import pytest
+import scenes
+
+from efficientnet_lite.doors.cache import Cache
+from efficientnet_lite.errors import (
+    ArtifactError,
+    CheckpointError,
+    UnusableInput,
+    UsageError,
+    VerificationFailed,
+)
+from efficientnet_lite.inference.predict import open_model
+from efficientnet_lite.spec import DENSE, VARIANTS
+from efficientnet_lite.stories import export as story
+from efficientnet_lite.stories.export import export
+
+NAME = scenes.MODEL
+SHAPES = {"probabilities": (1, 1000), "logits": (1, 1000), "features": (1, 1280)}
+
+
+@pytest.fixture(scope="module")
+def random_weights(tmp_path_factory):
+    return scenes.write_random_weights(tmp_path_factory.mktemp("random") / "lite0.safetensors")
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """Photos enough that some calibrate and the others prove: 3 x 24."""
+    return scenes.photograph(tmp_path_factory.mktemp("many") / "photos", count=24)
+
+
+# Float
+
+
+@pytest.mark.parametrize("outputs", [("probabilities",), ("logits",), ("features",), ("logits", "features")])
+def test_a_float_file_has_the_outputs_that_were_asked_for(weights, tmp_path, outputs):
+    found = export(NAME, tmp_path / "m.tflite", outputs=outputs, weights=weights)
+
+    model = open_model(found.path)
+    assert {name: tensor.shape for name, tensor in model.outputs.items()} == {
+        name: SHAPES[name] for name in outputs
+    }
+    assert model.input.name == "images"
+    assert found.float_difference < 1e-3
+    assert found.comparison is None
+    assert found.sha256 == story.files.sha256_file(found.path)
+    assert found.bytes == found.path.stat().st_size
+    assert scenes.names(tmp_path) == ["m.tflite"]
+
+
+def test_a_run_gives_its_labels_and_the_file_that_it_holds(trained, tmp_path):
+    found = export(trained.run, tmp_path / "m.tflite")
+
+    ours, theirs = open_model(found.path), open_model(trained.run / "exports" / "shapes_float32.tflite")
+    photo = np.asarray(scenes.draw("box", 7))
+    assert ours.labels == scenes.LABELS
+    assert ours.contract == theirs.contract
+    assert np.array_equal(ours.predict(photo), theirs.predict(photo))
+
+
+def test_a_checkpoint_is_recognized_by_what_it_holds(random_weights, tmp_path):
+    found = export(random_weights, tmp_path / "m.tflite", model=NAME)
+
+    assert open_model(found.path).contract.size == scenes.SIZE
+
+
+def test_a_tf1_checkpoint_gives_a_file(shared, tmp_path):
+    found = export(shared / "reference" / "efficientnet-lite0", tmp_path / "m.tflite", outputs=("logits",))
+
+    assert open_model(found.path).contract.size == VARIANTS["lite0"].size
+
+
+def test_a_checkpoint_of_another_variant_says_which_it_is(random_weights, tmp_path):
+    with pytest.raises(CheckpointError, match="lite0") as failure:
+        export(random_weights, tmp_path / "m.tflite", model="lite1")
+
+    assert failure.value.exit_code == 4
+    assert scenes.names(tmp_path) == []
+
+
+# int8
+
+
+@pytest.mark.parametrize("outputs", [("probabilities",), ("logits", "probabilities"), ("features",)])
+def test_few_photos_prove_an_int8_file_in_two_halves(trained, photos, tmp_path, monkeypatch, outputs):
+    monkeypatch.setattr(story, "MIN_SNR_DB", 5.0)  # at 32 pixels integers cost more than at a real size
+    out = tmp_path / "m.tflite"
+
+    found = export(trained.run, out, precision="int8", outputs=outputs, data=photos)
+
+    model = open_model(found.path)
+    assert found.cross_fitted is True
+    assert found.comparison.count == 36
+    assert {name: tensor.shape for name, tensor in model.outputs.items()} == {
+        name: (1, 1280 if name == "features" else 3) for name in outputs
+    }
+    assert model.input.dtype == np.uint8
+    assert (model.input.scale, model.input.zero_point) == (1 / 128, 127)
+    document = found.to_json()
+    assert document["agreement"] == found.comparison.agreement
+    assert document["cross_fitted"] is True
+
+
+def test_photos_beyond_the_calibration_prove_the_file(trained, many, tmp_path):
+    found = export(trained.run, tmp_path / "m.tflite", precision="int8", data=many, calibration_photos=20)
+
+    assert found.cross_fitted is False
+    assert found.comparison.count == 72 - 20
+    assert open_model(found.path).labels == scenes.LABELS
+
+
+def test_a_copy_of_a_photo_that_calibrated_proves_nothing(trained, many, tmp_path):
+    for number, photo in enumerate(sorted(many.rglob("*.png"))):
+        for copy in range(2):
+            (tmp_path / "photos").mkdir(exist_ok=True)
+            (tmp_path / "photos" / f"{number}-{copy}.png").write_bytes(photo.read_bytes())
+
+    found = export(
+        trained.run, tmp_path / "m.tflite", precision="int8", data=tmp_path / "photos", calibration_photos=8
+    )
+
+    assert found.comparison.count == 36 - 8
+
+
+def test_photos_without_classes_and_files_that_are_none_will_do(trained, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for seed in range(6):
+        scenes.draw("ball", seed).save(folder / f"{seed}.png")
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    (folder / "dangling.png").symlink_to(folder / "nowhere.png")
+
+    found = export(trained.run, tmp_path / "m.tflite", precision="int8", data=folder)
+
+    assert found.comparison.count == 6
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_too_few_photos_are_an_error(trained, tmp_path, count):
+    (tmp_path / "photos").mkdir()
+    for seed in range(count):
+        scenes.draw("ball", seed).save(tmp_path / "photos" / f"{seed}.png")
+    (tmp_path / "photos" / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+
+    with pytest.raises(UnusableInput, match="photos"):
+        export(trained.run, tmp_path / "m.tflite", precision="int8", data=tmp_path / "photos")
+
+    assert scenes.names(tmp_path) == ["photos"]
+
+
+def test_the_same_call_gives_the_same_bytes_from_the_cache_or_without(trained, photos, tmp_path, monkeypatch):
+    def write(name, workers):
+        out = tmp_path / name
+        return export(trained.run, out, precision="int8", data=photos, workers=workers).sha256
+
+    warm = [write("a.tflite", 1), write("b.tflite", 2)]
+    monkeypatch.setenv("EFFICIENTNET_LITE_CACHE", str(tmp_path / "empty"))
+    cold = write("c.tflite", 1)
+    with Cache() as cache:
+        kept = [held.about for held in cache.held()]
+
+    assert warm == [cold, cold]
+    assert any("int8 backbone" in about for about in kept)
+
+
+# The gate
+
+
+def spoil_int8(monkeypatch, code):
+    """Overwrite the dense layer's weights, once the file is made."""
+    whole = story.quantize_head
+
+    def spoiled(backbone, head):
+        network = whole(backbone, head)
+        network.layers[DENSE].kernel[:] = code
+        return network
+
+    monkeypatch.setattr(story, "quantize_head", spoiled)
+
+
+@pytest.mark.parametrize("outputs", [("probabilities",), ("logits",)])
+def test_an_int8_file_that_disagrees_is_not_published(trained, photos, tmp_path, monkeypatch, outputs):
+    spoil_int8(monkeypatch, 0)
+
+    with pytest.raises(VerificationFailed, match="nothing is published") as failure:
+        export(trained.run, tmp_path / "m.tflite", precision="int8", data=photos, outputs=outputs)
+
+    assert failure.value.exit_code == 5
+    assert scenes.names(tmp_path) == []
+
+
+def test_features_that_are_far_from_float_are_not_published(trained, photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(story, "MIN_SNR_DB", 99.0)
+
+    with pytest.raises(VerificationFailed, match="dB"):
+        export(trained.run, tmp_path / "m.tflite", precision="int8", data=photos, outputs=("features",))
+
+    assert scenes.names(tmp_path) == []
+
+
+@pytest.mark.parametrize("spoil", [np.nan, 0.1])
+def test_a_float_file_that_is_not_its_network_is_not_published(trained, tmp_path, monkeypatch, spoil):
+    whole = story.float_artifact
+
+    def spoiled(plan, layers, about):
+        layer = layers[DENSE]
+        return whole(
+            plan, {**layers, DENSE: type(layer)(layer.kernel, layer.bias + np.float32(spoil))}, about
+        )
+
+    monkeypatch.setattr(story, "float_artifact", spoiled)
+
+    with pytest.raises(VerificationFailed, match="nothing is published"):
+        export(trained.run, tmp_path / "m.tflite", outputs=("logits",))
+
+    assert scenes.names(tmp_path) == []
+
+
+# Wrong use
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"precision": "float16"}, "float16"),
+        ({"precision": "int8"}, "photos"),
+        ({"outputs": ()}, "outputs"),
+        ({"outputs": ("logits", "logits")}, "outputs"),
+        ({"outputs": ("classes",)}, "outputs"),
+        ({"calibration_photos": 0}, "--calibration"),
+        ({"min_agreement": float("nan")}, "--min-agreement"),
+        ({"model": "lite1"}, "--model"),
+        ({"source": "lite7"}, "no such model"),
+        ({"source": "nowhere/run"}, "no such file"),
+    ],
+)
+def test_a_call_that_makes_no_sense_is_wrong_usage(weights, tmp_path, options, says):
+    call = {"source": NAME, "out": tmp_path / "m.tflite", "weights": weights} | options
+
+    with pytest.raises(UsageError, match=says):
+        export(**call)
+
+    assert scenes.names(tmp_path) == []
+
+
+def test_model_is_refused_for_a_run_which_has_its_own(trained, tmp_path):
+    with pytest.raises(UsageError, match="--model"):
+        export(trained.run, tmp_path / "m.tflite", model="lite0")
+
+
+def test_an_existing_file_is_replaced_only_when_asked(trained, tmp_path):
+    out = tmp_path / "m.tflite"
+    out.write_text("mine")
+
+    with pytest.raises(UsageError, match="the target exists"):
+        export(trained.run, out)
+    assert out.read_text() == "mine"
+
+    export(trained.run, out, overwrite=True)
+    assert open_model(out).labels == scenes.LABELS
+    assert scenes.names(tmp_path) == ["m.tflite"]
+
+
+def test_a_file_that_appears_meanwhile_is_not_replaced(trained, tmp_path, monkeypatch):
+    out, whole = tmp_path / "m.tflite", story.float_artifact
+
+    def slowly(*arguments):
+        out.write_text("somebody's")
+        return whole(*arguments)
+
+    monkeypatch.setattr(story, "float_artifact", slowly)
+    with pytest.raises(UsageError, match="the target exists"):
+        export(trained.run, out)
+
+    assert out.read_text() == "somebody's"
+    assert scenes.names(tmp_path) == ["m.tflite"]
+
+
+@pytest.mark.parametrize("out", [".", "missing/m.tflite"])
+def test_a_place_that_cannot_be_is_wrong_usage(trained, tmp_path, out):
+    with pytest.raises(UsageError, match="folder"):
+        export(trained.run, tmp_path / out)
+
+
+def test_a_features_file_names_no_classes(trained, tmp_path):
+    model = open_model(export(trained.run, tmp_path / "m.tflite", outputs=("features",)).path)
+
+    with pytest.raises(ArtifactError, match="feature vectors, not classes"):
+        model.predict(np.asarray(scenes.draw("box", 1)))
+
+
+def test_a_tflite_is_no_checkpoint(trained, tmp_path):
+    with pytest.raises(CheckpointError, match="exported model"):
+        export(trained.run / "exports" / "shapes_int8.tflite", tmp_path / "m.tflite")
