@@ -109,6 +109,14 @@ def test_what_is_no_card_is_refused(tmp_path, text):
         bundle.open_run(write(tmp_path / "run", text))
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_a_number_that_json_does_not_know_is_refused_wherever_it_stands(trained, tmp_path, number):
+    card = (trained.run / bundle.CARD).read_text()
+
+    with pytest.raises(ArtifactError, match=f"{number} is no JSON"):
+        bundle.open_run(write(tmp_path / "run", card.replace("{", f'{{"more": {number},', 1)))
+
+
 def test_a_card_larger_than_any_card_is_not_read(tmp_path):
     folder = write(tmp_path / "run", "{")
     with (folder / bundle.CARD).open("r+b") as file:

@@ -13,7 +13,7 @@ from efficientnet_lite.errors import (
     VerificationFailed,
 )
 from efficientnet_lite.inference.predict import open_model
-from efficientnet_lite.spec import DENSE, VARIANTS
+from efficientnet_lite.spec import DENSE
 from efficientnet_lite.stories import export as story
 from efficientnet_lite.stories.export import export
 
@@ -27,9 +27,15 @@ def random_weights(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def few(tmp_path_factory):
+    """Photos so few that all of them calibrate: 3 x 4."""
+    return scenes.photograph(tmp_path_factory.mktemp("few") / "photos", count=4)
+
+
+@pytest.fixture(scope="module")
 def many(tmp_path_factory):
-    """Photos enough that some calibrate and the others prove: 3 x 24."""
-    return scenes.photograph(tmp_path_factory.mktemp("many") / "photos", count=24)
+    """Photos enough that some calibrate and the others prove: 3 x 10."""
+    return scenes.photograph(tmp_path_factory.mktemp("many") / "photos", count=10)
 
 
 # Float
@@ -68,9 +74,9 @@ def test_a_checkpoint_is_recognized_by_what_it_holds(random_weights, tmp_path):
 
 
 def test_a_tf1_checkpoint_gives_a_file(shared, tmp_path):
-    found = export(shared / "reference" / "efficientnet-lite0", tmp_path / "m.tflite", outputs=("logits",))
+    found = export(shared / "reference" / "efficientnet-lite0", tmp_path / "m.tflite", model=NAME)
 
-    assert open_model(found.path).contract.size == VARIANTS["lite0"].size
+    assert open_model(found.path).contract.size == scenes.SIZE
 
 
 def test_a_checkpoint_of_another_variant_says_which_it_is(random_weights, tmp_path):
@@ -85,15 +91,15 @@ def test_a_checkpoint_of_another_variant_says_which_it_is(random_weights, tmp_pa
 
 
 @pytest.mark.parametrize("outputs", [("probabilities",), ("logits", "probabilities"), ("features",)])
-def test_few_photos_prove_an_int8_file_in_two_halves(trained, photos, tmp_path, monkeypatch, outputs):
+def test_few_photos_prove_an_int8_file_in_two_halves(trained, few, tmp_path, monkeypatch, outputs):
     monkeypatch.setattr(story, "MIN_SNR_DB", 5.0)  # at 32 pixels integers cost more than at a real size
     out = tmp_path / "m.tflite"
 
-    found = export(trained.run, out, precision="int8", outputs=outputs, data=photos)
+    found = export(trained.run, out, precision="int8", outputs=outputs, data=few)
 
     model = open_model(found.path)
     assert found.cross_fitted is True
-    assert found.comparison.count == 36
+    assert found.comparison.count == 12
     assert {name: tensor.shape for name, tensor in model.outputs.items()} == {
         name: (1, 1280 if name == "features" else 3) for name in outputs
     }
@@ -105,10 +111,10 @@ def test_few_photos_prove_an_int8_file_in_two_halves(trained, photos, tmp_path, 
 
 
 def test_photos_beyond_the_calibration_prove_the_file(trained, many, tmp_path):
-    found = export(trained.run, tmp_path / "m.tflite", precision="int8", data=many, calibration_photos=20)
+    found = export(trained.run, tmp_path / "m.tflite", precision="int8", data=many, calibration_photos=10)
 
     assert found.cross_fitted is False
-    assert found.comparison.count == 72 - 20
+    assert found.comparison.count == 30 - 10
     assert open_model(found.path).labels == scenes.LABELS
 
 
@@ -119,10 +125,10 @@ def test_a_copy_of_a_photo_that_calibrated_proves_nothing(trained, many, tmp_pat
             (tmp_path / "photos" / f"{number}-{copy}.png").write_bytes(photo.read_bytes())
 
     found = export(
-        trained.run, tmp_path / "m.tflite", precision="int8", data=tmp_path / "photos", calibration_photos=8
+        trained.run, tmp_path / "m.tflite", precision="int8", data=tmp_path / "photos", calibration_photos=5
     )
 
-    assert found.comparison.count == 36 - 8
+    assert found.comparison.count == 15 - 5
 
 
 def test_photos_without_classes_and_files_that_are_none_will_do(trained, tmp_path):
@@ -151,10 +157,10 @@ def test_too_few_photos_are_an_error(trained, tmp_path, count):
     assert scenes.names(tmp_path) == ["photos"]
 
 
-def test_the_same_call_gives_the_same_bytes_from_the_cache_or_without(trained, photos, tmp_path, monkeypatch):
+def test_the_same_call_gives_the_same_bytes_from_the_cache_or_without(trained, few, tmp_path, monkeypatch):
     def write(name, workers):
         out = tmp_path / name
-        return export(trained.run, out, precision="int8", data=photos, workers=workers).sha256
+        return export(trained.run, out, precision="int8", data=few, workers=workers).sha256
 
     warm = [write("a.tflite", 1), write("b.tflite", 2)]
     monkeypatch.setenv("EFFICIENTNET_LITE_CACHE", str(tmp_path / "empty"))
@@ -182,21 +188,21 @@ def spoil_int8(monkeypatch, code):
 
 
 @pytest.mark.parametrize("outputs", [("probabilities",), ("logits",)])
-def test_an_int8_file_that_disagrees_is_not_published(trained, photos, tmp_path, monkeypatch, outputs):
+def test_an_int8_file_that_disagrees_is_not_published(trained, few, tmp_path, monkeypatch, outputs):
     spoil_int8(monkeypatch, 0)
 
     with pytest.raises(VerificationFailed, match="nothing is published") as failure:
-        export(trained.run, tmp_path / "m.tflite", precision="int8", data=photos, outputs=outputs)
+        export(trained.run, tmp_path / "m.tflite", precision="int8", data=few, outputs=outputs)
 
     assert failure.value.exit_code == 5
     assert scenes.names(tmp_path) == []
 
 
-def test_features_that_are_far_from_float_are_not_published(trained, photos, tmp_path, monkeypatch):
+def test_features_that_are_far_from_float_are_not_published(trained, few, tmp_path, monkeypatch):
     monkeypatch.setattr(story, "MIN_SNR_DB", 99.0)
 
     with pytest.raises(VerificationFailed, match="dB"):
-        export(trained.run, tmp_path / "m.tflite", precision="int8", data=photos, outputs=("features",))
+        export(trained.run, tmp_path / "m.tflite", precision="int8", data=few, outputs=("features",))
 
     assert scenes.names(tmp_path) == []
 

@@ -23,7 +23,6 @@ from efficientnet_lite.stories.material import Material, Settings
 from efficientnet_lite.stories.proof import Proof
 
 PRECISIONS = ("float32", "int8")
-MAX_NAME = 50  # characters, of up to four bytes each; a file name has 255 bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +75,7 @@ def publish(folder: Path, run: Contents) -> dict[str, Any]:
 
 
 def _export_name(name: str, precision: str) -> str:
-    safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
-    return f"exports/{safe[:MAX_NAME]}_{precision}.tflite"
+    return f"exports/{''.join(c if c.isalnum() or c in '-_.' else '_' for c in name)}_{precision}.tflite"
 
 
 def _card(folder: Path, run: Contents, refused: Sequence[tuple[str, str]]) -> dict[str, Any]:

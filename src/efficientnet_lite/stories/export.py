@@ -217,7 +217,7 @@ def _images(data: Path, origin: Origin, count: int, workers: int) -> list[npt.ND
 
     Each content once, or a copy of a photo that calibrated would prove the file.
     """
-    paths = [path for path, _ in list_photos([data]).photos if path.is_file()]
+    paths = [path for path, _ in list_photos([data]).photos]
     by_content: dict[str, Path] = {}
     for path in paths:
         by_content.setdefault(files.sha256_file(path), path)

@@ -158,8 +158,8 @@ def _golden_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     with np.load(content, allow_pickle=False) as arrays:
         found = {key: arrays[key] for key in ("images", "float32", "int8")}
     for key, array in found.items():  # NumPy gives a member that is no array as its bytes
-        if not isinstance(array, np.ndarray) or array.dtype.kind not in "uif" or not array.size:
-            raise ValueError(f"{key!r} is no array of numbers")
+        if not isinstance(array, np.ndarray) or not array.size:
+            raise ValueError(f"{key!r} is no array")
     return found
 
 
