@@ -38,15 +38,27 @@ setup-all: .venv/setup-all.stamp  ## the same with every extra
 	$(BIN)/python $(INSTALL_LOCK) locks/all.txt
 	@touch $@
 
-.PHONY: test test-mediapipe test-lowest
+.PHONY: test test-all test-mediapipe test-peers test-lowest
 test: setup  ## the tests, in five minutes on two cores
 	$(BIN)/python -m pytest --numprocesses $(WORKERS)
+
+test-all: .venv-all/setup.stamp  ## the tests with every extra: Keras, TensorFlow, ONNX, and who reads their files
+	.venv-all/bin/python -m pytest --numprocesses $(WORKERS)
+
+test-peers: .venv-peers/setup.stamp  ## timm and the stock converter, on the same weights
+	.venv-peers/bin/python -m pytest tests/peers
 
 test-mediapipe: .venv-mediapipe/setup.stamp  ## MediaPipe Tasks, the real consumer, on our files
 	.venv-mediapipe/bin/python -m pytest -m mediapipe tests/mediapipe
 
 test-lowest: .venv-lowest/setup.stamp  ## the tests with the oldest dependencies that pyproject.toml allows
 	.venv-lowest/bin/python -m pytest --numprocesses $(WORKERS) --ignore tests/docs  # pages are made with the lock
+
+.venv-all/setup.stamp: locks/all.txt pyproject.toml
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/python $(INSTALL_LOCK) locks/all.txt
+	$(@D)/bin/python $(INSTALL_PROJECT)
+	@touch $@
 
 # Python 3.11: the oldest numpy has no wheels for newer ones.
 .venv-lowest/setup.stamp: locks/lowest.txt pyproject.toml
@@ -87,7 +99,7 @@ TOOLS := --group build --group test --group lint --group lock
 .PHONY: lock
 lock: setup  ## locks/ from pyproject.toml; `make lock UPGRADE=--upgrade` takes the newest
 	$(COMPILE) --extra imagenet $(TOOLS) --output-file locks/dev.txt
-	$(COMPILE) --all-extras $(TOOLS) --constraint locks/dev.txt --output-file locks/all.txt
+	$(COMPILE) --all-extras $(TOOLS) --group consumers --constraint locks/dev.txt --output-file locks/all.txt
 	$(COMPILE) --extra imagenet --group build --group test --resolution lowest-direct --output-file locks/lowest.txt
 
 .PHONY: clean

@@ -19,7 +19,7 @@ SOURCE = Path(__file__).resolve().parents[2] / "src" / PACKAGE
 FLOORS = (
     {"ground"},  # every module directly in the package that is not named here
     {"doors"},
-    {"checkpoints", "tflite", "quantize", "inference", "head"},
+    {"checkpoints", "tflite", "quantize", "inference", "head", "report"} | {"model", "export"},
     {"stories", "bundle"},
     {"cli", "api", "__main__", "__init__"},
 )
@@ -29,6 +29,8 @@ ALONG = {
     ("quantize", "inference"),
     ("head", "inference"),
     ("inference", "tflite"),  # a file is checked and its metadata read before it is run
+    ("export", "model"),
+    ("export", "tflite"),  # batch norm is folded in one place
     ("stories", "bundle"),
     ("cli", "api"),
     ("__main__", "cli"),
@@ -46,9 +48,16 @@ LIBRARIES = {  # a room, or one module of it -> what it may import beside the st
     "doors.weights": {"huggingface_hub", "platformdirs"},
     "doors.files": {"filelock"},
     "doors.cache": {"sqlite3", "platformdirs"},
+    "doors.onnx": {"onnxruntime"},
     "checkpoints": {"safetensors"},
+    "checkpoints.keras_h5": {"h5py"},
     "tflite": {"ai_edge_litert", "flatbuffers"},
     "head": {"sklearn", "threadpoolctl"},
+    "report": {"jinja2", "matplotlib"},
+    "model": {"keras"},
+    "export.saved_model": {"tensorflow", "keras"},
+    "export.hub_tf1": {"tensorflow"},
+    "export.onnx": {"onnx"},
     "cli": {"cyclopts", "rich"},
 }
 # Parts of the standard library that reach outside: the ground has none, and a database is a door's.
@@ -223,7 +232,7 @@ def house(root: Path, files: Mapping[str, str]) -> Path:
             "tflite/write",
         ),
         *("inference/verify", "inference/evaluate", "inference/predict", "quantize/recipe", "head/fit"),
-        "checkpoints/read",
+        *("checkpoints/read", "model/__init__", "model/build", "export/__init__", "export/onnx"),
     ):
         path = root / f"{name}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -264,7 +273,9 @@ def house(root: Path, files: Mapping[str, str]) -> Path:
         ("inference/evaluate.py", "from .verify import verify", "the order is"),
         ("training/__init__.py", "from efficientnet_lite import spec", "no room training"),
         ("training/loop.py", "from efficientnet_lite.spec import Plan", "no room training"),
-        ("cli/console.py", "from efficientnet_lite.model.build import build", "no room model"),
+        ("tflite/write.py", "from efficientnet_lite.model import build", "tflite may not use model"),
+        ("inference/predict.py", "from efficientnet_lite.export import onnx", "may not use export"),
+        ("cli/console.py", "import keras", "may not use this library"),
         ("spec.py", "import PIL.Image", "may not use this library"),
         ("cli/console.py", "import sklearn", "may not use this library"),
         ("doors/photos.py", "import filelock", "may not use this library"),
@@ -319,6 +330,9 @@ def test_a_circle_of_modules_is_found_whole(tmp_path):
             "from sklearn.linear_model import LogisticRegression\nfrom ..inference import predict",
         ),
         ("stories/check.py", "from efficientnet_lite import bundle, spec\nfrom ..doors import files"),
+        ("model/build.py", "import keras\nfrom efficientnet_lite.spec import Plan"),
+        ("export/saved_model.py", "import keras, tensorflow\nfrom efficientnet_lite.model import build"),
+        ("export/onnx.py", "import onnx\nfrom efficientnet_lite.tflite import write"),
         ("cli/console.py", "import rich, cyclopts\nfrom efficientnet_lite.stories.check import check"),
         ("__main__.py", "from efficientnet_lite.cli import console"),
     ],
