@@ -164,6 +164,13 @@ class Plan:
     def dense(self) -> Dense | None:
         return next((step for step in self.steps if isinstance(step, Dense)), None)
 
+    def endpoint_output(self, endpoint: str) -> str:
+        """The public name of an endpoint as an output: with the architecture in front, as the Hub contract asks.
+
+        `efficientnet-lite1/features`, the last block, is not mistaken for `features`, the pooled vector.
+        """
+        return f"efficientnet-{self.variant.name}/{endpoint}"
+
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Name -> shape of every parameter, moving statistics included, in the plan's order."""
         shapes: dict[str, tuple[int, ...]] = {}

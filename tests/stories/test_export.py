@@ -50,7 +50,7 @@ def test_a_float_file_has_the_outputs_that_were_asked_for(weights, tmp_path, out
         name: SHAPES[name] for name in outputs
     }
     assert model.input.name == "images"
-    assert found.float_difference < 1e-3
+    assert found.parity.difference < 1e-3
     assert found.comparison is None
     assert found.sha256 == story.files.sha256_file(found.path)
     assert found.bytes == found.path.stat().st_size

@@ -7,7 +7,7 @@ from efficientnet_lite.cli.console import Console, percent
 from efficientnet_lite.inference.evaluate import Evaluation
 from efficientnet_lite.inference.verify import Bars, Comparison
 from efficientnet_lite.stories.classify import Trained
-from efficientnet_lite.stories.export import Exported
+from efficientnet_lite.stories.exported import Exported
 from efficientnet_lite.stories.verify import Verified
 
 
@@ -74,7 +74,7 @@ def trained_json(trained: Trained) -> dict[str, Any]:
 def show_exported(console: Console, exported: Exported) -> None:
     """One file and its proof."""
     comparison = exported.comparison
-    proof = f"within {exported.float_difference:.1g} of numpy"
+    proof = f"within {exported.parity.difference:.1g} of numpy"
     if comparison is not None:
         proof = f"agreement {percent(comparison.agreement, comparison.agreement_interval)}, {comparison.snr_db:.1f} dB"
         proof += f" on {comparison.count} photos" + (", cross-fitted" if exported.cross_fitted else "")

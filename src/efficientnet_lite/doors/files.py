@@ -12,6 +12,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from numbers import Real
@@ -128,6 +129,47 @@ def sha256_file(path: Path) -> str:
     """Of a regular file, whatever its size; raises UnusableInput where it is none or cannot be read."""
     with _reading(path, "a file") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_folder(folder: Path) -> str:
+    """Of the files in `folder`, their names included: of the sorted lines `<sha256>  <name>`, as sha256sum writes."""
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return sha256_bytes("".join(f"{sha256_file(folder / name)}  {name}\n" for name in names).encode())
+
+
+@contextmanager
+def building_folder(target: Path) -> Iterator[Path]:
+    """A hidden folder beside `target` that becomes it when the block ends well, and vanishes else.
+
+    An existing `target`, which the caller has made sure is its own to replace, stays whole until then; of
+    two renames at worst the second is missing after a kill, and then it lies beside under `.<name>.previous`.
+
+    Raises:
+        OutputFailed: the disk is full or cannot be written to.
+    """
+    stage = target.with_name(f".{target.name[:50]}.{secrets.token_hex(4)}{PART_SUFFIX}")
+    previous = target.with_name(f".{target.name[:50]}.previous")
+    try:
+        stage.mkdir()
+        yield stage
+        for path in stage.rglob("*"):
+            if path.is_file():
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
+        if os.path.lexists(target):
+            target.replace(previous)
+        try:
+            stage.replace(target)
+        except BaseException:  # Ctrl-C too: the old one goes back to its place
+            if previous.exists():
+                previous.replace(target)
+            raise
+        sync_folder(target.parent)
+        shutil.rmtree(previous, ignore_errors=True)
+    except OSError as error:
+        raise output_failed(target, error) from error
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
 
 
 def read_bytes(path: Path, *, limit: int, what: str) -> bytes:

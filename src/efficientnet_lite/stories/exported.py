@@ -1,0 +1,47 @@
+"""What an export leaves behind: the artifact and what its proof showed."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from efficientnet_lite.inference.verify import Comparison, finite
+from efficientnet_lite.stories.parity import Parity
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A published artifact. `parity` is that of its float form against numpy."""
+
+    path: Path  # a file, or the folder of a SavedModel or Hub module
+    format: str  # "tflite", "onnx", "savedmodel", "hub-tf1"
+    precision: str  # "float32", "float16", "dynamic", "int8"
+    outputs: tuple[str, ...]
+    bytes: int  # of all its files
+    sha256: str  # of the file; of a folder, `files.sha256_folder`
+    parity: Parity
+    comparison: Comparison | None = None  # a smaller precision against float32, on photos
+    cross_fitted: bool = False  # every photo calibrated, so two halves proved each other
+    notes: tuple[str, ...] = ()  # what a consumer of the artifact should know
+
+    def to_json(self) -> dict[str, Any]:
+        """A document of plain values."""
+        document: dict[str, Any] = {
+            "path": str(self.path),
+            "format": self.format,
+            "precision": self.precision,
+            "outputs": list(self.outputs),
+            "bytes": self.bytes,
+            "sha256": self.sha256,
+            "float_difference": self.parity.difference,
+            "float_cosine": self.parity.cosine,
+            "notes": list(self.notes),
+        }
+        if self.comparison is not None:
+            document |= {
+                "agreement": self.comparison.agreement,
+                "agreement_interval": list(self.comparison.agreement_interval),
+                "snr_db": finite(self.comparison.snr_db),
+                "count": self.comparison.count,
+                "cross_fitted": self.cross_fitted,
+            }
+        return document
