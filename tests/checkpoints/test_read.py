@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from checkpoint_files import bundle, pth_bytes, random_parameters, write_bundle
 
-from efficientnet_lite.checkpoints.crc32c import crc32c
 from efficientnet_lite.checkpoints.fit import fit
 from efficientnet_lite.checkpoints.naming import foreign_names, to_dialect
 from efficientnet_lite.checkpoints.read import read_checkpoint
 from efficientnet_lite.checkpoints.safetensors import FORMAT, SCHEMA, encode_safetensors
 from efficientnet_lite.checkpoints.tensors import FLOAT32, FLOAT64, INT64, Stored
+from efficientnet_lite.crc32c import crc32c
 from efficientnet_lite.doors import weights
 from efficientnet_lite.errors import CheckpointError, UnusableInput, WeightsMissing
 from efficientnet_lite.spec import VARIANTS, make_plan

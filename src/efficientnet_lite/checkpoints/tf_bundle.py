@@ -22,7 +22,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from efficientnet_lite.checkpoints.crc32c import masked_crc32c
 from efficientnet_lite.checkpoints.tensors import (
     BFLOAT16,
     FLOAT16,
@@ -35,7 +34,9 @@ from efficientnet_lite.checkpoints.tensors import (
     damaged,
     some,
 )
+from efficientnet_lite.crc32c import masked_crc32c
 from efficientnet_lite.errors import CheckpointError
+from efficientnet_lite.protobuf import BYTES, FIXED32, VARINT, Malformed, typed, varint
 
 TABLE_MAGIC = bytes.fromhex("57fb808b247547db")  # the last 8 bytes of every index
 FOOTER_BYTES = 48
@@ -46,11 +47,6 @@ MAX_KEY_BYTES = 1024
 MAX_SHARDS = 1000
 MAX_DIMENSIONS = 8
 DTYPES = {1: FLOAT32, 2: FLOAT64, 3: INT32, 9: INT64, 14: BFLOAT16, 19: FLOAT16}
-VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types of protocol buffers
-
-
-class _Malformed(Exception):
-    """Bytes that no index written by TensorFlow has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +84,8 @@ def read_index(data: bytes, *, where: Path | str) -> Index:
         raise damaged(f"the index has {len(data):,} bytes, more than {MAX_INDEX_BYTES:,}", where)
     try:
         return _index(data)
-    except (_Malformed, IndexError, struct.error, UnicodeDecodeError) as error:
-        reason = str(error) if isinstance(error, _Malformed) else "an entry breaks off"
+    except (Malformed, IndexError, struct.error, UnicodeDecodeError) as error:
+        reason = str(error) if isinstance(error, Malformed) else "an entry breaks off"
         raise damaged(f"in the index, {reason}", where) from error
 
 
@@ -132,7 +128,7 @@ def _numbers(raw: memoryview, dtype: Dtype, entry: Entry, name: str, where: Path
 
 def _index(data: bytes) -> Index:
     if not is_index(data):
-        raise _Malformed("the mark at its end is missing")
+        raise Malformed("the mark at its end is missing")
     footer = data[-FOOTER_BYTES:]
     _, position = _handle(footer, 0)  # of the block about blocks, which is empty
     (offset, size), _ = _handle(footer, position)
@@ -141,20 +137,20 @@ def _index(data: bytes) -> Index:
     for _, value in _pairs(_block(data, offset, size)):
         (begin, length), _ = _handle(value, 0)
         if begin < behind:
-            raise _Malformed(f"a block at byte {begin:,} overlaps the one that ends at {behind:,}")
+            raise Malformed(f"a block at byte {begin:,} overlaps the one that ends at {behind:,}")
         behind = begin + length + BLOCK_TRAILER_BYTES
         for key, record in _pairs(_block(data, begin, length)):
             if entries and key <= last:
-                raise _Malformed("the names are not in order")
+                raise Malformed("the names are not in order")
             if len(entries) >= MAX_ENTRIES:
-                raise _Malformed(f"there are more than {MAX_ENTRIES:,} tensors")
+                raise Malformed(f"there are more than {MAX_ENTRIES:,} tensors")
             if key:
                 entries[key.decode()] = _entry(record)
                 last = key
             else:
                 shards = _shards(record)
     if not shards:
-        raise _Malformed("the header is missing")
+        raise Malformed("the header is missing")
     return Index(shards, entries)
 
 
@@ -162,14 +158,12 @@ def _block(data: bytes, offset: int, size: int) -> bytes:
     """The contents of one block, its checksum verified."""
     end = offset + size + BLOCK_TRAILER_BYTES
     if end > len(data) - FOOTER_BYTES:
-        raise _Malformed(f"a block ends at byte {end:,}, expected at most {len(data) - FOOTER_BYTES:,}")
+        raise Malformed(f"a block ends at byte {end:,}, expected at most {len(data) - FOOTER_BYTES:,}")
     compression, checksum = data[end - 5], struct.unpack_from("<I", data, end - 4)[0]
     if (found := masked_crc32c(data[offset : end - 4])) != checksum:
-        raise _Malformed(
-            f"the checksum of the block at byte {offset:,} is {found:#x}, expected {checksum:#x}"
-        )
+        raise Malformed(f"the checksum of the block at byte {offset:,} is {found:#x}, expected {checksum:#x}")
     if compression:  # TensorFlow has written none since 2017
-        raise _Malformed(f"the block at byte {offset:,} is compressed (type {compression}), expected none")
+        raise Malformed(f"the block at byte {offset:,} is compressed (type {compression}), expected none")
     return data[offset : end - BLOCK_TRAILER_BYTES]
 
 
@@ -178,14 +172,14 @@ def _pairs(block: bytes) -> Iterator[tuple[bytes, bytes]]:
     restarts = struct.unpack_from("<I", block, len(block) - 4)[0] if len(block) >= 4 else 0
     end = len(block) - 4 - 4 * restarts
     if end < 0 or restarts < 1:
-        raise _Malformed(f"a block of {len(block):,} bytes has {restarts:,} restart points")
+        raise Malformed(f"a block of {len(block):,} bytes has {restarts:,} restart points")
     position, key = 0, b""
     while position < end:
-        shared, position = _varint(block, position)
-        added, position = _varint(block, position)
-        length, position = _varint(block, position)
+        shared, position = varint(block, position)
+        added, position = varint(block, position)
+        length, position = varint(block, position)
         if shared > len(key) or shared + added > MAX_KEY_BYTES or position + added + length > end:
-            raise _Malformed("an entry of a block is longer than what is there")
+            raise Malformed("an entry of a block is longer than what is there")
         key = key[:shared] + block[position : position + added]
         position += added
         yield key, block[position : position + length]
@@ -193,69 +187,26 @@ def _pairs(block: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _handle(data: bytes, position: int) -> tuple[tuple[int, int], int]:
-    offset, position = _varint(data, position)
-    size, position = _varint(data, position)
+    offset, position = varint(data, position)
+    size, position = varint(data, position)
     return (offset, size), position
-
-
-def _varint(data: bytes, position: int) -> tuple[int, int]:
-    """A whole number of seven bits a byte, at most 64, and the position behind it."""
-    value = 0
-    for shift in range(0, 70, 7):
-        byte = data[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value & 0xFFFF_FFFF_FFFF_FFFF, position
-    raise _Malformed("a number has more than ten bytes")
-
-
-def _fields(message: bytes) -> Iterator[tuple[int, int, Any]]:
-    """Field number, wire type and value of a protocol buffer: int for numbers, bytes for the rest."""
-    position = 0
-    while position < len(message):
-        tag, position = _varint(message, position)
-        wire = tag & 7
-        value: int | bytes
-        if wire == VARINT:
-            value, position = _varint(message, position)
-        elif wire == BYTES:
-            length, position = _varint(message, position)
-            value, position = message[position : position + length], position + length
-        elif wire in (FIXED32, FIXED64):
-            form = "<I" if wire == FIXED32 else "<Q"
-            value, position = struct.unpack_from(form, message, position)[0], position + struct.calcsize(form)
-        else:
-            raise _Malformed(f"a field has wire type {wire}")
-        if position > len(message):
-            raise _Malformed("a field breaks off")
-        yield tag >> 3, wire, value
-
-
-def _typed(message: bytes, expected: dict[int, int]) -> Iterator[tuple[int, Any]]:
-    """The fields of `message` that are in `expected` (number -> wire type); unknown ones are skipped."""
-    for number, wire, value in _fields(message):
-        if number in expected:
-            if wire != expected[number]:
-                raise _Malformed(f"field {number} has wire type {wire}, expected {expected[number]}")
-            yield number, value
 
 
 def _shards(header: bytes) -> int:
     """BundleHeaderProto: the number of shards; big-endian numbers are refused."""
-    values = dict(_typed(header, {1: VARINT, 2: VARINT}))
+    values = dict(typed(header, {1: VARINT, 2: VARINT}))
     shards: int = values.get(1, 0)
     if values.get(2, 0) != 0:
-        raise _Malformed("the numbers are big-endian")
+        raise Malformed("the numbers are big-endian")
     if not 1 <= shards <= MAX_SHARDS:
-        raise _Malformed(f"there are {shards:,} data shards, expected 1 to {MAX_SHARDS}")
+        raise Malformed(f"there are {shards:,} data shards, expected 1 to {MAX_SHARDS}")
     return shards
 
 
 def _entry(record: bytes) -> Entry:
     """BundleEntryProto; a field that is not written is 0."""
     fields = {1: VARINT, 2: BYTES, 3: VARINT, 4: VARINT, 5: VARINT, 6: FIXED32, 7: BYTES}
-    values = dict(_typed(record, fields))
+    values = dict(typed(record, fields))
     return Entry(
         dtype=values.get(1, 0),
         shape=_shape(values.get(2, b"")),
@@ -270,11 +221,11 @@ def _entry(record: bytes) -> Entry:
 def _shape(message: bytes) -> tuple[int, ...]:
     """TensorShapeProto: its dimensions, each a message whose field 1 is the size."""
     sizes = []
-    for number, value in _typed(message, {2: BYTES, 3: VARINT}):
+    for number, value in typed(message, {2: BYTES, 3: VARINT}):
         if number == 3 and value:
-            raise _Malformed("a tensor has an unknown shape")
+            raise Malformed("a tensor has an unknown shape")
         if number == 2:
-            sizes.append(dict(_typed(value, {1: VARINT})).get(1, 0))
+            sizes.append(dict(typed(value, {1: VARINT})).get(1, 0))
     if len(sizes) > MAX_DIMENSIONS or any(size >= 2**63 for size in sizes):
-        raise _Malformed(f"a tensor has {len(sizes)} dimensions or a negative one")
+        raise Malformed(f"a tensor has {len(sizes)} dimensions or a negative one")
     return tuple(sizes)

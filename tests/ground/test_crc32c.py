@@ -5,7 +5,7 @@ from checkpoint_files import mask, slow_crc32c
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from efficientnet_lite.checkpoints.crc32c import crc32c, masked_crc32c
+from efficientnet_lite.crc32c import crc32c, masked_crc32c
 
 
 @pytest.mark.parametrize(
