@@ -1,30 +1,53 @@
 """Commands that only look: info, models."""
 
+from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from efficientnet_lite import bundle
-from efficientnet_lite.cli.common import Json, Quiet, Verbose, console_of
+from efficientnet_lite.cli.common import COMMAND_LINE, Json, Quiet, Verbose, console_of
 from efficientnet_lite.cli.console import Console, percent
 from efficientnet_lite.doors.files import read_bytes
 from efficientnet_lite.doors.weights import HUB_FILES, PACKAGES
+from efficientnet_lite.errors import UsageError
 from efficientnet_lite.inference.predict import MAX_MODEL_BYTES
 from efficientnet_lite.spec import VARIANTS, make_plan, model_name
 from efficientnet_lite.tflite.inspect import ModelInfo, Port, describe
+from efficientnet_lite.tflite.readiness import Finding, Placed, Readiness, check_readiness
+from efficientnet_lite.tflite.targets import MIB, TargetName
+
+_READY = {
+    "ready": "ready: every operator maps, by the rules",
+    "conditional": "ready only with an option of the delegate",
+    "not ready": "NOT READY",
+    "not known": "not known: no obstacle found, and no rule can say more",
+}
 
 
-def info(source: str, /, *, json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) -> None:
+def info(
+    source: str,
+    /,
+    *,
+    target: TargetName | None = None,
+    json: Json = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
     """Say what a file contains: operators, shapes, quantization, metadata, contract; or a run, or a model.
 
     Args:
         source: a .tflite file of anyone's, a run folder, or a model such as lite1.
+        target: say instead whether a .tflite file would map onto this accelerator, and why not.
         json: print one JSON document instead of the table.
         verbose: say more; may be given again.
         quiet: say nothing but results, warnings and errors.
     """
     console = console_of(json, verbose, quiet)
     path = Path(source)
+    if target is not None:
+        _show_target(console, path, target)
+        return
     if path.is_dir() and bundle.is_run(path):
         run = bundle.open_run(path)
         document: dict[str, Any] = {"run": path.absolute(), "card": dict(run.card)}
@@ -57,6 +80,73 @@ def models(*, json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) ->
         console.json(facts)
     else:
         _show_models(console, facts)
+
+
+def _show_target(console: Console, path: Path, target: TargetName) -> None:
+    if path.is_dir() or not (path.exists() or path.suffix == ".tflite"):
+        raise UsageError(
+            f"--target is a question about a .tflite file, and {path} is none",
+            where=COMMAND_LINE,
+            fix="give a .tflite file, of a run one of its exports/",
+        )
+    data = read_bytes(path, limit=MAX_MODEL_BYTES, what="a .tflite file")
+    readiness = check_readiness(data, target, where=path)
+    if console.as_json:
+        console.json({"path": path.absolute(), **readiness.to_json()})
+    else:
+        _show_readiness(console, readiness)
+
+
+def _show_readiness(console: Console, readiness: Readiness) -> None:
+    """Operators by kind, the verdict, and what it rests on."""
+    console.line(f"{readiness.title}: {_READY[readiness.verdict]}")
+    if readiness.verdict != "not known":
+        console.line(f"{readiness.mapped} of {len(readiness.operators)} operators map, in one partition")
+    if (obstacle := readiness.obstacle) is not None:
+        console.line(f"first obstacle: {_said(obstacle)}")
+    if readiness.mapped and readiness.memory_bytes is not None:
+        console.line(_memory(readiness, readiness.memory_bytes))
+    kinds = Counter((each.name, each.version, each.on, _why(each)) for each in readiness.operators)
+    rows = [
+        [name, version, count, readiness.target if on == "target" else on, why]
+        for (name, version, on, why), count in kinds.items()
+    ]
+    columns = ["operator", "version", "count", "on", "rule"]
+    console.table("", columns, rows, right=columns[1:3])
+    unsure: dict[str, Finding] = {}  # the first for each rule
+    for finding in (each for placed in readiness.operators for each in placed.findings):
+        if finding != obstacle and (finding.effect in ("option", "unknown") or not finding.verified):
+            unsure.setdefault(finding.rule, finding)
+    for finding in unsure.values():
+        console.line(f"note: {_said(finding)}")
+    for remark in readiness.remarks:
+        console.line(remark)
+
+
+def _said(finding: Finding) -> str:
+    place = f"operator {finding.operator} ({finding.name} v{finding.version}), tensor {finding.tensor!r}"
+    unverified = "" if finding.verified else "unverified; "
+    return f"{place}: {finding.found}; the rule: {finding.rule} ({unverified}{finding.source})"
+
+
+def _why(placed: Placed) -> str:
+    """The rule that keeps an operator from the target, or that its mapping hangs on."""
+    order = ("refused", "cpu", "option", "unknown")
+    findings = sorted(placed.findings, key=lambda each: order.index(each.effect))
+    if findings:
+        return findings[0].rule + ("" if findings[0].verified else " (unverified)")
+    return "outside of the partition" if placed.on == "cpu" else ""
+
+
+def _memory(readiness: Readiness, memory: tuple[int, int]) -> str:
+    sure, best = (f"{each / MIB:.1f}" for each in memory)
+    weights = f"{readiness.weights_bytes / MIB:.2f} MiB"
+    room = f"the {sure} to {best} MiB that logs show usable on the chip ({readiness.memory_source})"
+    if readiness.weights_bytes <= memory[0]:
+        return f"weights: {weights}, within {room}"
+    if readiness.weights_bytes <= memory[1]:
+        return f"weights: {weights}, about {room}: they may not fit whole"
+    return f"weights: {weights}, more than {room}: the rest is streamed with every photo, which is slow"
 
 
 def _facts(name: str, size: int) -> dict[str, Any]:
