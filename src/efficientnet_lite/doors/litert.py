@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from queue import SimpleQueue
@@ -23,21 +22,10 @@ import numpy as np
 import numpy.typing as npt
 
 from efficientnet_lite.errors import ArtifactError
+from efficientnet_lite.tensor import Engine, Tensor
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True)
-class Tensor:
-    """An input or output: real = scale * (code - zero_point) where `scale` is not 0."""
-
-    name: str  # as the signature calls it, where the file has one
-    index: int
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    scale: float
-    zero_point: int
 
 
 class Runner:
@@ -81,16 +69,24 @@ class Runner:
 class Pool:
     """Several runners of one file, one thread each."""
 
-    def __init__(self, model: bytes, *, workers: int, where: Path | str = "model") -> None:
+    def __init__(
+        self,
+        model: bytes,
+        *,
+        workers: int,
+        where: Path | str = "model",
+        open_engine: Callable[..., Engine] = Runner,
+    ) -> None:
+        """Open `model` once for each of `workers`, by `open_engine(model, where=where)`."""
         self.workers = max(1, workers)
-        self._runners: SimpleQueue[Runner] = SimpleQueue()
-        self.first = Runner(model, where=where)
+        self._runners: SimpleQueue[Engine] = SimpleQueue()
+        self.first = open_engine(model, where=where)
         self._runners.put(self.first)
         for _ in range(self.workers - 1):
-            self._runners.put(Runner(model, where=where))
+            self._runners.put(open_engine(model, where=where))
 
     @contextmanager
-    def borrowed(self) -> Iterator[Runner]:
+    def borrowed(self) -> Iterator[Engine]:
         """A runner for this thread alone; waits where all are lent."""
         runner = self._runners.get()
         try:
@@ -98,7 +94,7 @@ class Pool:
         finally:
             self._runners.put(runner)
 
-    def map(self, function: Callable[[Runner, Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    def map(self, function: Callable[[Engine, Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """`function(runner, item)` of every item, in order; only a few items are under way at once."""
 
         def with_runner(item: Item) -> Result:

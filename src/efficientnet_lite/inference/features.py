@@ -16,12 +16,13 @@ from efficientnet_lite.doors import photos
 from efficientnet_lite.doors.cache import Cache
 from efficientnet_lite.doors.dataset import Row
 from efficientnet_lite.doors.files import sha256_bytes, sha256_file
-from efficientnet_lite.doors.litert import Pool, Runner, in_threads, runtime_version
+from efficientnet_lite.doors.litert import Pool, in_threads, runtime_version
 from efficientnet_lite.duplicates import FINGERPRINT_BYTES
 from efficientnet_lite.errors import UnreadablePhoto, UnusableInput
 from efficientnet_lite.inference.survey import Look, look_at
 from efficientnet_lite.inference.views import prepare, to_float
 from efficientnet_lite.spec import FEATURES, POOLED
+from efficientnet_lite.tensor import Engine
 
 Array = npt.NDArray[np.float32]
 Progress = Callable[[int, int], None]
@@ -141,7 +142,7 @@ class FeatureStore:
             self._pool = Pool(self.backbone.model, workers=self.workers)
         return self._pool.map(self._look_and_run, work)
 
-    def _look_and_run(self, runner: Runner, item: tuple[int, Sequence[FitView]]) -> "_Seen | _Refused":
+    def _look_and_run(self, runner: Engine, item: tuple[int, Sequence[FitView]]) -> "_Seen | _Refused":
         position, views = item
         path = self.rows[position].path
         try:

@@ -4,7 +4,7 @@ Ours carry their contract. A stranger's file is taken by its metadata and shapes
 how pixels are to be normalized, it is refused rather than guessed.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,11 +16,13 @@ import numpy.typing as npt
 from efficientnet_lite import metrics
 from efficientnet_lite.contract import Contract, FitView, View
 from efficientnet_lite.doors import files, photos
-from efficientnet_lite.doors.litert import Pool, Runner, Tensor, cores
+from efficientnet_lite.doors.litert import Pool, Runner, cores
+from efficientnet_lite.doors.onnx import Runner as OnnxRunner
 from efficientnet_lite.errors import ArtifactError, UnreadablePhoto
 from efficientnet_lite.inference.views import Image, prepare, prepare_pixels, to_float
 from efficientnet_lite.spec import LOGITS, POOLED, PROBABILITIES
-from efficientnet_lite.tflite.attached import read_labels
+from efficientnet_lite.tensor import Engine, Tensor
+from efficientnet_lite.tflite.attached import labels_of, read_labels
 from efficientnet_lite.tflite.check import check_model
 from efficientnet_lite.tflite.identity import OWN_ENTRY, Identity
 from efficientnet_lite.tflite.metadata import read_entries, read_normalization
@@ -59,11 +61,12 @@ class Model:
         tuple[tuple[float, ...], tuple[float, ...]] | None
     )  # mean and std of a stranger's float input
     workers: int = field(default_factory=cores)
+    open_engine: Callable[..., Engine] = field(default=Runner, repr=False)
 
     @cached_property
     def pool(self) -> Pool:
         """The runners, opened on first use."""
-        return Pool(self.data, workers=self.workers, where=self.where)
+        return Pool(self.data, workers=self.workers, where=self.where, open_engine=self.open_engine)
 
     @property
     def input(self) -> Tensor:
@@ -137,7 +140,7 @@ class Model:
         """Every output as reals, for each view of each photo: {name: (C,)}. Each is decoded once."""
         many = [sources] if isinstance(sources, str | Path | np.ndarray) else sources
 
-        def one(runner: Runner, source: Source) -> tuple[Outputs, ...] | Refused:
+        def one(runner: Engine, source: Source) -> tuple[Outputs, ...] | Refused:
             images = images_of(source, views, self.contract)
             if isinstance(images, Refused):
                 return images
@@ -145,7 +148,7 @@ class Model:
 
         return self.pool.map(one, many)
 
-    def on_image(self, runner: Runner, image: Image) -> Outputs:
+    def on_image(self, runner: Engine, image: Image) -> Outputs:
         """Every output as reals, {name: (C,)}, for one prepared image of the contract's size."""
         codes = runner(self.encode(image)[None])
         return {tensor.name: _reals(codes[tensor.name][0], tensor) for tensor in runner.outputs}
@@ -218,13 +221,17 @@ def images_of(
 
 
 def open_model(path: Path, *, workers: int | None = None) -> Model:
-    """The `.tflite` file at `path`, its structure checked as hostile bytes before LiteRT sees it.
+    """The `.tflite` or `.onnx` file at `path`, its structure checked as hostile bytes before a runtime sees it.
 
     Raises:
         UnusableInput: there is no such file.
+        UsageError: it is an `.onnx` file, and ONNX Runtime is not installed.
         ArtifactError: it is no TFLite classifier of one image, is damaged, or does not say how to
-            normalize a float input.
+            normalize a float input; an ONNX file that is not ours.
     """
+    if path.suffix == ".onnx":
+        data = files.read_bytes(path, limit=MAX_MODEL_BYTES, what="an .onnx file")
+        return model_from_onnx(data, where=path, workers=workers)
     return model_from_bytes(
         files.read_bytes(path, limit=MAX_MODEL_BYTES, what="a .tflite file"), where=path, workers=workers
     )
@@ -272,6 +279,38 @@ def model_from_bytes(data: bytes, *, where: Path | str, workers: int | None = No
         identity=identity,
         normalization=normalization,
         workers=workers or cores(),
+    )
+
+
+def model_from_onnx(data: bytes, *, where: Path | str, workers: int | None = None) -> Model:
+    """An `.onnx` file of ours in memory, opened once to see that it is one; see `open_model`."""
+    opened = OnnxRunner(data, where=where)
+    text = opened.metadata
+    if OWN_ENTRY not in text:
+        raise ArtifactError(
+            "nothing in it says how its input wants to be prepared",
+            where=where,
+            fix="give an .onnx file of this package; make one with `export`",
+        )
+    identity = Identity.from_bytes(text[OWN_ENTRY].encode(errors="replace"), where=where)
+    size = identity.contract.size
+    if [(each.shape, str(each.dtype)) for each in opened.inputs] != [((1, size, size, 3), "float32")]:
+        raise ArtifactError(
+            f"its input is not the float32 (batch, {size}, {size}, 3) that its contract says",
+            where=where,
+            fix="export the model again",
+        )
+    found = labels_of({name: value.encode(errors="replace") for name, value in text.items()})
+    return Model(
+        where=where,
+        data=data,
+        contract=identity.contract,
+        labels=found.pop("", None),
+        translations=found,
+        identity=identity,
+        normalization=None,
+        workers=workers or cores(),
+        open_engine=OnnxRunner,
     )
 
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite.doors.litert import Pool, Runner
+from efficientnet_lite.doors.litert import Pool
 from efficientnet_lite.forward import Layer
 from efficientnet_lite.quantmath import RELU6_SCALE, Scale, activation_scale
 from efficientnet_lite.spec import DENSE, INPUT, PROBABILITIES, Add, Conv, Plan, Step
+from efficientnet_lite.tensor import Engine
 from efficientnet_lite.tflite.write import write_steps
 
 Array = npt.NDArray[np.float32]
@@ -75,7 +76,7 @@ def measure(
         unit_input=True,
     )
 
-    def look(runner: Runner, image: Image) -> dict[str, Activations]:
+    def look(runner: Engine, image: Image) -> dict[str, Activations]:
         outputs = runner(image[None] / np.float32(255))
         return {name: _summary(outputs[name]) for name in names}
 

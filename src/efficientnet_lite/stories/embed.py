@@ -24,11 +24,11 @@ import numpy.typing as npt
 
 from efficientnet_lite.contract import View
 from efficientnet_lite.doors import files, photos
-from efficientnet_lite.doors.litert import Runner
 from efficientnet_lite.errors import UnreadablePhoto, UnusableInput, UsageError
 from efficientnet_lite.inference.predict import Model, Refused
 from efficientnet_lite.inference.views import prepare
 from efficientnet_lite.spec import POOLED
+from efficientnet_lite.tensor import Engine
 
 FEATURES, INDEX, SKIPPED = "features.npy", "index.csv", "skipped.csv"
 
@@ -58,7 +58,7 @@ def vectors(model: Model, paths: Iterable[Path], *, view: View | None = None) ->
     """
     views = (view or model.contract.view,)
 
-    def one(runner: Runner, path: Path) -> Vector | Refused:
+    def one(runner: Engine, path: Path) -> Vector | Refused:
         try:
             data = photos.read_bytes(path)
             prepared = prepare(data, views, model.contract, where=path)

@@ -1,4 +1,4 @@
-"""What a user names -> an opened model: a `.tflite` file, a run folder, a checkpoint, or a variant's name.
+"""What a user names -> an opened model: a `.tflite` or `.onnx` file, a run folder, a checkpoint, or a variant's name.
 
 Only the first two hold files for a runtime; of the others one is written in memory, which takes a
 fraction of a second.
@@ -33,8 +33,8 @@ def open_source(
     """The model that `source` names, ready for `predict`.
 
     Args:
-        source: a `.tflite` file, a run folder, a checkpoint, or a name such as "lite1" or "lite4@300". A
-            path that exists wins over a name.
+        source: a `.tflite` or `.onnx` file, a run folder, a checkpoint, or a name such as "lite1" or
+            "lite4@300". A path that exists wins over a name.
         weights: for a name: "imagenet", "hub", or the path of a checkpoint.
         ema: of a TF1 checkpoint, read the moving averages rather than the raw weights.
         precision: which file of a run, int8 where None. A name or a checkpoint is float32.
@@ -50,7 +50,7 @@ def open_source(
     if bundle.is_run(path):
         _check_own_weights(path, weights)
         return open_model(bundle.open_run(path).export(precision or "int8"), workers=workers)
-    if _is_tflite(path):
+    if _is_model_file(path):
         _check_own_weights(path, weights)
         model = open_model(path, workers=workers)
         if precision not in (None, model.precision):
@@ -82,7 +82,7 @@ def open_features(
     errors are those of `open_source`; a `.tflite` without that output is an ArtifactError.
     """
     path = Path(source)
-    if not _is_tflite(path):
+    if not _is_model_file(path):
         return _written(source, BACKBONE, weights=weights, ema=ema, workers=workers)
     _check_own_weights(path, weights)
     model = open_model(path, workers=workers)
@@ -95,9 +95,9 @@ def open_features(
     return model
 
 
-def _is_tflite(path: Path) -> bool:
+def _is_model_file(path: Path) -> bool:
     """By its name or by its first bytes, so that a missing or damaged one is reported as such."""
-    if path.suffix == ".tflite":
+    if path.suffix in (".tflite", ".onnx"):
         return True
     try:
         if not path.is_file():  # opening a pipe would wait for its writer

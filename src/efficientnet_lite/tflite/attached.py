@@ -44,6 +44,18 @@ def label_files(
     return {file: ("\n".join(names) + "\n").encode() for file, names in files.items()}
 
 
+def labels_of(files: Mapping[str, bytes]) -> dict[str, tuple[str, ...]]:
+    """What `label_files` made such files of: locale -> names, "" for the default; other files are skipped.
+
+    For formats whose metadata does not say which files are labels.
+    """
+    return {
+        match[1] or "": tuple(data.decode(errors="replace").removesuffix("\n").split("\n"))
+        for name, data in files.items()
+        if (match := re.fullmatch(rf"labels(?:_({_LOCALE.pattern}))?\.txt", name))
+    }
+
+
 def pack_labels(model: bytes, files: Mapping[str, bytes]) -> bytes:
     """`model` with `files` as a ZIP behind it; equal arguments give equal bytes.
 
