@@ -88,7 +88,7 @@ def export(
     with stage("Checking the float file") as on_progress:
         float_data = float_artifact(origin.plan, layers, about)
         parent = model_from_bytes(float_data, where=out, workers=workers)
-        nearness = _float_parity(parent, origin.plan, layers)
+        nearness = float_parity(parent, origin.plan, layers)
         on_progress(1, 1)
     nearness.require(what="the float32 file", where=out)
     comparison, crossed, result = None, False, float_data
@@ -96,10 +96,10 @@ def export(
         assert data is not None  # _check demands it
         images = _images(Path(data), origin, calibration_photos, workers)
         with Cache() as cache:
-            maker = _Int8(origin, layers, about, parent, cache, workers, out)
+            maker = Int8Maker(origin, layers, about, parent, cache, workers, out)
             result, comparison, crossed = maker.make(images, calibration_photos, stage)
             cache.prune()
-        _require(comparison, bars, tuple(outputs), out)
+        require_int8(comparison, bars, tuple(outputs), out)
     with files.locked(out):
         if out.exists() and not overwrite:
             raise _exists(out)
@@ -148,7 +148,7 @@ def _exists(out: Path) -> UsageError:
     return UsageError("the target exists", where=out, fix="choose another --out, or give --overwrite")
 
 
-def _float_parity(model: Model, plan: Plan, layers: Mapping[str, Layer]) -> Parity:
+def float_parity(model: Model, plan: Plan, layers: Mapping[str, Layer]) -> Parity:
     """The outputs of the float file against the numpy run, over `fixed_inputs`."""
     images = fixed_inputs(plan.size)
     found = model.run(np.stack([model.encode(image) for image in images]))
@@ -181,7 +181,7 @@ def _images(data: Path, origin: Origin, count: int, workers: int) -> list[npt.ND
 
 
 @dataclass(frozen=True, slots=True)
-class _Int8:
+class Int8Maker:
     """Makes the int8 file and compares it with its parent on photos that did not calibrate it."""
 
     origin: Origin
@@ -237,7 +237,7 @@ class _Int8:
         return pairs
 
 
-def _require(comparison: Comparison, bars: Bars, outputs: tuple[Output, ...], out: Path) -> None:
+def require_int8(comparison: Comparison, bars: Bars, outputs: tuple[Output, ...], out: Path) -> None:
     if outputs != ("features",):
         require([comparison], bars, where=out)
     if outputs != ("probabilities",) and not comparison.snr_db >= MIN_SNR_DB:
