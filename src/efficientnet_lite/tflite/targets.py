@@ -210,6 +210,8 @@ EDGE_TPU = Target(
     remarks=(
         "The newest version of an operator is known from logs for CONV_2D and QUANTIZE; for the others it is "
         f"unverified ({_TABLE_2022.text}).",
+        "Files with large activation tensors are refused too (google-coral/edgetpu, issues 439 and 512); where "
+        "that begins is not known.",
         "Nothing was compiled: edgetpu_compiler has the last word.",
     ),
 )
