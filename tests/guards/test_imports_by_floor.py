@@ -57,7 +57,7 @@ LIBRARIES = {  # a room, or one module of it -> what it may import beside the st
     "report": {"jinja2", "matplotlib"},
     "model": {"keras"},
     "export.saved_model": {"tensorflow", "keras"},
-    "export.hub_tf1": {"tensorflow"},
+    "formats.hub_tf1": {"tensorflow"},
     "formats.onnx": {"onnx"},  # no room `export`: once imported, it would hide the public function
     "cli": {"cyclopts", "rich"},
 }
