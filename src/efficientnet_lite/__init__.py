@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from efficientnet_lite.stories.check import check
     from efficientnet_lite.stories.classify import train
     from efficientnet_lite.stories.export import export
+    from efficientnet_lite.stories.keras_model import create_model, save_weights
     from efficientnet_lite.stories.source import open_source as load
     from efficientnet_lite.stories.verify import verify
 
@@ -51,8 +52,10 @@ _HOMES = {  # public name -> module, and its name there where that differs
     "VerificationFailed": _ERRORS,
     "WeightsMissing": _ERRORS,
     "check": "stories.check",
+    "create_model": "stories.keras_model",
     "export": "stories.export",
     "load": "stories.source:open_source",
+    "save_weights": "stories.keras_model",
     "train": "stories.classify",
     "verify": "stories.verify",
 }
@@ -72,8 +75,10 @@ __all__ = [
     "WeightsMissing",
     "__version__",
     "check",
+    "create_model",
     "export",
     "load",
+    "save_weights",
     "train",
     "verify",
 ]

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from efficientnet_lite import labels as class_names
 from efficientnet_lite.checkpoints.archive import is_archive, read_archive
 from efficientnet_lite.checkpoints.fit import fit
+from efficientnet_lite.checkpoints.keras_h5 import H5_MAGIC, read_keras_h5, zipped_weights
 from efficientnet_lite.checkpoints.pth import LEGACY_PREFIX, ZIP_PREFIX, read_pth
 from efficientnet_lite.checkpoints.safetensors import FORMAT, SCHEMA, header_bytes, read_safetensors
 from efficientnet_lite.checkpoints.tensors import MAX_CHECKPOINT_BYTES, Stored, damaged, some
@@ -30,7 +31,7 @@ from efficientnet_lite.spec import Variant
 RUN_CARD, RUN_WEIGHTS = "card.json", "weights.safetensors"
 STATE_FILE = "checkpoint"  # TensorFlow's note which of a folder's checkpoints is the last
 INDEX_SUFFIX = ".index"
-PARAMETER_FILE = "give a .pth, .safetensors or TF1 checkpoint, or a run folder"
+PARAMETER_FILE = "give a .pth, .safetensors, .weights.h5, .keras or TF1 checkpoint, or a run folder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Checkpoint:
     variant: Variant
     classes: int | None
     labels: tuple[str, ...] | None  # only files that we wrote have them
-    format: str  # "torch .pth", "safetensors" or "TF1 checkpoint"
+    format: str  # "torch .pth", "safetensors", "TF1 checkpoint" or "Keras weights"
     path: Path
     sha256: str  # of the file; of a TF1 checkpoint in a folder: the index, then the data shards
     metadata: Mapping[str, str] = field(default_factory=dict)  # only files that we wrote have it
@@ -101,7 +102,7 @@ def load_weights(
 
 
 def read_checkpoint(path: Path, *, variant: Variant | None = None, ema: bool = True) -> Checkpoint:
-    """The weights at `path`: a .pth, a safetensors file, a TF1 checkpoint, or a run folder of ours.
+    """The weights at `path`: a .pth, a safetensors file, a TF1 checkpoint, a Keras file, or a run folder of ours.
 
     A TF1 checkpoint may be given as its folder, its prefix, one of its files, or a .tar or .tar.gz of
     the folder. With `ema` the moving averages are read where the file has them, else the raw weights.
@@ -147,6 +148,10 @@ def _open(path: Path, *, ema: bool) -> _Content:
     if not path.exists() and index.is_file():
         return _open_bundle(index)
     data = files.read_bytes(path, limit=MAX_CHECKPOINT_BYTES, what="a checkpoint")
+    zipped = zipped_weights(data, where=path) if data.startswith(ZIP_PREFIX) else None
+    if zipped is not None or data.startswith(H5_MAGIC):
+        weights = read_keras_h5(data if zipped is None else zipped, where=path)
+        return _Content(weights, "Keras weights", files.sha256_bytes(data))
     if data.startswith((LEGACY_PREFIX, ZIP_PREFIX)):
         return _Content(read_pth(data, where=path, ema=ema), "torch .pth", files.sha256_bytes(data))
     if is_index(data):
@@ -304,8 +309,6 @@ def _unknown(data: bytes, path: Path) -> CheckpointError:
         what, fix = "the file is empty", "download or copy it again"
     elif data[4:8] == b"TFL3":
         what, fix = "a .tflite is an exported model, not a checkpoint", PARAMETER_FILE
-    elif data.startswith(b"\x89HDF"):
-        what, fix = "Keras files are not read", PARAMETER_FILE
     elif data.startswith(b"\x80"):
         what, fix = "a pickle, but not of torch's weights; it was not executed", STATE_DICT_ONLY
     elif data.startswith(b"version https://git-lfs"):
