@@ -157,6 +157,7 @@ def building_folder(target: Path) -> Iterator[Path]:
                 with path.open("rb") as file:
                     os.fsync(file.fileno())
         if os.path.lexists(target):
+            shutil.rmtree(previous, ignore_errors=True)  # of a replacement that was killed before its end
             target.replace(previous)
         try:
             stage.replace(target)
