@@ -1,0 +1,93 @@
+"""ImageNet's records without TensorFlow: what is in them, and hostile files."""
+
+import struct
+
+import pytest
+from records import example, masked, part, record
+
+from efficientnet_lite.doors.tfrecord import read_examples, shards
+from efficientnet_lite.errors import UnusableInput
+
+PHOTOS = (b"first photo", b"second photo" * 300, b"third")
+
+
+@pytest.fixture
+def shard(tmp_path):
+    path = tmp_path / "validation-00000-of-00128"
+    path.write_bytes(b"".join(record(example(photo, 1 + place)) for place, photo in enumerate(PHOTOS)))
+    return path
+
+
+def test_photos_and_labels_come_in_order_and_classes_count_from_0(shard):
+    found = list(read_examples(shard))
+
+    assert [each.encoded for each in found] == list(PHOTOS)
+    assert [each.class_index for each in found] == [0, 1, 2]
+    assert found[1].where == f"{shard}, record 1"
+
+
+@pytest.mark.parametrize(("label", "index"), [(1000, 999), (1, 0), (0, None)])
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_label_is_read_however_it_is_packed(tmp_path, label, index, packed):
+    (tmp_path / "one").write_bytes(record(example(b"photo", label, packed=packed)))
+
+    assert [each.class_index for each in read_examples(tmp_path / "one")] == [index]
+
+
+def test_shards_are_those_of_one_split_in_order(tmp_path):
+    for name in ("validation-00001-of-00002", "validation-00000-of-00002", "train-00000-of-01024", "notes"):
+        (tmp_path / name).touch()
+
+    assert [path.name for path in shards(tmp_path)] == [
+        "validation-00000-of-00002",
+        "validation-00001-of-00002",
+    ]
+    assert [path.name for path in shards(tmp_path, "train")] == ["train-00000-of-01024"]
+
+
+def test_a_file_that_breaks_off_anywhere_inside_a_record_is_refused(shard):
+    data = shard.read_bytes()
+    first = len(record(example(PHOTOS[0], 1)))
+    for end in [*range(1, first), first + 1, len(data) - 1]:
+        shard.write_bytes(data[:end])
+        with pytest.raises(UnusableInput, match="no TFRecord file"):
+            list(read_examples(shard))
+
+
+def test_a_flipped_bit_anywhere_is_refused(shard):
+    data = record(example(b"photo", 7))
+    for place in range(len(data)):
+        damaged = bytearray(data)
+        damaged[place] ^= 4
+        shard.write_bytes(damaged)
+        with pytest.raises(UnusableInput, match="no TFRecord file"):
+            list(read_examples(shard))
+
+
+def huge():
+    length = struct.pack("<Q", 2**60)
+    return length + struct.pack("<I", masked(length)) + b"little"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        huge(),
+        record(b""),
+        record(b"\xff" * 40),
+        record(part(1, b"")),
+        record(part(1, part(1, part(1, b"k") + part(2, b"")) * 1001)),
+        record(part(1, part(1, part(1, b"image/encoded") + part(2, part(1, part(1, b"a") * 2))))),
+    ],
+    ids=["huge", "empty", "noise", "without features", "too many features", "two photos"],
+)
+def test_a_record_that_is_no_photo_is_refused(tmp_path, data):
+    (tmp_path / "one").write_bytes(data)
+
+    with pytest.raises(UnusableInput, match="no TFRecord file"):
+        list(read_examples(tmp_path / "one"))
+
+
+def test_a_missing_file_is_unusable_input(tmp_path):
+    with pytest.raises(UnusableInput, match="cannot be read"):
+        list(read_examples(tmp_path / "none"))
