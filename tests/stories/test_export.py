@@ -15,6 +15,7 @@ from efficientnet_lite.errors import (
 from efficientnet_lite.inference.predict import open_model
 from efficientnet_lite.spec import DENSE
 from efficientnet_lite.stories import export as story
+from efficientnet_lite.stories import reduced
 from efficientnet_lite.stories.export import export
 
 NAME = scenes.MODEL
@@ -54,7 +55,7 @@ def test_a_float_file_has_the_outputs_that_were_asked_for(weights, tmp_path, out
     assert found.comparison is None
     assert found.sha256 == story.files.sha256_file(found.path)
     assert found.bytes == found.path.stat().st_size
-    assert scenes.names(tmp_path) == ["m.tflite"]
+    assert scenes.names(tmp_path) == ["m.golden.npz", "m.tflite"]
 
 
 def test_a_run_gives_its_labels_and_the_file_that_it_holds(trained, tmp_path):
@@ -92,7 +93,9 @@ def test_a_checkpoint_of_another_variant_says_which_it_is(random_weights, tmp_pa
 
 @pytest.mark.parametrize("outputs", [("probabilities",), ("logits", "probabilities"), ("features",)])
 def test_few_photos_prove_an_int8_file_in_two_halves(trained, few, tmp_path, monkeypatch, outputs):
-    monkeypatch.setattr(story, "MIN_SNR_DB", 5.0)  # at 32 pixels integers cost more than at a real size
+    monkeypatch.setitem(
+        reduced.MIN_SNR_DB, "int8", 5.0
+    )  # at 32 pixels integers cost more than at a real size
     out = tmp_path / "m.tflite"
 
     found = export(trained.run, out, precision="int8", outputs=outputs, data=few)
@@ -177,14 +180,14 @@ def test_the_same_call_gives_the_same_bytes_from_the_cache_or_without(trained, f
 
 def spoil_int8(monkeypatch, code):
     """Overwrite the dense layer's weights, once the file is made."""
-    whole = story.quantize_head
+    whole = reduced.quantize_head
 
-    def spoiled(backbone, head):
-        network = whole(backbone, head)
+    def spoiled(backbone, head, **options):
+        network = whole(backbone, head, **options)
         network.layers[DENSE].kernel[:] = code
         return network
 
-    monkeypatch.setattr(story, "quantize_head", spoiled)
+    monkeypatch.setattr(reduced, "quantize_head", spoiled)
 
 
 @pytest.mark.parametrize("outputs", [("probabilities",), ("logits",)])
@@ -199,7 +202,7 @@ def test_an_int8_file_that_disagrees_is_not_published(trained, few, tmp_path, mo
 
 
 def test_features_that_are_far_from_float_are_not_published(trained, few, tmp_path, monkeypatch):
-    monkeypatch.setattr(story, "MIN_SNR_DB", 99.0)
+    monkeypatch.setitem(reduced.MIN_SNR_DB, "int8", 99.0)
 
     with pytest.raises(VerificationFailed, match="dB"):
         export(trained.run, tmp_path / "m.tflite", precision="int8", data=few, outputs=("features",))
@@ -211,11 +214,10 @@ def test_features_that_are_far_from_float_are_not_published(trained, few, tmp_pa
 def test_a_float_file_that_is_not_its_network_is_not_published(trained, tmp_path, monkeypatch, spoil):
     whole = story.float_artifact
 
-    def spoiled(plan, layers, about):
+    def spoiled(plan, layers, *others):
         layer = layers[DENSE]
-        return whole(
-            plan, {**layers, DENSE: type(layer)(layer.kernel, layer.bias + np.float32(spoil))}, about
-        )
+        wrong = type(layer)(layer.kernel, layer.bias + np.float32(spoil))
+        return whole(plan, {**layers, DENSE: wrong}, *others)
 
     monkeypatch.setattr(story, "float_artifact", spoiled)
 
@@ -231,13 +233,20 @@ def test_a_float_file_that_is_not_its_network_is_not_published(trained, tmp_path
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"precision": "float16"}, "float16"),
+        ({"precision": "float64"}, "float64"),
         ({"precision": "int8"}, "photos"),
         ({"outputs": ()}, "outputs"),
         ({"outputs": ("logits", "logits")}, "outputs"),
         ({"outputs": ("classes",)}, "outputs"),
         ({"calibration_photos": 0}, "--calibration"),
         ({"min_agreement": float("nan")}, "--min-agreement"),
+        ({"max_drop": 2.0}, "--max-drop"),
+        ({"io": "uint8"}, "--io"),
+        ({"io": "int16"}, "--io"),
+        ({"batch": "2"}, "--batch"),
+        ({"dense": "per-channel"}, "--dense"),
+        ({"endpoints": ("block_99",)}, "block_99"),
+        ({"endpoints": ("block_0", "reduction_1")}, "one tensor"),
         ({"model": "lite1"}, "--model"),
         ({"source": "lite7"}, "no such model"),
         ({"source": "nowhere/run"}, "no such file"),
@@ -267,7 +276,7 @@ def test_an_existing_file_is_replaced_only_when_asked(trained, tmp_path):
 
     export(trained.run, out, overwrite=True)
     assert open_model(out).labels == scenes.LABELS
-    assert scenes.names(tmp_path) == ["m.tflite"]
+    assert scenes.names(tmp_path) == ["m.golden.npz", "m.tflite"]
 
 
 def test_a_file_that_appears_meanwhile_is_not_replaced(trained, tmp_path, monkeypatch):

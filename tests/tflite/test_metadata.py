@@ -34,7 +34,7 @@ def text(**changes):
         "description": "d",
         "version": "1",
         "outputs": ["probabilities"],
-        "quantized": False,
+        "input_range": "unit",
     }
     return build_metadata(Contract(tiny.SIZE), **{**values, **changes})
 

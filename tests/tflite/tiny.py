@@ -1,6 +1,7 @@
 """Two small classifiers, float and full-int8, and ways to spoil them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal
 
 import flatbuffers
@@ -41,11 +42,11 @@ def tiny(precision: Literal["float32", "int8"] = "float32", *, labels: bool = Tr
             description="a classifier of fruit",
             version="1",
             outputs=["probabilities"],
-            quantized=precision == "int8",
+            input_range="codes" if precision == "int8" else "unit",
             files=list(FILES),
             license="Apache-2.0",
         ),
-        OWN_ENTRY: IDENTITY.to_bytes(),
+        OWN_ENTRY: replace(IDENTITY, precision=precision).to_bytes(),
     }
     model = _float_model(metadata) if precision == "float32" else _int8_model(metadata)
     return pack_labels(model, FILES) if labels else model

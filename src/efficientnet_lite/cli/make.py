@@ -94,15 +94,20 @@ def export(
     /,
     *,
     out: Path,
-    precision: Literal["float32", "int8"] = "float32",
-    output: Annotated[tuple[Literal["probabilities", "logits", "features"], ...], Parameter(negative=())] = (
-        "probabilities",
-    ),
+    precision: Literal["float32", "float16", "dynamic", "int8"] = "float32",
+    io: Literal["uint8", "int8", "float32"] | None = None,
+    batch: Literal["1", "dynamic"] = "1",
+    dense: Literal["per-tensor", "per-channel"] = "per-tensor",
+    output: Annotated[
+        tuple[Literal["probabilities", "logits", "features"], ...], Parameter(negative=())
+    ] = (),
+    endpoint: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     data: Path | None = None,
     model: str | None = None,
     weights: str = "imagenet",
     no_ema: Annotated[bool, Flag] = False,
     calibration: int = PHOTOS,
+    max_drop: float = MAX_DROP,
     min_agreement: float = MIN_AGREEMENT,
     labels_locale: Locales = (),
     overwrite: Annotated[bool, Flag] = False,
@@ -114,15 +119,22 @@ def export(
 
     Args:
         source: a run folder, a checkpoint, or a model such as lite1.
-        out: the file to write.
-        precision: float32, or int8 with uint8 input and output.
-        output: probabilities, logits or features (the 1280 pooled values); may be given again.
-        data: for int8, a folder of photos like those that the model will see; labels are not needed.
+        out: the file to write; beside it comes NAME.golden.npz, inputs and outputs for an app's own tests.
+        precision: float32; float16 or dynamic, smaller files of float arithmetic; int8, integers throughout.
+        io: type of an int8 file's input and outputs; uint8 (raw pixels) where not given.
+        batch: dynamic lets the caller change it.
+        dense: scales of the dense layer's int8 kernel; per-channel needs a runtime of 2022 or newer.
+        output: probabilities (the default), logits or features (the 1280 pooled values); may be given again.
+        endpoint: one of the reference's, such as reduction_4, as an output; may be given again. There
+            `features` is the feature map of the last block.
+        data: a folder of photos like those that the model will see; labels are not needed. For int8 it sets
+            the ranges; what a smaller precision loses is measured on it.
         model: for a checkpoint, the variant that it must be and its input size, as lite4@300.
         weights: for a model name: imagenet, hub, or the path of a checkpoint.
         no_ema: of a TF1 checkpoint, read the raw weights instead of the moving averages.
         calibration: how many of the photos set the ranges; the others prove the file.
-        min_agreement: fraction of photos on which int8 and float must name the same class.
+        max_drop: fraction of top-1 accuracy that a smaller precision may lose, where --data has the classes.
+        min_agreement: fraction of photos on which it must name the same class as float32.
         labels_locale: LOCALE=FILE, class names in another language, one a line; may be given again.
         overwrite: replace an existing file.
         json: print one JSON document instead of the table.
@@ -134,17 +146,24 @@ def export(
         source,
         out,
         precision=precision,
-        outputs=output,
+        io=io,
+        batch=batch,
+        dense=dense,
+        outputs=output or (() if endpoint else ("probabilities",)),
+        endpoints=endpoint,
         data=data,
         model=model,
         weights=weights,
         ema=not no_ema,
         calibration_photos=calibration,
+        max_drop=max_drop,
         min_agreement=min_agreement,
         labels_locale=_locales(labels_locale),
         overwrite=overwrite,
         stage=console.progress,
     )
+    for note in exported.notes:
+        console.warn(note)
     if json:
         console.json(exported.to_json())
     else:

@@ -73,10 +73,15 @@ def trained_json(trained: Trained) -> dict[str, Any]:
 
 def show_exported(console: Console, exported: Exported) -> None:
     """One file and its proof."""
-    comparison = exported.comparison
+    comparison, reduction = exported.comparison, exported.reduction
     proof = f"within {exported.parity.difference:.1g} of numpy"
+    if reduction is not None:
+        proof = f"{reduction.snr_db:.1f} dB from float32"
     if comparison is not None:
-        proof = f"agreement {percent(comparison.agreement, comparison.agreement_interval)}, {comparison.snr_db:.1f} dB"
+        if reduction is not None and reduction.agreement is not None:
+            proof = f"agreement {percent(comparison.agreement, comparison.agreement_interval)}, {proof}"
+        if comparison.drop is not None:
+            proof += f", top-1 drops by {100 * comparison.drop:.1f} points"
         proof += f" on {comparison.count} photos" + (", cross-fitted" if exported.cross_fitted else "")
     columns = ["file", "precision", "outputs", "bytes", "proof"]
     row = [str(exported.path), exported.precision, ", ".join(exported.outputs), f"{exported.bytes:,}", proof]

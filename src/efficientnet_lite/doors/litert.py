@@ -31,8 +31,12 @@ Result = TypeVar("Result")
 class Runner:
     """One file opened by LiteRT. Not for several threads at once; see `Pool`."""
 
-    def __init__(self, model: bytes, *, where: Path | str = "model", threads: int = 1) -> None:
+    def __init__(
+        self, model: bytes, *, where: Path | str = "model", threads: int = 1, batch: int | None = None
+    ) -> None:
         """Open `model`, which must have passed `tflite.check` where it is not our own.
+
+        `batch` changes the first side of its inputs, which the file must allow.
 
         Raises:
             ArtifactError: LiteRT refuses the file.
@@ -42,6 +46,9 @@ class Runner:
         try:
             with _without_greeting():
                 self._interpreter = Interpreter(model_content=model, num_threads=threads)
+                for detail in self._interpreter.get_input_details() if batch else ():
+                    shape = [batch, *detail["shape"][1:]]
+                    self._interpreter.resize_tensor_input(detail["index"], shape, strict=True)
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             reason = str(error).partition("\n")[0] or type(error).__name__

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -77,7 +77,10 @@ class Model:
         return {tensor.name: tensor for tensor in self.pool.first.outputs}
 
     @property
-    def precision(self) -> Literal["float32", "int8"]:
+    def precision(self) -> str:
+        """What a file of ours says; of a stranger's, what its input is."""
+        if self.identity is not None:
+            return self.identity.precision
         return "float32" if self.input.dtype == np.float32 else "int8"
 
     def run(self, inputs: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
@@ -174,9 +177,15 @@ class Model:
         return outputs[LOGITS] if LOGITS in outputs else outputs[self._class_output]
 
     @property
+    def _class_outputs(self) -> list[str]:
+        """All but features and, in a file of ours, feature maps."""
+        own = () if self.identity is None else self.identity.outputs
+        return [name for name in self.outputs if name != POOLED and not (name in own and "/" in name)]
+
+    @property
     def _class_output(self) -> str:
         """The output over classes; a stranger's has any name."""
-        names = [name for name in self.outputs if name != POOLED]
+        names = self._class_outputs
         return next((name for name in (PROBABILITIES, LOGITS) if name in names), names[0] if names else "")
 
     @property
@@ -187,7 +196,7 @@ class Model:
 
     def check_classes(self) -> None:
         """Raises ArtifactError where the file ends at the features, or has no score for each class."""
-        if not [name for name in self.outputs if name != POOLED]:
+        if not self._class_outputs:
             raise ArtifactError(
                 "this file gives feature vectors, not classes",
                 where=self.where,

@@ -19,6 +19,7 @@ from efficientnet_lite.quantize.equalize import equalize
 from efficientnet_lite.quantmath import INPUT_SCALE
 from efficientnet_lite.spec import DENSE, INPUT, POOLED, Conv, Plan
 from efficientnet_lite.tflite.quantized import IntegerLayer, IntegerNetwork, write_int8
+from efficientnet_lite.tflite.storage import DenseScales
 from efficientnet_lite.tflite.write import Output, write_float
 
 Array = npt.NDArray[np.float32]
@@ -94,24 +95,26 @@ def _features(plan: Plan, model: bytes, images: Sequence[Image], workers: int) -
     return np.concatenate(list(reals))
 
 
-def quantize_head(backbone: QuantizedBackbone, head: Layer) -> IntegerNetwork:
+def quantize_head(
+    backbone: QuantizedBackbone, head: Layer, *, dense: DenseScales = "per-tensor"
+) -> IntegerNetwork:
     """The whole network in integers, with the dense layer `head`.
 
     What the integer backbone does to each feature on average, a shift and a slope, is taken back in the
-    head before it is rounded. Its kernel has one scale for all classes: runtimes before 2022 know no
-    other for FULLY_CONNECTED, and read per-channel scales as garbage without an error. Measured for
-    lite1, per-channel scales would be worth 0.1 dB. The logits get the range they have on these photos.
+    head before it is rounded. Its kernel has one scale for all classes ("per-tensor"): runtimes before 2022
+    know no other for FULLY_CONNECTED, and read per-channel scales as garbage without an error. Measured for
+    lite1, "per-channel" is worth 0.1 dB. The logits get the range they have on these photos.
     """
     network, features = backbone.network, backbone.features
     shift, slope = _regression(backbone.true_features, features)
     kernel = (head.kernel * slope[:, None]).astype(np.float32)
     bias = head.bias + shift @ head.kernel
     source = network.tensors[POOLED]
-    largest = np.abs(kernel).max() / quantmath.WEIGHT_MAX
-    floor = np.abs(bias).max() / (source.scale * quantmath.BIAS_LIMIT)
-    scales = np.array([max(largest, floor, quantmath.smallest_scale(source.scale))], np.float32)
+    scales = quantmath.weight_scales(kernel, bias.astype(np.float32), source.scale)
+    if dense == "per-tensor":
+        scales = scales.max(keepdims=True)
     codes = quantmath.weight_codes(kernel, scales)
-    bias = bias - features.mean(axis=0, dtype=np.float64) @ (codes * scales[0] - kernel)
+    bias = bias - features.mean(axis=0, dtype=np.float64) @ (codes * scales - kernel)
     logits = features @ kernel + bias
     layer = IntegerLayer(codes, scales, quantmath.bias_codes(bias.astype(np.float32), scales, source.scale))
     return IntegerNetwork(

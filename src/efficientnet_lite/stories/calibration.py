@@ -35,17 +35,24 @@ def stratified(labels: Sequence[str], contents: Sequence[str], count: int) -> li
     return order[:count]
 
 
+def usable_images(
+    photos: Sequence[Path], contract: Contract, views: Sequence[FitView], *, workers: int
+) -> list[tuple[int, npt.NDArray[np.uint8]]]:
+    """One image of each photo that can be used, with its place among `photos`; the views take turns."""
+    work = [(photo, views[number % len(views)]) for number, photo in enumerate(photos)]
+    outcomes = in_threads(lambda item: images_of(item[0], [item[1]], contract), work, workers=workers)
+    return [(place, each[0]) for place, each in enumerate(outcomes) if not isinstance(each, Refused)]
+
+
 def calibration_images(
     photos: Sequence[Path], contract: Contract, views: Sequence[FitView], *, workers: int
 ) -> list[npt.NDArray[np.uint8]]:
-    """One image of each photo that can be used, the views taking turns.
+    """The images of `usable_images`.
 
     Raises:
         UnusableInput: none can be used.
     """
-    work = [(photo, views[number % len(views)]) for number, photo in enumerate(photos)]
-    outcomes = in_threads(lambda item: images_of(item[0], [item[1]], contract), work, workers=workers)
-    images = [outcome[0] for outcome in outcomes if not isinstance(outcome, Refused)]
+    images = [image for _, image in usable_images(photos, contract, views, workers=workers)]
     if not images:
         raise UnusableInput(
             f"none of the {len(photos)} photos for calibration can be used",

@@ -1,151 +1,268 @@
 """`export`: a run, a checkpoint or published weights -> one .tflite file, proven before it gets its name."""
 
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 
 from efficientnet_lite.contract import BaseView
 from efficientnet_lite.doors import files
 from efficientnet_lite.doors.cache import Cache
-from efficientnet_lite.doors.dataset import list_photos
-from efficientnet_lite.doors.litert import cores
+from efficientnet_lite.doors.litert import Runner, cores
 from efficientnet_lite.errors import UnusableInput, UsageError, VerificationFailed
 from efficientnet_lite.forward import Layer
 from efficientnet_lite.inference.predict import Model, model_from_bytes
-from efficientnet_lite.inference.verify import MIN_AGREEMENT, Bars, Comparison, compare, require
-from efficientnet_lite.quantize.recipe import quantize_head
-from efficientnet_lite.spec import DENSE, POOLED, Plan
+from efficientnet_lite.inference.verify import MAX_DROP, MIN_AGREEMENT, Bars
+from efficientnet_lite.spec import POOLED, Plan
 from efficientnet_lite.stories import calibration
 from efficientnet_lite.stories.exported import Exported
+from efficientnet_lite.stories.labelled import labelled_photos
 from efficientnet_lite.stories.origin import Origin, open_origin
-from efficientnet_lite.stories.parity import Parity, fixed_inputs, numpy_outputs, parity
-from efficientnet_lite.stories.progress import OnProgress, Stage, silent
+from efficientnet_lite.stories.parity import (
+    FLOAT_TOLERANCE,
+    Parity,
+    fixed_inputs,
+    golden_npz,
+    numpy_outputs,
+    parity,
+)
+from efficientnet_lite.stories.progress import Stage, silent
+from efficientnet_lite.stories.reduced import Int8Maker, Sample, reduced_float
 from efficientnet_lite.stories.translations import read_translations
-from efficientnet_lite.tflite.artifact import About, float_artifact, int8_artifact
-from efficientnet_lite.tflite.quantized import IntegerNetwork
+from efficientnet_lite.tflite.artifact import PRECISIONS, About, Form, Precision, float_artifact
+from efficientnet_lite.tflite.quantized import IOS, Io
+from efficientnet_lite.tflite.storage import DenseScales
 from efficientnet_lite.tflite.write import Output
 
-Array = npt.NDArray[np.float32]
-Images = Sequence[npt.NDArray[np.uint8]]
-
 VIEWS: tuple[BaseView, ...] = ("crop", "squash")  # of the photos for calibration and proof, in turn
-MIN_SNR_DB = 15.0  # of logits or features, int8 against float; healthy files have 20 and more
-FEWEST_KEPT_BACK = 50  # photos; with fewer left beside the calibration, two halves prove each other
 MOST_KEPT_BACK = 500
 OUTPUTS: tuple[Output, ...] = ("probabilities", "logits", "features")
+Batch = Literal["1", "dynamic"]
+BATCHES: tuple[Batch, ...] = get_args(Batch)
+DENSE_SCALES: tuple[DenseScales, ...] = get_args(DenseScales)
 
 
 def export(
     source: str | Path,
     out: str | Path,
     *,
-    precision: str = "float32",
-    outputs: Sequence[Output] = ("probabilities",),
+    precision: Precision = "float32",
+    io: Io | None = None,
+    batch: Batch = "1",
+    dense: DenseScales = "per-tensor",
+    outputs: Sequence[str] = ("probabilities",),
+    endpoints: Sequence[str] = (),
     data: str | Path | None = None,
     model: str | None = None,
     weights: str | Path = "imagenet",
     ema: bool = True,
     calibration_photos: int = calibration.PHOTOS,
+    max_drop: float = MAX_DROP,
     min_agreement: float = MIN_AGREEMENT,
     labels_locale: Mapping[str, Path] | None = None,
     overwrite: bool = False,
     workers: int | None = None,
     stage: Stage = silent,
 ) -> Exported:
-    """Write one .tflite file and prove it: the float32 file against numpy, the int8 file against float.
+    """Write one .tflite file and prove it: float32 against numpy, every other precision against float32.
+
+    Beside `model.tflite` comes `model.golden.npz`, inputs and expected outputs for an app's own tests.
 
     Args:
         source: a run folder, a checkpoint, or a model such as "lite1"; see `origin.open_origin`.
         out: the file to write.
-        precision: "float32" or "int8".
+        precision: "float32"; "float16" and "dynamic", smaller files of float arithmetic; or "int8".
+        io: type of input and outputs of an int8 file: "uint8" where None, "int8", or "float32".
+        batch: "1", or "dynamic": the caller may change it.
+        dense: scales of the dense layer's int8 kernel; "per-channel" needs runtimes of 2022 (int8) or of 2024
+            (dynamic).
         outputs: of "probabilities", "logits" and "features", in the file's order.
-        data: for int8, a folder of photos like those that the model will see; no labels are needed.
+        endpoints: names of the reference, such as "reduction_4", as further outputs; `features` among them is
+            the last block's feature map. Alone they replace the outputs.
+        data: for int8, a folder of photos like those that the model will see; labels are not needed. Other
+            precisions are compared on them too; without, on three fixed inputs.
         model, weights, ema: see `origin.open_origin`.
-        calibration_photos: how many of them set the ranges; the others prove the file.
+        calibration_photos: how many of the photos set the ranges; the others prove the file.
+        max_drop, min_agreement: what a smaller precision may lose, where photos tell.
         overwrite: replace an existing file.
 
     Raises:
         UsageError: the call cannot be carried out as it is.
         VerificationFailed: the file is too far from its parent; nothing is published.
     """
-    out = Path(out)
-    _check(out, precision, outputs, data, overwrite)
+    out, workers = Path(out), workers or cores()
+    form = _form(precision, io, batch, dense)
+    check_target(out, overwrite)
+    if precision == "int8" and data is None:
+        raise UsageError(
+            "int8 needs photos to set its ranges",
+            where="the command line",
+            fix="give --data FOLDER, with photos like those that the model will see; labels are not needed",
+        )
     if calibration_photos < 1:
         raise UsageError(
             f"--calibration is {calibration_photos}", where="the command line", fix="give at least 1 photo"
         )
-    bars = Bars(min_agreement=min_agreement)
+    bars = Bars(max_drop, min_agreement)
     bars.check()
     origin = open_origin(source, model=model, weights=weights, ema=ema)
-    if origin.plan.classes is None and tuple(outputs) != ("features",):
-        raise UsageError("these weights end at the features", where=str(source), fix="give --output features")
+    names = output_names(origin, outputs, endpoints)
     translations = read_translations(labels_locale or {}, origin.labels or ())
-    about = About(origin.contract, origin.sha256, origin.license, tuple(outputs), origin.labels, translations)
-    layers, workers = origin.layers(), workers or cores()
+    about = About(origin.contract, origin.sha256, origin.license, names, origin.labels, translations)
+    layers = origin.layers()
+    float_form = form if form.precision == "float32" else Form()
     with stage("Checking the float file") as on_progress:
-        float_data = float_artifact(origin.plan, layers, about)
-        parent = model_from_bytes(float_data, where=out, workers=workers)
+        result = float_artifact(origin.plan, layers, about, float_form)
+        parent = model_from_bytes(result, where=out, workers=workers)
         nearness = float_parity(parent, origin.plan, layers)
         on_progress(1, 1)
     nearness.require(what="the float32 file", where=out)
-    comparison, crossed, result = None, False, float_data
-    if precision == "int8":
-        assert data is not None  # _check demands it
-        images = _images(Path(data), origin, calibration_photos, workers)
-        with Cache() as cache:
-            maker = Int8Maker(origin, layers, about, parent, cache, workers, out)
-            result, comparison, crossed = maker.make(images, calibration_photos, stage)
-            cache.prune()
-        require_int8(comparison, bars, tuple(outputs), out)
-    with files.locked(out):
-        if out.exists() and not overwrite:
-            raise _exists(out)
-        files.publish(out, result)
+    reduced = None
+    if precision != "float32":
+        sample = _sample(Path(data), origin, calibration_photos, workers) if data is not None else None
+        if precision == "int8":
+            assert sample is not None  # demanded above
+            with Cache() as cache:
+                maker = Int8Maker(origin, layers, about, parent, cache, workers, out, form)
+                reduced = maker.make(sample, calibration_photos, stage)
+                cache.prune()
+        else:
+            result = float_artifact(origin.plan, layers, about, form)
+            fixed = Sample(list(fixed_inputs(origin.plan.size)))
+            reduced = reduced_float(
+                result, parent, sample or fixed, names, photos=sample is not None, stage=stage, where=out
+            )
+        result = reduced.data
+        reduced.require(precision, names, bars, out)
+    child = model_from_bytes(result, where=out, workers=workers)
+    golden = _golden(child, form)
+    publish_with_golden(out, result, golden, overwrite=overwrite)
     return Exported(
         path=out.absolute(),
         format="tflite",
         precision=precision,
-        outputs=tuple(outputs),
+        outputs=names,
         bytes=len(result),
         sha256=files.sha256_bytes(result),
         parity=nearness,
-        comparison=comparison,
-        cross_fitted=crossed,
+        comparison=reduced.comparison if reduced else None,
+        reduction=reduced.parity if reduced else None,
+        cross_fitted=reduced.cross_fitted if reduced else False,
+        notes=_notes(names, form),
     )
 
 
-def _check(
-    out: Path, precision: str, outputs: Sequence[Output], data: str | Path | None, overwrite: bool
-) -> None:
-    """Refuse what cannot work, before any work is done."""
-    where = "the command line"
-    if precision not in ("float32", "int8"):
-        raise UsageError(f"no such precision: {precision}", where=where, fix="give float32 or int8")
-    if not outputs or len(set(outputs)) != len(outputs) or not set(outputs) <= set(OUTPUTS):
+def _form(precision: Precision, io: Io | None, batch: Batch, dense: DenseScales) -> Form:
+    """The kind of file; raises UsageError where the options do not go together."""
+
+    def refuse(what: str, fix: str) -> UsageError:
+        return UsageError(what, where="the command line", fix=fix)
+
+    for option, given, known in (
+        ("--precision", precision, PRECISIONS),
+        ("--io", io or "float32", IOS),
+        ("--batch", batch, BATCHES),
+        ("--dense", dense, DENSE_SCALES),
+    ):
+        if given not in known:
+            raise refuse(f"{option} cannot be {given}", f"give {', '.join(known)}")
+    if precision != "int8" and io not in (None, "float32"):
+        raise refuse(
+            f"a {precision} file has float32 input and output, not {io}",
+            "leave --io out, or give --precision int8",
+        )
+    if dense == "per-channel" and precision not in ("int8", "dynamic"):
+        raise refuse(f"a {precision} file has no scales", "leave --dense out, or give --precision int8")
+    default: Io = "uint8" if precision == "int8" else "float32"
+    return Form(precision, io or default, batch == "dynamic", dense)
+
+
+def output_names(origin: Origin, outputs: Sequence[str], endpoints: Sequence[str]) -> tuple[str, ...]:
+    """The names of the file's outputs, endpoints with the architecture in front.
+
+    Raises:
+        UsageError: one is not there, or stands twice.
+    """
+    plan, where = origin.plan, "the command line"
+    if not (outputs or endpoints) or len(set(outputs)) != len(outputs) or not set(outputs) <= set(OUTPUTS):
         raise UsageError(
             f"outputs {list(outputs)} cannot be", where=where, fix=f"give some of {', '.join(OUTPUTS)}"
         )
-    if precision == "int8" and data is None:
+    if unknown := [name for name in endpoints if name not in plan.endpoints]:
         raise UsageError(
-            "int8 needs photos to set its ranges",
+            f"{origin.name} has no endpoint {unknown[0]}",
             where=where,
-            fix="give --data FOLDER, with photos like those that the model will see; labels are not needed",
+            fix=f"give some of {', '.join(plan.endpoints)}",
         )
+    tensors = [plan.endpoints[name] for name in endpoints]
+    if len(set(tensors)) != len(tensors) or {POOLED} <= set(outputs) & set(tensors):
+        raise UsageError(
+            f"of the endpoints {', '.join(endpoints)} two are one tensor", where=where, fix="leave one out"
+        )
+    if plan.classes is None and set(outputs) - {POOLED}:
+        raise UsageError("these weights end at the features", where=origin.name, fix="give --output features")
+    return (*outputs, *(plan.endpoint_output(name) for name in endpoints))
+
+
+def check_target(out: Path, overwrite: bool) -> None:
+    """Refuse a target that cannot be written, before any work is done."""
     if out.is_dir():
         raise UsageError(
             "the target is a folder", where=out, fix="give the name of a file, such as model.tflite"
         )
-    if out.exists() and not overwrite:
-        raise _exists(out)
+    for path in (out, golden_path(out)):
+        if os.path.lexists(path) and not overwrite:
+            raise UsageError("the target exists", where=path, fix="choose another --out, or give --overwrite")
     if not out.absolute().parent.is_dir():
         raise UsageError("the target's folder does not exist", where=out.parent, fix="make it first")
 
 
-def _exists(out: Path) -> UsageError:
-    return UsageError("the target exists", where=out, fix="choose another --out, or give --overwrite")
+def golden_path(out: Path) -> Path:
+    """Where the golden inputs and outputs of the artifact `out` lie."""
+    return out.with_name(f"{out.stem if out.suffix else out.name}.golden.npz")
+
+
+def publish_with_golden(out: Path, data: bytes, golden: bytes, *, overwrite: bool) -> None:
+    """Both files under their names; raises UsageError where one has come into being meanwhile."""
+    with files.locked(out):
+        check_target(out, overwrite)
+        files.publish(golden_path(out), golden)
+        files.publish(out, data)
+
+
+def _golden(model: Model, form: Form) -> bytes:
+    """Also holds a file of any batch to what it gives one by one."""
+    images = fixed_inputs(model.contract.size)
+    inputs = np.stack([model.encode(image) for image in images])
+    found = model.run(inputs)
+    if form.any_batch:
+        together = Runner(model.data, where=model.where, batch=len(inputs))(inputs)
+        gap = parity(together, found).difference
+        if not gap <= (FLOAT_TOLERANCE if form.io == "float32" else 1):
+            raise VerificationFailed(
+                f"a batch of {len(inputs)} gives other outputs than one by one: {gap:.2g}",
+                where=model.where,
+                fix="report this: it is a fault of the package or the runtime",
+            )
+    return golden_npz(images, found)
+
+
+def _notes(outputs: Sequence[str], form: Form) -> tuple[str, ...]:
+    """What consumers would misread or refuse. Source: MediaPipe Tasks 1.2.2 and LiteRT.js 2.5.3, tried."""
+    notes = []
+    if len(outputs) > 1:
+        notes.append(
+            "MediaPipe Tasks takes every output for the scores of classes: give it files of one output"
+        )
+    elif outputs[0] not in OUTPUTS:
+        notes.append("MediaPipe Tasks reads no feature maps, only probabilities, logits or features")
+    if form.io == "int8":
+        notes.append("MediaPipe Tasks and LiteRT.js refuse int8 input: give them --io uint8")
+    if form.any_batch:
+        notes.append("the Edge TPU compiler and GPU delegates refuse a batch that may change")
+    return tuple(notes)
 
 
 def float_parity(model: Model, plan: Plan, layers: Mapping[str, Layer]) -> Parity:
@@ -155,95 +272,28 @@ def float_parity(model: Model, plan: Plan, layers: Mapping[str, Layer]) -> Parit
     return parity(found, numpy_outputs(plan, layers, images))
 
 
-def _images(data: Path, origin: Origin, count: int, workers: int) -> list[npt.NDArray[np.uint8]]:
+def _sample(data: Path, origin: Origin, count: int, workers: int) -> Sample:
     """The images for calibration and proof: from every folder in turn, in an order that contents decide.
 
     Each content once, or a copy of a photo that calibrated would prove the file.
     """
-    paths = [path for path, _ in list_photos([data]).photos]
-    by_content: dict[str, Path] = {}
-    for path in paths:
-        by_content.setdefault(files.sha256_file(path), path)
-    photos = list(by_content.values())
+    paths, truth = labelled_photos(data, origin.labels)
+    by_content: dict[str, int] = {}
+    for place, path in enumerate(paths):
+        by_content.setdefault(files.sha256_file(path), place)
+    places = list(by_content.values())
     chosen = calibration.stratified(
-        [str(path.parent) for path in photos], list(by_content), count + MOST_KEPT_BACK
+        [str(paths[place].parent) for place in places], list(by_content), count + MOST_KEPT_BACK
     )
-    photos = [photos[place] for place in chosen]
-    images = calibration.calibration_images(photos, origin.contract, VIEWS, workers=workers) if photos else []
-    if len(images) < 2:
+    places = [places[each] for each in chosen]
+    photos = [paths[place] for place in places]
+    kept = calibration.usable_images(photos, origin.contract, VIEWS, workers=workers)
+    if len(kept) < 2:
         raise UnusableInput(
-            f"{len(images)} of {len(paths)} photos can be used, and no copies count: int8 needs 2 to be made "
+            f"{len(kept)} of {len(paths)} photos can be used, and no copies count: int8 needs 2 to be made "
             "and proven, and 100 to be good",
             where=data,
             fix="give a folder with photos like those that the model will see",
         )
-    return images
-
-
-@dataclass(frozen=True, slots=True)
-class Int8Maker:
-    """Makes the int8 file and compares it with its parent on photos that did not calibrate it."""
-
-    origin: Origin
-    layers: Mapping[str, Layer]
-    about: About
-    parent: Model
-    cache: Cache
-    workers: int
-    out: Path
-
-    def make(self, images: Images, count: int, stage: Stage) -> tuple[bytes, Comparison, bool]:
-        """The file, its comparison, and whether that had to be cross-fitted."""
-        calibrating, kept_back = images[:count], images[count:]
-        crossed = len(kept_back) < min(FEWEST_KEPT_BACK, count)
-        if crossed:
-            calibrating = images
-        with stage("Quantizing to int8") as on_progress:
-            data = self._write(calibrating, on_progress)
-        if not crossed:
-            with stage("Comparing with float") as on_progress:
-                pairs = self._scores(data, kept_back, on_progress)
-        else:
-            halves = (images[::2], images[1::2])
-            pairs = []
-            for fit, judged in (halves, halves[::-1]):
-                with stage("Quantizing from one half, comparing on the other") as on_progress:
-                    pairs += self._scores(self._write(fit, on_progress), judged, on_progress)
-        true, found = (np.stack(scores) for scores in zip(*pairs, strict=True))
-        return data, compare(true, found, None, "crop"), crossed
-
-    def _write(self, images: Images, on_progress: OnProgress) -> bytes:
-        plan = self.origin.plan
-        backbone = calibration.quantized_backbone(
-            plan, self.layers, images, self.cache, workers=self.workers, on_progress=on_progress
-        )
-        network: IntegerNetwork = backbone.network
-        if plan.classes is not None:
-            network = quantize_head(backbone, self.layers[DENSE])
-        return int8_artifact(plan, network, self.about)
-
-    def _scores(self, data: bytes, images: Images, on_progress: OnProgress) -> list[tuple[Array, Array]]:
-        """(float, int8) scores of each image: logits, else probabilities, else features."""
-        child = model_from_bytes(data, where=self.out, workers=self.workers)
-        pairs = []
-        for done, image in enumerate(images, 1):
-            both = []
-            for model in (self.parent, child):
-                with model.pool.borrowed() as runner:
-                    outputs = model.on_image(runner, image)
-                both.append(outputs[POOLED] if self.about.outputs == (POOLED,) else model.scores(outputs))
-            pairs.append((both[0], both[1]))
-            on_progress(done, len(images))
-        return pairs
-
-
-def require_int8(comparison: Comparison, bars: Bars, outputs: tuple[Output, ...], out: Path) -> None:
-    if outputs != ("features",):
-        require([comparison], bars, where=out)
-    if outputs != ("probabilities",) and not comparison.snr_db >= MIN_SNR_DB:
-        raise VerificationFailed(
-            f"the int8 file is {comparison.snr_db:.1f} dB from its float parent, "
-            f"fewer than {MIN_SNR_DB:g}, on {comparison.count} photos, so nothing is published",
-            where=out,
-            fix="give photos like those that the model will see (--data)",
-        )
+    classes = None if truth is None else [truth[places[place]] for place, _ in kept]
+    return Sample([image for _, image in kept], classes)

@@ -19,7 +19,8 @@ class Exported:
     bytes: int  # of all its files
     sha256: str  # of the file; of a folder, `files.sha256_folder`
     parity: Parity
-    comparison: Comparison | None = None  # a smaller precision against float32, on photos
+    comparison: Comparison | None = None  # a smaller precision's main output against float32, on photos
+    reduction: Parity | None = None  # all of its outputs against float32, on photos or else fixed inputs
     cross_fitted: bool = False  # every photo calibrated, so two halves proved each other
     notes: tuple[str, ...] = ()  # what a consumer of the artifact should know
 
@@ -36,8 +37,11 @@ class Exported:
             "float_cosine": self.parity.cosine,
             "notes": list(self.notes),
         }
+        if self.reduction is not None:
+            document["reduction"] = self.reduction.to_json()
         if self.comparison is not None:
             document |= {
+                "drop": self.comparison.drop,
                 "agreement": self.comparison.agreement,
                 "agreement_interval": list(self.comparison.agreement_interval),
                 "snr_db": finite(self.comparison.snr_db),

@@ -1,8 +1,11 @@
 """The gate that needs no photos: an artifact's outputs against the numpy run of its layer plan, on fixed inputs."""
 
+import io
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +23,11 @@ FLOAT_TOLERANCE = 1e-3  # of a logit or feature, a runtime against numpy; measur
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """How near an artifact is to what it was made of, over `fixed_inputs` and all outputs that both have."""
+    """How near an artifact is to what it was made of, over some inputs and all outputs that both have."""
 
     difference: float  # largest, of one value of an output
-    cosine: float  # smallest, of an output of one image
+    cosine: float  # smallest, of an output of one input
+    snr_db: float  # of the farthest output but the probabilities; infinite where nothing differs
     agreement: float | None  # fraction of inputs with the same top-1; None where no output is over classes
 
     def require(self, tolerance: float = FLOAT_TOLERANCE, *, what: str, where: Path | str) -> None:
@@ -35,6 +39,50 @@ class Parity:
                 where=where,
                 fix="report this: it is a fault of the package or the runtime",
             )
+
+    def to_json(self) -> dict[str, float | None]:
+        """A document of plain values; what is no finite number is null."""
+        return {
+            name: value if value is not None and math.isfinite(value) else None
+            for name, value in asdict(self).items()
+        }
+
+
+@dataclass(slots=True)
+class Gauge:
+    """Takes one input's outputs after another, so that feature maps of many photos need no memory."""
+
+    difference: float = 0.0
+    cosine: float = 1.0
+    same: int = 0  # inputs with the same top-1
+    inputs: int = 0
+    over_classes: bool = False
+    energies: dict[str, tuple[float, float]] = field(default_factory=dict)  # output -> signal, error
+
+    def add(self, found: Mapping[str, npt.NDArray[Any]], wanted: Mapping[str, npt.NDArray[Any]]) -> None:
+        """The outputs of one input, each of any shape, over the names of `found`."""
+        self.inputs += 1
+        for name, values in found.items():
+            ours, true = (np.asarray(each, np.float64).ravel() for each in (values, wanted[name]))
+            self.difference = float(np.maximum(self.difference, np.abs(ours - true).max()))  # NaN stays
+            if name == LOGITS:  # softmax does not see a shift
+                ours, true = ours - ours.mean(), true - true.mean()
+            length = float(np.linalg.norm(ours) * np.linalg.norm(true))
+            self.cosine = float(np.minimum(self.cosine, float(ours @ true) / length if length else 1.0))
+            signal, error = self.energies.get(name, (0.0, 0.0))
+            self.energies[name] = signal + float(true @ true), error + float(np.square(ours - true).sum())
+        if over_classes := [name for name in (LOGITS, PROBABILITIES) if name in found]:
+            self.over_classes = True
+            self.same += int(found[over_classes[0]].argmax() == wanted[over_classes[0]].argmax())
+
+    def parity(self) -> Parity:
+        """Over everything so far."""
+        counted = [name for name in self.energies if name != PROBABILITIES] or list(self.energies)
+        pairs = [self.energies[name] for name in counted]  # a probability says little: it saturates
+        ratios = [signal / error if error else math.inf for signal, error in pairs]
+        with np.errstate(divide="ignore"):
+            snr = 10 * float(np.log10(np.min(ratios))) if ratios else math.inf  # NaN stays
+        return Parity(self.difference, self.cosine, snr, self.same / self.inputs if self.over_classes else None)
 
 
 def fixed_inputs(size: int) -> npt.NDArray[np.uint8]:
@@ -60,18 +108,20 @@ def numpy_outputs(plan: Plan, layers: Mapping[str, Layer], images: npt.NDArray[n
     return tensors | {plan.endpoint_output(name): tensors[tensor] for name, tensor in plan.endpoints.items()}
 
 
-def parity(found: Mapping[str, npt.NDArray[np.floating]], wanted: Mapping[str, Array]) -> Parity:
+def parity(found: Mapping[str, npt.NDArray[Any]], wanted: Mapping[str, Array]) -> Parity:
     """`found` against `wanted`, over the names of `found`; each (N, ...) with the same number of elements."""
-    difference, cosine, agreement = 0.0, 1.0, None
-    for name, values in found.items():
-        ours, true = (
-            np.asarray(each, np.float64).reshape(len(values), -1) for each in (values, wanted[name])
-        )
-        gap = float(np.abs(ours - true).max())
-        difference = gap if not gap <= difference else difference  # NaN stays
-        lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(true, axis=1)
-        cosines = (ours * true).sum(axis=1) / np.where(lengths == 0, 1, lengths)
-        cosine = min(cosine, float(np.where(lengths == 0, 1, cosines).min()))
-        if name in (LOGITS, PROBABILITIES):
-            agreement = float((ours.argmax(axis=1) == true.argmax(axis=1)).mean())
-    return Parity(difference, cosine, agreement)
+    gauge = Gauge()
+    for place in range(len(next(iter(found.values())))):
+        gauge.add(*({name: each[name][place] for name in found} for each in (found, wanted)))
+    return gauge.parity()
+
+
+def golden_npz(images: npt.NDArray[np.uint8], outputs: Mapping[str, npt.NDArray[Any]]) -> bytes:
+    """The content of a golden file, for an app's own tests and for `verify`.
+
+    `images` uint8 (N, S, S, 3), prepared as the contract says, and under its name what the artifact gives
+    for them, (N, ...), codes as they are. A float input is `images` / 255, an int8 one `images` - 128.
+    """
+    stream = io.BytesIO()
+    np.savez_compressed(stream, allow_pickle=False, images=images, **outputs)
+    return stream.getvalue()

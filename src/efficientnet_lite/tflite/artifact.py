@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final, Literal, get_args
 
 from efficientnet_lite import __version__
 from efficientnet_lite.contract import Contract
@@ -11,8 +12,12 @@ from efficientnet_lite.spec import Plan
 from efficientnet_lite.tflite.attached import label_files, pack_labels
 from efficientnet_lite.tflite.identity import OWN_ENTRY, Identity
 from efficientnet_lite.tflite.metadata import TEXT_ENTRY, build_metadata
-from efficientnet_lite.tflite.quantized import IntegerNetwork, write_int8
-from efficientnet_lite.tflite.write import Output, write_float
+from efficientnet_lite.tflite.quantized import IntegerNetwork, Io, write_int8
+from efficientnet_lite.tflite.storage import DenseScales, Weights
+from efficientnet_lite.tflite.write import write_float
+
+Precision = Literal["float32", "float16", "dynamic", "int8"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,30 +27,60 @@ class About:
     contract: Contract
     weights_sha256: str
     license: str
-    outputs: tuple[Output, ...] = ("probabilities",)
+    outputs: tuple[str, ...] = ("probabilities",)  # of `write.tensors_of`
     labels: tuple[str, ...] | None = None  # in the order of the outputs
     translations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # locale -> the same names
 
 
-def float_artifact(plan: Plan, layers: Mapping[str, Layer], about: About) -> bytes:
-    """The float32 file, complete."""
-    entries = _entries(plan, about, "float32")
-    return _packed(write_float(plan, layers, outputs=about.outputs, metadata=entries), about)
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The kind of file, apart from what it computes."""
+
+    precision: Precision = "float32"
+    io: Io = "float32"  # type of input and outputs; of "int8" alone another than float32
+    any_batch: bool = False  # the caller may change the batch from 1
+    dense: DenseScales = "per-tensor"  # scales of the dense layer's int8 kernel
+    normalized_input: bool = False  # float: the input is (x - 127) / 128 in place of [0, 1]
 
 
-def int8_artifact(plan: Plan, network: IntegerNetwork, about: About) -> bytes:
-    """The full-int8 file with uint8 input and output, complete."""
-    entries = _entries(plan, about, "int8")
-    return _packed(write_int8(plan, network, outputs=about.outputs, metadata=entries), about)
+FLOAT32: Final = Form()
+INT8: Final = Form("int8", "uint8")
 
 
-def _entries(plan: Plan, about: About, precision: str) -> dict[str, bytes]:
+def float_artifact(plan: Plan, layers: Mapping[str, Layer], about: About, form: Form = FLOAT32) -> bytes:
+    """A file of float arithmetic, complete: of `form.precision` float32, float16 or dynamic."""
+    if form.precision == "int8":
+        raise ValueError("int8 files are made of an integer network")
+    model = write_float(
+        plan,
+        layers,
+        outputs=about.outputs,
+        weights=Weights(form.precision, form.dense),
+        any_batch=form.any_batch,
+        normalized_input=form.normalized_input,
+        metadata=_entries(plan, about, form),
+    )
+    return _packed(model, about)
+
+
+def int8_artifact(plan: Plan, network: IntegerNetwork, about: About, form: Form = INT8) -> bytes:
+    """A full-int8 file, complete."""
+    entries = _entries(plan, about, form)
+    model = write_int8(
+        plan, network, outputs=about.outputs, io=form.io, any_batch=form.any_batch, metadata=entries
+    )
+    return _packed(model, about)
+
+
+def _entries(plan: Plan, about: About, form: Form) -> dict[str, bytes]:
+    """Ours and MediaPipe's. Ours speaks of an input of [0, 1] or of codes, so it is left out of any other."""
+    over_classes = {"probabilities", "logits"} & set(about.outputs)
     identity = Identity(
         variant=plan.variant.name,
         contract=about.contract,
-        precision=precision,
+        precision=form.precision,
         outputs=about.outputs,
-        classes=plan.classes if about.outputs != ("features",) else None,
+        classes=plan.classes if over_classes else None,
         labels_sha256=digest(about.labels) if about.labels else None,
         weights_sha256=about.weights_sha256,
         package_version=__version__,
@@ -53,14 +88,14 @@ def _entries(plan: Plan, about: About, precision: str) -> dict[str, bytes]:
     text = build_metadata(
         about.contract,
         name=f"EfficientNet-{plan.variant.name.capitalize()}",
-        description=f"{precision} at {about.contract.size} pixels: {', '.join(about.outputs)}",
+        description=f"{form.precision} at {about.contract.size} pixels: {', '.join(about.outputs)}",
         version="1",
         outputs=about.outputs,
-        quantized=precision == "int8",
+        input_range="codes" if form.io != "float32" else "normalized" if form.normalized_input else "unit",
         files=list(_files(about)),
         license=about.license,
     )
-    return {TEXT_ENTRY: text, OWN_ENTRY: identity.to_bytes()}
+    return {TEXT_ENTRY: text} if form.normalized_input else {TEXT_ENTRY: text, OWN_ENTRY: identity.to_bytes()}
 
 
 def _files(about: About) -> dict[str, bytes]:

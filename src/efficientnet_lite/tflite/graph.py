@@ -20,14 +20,10 @@ FILE_IDENTIFIER = b"TFL3"
 SCHEMA_VERSION = 3
 ALIGNMENT = 16  # bytes
 SIGNATURE = "serving_default"
-MIN_RUNTIME = {
-    "float32": "1.5.0",
-    "int8": "1.14.0",
-}  # the first runtimes that know the operator versions used
-
-DType = Literal["float32", "int8", "uint8", "int32"]
+DType = Literal["float32", "float16", "int8", "uint8", "int32"]
 _TYPES: dict[DType, int] = {
     "float32": schema.TensorType.FLOAT32,
+    "float16": schema.TensorType.FLOAT16,
     "int8": schema.TensorType.INT8,
     "uint8": schema.TensorType.UINT8,
     "int32": schema.TensorType.INT32,
@@ -48,7 +44,12 @@ class Quantization:
 
 @dataclass(slots=True)
 class Graph:
-    """Add tensors and operators in order of execution, then ask for the bytes."""
+    """Add tensors and operators in order of execution, then ask for the bytes.
+
+    With `any_batch` the first side of every tensor that is computed may be changed by the caller.
+    """
+
+    any_batch: bool = False
 
     _tensors: list[Any] = field(default_factory=list)
     _operators: list[Any] = field(default_factory=list)
@@ -63,8 +64,12 @@ class Graph:
         *,
         quantization: Quantization | None = None,
         data: npt.NDArray[Any] | None = None,
+        batched: bool = True,
     ) -> int:
-        """Index of a new tensor; with `data` a constant, whose dtype and size must fit."""
+        """Index of a new tensor; with `data` a constant, whose dtype and size must fit.
+
+        `batched` says that its first side is the batch, where it is computed and has more than one.
+        """
         if data is not None:
             if data.dtype != np.dtype(dtype) or data.size != int(np.prod(shape)):
                 raise ValueError(
@@ -79,6 +84,9 @@ class Graph:
                 zeroPoint=np.full(scales.shape, quantization.zero_point, np.int64),
                 quantizedDimension=quantization.axis,
             )
+        signature = None
+        if self.any_batch and batched and data is None and len(shape) > 1:
+            signature = np.asarray([-1, *shape[1:]], np.int32)
         self._tensors.append(
             schema.TensorT(
                 name=name,
@@ -87,6 +95,7 @@ class Graph:
                 buffer=0 if data is None else len(self._buffers) - 1,
                 quantization=quantized,
                 hasRank=True,
+                shapeSignature=signature,
             )
         )
         return len(self._tensors) - 1
@@ -164,9 +173,9 @@ class Graph:
         return bytes(builder.Output())
 
 
-def runtime_entry(precision: Literal["float32", "int8"]) -> bytes:
+def runtime_entry(version: str) -> bytes:
     """The `min_runtime_version` entry as the stock converter writes it: text in 16 zero-padded bytes."""
-    return MIN_RUNTIME[precision].encode().ljust(16, b"\0")
+    return version.encode().ljust(16, b"\0")
 
 
 def _buffer(builder: flatbuffers.Builder, data: bytes) -> int:

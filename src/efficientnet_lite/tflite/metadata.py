@@ -34,7 +34,7 @@ MAX_TENSORS = 256  # described in the metadata; also files of each
 
 _LOCALIZED = re.compile(r"labels_(.+)\.txt")
 
-Output = Literal["probabilities", "logits", "features"]
+InputRange = Literal["unit", "normalized", "codes"]
 
 
 class _Model(IntEnum):
@@ -105,23 +105,24 @@ def build_metadata(
     name: str,
     description: str,
     version: str,
-    outputs: Sequence[Output],
-    quantized: bool,
+    outputs: Sequence[str],
+    input_range: InputRange,
     files: Sequence[str] = (),
     license: str = "",
 ) -> bytes:
     """The content of `TEXT_ENTRY` for a file of ours.
 
-    Float files take [0, 1]: mean 0, std 255 turn a photo's 0..255 into it. Quantized files carry the
-    normalization of the float network inside them, as the schema asks; with the input's scale 1/128 and
-    zero point 127 raw pixels then pass through unchanged.
+    Float files take [0, 1] ("unit"): mean 0, std 255 turn a photo's 0..255 into it. Files whose input and
+    outputs are 8-bit "codes" carry the normalization of the float network inside them, as the schema asks;
+    with the input's scale 1/128 and zero point 127 raw pixels then pass through unchanged.
 
     Args:
         outputs: in the file's order; those over classes get the label files.
-        quantized: whether input and output are 8-bit codes.
+        input_range: what the input is; "normalized" is (x - mean) / stddev as float.
         files: names of the label files, as `label_files` gives them.
     """
-    mean, std, top = (contract.mean, contract.stddev, 255) if quantized else (0, 255, 1)
+    mean, std = (0, 255) if input_range == "unit" else (contract.mean, contract.stddev)
+    low, high = (0, 255) if input_range == "codes" else (-mean / std, (255 - mean) / std)
     builder = flatbuffers.Builder(1024)
     image = _union(builder, _IMAGE_PROPERTIES, _table(builder, _Image, codes={_Image.COLOR_SPACE: _RGB}))
     normalization = _table(
@@ -132,7 +133,7 @@ def build_metadata(
             _Normalization.STD: _floats(builder, [std]),
         },
     )
-    pixels = f"a square RGB image of {contract.size} pixels, 0 to {top}"
+    pixels = f"a square RGB image of {contract.size} pixels, {low:g} to {high:g}"
     tensor = _table(
         builder,
         _Tensor,
@@ -141,10 +142,10 @@ def build_metadata(
             _Tensor.DESCRIPTION: builder.CreateString(pixels),
             _Tensor.CONTENT: image,
             _Tensor.PROCESS_UNITS: _vector(builder, [_union(builder, _NORMALIZATION, normalization)]),
-            _Tensor.STATS: _stats(builder, top),
+            _Tensor.STATS: _stats(builder, low, high),
         },
     )
-    described = [_output(builder, output, top, files) for output in outputs]
+    described = [_output(builder, output, 255 if input_range == "codes" else 1, files) for output in outputs]
     subgraph = _table(
         builder,
         _Subgraph,
@@ -167,7 +168,7 @@ def build_metadata(
     return bytes(builder.Output())
 
 
-def _output(builder: flatbuffers.Builder, output: Output, top: int, files: Sequence[str]) -> int:
+def _output(builder: flatbuffers.Builder, output: str, top: int, files: Sequence[str]) -> int:
     descriptions = {
         "probabilities": "the probability of each class",
         "logits": "the score of each class before softmax",
@@ -175,12 +176,12 @@ def _output(builder: flatbuffers.Builder, output: Output, top: int, files: Seque
     }
     fields = {
         _Tensor.NAME: builder.CreateString(output),
-        _Tensor.DESCRIPTION: builder.CreateString(descriptions[output]),
+        _Tensor.DESCRIPTION: builder.CreateString(descriptions.get(output, "a feature map")),
         _Tensor.CONTENT: _union(builder, _FEATURE_PROPERTIES, _table(builder, ())),
     }
     if output == "probabilities":
-        fields[_Tensor.STATS] = _stats(builder, top)
-    if output != "features" and files:
+        fields[_Tensor.STATS] = _stats(builder, 0, top)
+    if output in ("probabilities", "logits") and files:
         fields[_Tensor.FILES] = _vector(builder, [_label_file(builder, file) for file in files])
     return _table(builder, _Tensor, fields)
 
@@ -210,8 +211,10 @@ def _union(builder: flatbuffers.Builder, kind: int, value: int) -> int:
     return _table(builder, _Union, {_Union.VALUE: value}, codes={_Union.TYPE: kind})
 
 
-def _stats(builder: flatbuffers.Builder, top: int) -> int:
-    return _table(builder, _Stats, {_Stats.MAX: _floats(builder, [top]), _Stats.MIN: _floats(builder, [0])})
+def _stats(builder: flatbuffers.Builder, low: float, high: float) -> int:
+    return _table(
+        builder, _Stats, {_Stats.MAX: _floats(builder, [high]), _Stats.MIN: _floats(builder, [low])}
+    )
 
 
 def _floats(builder: flatbuffers.Builder, values: Sequence[float]) -> int:

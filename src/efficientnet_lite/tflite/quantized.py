@@ -2,12 +2,12 @@
 
 The operator versions are the lowest that mean int8 with per-channel weights, which runtimes of 2020 and
 the Edge TPU compiler know: CONV_2D 3, DEPTHWISE_CONV_2D 3, ADD 2, AVERAGE_POOL_2D 2, FULLY_CONNECTED 4,
-SOFTMAX 2, QUANTIZE 1.
+SOFTMAX 2, QUANTIZE 1, DEQUANTIZE 2.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -19,16 +19,19 @@ from efficientnet_lite.tflite.graph import Graph, Quantization, runtime_entry
 from efficientnet_lite.tflite.write import (
     DESCRIPTION,
     IMAGES,
-    TENSORS,
-    Output,
     flatten,
     needed_steps,
+    normalized,
     options,
     output_shape,
     stored_kernel,
+    tensors_of,
 )
 
-Io = Literal["uint8", "int8"]
+Io = Literal["uint8", "int8", "float32"]
+Codes = Literal["uint8", "int8"]
+IOS: tuple[Io, ...] = get_args(Io)
+MIN_RUNTIME = "1.14.0"
 VERSIONS = {
     "CONV_2D": 3,
     "DEPTHWISE_CONV_2D": 3,
@@ -37,6 +40,7 @@ VERSIONS = {
     "FULLY_CONNECTED": 4,
     "SOFTMAX": 2,
     "QUANTIZE": 1,
+    "DEQUANTIZE": 2,
 }
 
 
@@ -65,23 +69,24 @@ def write_int8(
     plan: Plan,
     network: IntegerNetwork,
     *,
-    outputs: Sequence[Output] = ("probabilities",),
+    outputs: Sequence[str] = ("probabilities",),
     io: Io = "uint8",
+    any_batch: bool = False,
     metadata: Mapping[str, bytes] | None = None,
 ) -> bytes:
-    """A full-int8 file: `images` (1, S, S, 3) to each of `outputs`, batch 1, integers throughout.
+    """A full-int8 file: `images` (1, S, S, 3) to each of `outputs`, integers throughout.
 
     With `io` "uint8" the input is raw pixels, scale 1/128 and zero point 127, and a QUANTIZE stands at
-    either end; with "int8" it is the pixels minus 128. Probabilities have the scale 1/256.
+    either end; with "int8" it is the pixels minus 128. With "float32" the input is [0, 1] and the outputs
+    are reals: two float operators normalise it before a QUANTIZE, and a DEQUANTIZE stands at the end.
+    Probabilities have the scale 1/256. `outputs` and `any_batch` are those of `write_float`.
     """
-    graph, scales = Graph(), {INPUT: INPUT_SCALE, PROBABILITIES: SOFTMAX_SCALE, **network.tensors}
+    graph, scales = Graph(any_batch), {INPUT: INPUT_SCALE, PROBABILITIES: SOFTMAX_SCALE, **network.tensors}
     shape = (1, plan.size, plan.size, 3)
     shapes: dict[str, tuple[int, ...]] = {INPUT: shape}
-    image = graph.tensor(IMAGES, shape, io, quantization=_activation(scales[INPUT], io))
-    index = {
-        INPUT: image if io == "int8" else _requantized(graph, image, INPUT, shape, scales[INPUT], "int8")
-    }
-    tensors: dict[str, str] = {name: TENSORS[name] for name in outputs}
+    image, codes = _input(graph, shape, io)
+    index = {INPUT: codes}
+    tensors = tensors_of(plan, outputs)
     public = {tensor: name for name, tensor in tensors.items() if io == "int8"}
     for step in needed_steps(plan, list(tensors.values())):
         shapes[step.name] = output_shape(step, shapes)
@@ -98,26 +103,51 @@ def write_int8(
     results = {}
     for name, tensor in tensors.items():
         result, dims, scale = index[tensor], shapes[tensor], scales[tensor]
-        if tensor == POOLED:
+        if name == POOLED:
             flat_name = name if io == "int8" else f"{name}/int8"
             result = flatten(graph, result, flat_name, dims, "int8", _activation(scale, "int8"))
             dims = (dims[0], dims[3])
-        results[name] = result if io == "int8" else _requantized(graph, result, name, dims, scale, "uint8")
+        results[name] = _output(graph, result, name, dims, scale, io)
     return graph.finish(
         inputs={IMAGES: image},
         outputs=results,
         description=DESCRIPTION,
-        metadata={"min_runtime_version": runtime_entry("int8"), **(metadata or {})},
+        metadata={"min_runtime_version": runtime_entry(MIN_RUNTIME), **(metadata or {})},
     )
 
 
-def _activation(scale: Scale, dtype: Io) -> Quantization:
+def _input(graph: Graph, shape: tuple[int, int, int, int], io: Io) -> tuple[int, int]:
+    """The file's input, and the int8 tensor that the stem reads."""
+    if io == "float32":
+        image = graph.tensor(IMAGES, shape, io)
+        real = normalized(graph, image, f"{INPUT}/float32", shape)
+        return image, _requantized(graph, real, INPUT, shape, INPUT_SCALE, "int8")
+    image = graph.tensor(IMAGES, shape, io, quantization=_activation(INPUT_SCALE, io))
+    return image, image if io == "int8" else _requantized(graph, image, INPUT, shape, INPUT_SCALE, "int8")
+
+
+def _output(graph: Graph, tensor: int, name: str, shape: Sequence[int], scale: Scale, io: Io) -> int:
+    """The int8 `tensor` as the file's output `name`."""
+    if io == "int8":
+        return tensor
+    if io == "uint8":
+        return _requantized(graph, tensor, name, shape, scale, io)
+    result = graph.tensor(name, shape, io)
+    graph.operator(
+        "DEQUANTIZE", [tensor], [result], schema.DequantizeOptionsT(), version=VERSIONS["DEQUANTIZE"]
+    )
+    return result
+
+
+def _activation(scale: Scale, dtype: Codes) -> Quantization:
     """`scale` is in int8 codes; uint8 codes are those plus 128."""
     zero_point = scale.zero_point + (128 if dtype == "uint8" else 0)
     return Quantization(np.array([scale.scale], np.float32), zero_point)
 
 
-def _requantized(graph: Graph, tensor: int, name: str, shape: Sequence[int], scale: Scale, dtype: Io) -> int:
+def _requantized(
+    graph: Graph, tensor: int, name: str, shape: Sequence[int], scale: Scale, dtype: Codes
+) -> int:
     """The same reals in codes of `dtype`, as a new tensor `name`."""
     result = graph.tensor(name, shape, dtype, quantization=_activation(scale, dtype))
     graph.operator("QUANTIZE", [tensor], [result], schema.QuantizeOptionsT(), version=VERSIONS["QUANTIZE"])

@@ -5,7 +5,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Final, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,11 +27,14 @@ from efficientnet_lite.spec import (
     Step,
 )
 from efficientnet_lite.tflite.graph import DType, Graph, Quantization, runtime_entry
+from efficientnet_lite.tflite.storage import Weights
 
 IMAGES = "images"  # the input, as the Hub contract names it
 DESCRIPTION = "EfficientNet-Lite, written by efficientnet-lite"
 
 Output = Literal["probabilities", "logits", "features"]
+Kind = TypeVar("Kind", bound=np.generic)
+FLOAT32: Final = Weights()
 TENSORS: dict[str, str] = {
     PROBABILITIES: PROBABILITIES,
     LOGITS: DENSE,
@@ -39,7 +42,19 @@ TENSORS: dict[str, str] = {
 }  # public name -> the plan's
 
 
-def options(step: Step, side: int) -> tuple[str, object]:
+def tensors_of(plan: Plan, outputs: Sequence[str]) -> dict[str, str]:
+    """Public name -> the plan's tensor, for `outputs` and for endpoints under `plan.endpoint_output`.
+
+    Raises:
+        ValueError: there is no such output.
+    """
+    known = TENSORS | {plan.endpoint_output(name): tensor for name, tensor in plan.endpoints.items()}
+    if missing := [name for name in outputs if name not in known]:
+        raise ValueError(f"no such outputs: {', '.join(missing)}")
+    return {name: known[name] for name in outputs}
+
+
+def options(step: Step, side: int) -> tuple[str, Any]:
     """Operator name and options table of `step`, which reads a tensor of `side` pixels."""
     match step:
         case Conv():
@@ -66,7 +81,7 @@ def options(step: Step, side: int) -> tuple[str, object]:
             return "SOFTMAX", schema.SoftmaxOptionsT(beta=1.0)
 
 
-def stored_kernel(step: Conv | Dense, kernel: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+def stored_kernel(step: Conv | Dense, kernel: npt.NDArray[Kind]) -> npt.NDArray[Kind]:
     """`kernel` in TFLite's order: OHWI, (1, k, k, C) for a depthwise one, (outputs, inputs) for a dense one."""
     if isinstance(step, Dense):
         return kernel.T
@@ -102,23 +117,35 @@ def write_float(
     plan: Plan,
     layers: Mapping[str, Layer],
     *,
-    outputs: Sequence[Output] = ("probabilities",),
+    outputs: Sequence[str] = ("probabilities",),
+    weights: Weights = FLOAT32,
+    any_batch: bool = False,
+    normalized_input: bool = False,
     metadata: Mapping[str, bytes] | None = None,
 ) -> bytes:
-    """A float32 file: `images` (1, S, S, 3) in [0, 1] to each of `outputs`, batch 1.
+    """A file of float arithmetic: `images` (1, S, S, 3) in [0, 1] to each of `outputs`.
 
-    `probabilities` and `logits` are (1, classes), `features` the pooled (1, 1280). The normalisation
-    (255 x - 127) / 128 is two scalar operators in front; values beyond [0, 1] are not clamped.
+    `probabilities` and `logits` are (1, classes), `features` the pooled (1, 1280), an endpoint
+    (`plan.endpoint_output`) a feature map (1, H, W, C). The normalisation (255 x - 127) / 128 is two scalar
+    operators in front; values beyond [0, 1] are not clamped.
+
+    Args:
+        weights: how they are stored.
+        any_batch: let the caller change the batch from 1.
+        normalized_input: leave the two operators out; the input is then (x - 127) / 128.
     """
-    tensors: dict[str, str] = {name: TENSORS[name] for name in outputs}
+    tensors = tensors_of(plan, outputs)
+    steps = needed_steps(plan, list(tensors.values()))
     return write_steps(
-        needed_steps(plan, list(tensors.values())),
+        steps,
         layers,
         source=INPUT,
         shape=(1, plan.size, plan.size, 3),
         outputs=tensors,
-        unit_input=True,
-        metadata={"min_runtime_version": runtime_entry("float32"), **(metadata or {})},
+        unit_input=not normalized_input,
+        weights=weights,
+        any_batch=any_batch,
+        metadata={"min_runtime_version": runtime_entry(weights.min_runtime(steps)), **(metadata or {})},
     )
 
 
@@ -131,39 +158,43 @@ def write_steps(
     outputs: Mapping[str, str],
     means: Mapping[str, str] | None = None,
     unit_input: bool = False,
+    weights: Weights = FLOAT32,
+    any_batch: bool = False,
     metadata: Mapping[str, bytes] | None = None,
 ) -> bytes:
-    """Any run of steps as a float32 file of its own; quantization measures single blocks this way.
+    """Any run of steps as a file of its own; quantization measures single blocks this way.
 
     Args:
         source, shape: the tensor that the first step reads, and its shape.
         outputs: public name -> tensor of the plan.
         means: public name -> tensor whose mean over height and width is wanted, (1, C).
         unit_input: the input is [0, 1] and is normalised in front; else it is `source` as it stands.
+        weights, any_batch: see `write_float`.
     """
-    graph = Graph()
+    graph = Graph(any_batch)
     image = graph.tensor(IMAGES, shape, "float32")
-    index = {source: _normalized(graph, image, source, shape) if unit_input else image}
+    index = {source: normalized(graph, image, source, shape) if unit_input else image}
     shapes: dict[str, tuple[int, ...]] = {source: shape}
     public = {tensor: name for name, tensor in outputs.items()}
     for step in steps:
         shapes[step.name] = output_shape(step, shapes)
-        inputs = [index[step.source]]
+        inputs, version = [index[step.source]], 1
         if isinstance(step, Conv | Dense):
             layer = layers[step.name]
-            kernel = stored_kernel(step, layer.kernel)
-            inputs.append(graph.tensor(f"{step.name}/kernel", kernel.shape, "float32", data=kernel))
-            inputs.append(graph.tensor(f"{step.name}/bias", layer.bias.shape, "float32", data=layer.bias))
+            constants, version = weights.add(graph, step, stored_kernel(step, layer.kernel), layer.bias)
+            inputs += constants
         elif isinstance(step, Add):
             inputs.append(index[step.skip])
         name = tensor_name(step, public)
         index[step.name] = graph.tensor(name, shapes[step.name], "float32")
         kind, table = options(step, shapes[step.source][1])
-        graph.operator(kind, inputs, [index[step.name]], table)
+        if isinstance(step, Dense) and version > 1:
+            table.asymmetricQuantizeInputs = True  # features are never negative: else half the codes lie idle
+        graph.operator(kind, inputs, [index[step.name]], table, version=version)
     results = {}
     for name, tensor in outputs.items():
         results[name] = index[tensor]
-        if tensor == POOLED:
+        if name == POOLED:
             results[name] = flatten(graph, index[tensor], name, shapes[tensor], "float32")
     for name, tensor in (means or {}).items():
         axes = graph.tensor(f"{name}/axes", (2,), "int32", data=np.array([1, 2], np.int32))
@@ -191,14 +222,14 @@ def flatten(
     quantization: Quantization | None = None,
 ) -> int:
     """Reshape `tensor`, (N, 1, 1, C), to a new tensor `name` of (N, C)."""
-    flat = np.array([shape[0], shape[3]], np.int32)
+    flat = np.array([-1 if graph.any_batch else shape[0], shape[3]], np.int32)
     wanted = graph.tensor(f"{name}/shape", (2,), "int32", data=flat)
-    result = graph.tensor(name, flat.tolist(), dtype, quantization=quantization)
+    result = graph.tensor(name, (shape[0], shape[3]), dtype, quantization=quantization)
     graph.operator("RESHAPE", [tensor, wanted], [result], schema.ReshapeOptionsT(newShape=flat))
     return result
 
 
-def _normalized(graph: Graph, image: int, name: str, shape: Sequence[int]) -> int:
+def normalized(graph: Graph, image: int, name: str, shape: Sequence[int]) -> int:
     """Two scalar operators that turn `image` in [0, 1] into (255 x - 127) / 128.
 
     Scalars, not (1, 1, 3) constants: the second version of the Hub modules changed to them for the

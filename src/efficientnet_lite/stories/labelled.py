@@ -1,0 +1,23 @@
+"""Photos for a proof: of any folder, with their classes where it is a data set of the model's classes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from efficientnet_lite.doors.dataset import list_photos, open_dataset
+from efficientnet_lite.errors import UnusableInput
+
+
+def labelled_photos(data: Path, labels: Sequence[str] | None) -> tuple[list[Path], list[int] | None]:
+    """Photos of `data`, with class indices where all its classes are among `labels`.
+
+    Raises:
+        UnusableInput: there is no such folder.
+    """
+    try:
+        dataset = open_dataset(data)
+        index = {label: number for number, label in enumerate(labels or ())}
+        if set(dataset.labels) <= set(index):
+            return [row.path for row in dataset.rows], [index[row.label] for row in dataset.rows]
+    except UnusableInput:
+        pass
+    return [path for path, _ in list_photos([data]).photos], None
