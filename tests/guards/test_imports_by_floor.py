@@ -21,7 +21,7 @@ FLOORS = (
     {"doors"},
     {"checkpoints", "tflite", "quantize", "inference", "head", "report"} | {"model", "export", "formats"},
     {"stories", "bundle"},
-    {"cli", "api", "__main__", "__init__"},
+    {"cli", "api", "__main__", "__init__", "export_model"},
 )
 # Arrows along a floor, from one room to another. Within a room everything is allowed but circles.
 ALONG = {
@@ -32,9 +32,11 @@ ALONG = {
     ("export", "model"),
     ("export", "tflite"),  # batch norm is folded in one place
     ("formats", "tflite"),
+    ("formats", "model"),
     ("stories", "bundle"),
     ("cli", "api"),
     ("__main__", "cli"),
+    ("export_model", "cli"),
     ("__init__", "api"),
 }
 # Doors know nothing of each other; these modules of a floor are for everyone on it.
@@ -58,6 +60,8 @@ LIBRARIES = {  # a room, or one module of it -> what it may import beside the st
     "model": {"keras"},
     "export.saved_model": {"tensorflow", "keras"},
     "formats.hub_tf1": {"tensorflow"},
+    "formats.saved_model": {"tensorflow", "keras"},
+    "formats.reference_saved_model": {"tensorflow"},
     "formats.onnx": {"onnx"},  # no room `export`: once imported, it would hide the public function
     "cli": {"cyclopts", "rich"},
 }
