@@ -1,0 +1,4 @@
+from efficientnet_lite.cli.reference import main
+
+if __name__ == "__main__":
+    main()
