@@ -23,6 +23,7 @@ COMMANDS = (
     "predict",
     "evaluate",
     "verify",
+    "report",
     "export",
     "hub-cache",
     "embed",
@@ -58,6 +59,7 @@ JSON keys that scripts may rely on:
 | `evaluate` | `top1`, `top5`, `count`, `as`; a list of such where `--as` is given several times |
 | `predict` | a list of `path` and `predictions`, each `label`, `index`, `probability`, the best first; a photo that cannot be used has `error` instead |
 | `verify` | `agreement`, `drop` (may be negative, null without labels), `snr_db`, `passed` |
+| `report` | `path`, `bytes`, `mistakes` (photos shown, null where they are gone), `notes` |
 | `export` | `path`, `precision`, `outputs`, `bytes`, `sha256`; for int8 also `agreement`, `snr_db`, `count` |
 | `hub-cache` | `dir`, `modules`: a list of `address` and what `export` has; with `--remove` `dir`, `removed`, `kept`: lists of addresses |
 

@@ -6,6 +6,7 @@
     labels.txt  split.csv  skipped.csv
     weights.safetensors   backbone and head, float32
     exports/              the .tflite files and golden.npz
+    report.html           the same as a page with pictures, where the extra `report` is installed
 
 A run is built in a hidden folder beside its target and renamed into place, so a target is either a
 complete run or not there. Replacing an old run needs two renames; a kill between them is mended by the
@@ -29,6 +30,7 @@ from efficientnet_lite.labels import fault
 
 SCHEMA = 1
 CARD, WEIGHTS, LABELS, GOLDEN = "card.json", "weights.safetensors", "labels.txt", "exports/golden.npz"
+REPORT = "report.html"
 MAX_CARD_BYTES, MAX_NAME_BYTES = 64 * 2**20, 255
 KEPT_SUFFIX = ".kept"  # for a user's own file whose name a new run needs
 
@@ -274,9 +276,9 @@ def _carry_over(previous: Path, target: Path) -> None:
 
 
 def _listed(folder: Path) -> set[str]:
-    """The files that the card of an old run names as its own."""
+    """The files that the card of an old run names as its own, and the report, which may have come later."""
     try:
         names = json.loads((folder / CARD).read_bytes())["files"]
-        return {CARD, *map(str, names)}
+        return {CARD, REPORT, *map(str, names)}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return {CARD}
+        return {CARD, REPORT}

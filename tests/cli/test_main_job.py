@@ -11,6 +11,7 @@ from efficientnet_lite.checkpoints.read import load_weights
 from efficientnet_lite.cli.app import main
 from efficientnet_lite.doors.weights import PACKAGES
 from efficientnet_lite.errors import WeightsMissing
+from efficientnet_lite.report.page import is_installed
 from efficientnet_lite.spec import VARIANTS
 
 MODEL = "lite0@64"  # small, so that the whole chain takes seconds
@@ -132,6 +133,7 @@ def test_the_run_folder_is_complete_and_lists_what_was_skipped(run):
         "exports/golden.npz",
         "exports/shapes_float32.tflite",
         "exports/shapes_int8.tflite",
+        *(["report.html"] if is_installed() else []),
     }
     assert set(card["files"]) == names
     assert card["schema"] == 1

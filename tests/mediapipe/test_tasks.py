@@ -17,9 +17,11 @@ from efficientnet_lite.contract import Contract
 from efficientnet_lite.doors.litert import Runner
 from efficientnet_lite.doors.photos import decode
 from efficientnet_lite.errors import WeightsMissing
+from efficientnet_lite.inference.predict import open_model
 from efficientnet_lite.inference.views import prepare_pixels, to_float
 from efficientnet_lite.quantize.recipe import quantize_backbone, quantize_head
 from efficientnet_lite.spec import DENSE, VARIANTS, make_plan
+from efficientnet_lite.stories.export import export
 from efficientnet_lite.tflite.artifact import About, float_artifact, int8_artifact
 from efficientnet_lite.tflite.fold import fold
 
@@ -172,3 +174,50 @@ def test_mediapipe_decodes_a_jpeg_within_three_gray_levels_of_us(shared):
 
         assert off.max() <= 3  # another decoder; 3 % to 9 % of the values differ, by 1 mostly
         assert off.mean() < 0.2
+
+
+EMBEDDED = [
+    {"precision": "float32"},
+    {"precision": "float32", "batch": "dynamic"},
+    {"precision": "float16"},
+    {"precision": "dynamic"},
+    {"precision": "int8"},
+    {"precision": "int8", "io": "float32"},
+]
+
+
+@pytest.mark.parametrize("kind", EMBEDDED, ids=lambda kind: "-".join(kind.values()))
+def test_the_embedder_gives_the_features_of_every_kind_of_file(shared, tmp_path, images, kind):
+    data = shared / "data/imagenet-300" if kind["precision"] != "float32" else None
+    try:
+        path = export("lite0", tmp_path / "f.tflite", outputs=("features",), data=data, **kind).path
+    except WeightsMissing as error:
+        pytest.skip(error.what)
+    ours = open_model(path)
+
+    base = mediapipe.tasks.BaseOptions(model_asset_buffer=path.read_bytes())
+    with vision.ImageEmbedder.create_from_options(vision.ImageEmbedderOptions(base_options=base)) as embedder:
+        for image in images[:3]:
+            given = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=image)
+            found = np.asarray(embedder.embed(given).embeddings[0].embedding, np.float32)
+            with ours.pool.borrowed() as runner:
+                wanted = ours.on_image(runner, image)["features"]
+            assert found.shape == (1280,)
+            assert np.abs(found - wanted).max() < (0.05 if kind["precision"] == "dynamic" else 1e-3)
+
+
+def test_the_embedder_refuses_int8_input_as_export_warns(shared, tmp_path):
+    found = export(
+        "lite0@64",
+        tmp_path / "f.tflite",
+        outputs=("features",),
+        precision="int8",
+        io="int8",
+        data=shared / "data/imagenet-300",
+        calibration_photos=16,
+    )
+    base = mediapipe.tasks.BaseOptions(model_asset_buffer=found.path.read_bytes())
+
+    assert "int8 input" in found.notes[0]
+    with pytest.raises((ValueError, RuntimeError), match="INT8"):
+        vision.ImageEmbedder.create_from_options(vision.ImageEmbedderOptions(base_options=base))

@@ -25,6 +25,7 @@ from efficientnet_lite.errors import (
 )
 from efficientnet_lite.forward import Layer
 from efficientnet_lite.inference.predict import open_model
+from efficientnet_lite.report.page import is_installed
 from efficientnet_lite.spec import DENSE
 from efficientnet_lite.stories import classify
 
@@ -39,6 +40,7 @@ FILES = {
     "exports/shapes_float32.tflite",
     "exports/shapes_int8.tflite",
     "exports/golden.npz",
+    *([bundle.REPORT] if is_installed() else []),
 }
 
 

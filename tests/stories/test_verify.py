@@ -11,6 +11,7 @@ import scenes
 
 from efficientnet_lite import bundle
 from efficientnet_lite.errors import ArtifactError, EfficientNetLiteError, UnusableInput, UsageError
+from efficientnet_lite.stories import golden
 from efficientnet_lite.stories import verify as story
 from efficientnet_lite.stories.export import export
 from efficientnet_lite.stories.verify import verify
@@ -77,7 +78,7 @@ def test_other_golden_outputs_are_a_fault(run, name, by):
     found = verify(run)
 
     assert not found.passed
-    assert f"the {name} file's golden outputs differ" in found.faults[0]
+    assert f"the golden outputs of the run's files ({name}) differ" in found.faults[0]
 
 
 def test_photos_that_went_are_a_note_and_no_fault(fit, tmp_path):
@@ -296,7 +297,7 @@ def test_golden_outputs_that_are_none_are_an_error(run, content):
 
 
 def test_golden_outputs_that_unpack_to_more_than_they_can_be_are_not_unpacked(run, monkeypatch):
-    monkeypatch.setattr(story, "MAX_GOLDEN_BYTES", 100_000)
+    monkeypatch.setattr(golden, "MAX_BYTES", 100_000)
     bomb = archive(images=bytes(10_000_000), float32=npy(OUTPUTS), int8=npy(OUTPUTS))
     (run / bundle.GOLDEN).write_bytes(bomb)
     monkeypatch.setattr(story.np, "load", lambda *_, **__: pytest.fail("it was unpacked"))

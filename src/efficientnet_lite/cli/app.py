@@ -39,10 +39,11 @@ COMMANDS = (
         "Measure a model on labelled photos, as each consumer sees them.",
     ),
     Command("verify", f"{HERE}.make:verify", "Replay a run's files, or a file against its parent."),
+    Command("report", f"{HERE}.report:report", "Make the page of a run: report.html."),
     Command(
         "export",
-        f"{HERE}.make:export",
-        "Write one .tflite file from a run, a checkpoint or published weights.",
+        f"{HERE}.export:export",
+        "Write one artifact from a run, a checkpoint or published weights: .tflite, ONNX, SavedModel, Hub.",
     ),
     Command(
         "hub-cache",

@@ -20,6 +20,7 @@ Json = Annotated[bool, Parameter(name="--json", negative=())]
 Jsonl = Annotated[bool, Parameter(name="--jsonl", negative=())]
 Verbose = Annotated[int, Parameter(name=["--verbose", "-v"], count=True)]
 Quiet = Annotated[bool, Parameter(name=["--quiet", "-q"], negative=())]
+Locales = Annotated[tuple[str, ...], Parameter(name="--labels-locale", negative=())]
 Precision = Literal["float32", "int8"] | None
 # A single hyphen is stdin, and a photo's name may begin with one; `photos_given` tells options apart.
 Photos = Annotated[tuple[str, ...], Parameter(negative=(), allow_leading_hyphen=True)]
@@ -81,3 +82,16 @@ def _paths_on_stdin() -> list[Path]:
         )
     parts = data.split(b"\0") if b"\0" in data else [line.rstrip(b"\r") for line in data.split(b"\n")]
     return [Path(os.fsdecode(part)) for part in parts if part]
+
+
+def locales_of(given: tuple[str, ...]) -> dict[str, Path]:
+    """`de=FILE` each."""
+    found = {}
+    for text in given:
+        locale, equals, file = text.partition("=")
+        if not equals or not locale or not file:
+            raise UsageError(
+                "this is no LOCALE=FILE", where=text, fix="give for example --labels-locale de=de.txt"
+            )
+        found[locale] = Path(file)
+    return found

@@ -161,6 +161,14 @@ def resize(
     return np.array(Image.fromarray(pixels).resize((size, size), _RESAMPLING[filter], region))
 
 
+def thumbnail(pixels: NDArray[np.uint8], side: int) -> bytes:
+    """A small JPEG of a photo (height, width, 3), no side longer than `side` pixels; nothing is enlarged."""
+    image, stream = Image.fromarray(pixels), BytesIO()
+    image.thumbnail((side, side), Image.Resampling.BICUBIC)
+    image.save(stream, "JPEG", quality=80)
+    return stream.getvalue()
+
+
 # ------------------------------------------------------------------------------------- JPEG
 
 

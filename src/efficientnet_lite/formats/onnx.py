@@ -16,7 +16,7 @@ from efficientnet_lite import __version__
 from efficientnet_lite.contract import MEAN, STDDEV
 from efficientnet_lite.forward import Layer, same_padding
 from efficientnet_lite.spec import FEATURES, INPUT, POOLED, Add, Conv, Dense, Plan, Pool, Softmax, Step
-from efficientnet_lite.tflite.write import IMAGES, TENSORS, Output, needed_steps, tensor_name
+from efficientnet_lite.tflite.write import IMAGES, TENSORS, needed_steps, tensor_name
 
 OPSET, IR_VERSION = 13, 7
 BATCH = "batch"  # what the free first dimension of input and outputs is called
@@ -27,7 +27,7 @@ def write_onnx(
     plan: Plan,
     layers: Mapping[str, Layer],
     *,
-    outputs: Sequence[Output] = ("probabilities",),
+    outputs: Sequence[str] = ("probabilities",),
     metadata: Mapping[str, str] | None = None,
 ) -> bytes:
     """A float32 file: `images` (batch, S, S, 3) in [0, 1] to each of `outputs`, for any batch.

@@ -19,8 +19,10 @@ from efficientnet_lite.errors import printable
 from efficientnet_lite.head.fit import Head
 from efficientnet_lite.inference.partition import publish_split
 from efficientnet_lite.labels import digest
+from efficientnet_lite.report.page import is_installed
 from efficientnet_lite.stories.material import Material, Settings
 from efficientnet_lite.stories.proof import Proof
+from efficientnet_lite.stories.report import class_counts, first_page
 
 PRECISIONS = ("float32", "int8")
 
@@ -69,6 +71,9 @@ def publish(folder: Path, run: Contents) -> dict[str, Any]:
     )
     files.publish(folder / "config.toml", _config(run).encode())
     card = _card(folder, run, refused)
+    if is_installed():
+        files.publish(folder / bundle.REPORT, _page(folder, run, card))
+        card["files"] = sorted([*card["files"], bundle.REPORT])
     files.publish(folder / "README.md", _model_card(run, card).encode())
     files.publish_json(folder / bundle.CARD, card)
     return card
@@ -153,6 +158,22 @@ def _card(folder: Path, run: Contents, refused: Sequence[tuple[str, str]]) -> di
         "golden": bundle.GOLDEN,
         "files": sorted([*names, "README.md", bundle.CARD]),
     }
+
+
+def _page(folder: Path, run: Contents, card: Mapping[str, Any]) -> bytes:
+    """The run's report.html."""
+    material = run.material
+    rows, splits = material.dataset.rows, material.assignment.splits
+    return first_page(
+        card,
+        folder=folder,
+        name=run.name,
+        counts=class_counts(
+            material.dataset.labels, ((row.label, split) for row, split in zip(rows, splits, strict=True))
+        ),
+        mistakes=run.proof.mistakes,
+        shown=[(rows[at].path, rows[at].name) for at in material.positions(material.proof_split)],
+    )
 
 
 def _config(run: Contents) -> str:

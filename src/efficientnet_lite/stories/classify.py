@@ -23,6 +23,7 @@ from efficientnet_lite.inference.partition import plan_split
 from efficientnet_lite.inference.predict import model_from_bytes
 from efficientnet_lite.inference.verify import MAX_DROP, MIN_AGREEMENT, Bars
 from efficientnet_lite.quantize.recipe import quantize_head
+from efficientnet_lite.report.page import INSTALL
 from efficientnet_lite.spec import DENSE, Plan, make_plan, model_name
 from efficientnet_lite.stories import calibration, card
 from efficientnet_lite.stories.material import Material, OnBad, Settings
@@ -43,7 +44,7 @@ class Trained:
     card: Mapping[str, Any]  # the content of card.json
     head: Head
     proof: Proof
-    notes: tuple[str, ...]  # what a person should know about the data set
+    notes: tuple[str, ...]  # what a person should know about the data set, and what the run lacks
 
 
 def train(
@@ -143,7 +144,8 @@ def train(
             ),
         )
         cache.prune()
-    return Trained(out.absolute(), content, head, proof, dataset.notes + material.assignment.notes)
+    notes = dataset.notes + material.assignment.notes + _note_of_report(content, out)
+    return Trained(out.absolute(), content, head, proof, notes)
 
 
 def _check(settings: Settings, photos: Path) -> None:
@@ -257,6 +259,13 @@ def _prove(
         where=where,
         on_progress=on_progress,
     )
+
+
+def _note_of_report(content: Mapping[str, Any], out: Path) -> tuple[str, ...]:
+    """How to get the report where its libraries were missing."""
+    if bundle.REPORT in content["files"]:
+        return ()
+    return (f"no {bundle.REPORT}: {INSTALL}, then efficientnet-lite report {out}",)
 
 
 def _parameters(weights: Weights, head: Head) -> dict[str, npt.NDArray[np.float32]]:

@@ -18,13 +18,13 @@ from efficientnet_lite.inference.verify import MAX_DROP, MIN_AGREEMENT, Bars
 from efficientnet_lite.spec import POOLED, Plan
 from efficientnet_lite.stories import calibration
 from efficientnet_lite.stories.exported import Exported
+from efficientnet_lite.stories.golden import golden_npz, golden_path
 from efficientnet_lite.stories.labelled import labelled_photos
 from efficientnet_lite.stories.origin import Origin, open_origin
 from efficientnet_lite.stories.parity import (
     FLOAT_TOLERANCE,
     Parity,
     fixed_inputs,
-    golden_npz,
     numpy_outputs,
     parity,
 )
@@ -217,11 +217,6 @@ def check_target(out: Path, overwrite: bool) -> None:
             raise UsageError("the target exists", where=path, fix="choose another --out, or give --overwrite")
     if not out.absolute().parent.is_dir():
         raise UsageError("the target's folder does not exist", where=out.parent, fix="make it first")
-
-
-def golden_path(out: Path) -> Path:
-    """Where the golden inputs and outputs of the artifact `out` lie."""
-    return out.with_name(f"{out.stem if out.suffix else out.name}.golden.npz")
 
 
 def publish_with_golden(out: Path, data: bytes, golden: bytes, *, overwrite: bool) -> None:

@@ -17,14 +17,13 @@ from efficientnet_lite.stories.parity import fixed_inputs, numpy_outputs, parity
 from efficientnet_lite.stories.progress import Stage, silent
 from efficientnet_lite.tflite.attached import label_files
 from efficientnet_lite.tflite.identity import OWN_ENTRY, Identity
-from efficientnet_lite.tflite.write import Output
 
 
 def export_onnx(
     source: str | Path,
     out: str | Path,
     *,
-    outputs: Sequence[Output] = ("probabilities",),
+    outputs: Sequence[str] = ("probabilities",),
     model: str | None = None,
     weights: str | Path = "imagenet",
     ema: bool = True,
@@ -82,7 +81,7 @@ def export_onnx(
     )
 
 
-def _metadata(origin: Origin, outputs: Sequence[Output]) -> dict[str, str]:
+def _metadata(origin: Origin, outputs: Sequence[str]) -> dict[str, str]:
     """What a `.tflite` of ours has as entries and attached files, as texts."""
     identity = Identity(
         variant=origin.plan.variant.name,
@@ -99,7 +98,7 @@ def _metadata(origin: Origin, outputs: Sequence[Output]) -> dict[str, str]:
     return {"license": origin.license} | {name: text.decode() for name, text in texts.items()}
 
 
-def _check(out: Path, outputs: Sequence[Output], overwrite: bool) -> None:
+def _check(out: Path, outputs: Sequence[str], overwrite: bool) -> None:
     """Refuse what cannot work, before any work is done."""
     if not outputs or len(set(outputs)) != len(outputs) or not set(outputs) <= set(OUTPUTS):
         raise UsageError(

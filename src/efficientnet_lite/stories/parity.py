@@ -1,6 +1,5 @@
 """The gate that needs no photos: an artifact's outputs against the numpy run of its layer plan, on fixed inputs."""
 
-import io
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -82,7 +81,9 @@ class Gauge:
         ratios = [signal / error if error else math.inf for signal, error in pairs]
         with np.errstate(divide="ignore"):
             snr = 10 * float(np.log10(np.min(ratios))) if ratios else math.inf  # NaN stays
-        return Parity(self.difference, self.cosine, snr, self.same / self.inputs if self.over_classes else None)
+        return Parity(
+            self.difference, self.cosine, snr, self.same / self.inputs if self.over_classes else None
+        )
 
 
 def fixed_inputs(size: int) -> npt.NDArray[np.uint8]:
@@ -114,14 +115,3 @@ def parity(found: Mapping[str, npt.NDArray[Any]], wanted: Mapping[str, Array]) -
     for place in range(len(next(iter(found.values())))):
         gauge.add(*({name: each[name][place] for name in found} for each in (found, wanted)))
     return gauge.parity()
-
-
-def golden_npz(images: npt.NDArray[np.uint8], outputs: Mapping[str, npt.NDArray[Any]]) -> bytes:
-    """The content of a golden file, for an app's own tests and for `verify`.
-
-    `images` uint8 (N, S, S, 3), prepared as the contract says, and under its name what the artifact gives
-    for them, (N, ...), codes as they are. A float input is `images` / 255, an int8 one `images` - 128.
-    """
-    stream = io.BytesIO()
-    np.savez_compressed(stream, allow_pickle=False, images=images, **outputs)
-    return stream.getvalue()

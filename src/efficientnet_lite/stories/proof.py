@@ -16,6 +16,7 @@ from efficientnet_lite.inference.evaluate import Evaluation, evaluation
 from efficientnet_lite.inference.predict import Model, Refused, images_of
 from efficientnet_lite.inference.verify import Bars, Comparison, compare, require, score_together
 from efficientnet_lite.spec import PROBABILITIES
+from efficientnet_lite.stories.mistakes import Mistake, most_confident
 from efficientnet_lite.stories.progress import OnProgress
 
 Array = npt.NDArray[np.float32]
@@ -35,6 +36,7 @@ class Proof:
     float_agreement: dict[View, float]  # with those
     latency: dict[str, Latency]  # by precision
     golden: bytes  # the content of golden.npz
+    mistakes: tuple[Mistake, ...]  # of the float file in the contract's view, by positions in the photos
 
 
 def prove(
@@ -88,6 +90,7 @@ def prove(
         },
         latency={"float32": latency(float_model), "int8": latency(int8_model)},
         golden=golden(float_model, int8_model, [photos[place] for place in kept]),
+        mistakes=most_confident(parent.scores[float_model.contract.view], parent.truth, parent.kept),
     )
 
 

@@ -4,20 +4,17 @@ import csv
 import io
 import math
 import tomllib
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from efficientnet_lite import bundle
 from efficientnet_lite.bundle import Run
 from efficientnet_lite.doors import files
-from efficientnet_lite.doors.dataset import list_photos, open_dataset
+from efficientnet_lite.doors.dataset import open_dataset
 from efficientnet_lite.errors import ArtifactError, UnusableInput, UsageError
 from efficientnet_lite.inference.predict import Model, open_model
 from efficientnet_lite.inference.verify import (
@@ -30,14 +27,13 @@ from efficientnet_lite.inference.verify import (
     score_together,
 )
 from efficientnet_lite.spec import PROBABILITIES
+from efficientnet_lite.stories import golden
+from efficientnet_lite.stories.labelled import labelled_photos
 from efficientnet_lite.stories.progress import Stage, silent
+from efficientnet_lite.stories.run_artifacts import replay
 
-GOLDEN_TOLERANCE = 1e-3  # of a float probability, between processors
-GOLDEN_CODES = 2  # of an int8 output, between processors
-MAX_GOLDEN_BYTES = 256 * 2**20  # unpacked; five images of 2048 pixels have 63 MB
 MAX_CONFIG_BYTES = 2**20
 MAX_SPLIT_BYTES = 2**30
-_UNPACKING = (zipfile.BadZipFile, zlib.error, NotImplementedError)  # of a ZIP, the last for its compression
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +65,15 @@ class Verified:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """The labelled photos that proved a run."""
+
+    names: tuple[str, ...]  # as split.csv has them
+    paths: tuple[Path, ...]
+    truth: tuple[int, ...]  # class indices
+
+
 def verify(
     target: str | Path,
     *,
@@ -76,6 +81,7 @@ def verify(
     parent: str | Path | None = None,
     max_drop: float | None = None,
     min_agreement: float | None = None,
+    trust: bool = False,
     stage: Stage = silent,
 ) -> Verified:
     """Replay a run's files, or one file against its parent.
@@ -89,12 +95,12 @@ def verify(
         data: photos; needed with `parent`.
         parent: the file that a .tflite `target` came from.
         max_drop, min_agreement: other bars than those of the run.
+        trust: let TensorFlow execute a SavedModel or Hub module of the run.
     """
     target = Path(target)
     if target.is_dir():
-        return _verify_run(
-            bundle.open_run(target), Path(data) if data else None, max_drop, min_agreement, stage
-        )
+        run = bundle.open_run(target)
+        return _verify_run(run, Path(data) if data else None, max_drop, min_agreement, trust, stage)
     if parent is None or data is None:
         raise UsageError(
             "a single file is verified against its parent, on photos",
@@ -103,13 +109,18 @@ def verify(
         )
     bars = _bars({}, max_drop, min_agreement, target)
     models = [open_model(Path(parent)), open_model(target)]
-    comparisons, notes = _compare(models, *_photos(Path(data), models[0].labels), stage)
+    comparisons, notes = _compare(models, *labelled_photos(Path(data), models[0].labels), stage)
     faults = [fault for each in comparisons for fault in each.failures(bars)]
     return Verified(target.absolute(), tuple(comparisons), tuple(faults), tuple(notes))
 
 
 def _verify_run(
-    run: Run, data: Path | None, max_drop: float | None, min_agreement: float | None, stage: Stage
+    run: Run,
+    data: Path | None,
+    max_drop: float | None,
+    min_agreement: float | None,
+    trust: bool,
+    stage: Stage,
 ) -> Verified:
     faults: list[str] = []
     notes: list[str] = []
@@ -124,12 +135,16 @@ def _verify_run(
     models = [open_model(run.export(precision)) for precision in ("float32", "int8")]
     with stage("Replaying the golden inputs") as on_progress:
         faults += _golden_faults(run, *models)
+        wrong, unplayed = replay(run, trust=trust)
+        faults, notes = faults + wrong, notes + unplayed
         on_progress(1, 1)
     comparisons: Sequence[Comparison] = ()
     if data is not None:
-        comparisons, notes = _compare(models, *_photos(data, run.labels), stage)
-    elif proven := _proven_photos(run):
-        comparisons, notes = _compare(models, *proven, stage)
+        comparisons, refused = _compare(models, *labelled_photos(data, run.labels), stage)
+        notes += refused
+    elif proven := proven_photos(run):
+        comparisons, refused = _compare(models, proven.paths, proven.truth, stage)
+        notes += refused
     else:
         notes.append("the photos that proved this run are not there as they were; give some with --data")
     faults += [fault for each in comparisons for fault in each.failures(bars)]
@@ -149,25 +164,11 @@ def _bars(saved: Mapping[str, Any], max_drop: float | None, min_agreement: float
     return bars
 
 
-def _golden_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """The arrays of a golden.npz that may come from a stranger: no pickles, no bomb."""
-    content = io.BytesIO(files.read_bytes(path, limit=MAX_GOLDEN_BYTES, what="golden outputs"))
-    with zipfile.ZipFile(content) as archive:
-        if (size := sum(member.file_size for member in archive.infolist())) > MAX_GOLDEN_BYTES:
-            raise ValueError(f"{size:,} bytes are more than they can have ({MAX_GOLDEN_BYTES:,})")
-    with np.load(content, allow_pickle=False) as arrays:
-        found = {key: arrays[key] for key in ("images", "float32", "int8")}
-    for key, array in found.items():  # NumPy gives a member that is no array as its bytes
-        if not isinstance(array, np.ndarray) or not array.size:
-            raise ValueError(f"{key!r} is no array")
-    return found
-
-
 def _golden_faults(run: Run, float_model: Model, int8_model: Model) -> list[str]:
     path = run.folder / bundle.GOLDEN
+    wanted = golden.read_golden(path, ("images", "float32", "int8"))
+    images = wanted["images"]
     try:
-        wanted = _golden_arrays(path)
-        images = wanted["images"]
         inputs = np.stack([float_model.encode(image) for image in images])
         found = {
             "float32": float_model.run(inputs)[PROBABILITIES],
@@ -175,50 +176,38 @@ def _golden_faults(run: Run, float_model: Model, int8_model: Model) -> list[str]
         }
         if any(wanted[key].shape != outputs.shape for key, outputs in found.items()):
             raise ValueError(f"their shapes are {[wanted[key].shape for key in found]}")
-        gaps = {key: float(np.abs(found[key].astype(float) - wanted[key]).max()) for key in found}
-    except (
-        ValueError,
-        TypeError,
-        KeyError,
-        EOFError,
-        OSError,
-        MemoryError,
-        UnusableInput,
-        *_UNPACKING,
-    ) as error:
-        raise ArtifactError(
-            f"the golden outputs cannot be read: {error}", where=path, fix="train the run again"
-        ) from error
-    allowed = {"float32": GOLDEN_TOLERANCE, "int8": GOLDEN_CODES}
-    return [
-        f"the {key} file's golden outputs differ by {gap:.3g}, more than {allowed[key]:g}"
-        for key, gap in gaps.items()
-        if not gap <= allowed[key]  # NaN neither
-    ]
+    except (ValueError, TypeError) as error:
+        raise golden.unusable(path, error) from error
+    return golden.faults(found, wanted, "the run's files")
 
 
-def _proven_photos(run: Run) -> tuple[list[Path], list[int] | None] | None:
-    """The labelled photos that proved the run, where they are still there with the same content."""
+def proven_photos(run: Run, root: Path | None = None) -> Proven | None:
+    """The labelled photos that proved the run, where they are still there with the same content.
+
+    `root` is the folder or manifest where they are looked for; None: where they were.
+    """
     try:
-        config = tomllib.loads(
-            files.read_bytes(run.folder / "config.toml", limit=MAX_CONFIG_BYTES, what="a config").decode()
-        )
-        root = Path(files.unescaped(str(config["photos"])))
+        if root is None:
+            config = tomllib.loads(
+                files.read_bytes(run.folder / "config.toml", limit=MAX_CONFIG_BYTES, what="a config").decode()
+            )
+            root = Path(files.unescaped(str(config["photos"])))
         rows = {row.name: row for row in open_dataset(root).rows}
         index = {label: number for number, label in enumerate(run.labels)}
-        photos, truth = [], []
-        for name, label, split, sha256 in _split_rows(run):
+        names, paths, truth = [], [], []
+        for name, label, split, sha256 in split_rows(run):
             if split == run.card["metrics"].get("split"):
                 if files.sha256_file(rows[name].path) != sha256:
                     return None
-                photos.append(rows[name].path)
+                names.append(name)
+                paths.append(rows[name].path)
                 truth.append(index[label])
     except (UnusableInput, ValueError, KeyError):
         return None
-    return (photos, truth) if photos else None
+    return Proven(tuple(names), tuple(paths), tuple(truth)) if names else None
 
 
-def _split_rows(run: Run) -> list[tuple[str, str, str, str]]:
+def split_rows(run: Run) -> list[tuple[str, str, str, str]]:
     """Path, label, split and SHA-256 of each row of split.csv.
 
     Raises:
@@ -237,18 +226,6 @@ def _split_rows(run: Run) -> list[tuple[str, str, str, str]]:
             where=path,
             fix="train the run again",
         ) from error
-
-
-def _photos(data: Path, labels: Sequence[str] | None) -> tuple[list[Path], list[int] | None]:
-    """Photos of `data`, with class indices where it is a data set of the model's classes."""
-    try:
-        dataset = open_dataset(data)
-        index = {label: number for number, label in enumerate(labels or ())}
-        if set(dataset.labels) <= set(index):
-            return [row.path for row in dataset.rows], [index[row.label] for row in dataset.rows]
-    except UnusableInput:
-        pass
-    return [path for path, _ in list_photos([data]).photos], None
 
 
 def _compare(

@@ -1,0 +1,112 @@
+"""The command that writes one artifact of any kind: export."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from efficientnet_lite.cli.common import (
+    Json,
+    Locales,
+    Quiet,
+    Verbose,
+    console_of,
+    locales_of,
+)
+from efficientnet_lite.cli.results import show_exported
+from efficientnet_lite.inference.verify import MAX_DROP, MIN_AGREEMENT
+from efficientnet_lite.stories.artifacts import export_artifact
+from efficientnet_lite.stories.calibration import PHOTOS
+
+Flag = Parameter(negative=())
+
+
+def export(
+    source: str,
+    /,
+    *,
+    out: Path | None = None,
+    format: Literal["tflite", "onnx", "savedmodel", "hub-tf1"] = "tflite",
+    precision: Literal["float32", "float16", "dynamic", "int8"] = "float32",
+    io: Literal["uint8", "int8", "float32"] | None = None,
+    batch: Literal["1", "dynamic"] = "1",
+    dense: Literal["per-tensor", "per-channel"] = "per-tensor",
+    output: Annotated[
+        tuple[Literal["probabilities", "logits", "features"], ...], Parameter(negative=())
+    ] = (),
+    endpoint: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    data: Path | None = None,
+    model: str | None = None,
+    weights: str = "imagenet",
+    no_ema: Annotated[bool, Flag] = False,
+    calibration: int = PHOTOS,
+    max_drop: float = MAX_DROP,
+    min_agreement: float = MIN_AGREEMENT,
+    labels_locale: Locales = (),
+    overwrite: Annotated[bool, Flag] = False,
+    json: Json = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Write one artifact from a run, a checkpoint or published weights, and prove it on its own runtime.
+
+    Beside it comes NAME.golden.npz: inputs and expected outputs for an app's own tests.
+
+    Args:
+        source: a run folder, a checkpoint, or a model such as lite1.
+        out: the file to write, a folder for savedmodel and hub-tf1. A run needs none: the artifact then goes
+            into its exports/ and its card, and `verify` replays it with the others.
+        format: tflite; onnx; savedmodel, for TensorFlow 2, to be served or trained further; hub-tf1, a module
+            for hub.Module of tensorflow_hub 0.15 and older. All but tflite are float32.
+        precision: float32; float16 or dynamic, smaller files of float arithmetic; int8, integers throughout.
+        io: type of an int8 file's input and outputs; uint8 (raw pixels) where not given.
+        batch: dynamic lets the caller change it.
+        dense: scales of the dense layer's int8 kernel; per-channel needs a runtime of 2022 or newer.
+        output: probabilities (the default), logits or features (the 1280 pooled values); may be given again.
+            For savedmodel and hub-tf1: features for a feature-vector model, logits for a classifier.
+        endpoint: one of the reference's, such as reduction_4, as an output; may be given again. There
+            `features` is the feature map of the last block.
+        data: a folder of photos like those that the model will see; labels are not needed. For int8 it sets
+            the ranges; what a smaller precision loses is measured on it.
+        model: for a checkpoint, the variant that it must be and its input size, as lite4@300.
+        weights: for a model name: imagenet, hub, or the path of a checkpoint.
+        no_ema: of a TF1 checkpoint, read the raw weights instead of the moving averages.
+        calibration: how many of the photos set the ranges; the others prove the file.
+        max_drop: fraction of top-1 accuracy that a smaller precision may lose, where --data has the classes.
+        min_agreement: fraction of photos on which it must name the same class as float32.
+        labels_locale: LOCALE=FILE, class names in another language, one a line; may be given again.
+        overwrite: replace an existing file.
+        json: print one JSON document instead of the table.
+        verbose: say more; may be given again.
+        quiet: say nothing but results, warnings and errors.
+    """
+    console = console_of(json, verbose, quiet)
+    exported = export_artifact(
+        source,
+        out,
+        format=format,
+        outputs=output,
+        model=model,
+        weights=weights,
+        ema=not no_ema,
+        overwrite=overwrite,
+        stage=console.progress,
+        tflite={
+            "precision": precision,
+            "io": io,
+            "batch": batch,
+            "dense": dense,
+            "endpoints": endpoint,
+            "data": data,
+            "calibration_photos": calibration,
+            "max_drop": max_drop,
+            "min_agreement": min_agreement,
+            "labels_locale": locales_of(labels_locale),
+        },
+    )
+    for note in exported.notes:
+        console.warn(note)
+    if json:
+        console.json(exported.to_json())
+    else:
+        show_exported(console, exported)

@@ -1,0 +1,41 @@
+"""The command that makes a run's page: report."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from efficientnet_lite.cli.common import Json, Quiet, Verbose, console_of
+from efficientnet_lite.stories.report import report as make_report
+
+
+def report(
+    run: Path,
+    /,
+    *,
+    photos: Path | None = None,
+    out: Path | None = None,
+    overwrite: Annotated[bool, Parameter(negative=())] = False,
+    json: Json = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Make the page to look at of a run: accuracy, confusions, surest mistakes, as one HTML file.
+
+    Args:
+        run: a run folder.
+        photos: where the photos that it was trained on lie now, if they have moved.
+        out: the file to write; report.html in the run folder where not given.
+        overwrite: replace an existing file.
+        json: print one JSON document instead of the path.
+        verbose: say more; may be given again.
+        quiet: say nothing but results, warnings and errors.
+    """
+    console = console_of(json, verbose, quiet)
+    reported = make_report(run, photos=photos, out=out, overwrite=overwrite, stage=console.progress)
+    if json:
+        console.json(reported.to_json())
+        return
+    for note in reported.notes:
+        console.warn(note)
+    console.line(f"The report lies in {reported.path}")

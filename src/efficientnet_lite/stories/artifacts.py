@@ -1,0 +1,154 @@
+"""`export` in every format: the story of each, a golden file beside the artifact, and its place in a run."""
+
+from collections.abc import Mapping, Sequence
+from inspect import signature
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from efficientnet_lite import bundle
+from efficientnet_lite.doors import files
+from efficientnet_lite.errors import UsageError
+from efficientnet_lite.stories.export import export
+from efficientnet_lite.stories.export_hub import export_hub_module
+from efficientnet_lite.stories.export_onnx import export_onnx
+from efficientnet_lite.stories.export_saved_model import export_saved_model
+from efficientnet_lite.stories.exported import Exported
+from efficientnet_lite.stories.golden import golden_npz, golden_path
+from efficientnet_lite.stories.origin import open_origin
+from efficientnet_lite.stories.parity import fixed_inputs, numpy_outputs
+from efficientnet_lite.stories.progress import Stage, silent
+from efficientnet_lite.stories.run_artifacts import add_artifact
+
+Format = Literal["tflite", "onnx", "savedmodel", "hub-tf1"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+COMMAND_LINE = "the command line"
+KINDS: dict[tuple[str, ...], Literal["feature-vector", "classification"]] = {
+    ("features",): "feature-vector",
+    ("logits",): "classification",
+}
+_TFLITE_DEFAULTS = {name: each.default for name, each in signature(export).parameters.items()}
+
+
+def export_artifact(
+    source: str | Path,
+    out: str | Path | None = None,
+    *,
+    format: Format = "tflite",
+    outputs: Sequence[str] = (),
+    model: str | None = None,
+    weights: str | Path = "imagenet",
+    ema: bool = True,
+    overwrite: bool = False,
+    stage: Stage = silent,
+    tflite: Mapping[str, Any] | None = None,
+) -> Exported:
+    """One artifact of `source`, proven on its own runtime, with its golden file.
+
+    Args:
+        source, model, weights, ema: see `origin.open_origin`.
+        out: the file or folder to write; None for a run, which then gets it as one of its own: into its
+            exports/, listed in its card, replayed by `verify`.
+        outputs: "probabilities", "logits" or "features"; of "savedmodel" and "hub-tf1" the last two say
+            what kind of model it is.
+        tflite: further arguments of `export.export`, for "tflite" alone.
+
+    Raises:
+        UsageError: the call cannot be carried out as it is, or what the format needs is not installed.
+        VerificationFailed: the artifact is too far from what it was made of; nothing is published.
+    """
+    options = dict(tflite or {})
+    if format not in FORMATS:
+        raise UsageError(f"no such format: {format}", where=COMMAND_LINE, fix=f"give {', '.join(FORMATS)}")
+    if format != "tflite":
+        _require_defaults(options, format)
+    run = _run_of(source) if out is None else None
+    target = _place_in(run, format, outputs, options) if run is not None else Path(str(out))
+    common: dict[str, Any] = {
+        "model": model,
+        "weights": weights,
+        "ema": ema,
+        "overwrite": overwrite,
+        "stage": stage,
+    }
+    if format == "tflite":
+        names = tuple(outputs) or (() if options.get("endpoints") else ("probabilities",))
+        exported = export(source, target, outputs=names, **options, **common)
+    else:
+        if golden_path(target).exists() and not overwrite:
+            raise UsageError(
+                "the target exists",
+                where=golden_path(target),
+                fix="choose another --out, or give --overwrite",
+            )
+        if format == "onnx":
+            exported = export_onnx(source, target, outputs=tuple(outputs) or ("probabilities",), **common)
+        elif format == "savedmodel":
+            exported = export_saved_model(source, target, kind=_kind(outputs), **common)
+        else:
+            exported = export_hub_module(source, target, kind=_kind(outputs) or "feature-vector", **common)
+        _add_golden(source, exported, model=model, weights=weights, ema=ema)
+    if run is not None:
+        add_artifact(run, exported)
+    return exported
+
+
+def _require_defaults(options: Mapping[str, Any], format: Format) -> None:
+    for name, value in options.items():
+        if value and value != _TFLITE_DEFAULTS[name]:
+            option = {"calibration_photos": "calibration", "endpoints": "endpoint"}.get(name, name)
+            raise UsageError(
+                f"--{option.replace('_', '-')} is for .tflite files, not for {format}",
+                where=COMMAND_LINE,
+                fix="leave it out",
+            )
+
+
+def _kind(outputs: Sequence[str]) -> Literal["feature-vector", "classification"] | None:
+    if not outputs:
+        return None
+    if tuple(outputs) not in KINDS:
+        raise UsageError(
+            f"such a model does not give {' and '.join(outputs)}",
+            where=COMMAND_LINE,
+            fix="give --output features for a feature vector, --output logits for a classifier",
+        )
+    return KINDS[tuple(outputs)]
+
+
+def _run_of(source: str | Path) -> Path:
+    if not bundle.is_run(Path(source)):
+        raise UsageError(
+            "no --out given", where=COMMAND_LINE, fix="say where to: only a run has a place of its own"
+        )
+    return bundle.open_run(Path(source)).folder
+
+
+def _place_in(run: Path, format: Format, outputs: Sequence[str], options: Mapping[str, Any]) -> Path:
+    """The artifact's place in the run, which tells it from all others of that run."""
+    name = "".join(c if c.isalnum() or c in "-_." else "_" for c in run.absolute().name)
+    parts = [name]
+    if format == "tflite":
+        usual = "uint8" if options.get("precision") == "int8" else "float32"
+        parts.append(str(options.get("precision") or "float32"))
+        io, batch, dense = (str(options.get(key) or "") for key in ("io", "batch", "dense"))
+        parts += [io] if io not in ("", usual) else []
+        parts += ["any-batch"] if batch == "dynamic" else []
+        parts += ["per-channel-dense"] if dense == "per-channel" else []
+        parts += options.get("endpoints") or ()
+        if len(parts) == 2 and tuple(outputs) in ((), ("probabilities",)) and parts[1] in ("float32", "int8"):
+            raise UsageError(
+                f"the run has its {parts[1]} file already", where=run, fix="give --out for another copy"
+            )
+    elif format != "onnx":
+        parts.append(format)
+    parts += [each for each in outputs if each != "probabilities" or len(outputs) > 1]
+    return run / "exports" / ("_".join(parts) + {"tflite": ".tflite", "onnx": ".onnx"}.get(format, ""))
+
+
+def _add_golden(source: str | Path, exported: Exported, **origin: Any) -> None:
+    """What numpy gives for the fixed inputs: within 1e-3 of what any runtime of floats gives."""
+    made = open_origin(source, **origin)
+    images = fixed_inputs(made.plan.size)
+    outputs = numpy_outputs(made.plan, made.layers(), images)
+    content = golden_npz(images, {name: outputs[name] for name in exported.outputs})
+    files.publish(golden_path(exported.path), content)

@@ -1,0 +1,179 @@
+"""`report`: a run as one page to look at, made with the run or later, by replaying the photos that proved it."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from efficientnet_lite import bundle
+from efficientnet_lite.bundle import Run
+from efficientnet_lite.doors import files
+from efficientnet_lite.doors import photos as photo_door
+from efficientnet_lite.errors import ArtifactError, UnreadablePhoto, UnusableInput, UsageError, printable
+from efficientnet_lite.inference.predict import Refused, open_model
+from efficientnet_lite.report import page
+from efficientnet_lite.report.facts import SPLITS, Facts, read_facts
+from efficientnet_lite.stories.mistakes import Mistake, most_confident
+from efficientnet_lite.stories.progress import Stage, silent
+from efficientnet_lite.stories.verify import Proven, proven_photos, split_rows
+
+THUMBNAIL_PX = 160  # the longer side
+SUFFIXES = (".html", ".htm")
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """A page that was written."""
+
+    path: Path
+    bytes: int
+    mistakes: int | None  # photos shown; None where the photos were not there
+    notes: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """A document of plain values."""
+        return {
+            "path": str(self.path),
+            "bytes": self.bytes,
+            "mistakes": self.mistakes,
+            "notes": list(self.notes),
+        }
+
+
+def report(
+    run: str | Path,
+    *,
+    photos: str | Path | None = None,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    stage: Stage = silent,
+) -> Reported:
+    """Write the page of a finished run. Its photos are replayed; where they are gone, it has none.
+
+    Args:
+        run: a run folder.
+        photos: where the photos lie now that it was trained on, if they have moved.
+        out: the file to write, report.html in the run where None.
+        overwrite: replace an existing file.
+
+    Raises:
+        UsageError: jinja2 or matplotlib is missing, the file exists, or its name is not that of a page.
+        UnusableInput: there is no run, or `photos` are not those that proved it.
+        ArtifactError: the run is damaged.
+    """
+    page.check_installed()
+    opened = bundle.open_run(Path(run))
+    out = opened.folder / bundle.REPORT if out is None else Path(out)
+    _check(out, overwrite)
+    facts = _facts(opened.card, opened.folder)
+    counts = class_counts(opened.labels, ((label, split) for _, label, split, _ in split_rows(opened)))
+    proven = proven_photos(opened, Path(photos) if photos is not None else None)
+    if proven is None and photos is not None:
+        raise UnusableInput(
+            "these are not the photos that proved the run, or not as they were",
+            where=photos,
+            fix=f"give the folder or manifest that {opened.folder / 'config.toml'} names, where it is now",
+        )
+    notes = [] if proven else ["the photos that proved this run are not there as they were: give --photos"]
+    pictures = _replayed(opened, proven, stage) if proven else None
+    content = page.render(facts, name=opened.folder.absolute().name, counts=counts, pictures=pictures)
+    with files.locked(out):
+        _check(out, overwrite)
+        files.publish(out, content)
+    return Reported(out.absolute(), len(content), None if pictures is None else len(pictures), tuple(notes))
+
+
+def first_page(
+    card: Mapping[str, Any],
+    *,
+    folder: Path,
+    name: str,
+    counts: Mapping[str, Sequence[int]],
+    mistakes: Sequence[Mistake],
+    shown: Sequence[tuple[Path, str]],
+) -> bytes:
+    """The page of a run that is just being made, from what its proof saw.
+
+    Args:
+        counts: see `class_counts`.
+        mistakes: their positions are those of `shown`.
+        shown: path and name of each photo of the proof.
+    """
+    facts = _facts(card, folder)
+    return page.render(facts, name=name, counts=counts, pictures=_pictures(facts.labels, mistakes, shown))
+
+
+def class_counts(labels: Sequence[str], rows: Iterable[tuple[str, str | None]]) -> dict[str, list[int]]:
+    """Split -> how many photos each class has, from the label and split of every photo."""
+    found = Counter(rows)
+    return {split: [found[label, split] for label in labels] for split in SPLITS}
+
+
+def _check(out: Path, overwrite: bool) -> None:
+    if out.suffix.lower() not in SUFFIXES:
+        raise UsageError("a report is an HTML file", where=out, fix="give a name that ends in .html")
+    if out.is_dir():
+        raise UsageError("the target is a folder", where=out, fix="give the name of a file")
+    if out.exists() and not overwrite:
+        raise UsageError("the target exists", where=out, fix="choose another --out, or give --overwrite")
+
+
+def _facts(card: Mapping[str, Any], folder: Path) -> Facts:
+    try:
+        return read_facts(card)
+    except ValueError as error:
+        raise ArtifactError(
+            f"the card cannot be shown: {error}", where=folder / bundle.CARD, fix="train the run again"
+        ) from error
+
+
+def _replayed(run: Run, proven: Proven, stage: Stage) -> list[page.Picture]:
+    """The surest mistakes of the float32 file among the photos that proved the run."""
+    model = open_model(run.export("float32"))
+    if model.classes != len(run.labels):
+        raise ArtifactError(
+            f"the float32 file has {model.classes} classes, the card names {len(run.labels)}",
+            where=run.folder,
+            fix="train the run again",
+        )
+    rows, kept = [], []
+    with stage("Replaying the photos") as on_progress:
+        for position, outcome in enumerate(model.predict_each(proven.paths)):
+            if not isinstance(outcome, Refused):
+                rows.append(outcome)
+                kept.append(position)
+            on_progress(position + 1, len(proven.paths))
+    if not rows:
+        raise UnusableInput("none of the photos can be used", where=run.folder, fix="give --photos")
+    truth = np.array(proven.truth, np.intp)[kept]
+    mistakes = most_confident(np.stack(rows), truth, kept)
+    return _pictures(
+        tuple(map(printable, run.labels)), mistakes, list(zip(proven.paths, proven.names, strict=True))
+    )
+
+
+def _pictures(
+    labels: Sequence[str], mistakes: Sequence[Mistake], shown: Sequence[tuple[Path, str]]
+) -> list[page.Picture]:
+    return [
+        page.Picture(
+            name=printable(shown[mistake.position][1]),
+            true=labels[mistake.true],
+            predicted=labels[mistake.predicted],
+            probability=mistake.probability,
+            jpeg=_thumbnail(shown[mistake.position][0]),
+        )
+        for mistake in mistakes
+    ]
+
+
+def _thumbnail(path: Path) -> bytes | None:
+    """A small JPEG of the photo, None where it cannot be read any more."""
+    try:
+        photo = photo_door.decode(photo_door.read_bytes(path), where=path, min_side=THUMBNAIL_PX)
+    except UnreadablePhoto:
+        return None
+    return photo_door.thumbnail(photo.pixels, THUMBNAIL_PX)

@@ -1,0 +1,138 @@
+"""The artifacts that `export` added to a finished run: listed in its card, replayed by `verify`."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from efficientnet_lite import bundle
+from efficientnet_lite.doors import files
+from efficientnet_lite.errors import ArtifactError, UsageError
+from efficientnet_lite.inference.predict import open_model
+from efficientnet_lite.spec import LOGITS, POOLED
+from efficientnet_lite.stories.export_hub import require_tensorflow as require_hub
+from efficientnet_lite.stories.export_saved_model import require_tensorflow as require_saved_model
+from efficientnet_lite.stories.exported import Exported
+from efficientnet_lite.stories.golden import faults, golden_path, read_golden, unusable
+
+Outputs = Mapping[str, npt.NDArray[Any]]
+KEY = "artifacts"  # in the card
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """One of them, as the card says."""
+
+    path: Path
+    format: str
+    sha256: str
+    outputs: tuple[str, ...]
+
+
+def add_artifact(folder: Path, exported: Exported) -> None:
+    """List `exported`, which lies in the run `folder`, in its card, in place of an older one of that name."""
+    with files.locked(folder):
+        card = json.loads((folder / bundle.CARD).read_bytes())
+        root = folder.resolve()
+        name = exported.path.resolve().relative_to(root).as_posix()
+        entry = exported.to_json() | {"path": name}
+        card[KEY] = [each for each in card.get(KEY, []) if each.get("path") != name] + [entry]
+        owned = [exported.path, golden_path(exported.path), *exported.path.rglob("*")]
+        names = {path.resolve().relative_to(root).as_posix() for path in owned if path.is_file()}
+        card["files"] = sorted(names.union(card["files"]))
+        files.publish_json(folder / bundle.CARD, card)
+
+
+def artifacts_of(run: bundle.Run) -> tuple[Artifact, ...]:
+    """What the card lists; raises ArtifactError where it is damaged."""
+    found = []
+    try:
+        for entry in run.card.get(KEY, []):
+            path, format, sha256, outputs = (entry[key] for key in ("path", "format", "sha256", "outputs"))
+            if not all(isinstance(each, str) for each in (path, format, sha256, *outputs)):
+                raise ValueError("an artifact has fields of another type than text")
+            found.append(Artifact(bundle.inside(run.folder, path), format, sha256, tuple(outputs)))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ArtifactError(
+            f"the card's artifacts cannot be read: {str(error)[:200]}",
+            where=run.folder / bundle.CARD,
+            fix="train the run again",
+        ) from error
+    return tuple(found)
+
+
+def replay(run: bundle.Run, *, trust: bool) -> tuple[list[str], list[str]]:
+    """Every artifact on its own runtime against its golden file: what is wrong, and what could not be run.
+
+    Without `trust` nothing runs that could do more than arithmetic.
+    """
+    wrong, notes = [], []
+    for artifact in artifacts_of(run):
+        name = artifact.path.relative_to(run.folder).as_posix()
+        if not artifact.path.exists():
+            wrong.append(f"{name} is missing")
+        elif _sha256(artifact.path) != artifact.sha256:
+            wrong.append(f"{name} is not what the card names: its SHA-256 differs")
+        elif artifact.format in EXECUTED and not trust:
+            notes.append(f"{name} was not replayed: TensorFlow executes what it holds; --trust allows it")
+        else:
+            try:
+                wrong += _replay(artifact, name)
+            except UsageError as error:  # its runtime is not installed
+                notes.append(f"{name} was not replayed: {error.what} ({error.fix})")
+    return wrong, notes
+
+
+def _sha256(path: Path) -> str:
+    return files.sha256_folder(path) if path.is_dir() else files.sha256_file(path)
+
+
+def _replay(artifact: Artifact, name: str) -> list[str]:
+    run_one = _RUNTIMES.get(artifact.format)
+    if run_one is None:
+        raise UsageError(
+            f"its format is {artifact.format}", where=artifact.path, fix="upgrade efficientnet-lite"
+        )
+    golden = golden_path(artifact.path)
+    wanted = read_golden(golden, ("images", *artifact.outputs))
+    images = wanted["images"]
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] != images.shape[2]:
+        raise unusable(golden, f"its images are {images.dtype} {images.shape}")
+    found = run_one(artifact, images)
+    for key, values in found.items():
+        if key not in wanted or values.shape != wanted[key].shape:
+            raise unusable(golden, f"its {key} have another shape than the artifact gives")
+    return faults(found, wanted, name)
+
+
+def _model(artifact: Artifact, images: npt.NDArray[np.uint8]) -> Outputs:
+    model = open_model(artifact.path)
+    return model.run(np.stack([model.encode(image) for image in images]))
+
+
+def _saved_model(artifact: Artifact, images: npt.NDArray[np.uint8]) -> Outputs:
+    ways = require_saved_model(artifact.path).run_saved_model(artifact.path, images.astype(np.float32) / 255)
+    named = [item for outputs in ways.values() for item in outputs.items()]
+    return {name: values for name, values in named if name in artifact.outputs}
+
+
+def _hub_module(artifact: Artifact, images: npt.NDArray[np.uint8]) -> Outputs:
+    writer, inputs = require_hub(artifact.path), images.astype(np.float32) / 255
+    signatures = {LOGITS: writer.CLASSIFICATION, POOLED: writer.FEATURE_VECTOR}
+    return {
+        name: writer.run_hub_module(artifact.path, signatures[name], inputs)[writer.DEFAULT]
+        for name in artifact.outputs
+    }
+
+
+_RUNTIMES: dict[str, Callable[[Artifact, npt.NDArray[np.uint8]], Outputs]] = {
+    "tflite": _model,
+    "onnx": _model,
+    "savedmodel": _saved_model,
+    "hub-tf1": _hub_module,
+}
+EXECUTED = ("savedmodel", "hub-tf1")  # graphs of TensorFlow may read and write files

@@ -1,0 +1,178 @@
+"""Artifacts that `export` adds to a run: their place, the card, the golden file, and `verify` over all of them."""
+
+import importlib.util
+import json
+import shutil
+
+import numpy as np
+import pytest
+import scenes
+
+from efficientnet_lite.bundle import open_run
+from efficientnet_lite.errors import ArtifactError, UsageError
+from efficientnet_lite.stories.artifacts import export_artifact
+from efficientnet_lite.stories.classify import train
+from efficientnet_lite.stories.golden import golden_path
+from efficientnet_lite.stories.run_artifacts import artifacts_of
+from efficientnet_lite.stories.verify import verify
+
+
+def missing(*modules):
+    return [name for name in modules if importlib.util.find_spec(name) is None]
+
+
+needs_onnx = pytest.mark.skipif(
+    bool(missing("onnx", "onnxruntime")), reason="the extra [onnx]: make test-all"
+)
+needs_tensorflow = pytest.mark.skipif(
+    bool(missing("tensorflow", "keras")), reason="the extra [train]: make test-all"
+)
+
+
+@pytest.fixture
+def run(trained, tmp_path):
+    return shutil.copytree(trained.run, tmp_path / "shapes")
+
+
+def card(run):
+    return json.loads((run / "card.json").read_text(encoding="utf-8"))
+
+
+def test_a_file_without_a_target_goes_into_its_run(run):
+    found = export_artifact(run, tflite={"precision": "float16"})
+
+    assert found.path == run / "exports" / "shapes_float16.tflite"
+    (entry,) = card(run)["artifacts"]
+    assert (entry["path"], entry["precision"]) == ("exports/shapes_float16.tflite", "float16")
+    assert entry["float_difference"] < 1e-3 < entry["reduction"]["snr_db"]
+    assert {"exports/shapes_float16.tflite", "exports/shapes_float16.golden.npz"} <= set(card(run)["files"])
+    assert verify(run).passed
+
+
+def test_exporting_again_needs_overwrite_and_lists_it_once(run):
+    export_artifact(run, tflite={"precision": "float16"})
+    with pytest.raises(UsageError, match="exists"):
+        export_artifact(run, tflite={"precision": "float16"})
+
+    export_artifact(run, tflite={"precision": "float16"}, overwrite=True)
+
+    assert len(card(run)["artifacts"]) == 1
+
+
+def test_what_the_run_has_from_training_is_not_made_again(run):
+    with pytest.raises(UsageError, match="already"):
+        export_artifact(run)
+
+
+def test_a_model_that_is_no_run_needs_a_target(weights):
+    with pytest.raises(UsageError, match="--out"):
+        export_artifact("lite0", weights=weights)
+
+
+def test_training_anew_takes_the_artifacts_of_the_old_run_away(run, photos, weights):
+    export_artifact(run, tflite={"precision": "float16"})
+
+    train(photos, run, model=scenes.MODEL, weights=weights, overwrite=True)
+
+    assert not (run / "exports" / "shapes_float16.tflite").exists()
+    assert not (run / "exports" / "shapes_float16.golden.npz").exists()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes() + b"\0"), "SHA-256 differs"),
+        (lambda path: path.unlink(), "is missing"),
+    ],
+)
+def test_an_artifact_that_is_not_what_the_card_names_is_a_fault(run, spoil, says):
+    spoil(export_artifact(run, tflite={"precision": "float16"}).path)
+
+    found = verify(run)
+
+    assert not found.passed
+    assert says in found.faults[0]
+
+
+def test_other_golden_outputs_of_an_artifact_are_a_fault(run):
+    path = golden_path(export_artifact(run, tflite={"precision": "float16"}).path)
+    with np.load(path) as arrays:
+        content = dict(arrays)
+    np.savez(path, **(content | {"probabilities": content["probabilities"] + np.float32(0.1)}))
+
+    assert "shapes_float16.tflite (probabilities) differ by 0.1" in verify(run).faults[0]
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x05\x06" + bytes(18)])
+def test_a_golden_file_that_is_none_is_an_error(run, content):
+    golden_path(export_artifact(run, tflite={"precision": "float16"}).path).write_bytes(content)
+
+    with pytest.raises(ArtifactError, match="golden outputs"):
+        verify(run)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"path": "../outside.tflite"},
+        {"path": "/etc/passwd"},
+        {"path": 7},
+        {"outputs": [7]},
+        {"sha256": None},
+    ],
+)
+def test_a_card_of_a_stranger_cannot_name_files_elsewhere(run, entry):
+    export_artifact(run, tflite={"precision": "float16"})
+    content = card(run)
+    content["artifacts"][0] |= entry
+    (run / "card.json").write_text(json.dumps(content), encoding="utf-8")
+
+    with pytest.raises(ArtifactError, match="artifacts"):
+        artifacts_of(open_run(run))
+
+
+def test_an_unknown_format_is_a_note(run):
+    export_artifact(run, tflite={"precision": "float16"})
+    content = card(run)
+    content["artifacts"][0]["format"] = "tflite-9"
+    (run / "card.json").write_text(json.dumps(content), encoding="utf-8")
+
+    found = verify(run)
+
+    assert found.passed
+    assert "was not replayed" in found.notes[0]
+
+
+@pytest.mark.parametrize("option", [{"precision": "int8"}, {"batch": "dynamic"}, {"endpoints": ("stem",)}])
+def test_options_of_tflite_are_refused_for_other_formats(run, option):
+    with pytest.raises(UsageError, match=r"is for \.tflite files"):
+        export_artifact(run, format="onnx", tflite=option)
+
+
+@needs_onnx
+def test_an_onnx_file_joins_the_run(run):
+    found = export_artifact(run, format="onnx", outputs=("logits",))
+
+    assert found.path == run / "exports" / "shapes_logits.onnx"
+    assert verify(run).passed
+
+
+@needs_tensorflow
+@pytest.mark.parametrize("format", ["savedmodel", "hub-tf1"])
+def test_a_folder_of_tensorflow_joins_the_run_and_is_executed_only_when_trusted(run, format):
+    found = export_artifact(run, format=format, outputs=("logits",))
+
+    assert found.path == run / "exports" / f"shapes_{format}_logits"
+    cautious, trusting = verify(run), verify(run, trust=True)
+    assert cautious.passed
+    assert "--trust" in cautious.notes[0]
+    assert trusting.passed
+    assert not trusting.notes
+
+
+@needs_tensorflow
+def test_a_spoiled_folder_is_a_fault(run):
+    found = export_artifact(run, format="savedmodel")
+    (found.path / "saved_model.pb").write_bytes(b"")
+
+    assert "SHA-256 differs" in verify(run, trust=True).faults[0]
