@@ -19,7 +19,8 @@ SOURCE = Path(__file__).resolve().parents[2] / "src" / PACKAGE
 FLOORS = (
     {"ground"},  # every module directly in the package that is not named here
     {"doors"},
-    {"checkpoints", "tflite", "quantize", "inference", "head", "report"} | {"model", "export", "formats"},
+    {"checkpoints", "tflite", "quantize", "inference", "head", "report"}
+    | {"model", "export", "formats", "training"},
     {"stories", "bundle"},
     {"cli", "api", "__main__", "__init__", "export_model"},
 )
@@ -33,6 +34,9 @@ ALONG = {
     ("export", "tflite"),  # batch norm is folded in one place
     ("formats", "tflite"),
     ("formats", "model"),
+    ("training", "model"),
+    ("training", "inference"),  # blocks that do not learn are run once, by LiteRT
+    ("training", "tflite"),
     ("stories", "bundle"),
     ("cli", "api"),
     ("__main__", "cli"),
@@ -58,6 +62,8 @@ LIBRARIES = {  # a room, or one module of it -> what it may import beside the st
     "head": {"sklearn", "threadpoolctl"},
     "report": {"jinja2", "matplotlib"},
     "model": {"keras"},
+    "training": {"keras"},
+    "training.backend": {"tensorflow", "jax"},  # gradients and compiling, for which Keras has no word
     "export.saved_model": {"tensorflow", "keras"},
     "formats.hub_tf1": {"tensorflow"},
     "formats.saved_model": {"tensorflow", "keras"},
@@ -244,6 +250,8 @@ def house(root: Path, files: Mapping[str, str]) -> Path:
             "export/__init__",
             "formats/__init__",
             "formats/onnx",
+            "training/__init__",
+            "training/recipe",
         ),
     ):
         path = root / f"{name}.py"
@@ -283,8 +291,10 @@ def house(root: Path, files: Mapping[str, str]) -> Path:
         ("bundle.py", "from efficientnet_lite.stories import check", "bundle may not use stories"),
         ("inference/predict.py", "from efficientnet_lite.inference import evaluate", "the order is"),
         ("inference/evaluate.py", "from .verify import verify", "the order is"),
-        ("training/__init__.py", "from efficientnet_lite import spec", "no room training"),
-        ("training/loop.py", "from efficientnet_lite.spec import Plan", "no room training"),
+        ("cellar/__init__.py", "from efficientnet_lite import spec", "no room cellar"),
+        ("cellar/loop.py", "from efficientnet_lite.spec import Plan", "no room cellar"),
+        ("model/build.py", "from efficientnet_lite.training import recipe", "model may not use training"),
+        ("training/step.py", "import tensorflow", "may not use this library"),
         ("tflite/write.py", "from efficientnet_lite.model import build", "tflite may not use model"),
         ("inference/predict.py", "from efficientnet_lite.export import onnx", "may not use export"),
         ("cli/console.py", "import keras", "may not use this library"),

@@ -36,7 +36,9 @@ sys.meta_path.insert(0, Refusing())
 """
 
 # Rooms for optional libraries, imported inside functions by those who use them.
-OPTIONAL = ("model", "export", "formats", "report")
+OPTIONAL = ("model", "export", "formats", "report", "training")
+# Their modules that commands import before anything heavy, to check what was asked for.
+LIGHT_ALL_THE_SAME = ("training.recipe", "training.schedule", "training.state")
 
 EVERY_MODULE = f"""
 import importlib, pkgutil, efficientnet_lite
@@ -113,6 +115,13 @@ def test_every_module_can_be_imported(tmp_path):
         and path.relative_to(SOURCE / "efficientnet_lite").parts[0] not in OPTIONAL
     ]
     assert len(done.stdout.split()) == len(files) - 1  # the package itself is imported by the program
+
+
+@pytest.mark.parametrize("module", LIGHT_ALL_THE_SAME)
+def test_a_module_that_checks_what_was_asked_for_is_light(tmp_path, module):
+    done = run(f"import efficientnet_lite.{module}; print('light')", tmp_path)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "light\n", "")
 
 
 def test_importing_the_package_loads_nothing_else_and_writes_nothing(tmp_path):

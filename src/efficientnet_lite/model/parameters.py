@@ -19,7 +19,7 @@ def read_parameters(model: keras.Model) -> dict[str, Array]:
     `model` is one of `build.build_model`, or one that has such a model among its layers.
     Raises ValueError where it has other weights besides, since they would be lost.
     """
-    return {name: np.array(variable.numpy(), np.float32) for name, variable in _variables(model).items()}
+    return {name: np.array(variable.numpy(), np.float32) for name, variable in named_variables(model).items()}
 
 
 def assign_parameters(model: keras.Model, parameters: Mapping[str, npt.NDArray[np.floating]]) -> None:
@@ -27,7 +27,7 @@ def assign_parameters(model: keras.Model, parameters: Mapping[str, npt.NDArray[n
 
     Raises ValueError where that is not so; then no variable has changed.
     """
-    variables = _variables(model)
+    variables = named_variables(model)
     faults = [f"{name} is missing" for name in variables if name not in parameters]
     faults += [f"{name} is left over" for name in parameters if name not in variables]
     faults += [
@@ -41,7 +41,7 @@ def assign_parameters(model: keras.Model, parameters: Mapping[str, npt.NDArray[n
         variable.assign(parameters[name])
 
 
-def _variables(model: keras.Model) -> dict[str, Any]:
+def named_variables(model: keras.Model) -> dict[str, Any]:
     """Plan name -> variable, in the order of the layers; every weight of the model has to be there."""
     found: dict[str, Any] = {}
     for layer in _layers(model):
