@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     )
     from efficientnet_lite.inference.predict import Model
     from efficientnet_lite.spec import VARIANTS
+    from efficientnet_lite.stories.artifacts import export
     from efficientnet_lite.stories.check import check
     from efficientnet_lite.stories.classify import train
-    from efficientnet_lite.stories.export import export
     from efficientnet_lite.stories.keras_model import create_model, save_weights
     from efficientnet_lite.stories.source import open_source as load
     from efficientnet_lite.stories.verify import verify
@@ -53,7 +53,7 @@ _HOMES = {  # public name -> module, and its name there where that differs
     "WeightsMissing": _ERRORS,
     "check": "stories.check",
     "create_model": "stories.keras_model",
-    "export": "stories.export",
+    "export": "stories.artifacts",
     "load": "stories.source:open_source",
     "save_weights": "stories.keras_model",
     "train": "stories.classify",

@@ -10,7 +10,7 @@ import scenes
 
 from efficientnet_lite.bundle import open_run
 from efficientnet_lite.errors import ArtifactError, UsageError
-from efficientnet_lite.stories.artifacts import export_artifact
+from efficientnet_lite.stories.artifacts import export as export_artifact
 from efficientnet_lite.stories.classify import train
 from efficientnet_lite.stories.golden import golden_path
 from efficientnet_lite.stories.run_artifacts import artifacts_of
@@ -39,7 +39,7 @@ def card(run):
 
 
 def test_a_file_without_a_target_goes_into_its_run(run):
-    found = export_artifact(run, tflite={"precision": "float16"})
+    found = export_artifact(run, precision="float16")
 
     assert found.path == run / "exports" / "shapes_float16.tflite"
     (entry,) = card(run)["artifacts"]
@@ -50,11 +50,11 @@ def test_a_file_without_a_target_goes_into_its_run(run):
 
 
 def test_exporting_again_needs_overwrite_and_lists_it_once(run):
-    export_artifact(run, tflite={"precision": "float16"})
+    export_artifact(run, precision="float16")
     with pytest.raises(UsageError, match="exists"):
-        export_artifact(run, tflite={"precision": "float16"})
+        export_artifact(run, precision="float16")
 
-    export_artifact(run, tflite={"precision": "float16"}, overwrite=True)
+    export_artifact(run, precision="float16", overwrite=True)
 
     assert len(card(run)["artifacts"]) == 1
 
@@ -70,7 +70,7 @@ def test_a_model_that_is_no_run_needs_a_target(weights):
 
 
 def test_training_anew_takes_the_artifacts_of_the_old_run_away(run, photos, weights):
-    export_artifact(run, tflite={"precision": "float16"})
+    export_artifact(run, precision="float16")
 
     train(photos, run, model=scenes.MODEL, weights=weights, overwrite=True)
 
@@ -86,7 +86,7 @@ def test_training_anew_takes_the_artifacts_of_the_old_run_away(run, photos, weig
     ],
 )
 def test_an_artifact_that_is_not_what_the_card_names_is_a_fault(run, spoil, says):
-    spoil(export_artifact(run, tflite={"precision": "float16"}).path)
+    spoil(export_artifact(run, precision="float16").path)
 
     found = verify(run)
 
@@ -95,7 +95,7 @@ def test_an_artifact_that_is_not_what_the_card_names_is_a_fault(run, spoil, says
 
 
 def test_other_golden_outputs_of_an_artifact_are_a_fault(run):
-    path = golden_path(export_artifact(run, tflite={"precision": "float16"}).path)
+    path = golden_path(export_artifact(run, precision="float16").path)
     with np.load(path) as arrays:
         content = dict(arrays)
     np.savez(path, **(content | {"probabilities": content["probabilities"] + np.float32(0.1)}))
@@ -105,7 +105,7 @@ def test_other_golden_outputs_of_an_artifact_are_a_fault(run):
 
 @pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x05\x06" + bytes(18)])
 def test_a_golden_file_that_is_none_is_an_error(run, content):
-    golden_path(export_artifact(run, tflite={"precision": "float16"}).path).write_bytes(content)
+    golden_path(export_artifact(run, precision="float16").path).write_bytes(content)
 
     with pytest.raises(ArtifactError, match="golden outputs"):
         verify(run)
@@ -122,7 +122,7 @@ def test_a_golden_file_that_is_none_is_an_error(run, content):
     ],
 )
 def test_a_card_of_a_stranger_cannot_name_files_elsewhere(run, entry):
-    export_artifact(run, tflite={"precision": "float16"})
+    export_artifact(run, precision="float16")
     content = card(run)
     content["artifacts"][0] |= entry
     (run / "card.json").write_text(json.dumps(content), encoding="utf-8")
@@ -132,7 +132,7 @@ def test_a_card_of_a_stranger_cannot_name_files_elsewhere(run, entry):
 
 
 def test_an_unknown_format_is_a_note(run):
-    export_artifact(run, tflite={"precision": "float16"})
+    export_artifact(run, precision="float16")
     content = card(run)
     content["artifacts"][0]["format"] = "tflite-9"
     (run / "card.json").write_text(json.dumps(content), encoding="utf-8")
@@ -146,7 +146,7 @@ def test_an_unknown_format_is_a_note(run):
 @pytest.mark.parametrize("option", [{"precision": "int8"}, {"batch": "dynamic"}, {"endpoints": ("stem",)}])
 def test_options_of_tflite_are_refused_for_other_formats(run, option):
     with pytest.raises(UsageError, match=r"is for \.tflite files"):
-        export_artifact(run, format="onnx", tflite=option)
+        export_artifact(run, format="onnx", **option)
 
 
 @needs_onnx

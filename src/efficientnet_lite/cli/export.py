@@ -15,7 +15,7 @@ from efficientnet_lite.cli.common import (
 )
 from efficientnet_lite.cli.results import show_exported
 from efficientnet_lite.inference.verify import MAX_DROP, MIN_AGREEMENT
-from efficientnet_lite.stories.artifacts import export_artifact
+from efficientnet_lite.stories.artifacts import export as export_artifact
 from efficientnet_lite.stories.calibration import PHOTOS
 
 Flag = Parameter(negative=())
@@ -91,18 +91,16 @@ def export(
         ema=not no_ema,
         overwrite=overwrite,
         stage=console.progress,
-        tflite={
-            "precision": precision,
-            "io": io,
-            "batch": batch,
-            "dense": dense,
-            "endpoints": endpoint,
-            "data": data,
-            "calibration_photos": calibration,
-            "max_drop": max_drop,
-            "min_agreement": min_agreement,
-            "labels_locale": locales_of(labels_locale),
-        },
+        precision=precision,
+        io=io,
+        batch=batch,
+        dense=dense,
+        endpoints=endpoint,
+        data=data,
+        calibration_photos=calibration,
+        max_drop=max_drop,
+        min_agreement=min_agreement,
+        labels_locale=locales_of(labels_locale),
     )
     for note in exported.notes:
         console.warn(note)

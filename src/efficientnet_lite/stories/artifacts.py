@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 from efficientnet_lite import bundle
 from efficientnet_lite.doors import files
 from efficientnet_lite.errors import UsageError
-from efficientnet_lite.stories.export import export
+from efficientnet_lite.stories.export import export as export_tflite
 from efficientnet_lite.stories.export_hub import export_hub_module
 from efficientnet_lite.stories.export_onnx import export_onnx
 from efficientnet_lite.stories.export_saved_model import export_saved_model
@@ -26,10 +26,10 @@ KINDS: dict[tuple[str, ...], Literal["feature-vector", "classification"]] = {
     ("features",): "feature-vector",
     ("logits",): "classification",
 }
-_TFLITE_DEFAULTS = {name: each.default for name, each in signature(export).parameters.items()}
+_TFLITE_DEFAULTS = {name: each.default for name, each in signature(export_tflite).parameters.items()}
 
 
-def export_artifact(
+def export(
     source: str | Path,
     out: str | Path | None = None,
     *,
@@ -40,7 +40,7 @@ def export_artifact(
     ema: bool = True,
     overwrite: bool = False,
     stage: Stage = silent,
-    tflite: Mapping[str, Any] | None = None,
+    **options: Any,
 ) -> Exported:
     """One artifact of `source`, proven on its own runtime, with its golden file.
 
@@ -50,13 +50,16 @@ def export_artifact(
             exports/, listed in its card, replayed by `verify`.
         outputs: "probabilities", "logits" or "features"; of "savedmodel" and "hub-tf1" the last two say
             what kind of model it is.
-        tflite: further arguments of `export.export`, for "tflite" alone.
+        options: for "tflite" alone, further arguments of `export.export`: precision ("float32", "float16",
+            "dynamic", "int8"), data (photos, without labels, for int8), io, batch, dense, endpoints,
+            calibration_photos, max_drop, min_agreement, labels_locale, workers.
 
     Raises:
         UsageError: the call cannot be carried out as it is, or what the format needs is not installed.
         VerificationFailed: the artifact is too far from what it was made of; nothing is published.
     """
-    options = dict(tflite or {})
+    if unknown := [name for name in options if name not in _TFLITE_DEFAULTS]:
+        raise TypeError(f"export() got an unexpected keyword argument {unknown[0]!r}")
     if format not in FORMATS:
         raise UsageError(f"no such format: {format}", where=COMMAND_LINE, fix=f"give {', '.join(FORMATS)}")
     if format != "tflite":
@@ -72,7 +75,7 @@ def export_artifact(
     }
     if format == "tflite":
         names = tuple(outputs) or (() if options.get("endpoints") else ("probabilities",))
-        exported = export(source, target, outputs=names, **options, **common)
+        exported = export_tflite(source, target, outputs=names, **options, **common)
     else:
         if golden_path(target).exists() and not overwrite:
             raise UsageError(
