@@ -38,12 +38,15 @@ setup-all: .venv/setup-all.stamp  ## the same with every extra
 	$(BIN)/python $(INSTALL_LOCK) locks/all.txt
 	@touch $@
 
-.PHONY: test test-all test-hub1 test-mediapipe test-peers test-lowest
+.PHONY: test test-all test-trace test-hub1 test-mediapipe test-peers test-lowest
 test: setup  ## the tests, in five minutes on two cores
 	$(BIN)/python -m pytest --numprocesses $(WORKERS)
 
 test-all: .venv-all/setup.stamp  ## the tests with every extra: Keras, TensorFlow, ONNX, and who reads their files
 	.venv-all/bin/python -m pytest --numprocesses $(WORKERS)
+
+test-trace: .venv-all/setup.stamp  ## recorded trainings of the reference, replayed; EFFICIENTNET_LITE_TRACE names another
+	.venv-all/bin/python -m pytest -m trace tests/training
 
 test-peers: .venv-peers/setup.stamp  ## timm and the stock converter, on the same weights
 	.venv-peers/bin/python -m pytest tests/peers

@@ -22,6 +22,7 @@ Augmentation = Literal["none", "autoaugment", "randaugment"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
 REFERENCE_BATCH = 256  # what `base_rate` is stated for; Source: main.py, `scaled_lr`
+MOST = 10**12  # images or steps; beyond, floating point no longer counts them
 SHARDS = 1024  # files of ImageNet's training part; Source: main.py, `holdout_images`
 
 
@@ -84,18 +85,22 @@ class Recipe:
                 raise _refused(name, getattr(self, name), f"give {fix}")
 
     def _rules(self) -> tuple[tuple[str, bool, str], ...]:
-        positive, fraction, rate = "1 or more", "a number from 0 to 1", "a number from 0, below 1"
+        positive, rate = f"1 to {MOST:,}", "a number from 0, below 1"
         held_out = 0 <= self.holdout_shards < SHARDS
         return (
-            ("train_images", self.train_images >= 1, positive),
-            ("eval_images", self.eval_images >= 1, positive),
+            ("train_images", 1 <= self.train_images <= MOST, positive),
+            ("eval_images", 1 <= self.eval_images <= MOST, positive),
             ("holdout_shards", held_out, f"0 (none) to {SHARDS - 1}; 20 is usual"),
             ("batch", 1 <= self.batch <= (self.images if held_out else 0), "1 to the number of images"),
-            ("eval_batch", self.eval_batch >= 1, positive),
+            ("eval_batch", 1 <= self.eval_batch <= MOST, positive),
             ("epochs", 0 < self.epochs <= 1e6, "a number above 0, such as 350"),
-            ("steps", self.steps is None or self.steps >= 1, "1 or more, or none for those of `epochs`"),
-            ("eval_every", self.eval_every >= 1, positive),
-            ("save_every", self.save_every >= 1, positive),
+            (
+                "steps",
+                self.steps is None or 1 <= self.steps <= MOST,
+                f"{positive}, or none for those of `epochs`",
+            ),
+            ("eval_every", 1 <= self.eval_every <= MOST, positive),
+            ("save_every", 1 <= self.save_every <= MOST, positive),
             ("base_rate", 0 < self.base_rate <= 100, "a number above 0, such as 0.016"),
             ("warmup_epochs", 0 <= self.warmup_epochs <= 1e6, "0 (none) or more, such as 5"),
             ("decay_factor", 0 < self.decay_factor <= 1, "a number above 0, at most 1, such as 0.97"),
@@ -109,7 +114,7 @@ class Recipe:
             ("ema_decay", 0 <= self.ema_decay < 1, rate),
             ("label_smoothing", 0 <= self.label_smoothing < 1, rate),
             ("dropout", self.dropout is None or 0 <= self.dropout < 1, f"{rate}, or none for the variant's"),
-            ("survival", 0 < self.survival <= 1, f"{fraction}, not 0; 1 drops nothing"),
+            ("survival", 0 < self.survival <= 1, "a number above 0, at most 1; 1 drops nothing"),
             ("mixup", 0 <= self.mixup <= 10, "0 (off) to 10"),
             ("randaugment_layers", 1 <= self.randaugment_layers <= 16, "1 to 16"),
             ("randaugment_magnitude", 0 <= self.randaugment_magnitude <= 30, "0 to 30"),
