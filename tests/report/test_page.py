@@ -99,14 +99,11 @@ def test_the_surest_mistakes_are_shown_small(trained, installed):
     pictures = [a["src"] for tag, a in found.tags if tag == "img"]
     assert len(pictures) == len(mistakes)
     for mistake in mistakes:
-        assert f"{LABELS_IN_ORDER[mistake.predicted]} {page.percent(mistake.probability)}" in found.text
+        assert f"{sorted(LABELS)[mistake.predicted]} {page.percent(mistake.probability)}" in found.text
     for picture in pictures:
         image = Image.open(io.BytesIO(base64.b64decode(picture.partition(",")[2])))
         assert max(image.size) <= THUMBNAIL_PX
         assert image.size == (80, 60)  # not enlarged
-
-
-LABELS_IN_ORDER = sorted(LABELS)
 
 
 def test_made_later_it_is_the_same_to_the_byte(trained, run, installed):

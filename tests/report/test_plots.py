@@ -109,7 +109,7 @@ def test_the_chosen_strength_is_marked_in_both_panels(matplotlib):
 
 def test_the_users_own_matplotlib_is_left_as_it_was_and_does_not_show(matplotlib):
     before = plots.draw_path(ATTEMPTS)
-    with matplotlib.rc_context({"axes.facecolor": "red", "font.size": 30, "svg.hashsalt": "mine"}):
+    with matplotlib.rc_context({"lines.linewidth": 7, "font.size": 30, "svg.hashsalt": "mine"}):
         own = dict(matplotlib.rcParams)
 
         assert plots.draw_path(ATTEMPTS) == before
