@@ -61,3 +61,18 @@ def typed(message: bytes, expected: dict[int, int]) -> Iterator[tuple[int, Any]]
             if wire != expected[number]:
                 raise Malformed(f"field {number} has wire type {wire}, expected {expected[number]}")
             yield number, value
+
+
+def encoded_varint(value: int) -> bytes:
+    """A whole number, 0 or more, in seven bits a byte: what `varint` reads."""
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def message(number: int, data: bytes) -> bytes:
+    """Field `number` of wire type BYTES with the content `data`."""
+    return encoded_varint(number << 3 | BYTES) + encoded_varint(len(data)) + data

@@ -1,11 +1,12 @@
 """The fast CRC against the examples of its standard and against a slow one."""
 
+import numpy as np
 import pytest
 from checkpoint_files import mask, slow_crc32c
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from efficientnet_lite.crc32c import crc32c, masked_crc32c
+from efficientnet_lite.crc32c import crc32c, masked_crc32c, masked_crc32c_of_rows
 
 
 @pytest.mark.parametrize(
@@ -38,3 +39,10 @@ def test_a_flipped_bit_changes_it(data, draw):
     flipped[place // 8] ^= 1 << place % 8
 
     assert crc32c(flipped) != crc32c(data)
+
+
+@given(st.lists(st.binary(min_size=8, max_size=8), max_size=20))
+def test_the_crcs_of_many_rows_are_those_of_each(rows):
+    table = np.frombuffer(b"".join(rows), np.uint8).reshape(-1, 8)
+
+    assert masked_crc32c_of_rows(table).tolist() == [masked_crc32c(row) for row in rows]

@@ -2,7 +2,18 @@
 
 import pytest
 
-from efficientnet_lite.protobuf import BYTES, FIXED32, FIXED64, VARINT, Malformed, fields, typed, varint
+from efficientnet_lite.protobuf import (
+    BYTES,
+    FIXED32,
+    FIXED64,
+    VARINT,
+    Malformed,
+    encoded_varint,
+    fields,
+    message,
+    typed,
+    varint,
+)
 
 # field 1: 150; field 2: "testing"; field 3: four bytes; field 4: eight bytes
 MESSAGE = bytes.fromhex("089601 120774657374696e67 1d01000000 21 0200000000000000".replace(" ", ""))
@@ -39,3 +50,11 @@ def test_groups_and_other_wire_types_than_expected_are_malformed():
     with pytest.raises(Malformed, match="expected 2"):
         list(typed(MESSAGE, {1: BYTES}))
     assert list(typed(MESSAGE, {2: BYTES})) == [(2, b"testing")]
+
+
+@pytest.mark.parametrize("value", [0, 1, 127, 128, 150, 2**32, 2**64 - 1])
+def test_what_is_written_is_read(value):
+    written = encoded_varint(value)
+
+    assert varint(written, 0) == (value, len(written))
+    assert list(fields(message(value % 2**20 + 1, b"x" * 200))) == [(value % 2**20 + 1, BYTES, b"x" * 200)]

@@ -5,7 +5,7 @@ import struct
 import pytest
 from records import example, masked, part, record
 
-from efficientnet_lite.doors.tfrecord import read_examples, shards
+from efficientnet_lite.doors.tfrecord import encode, offsets, read_example, read_examples, shards
 from efficientnet_lite.errors import UnusableInput
 
 PHOTOS = (b"first photo", b"second photo" * 300, b"third")
@@ -91,3 +91,86 @@ def test_a_record_that_is_no_photo_is_refused(tmp_path, data):
 def test_a_missing_file_is_unusable_input(tmp_path):
     with pytest.raises(UnusableInput, match="cannot be read"):
         list(read_examples(tmp_path / "none"))
+
+
+def written(place):
+    return encode(PHOTOS[place], place, height=3, width=4, label="tench", name=f"{place}.jpg")
+
+
+def test_records_are_read_in_any_order(shard):
+    starts = offsets(shard).tolist()
+    found = [read_example(shard, starts[n], starts[n + 1], n) for n in (2, 0, 1)]
+    in_order = list(read_examples(shard))
+
+    assert found == [in_order[2], in_order[0], in_order[1]]
+
+
+def test_more_records_than_are_looked_at_at_once_are_found(tmp_path):
+    one = record(b"data")
+    (tmp_path / "many").write_bytes(one * 9000)
+
+    assert offsets(tmp_path / "many").tolist() == list(range(0, len(one) * 9001, len(one)))
+
+
+def test_a_record_of_ours_is_that_of_the_reference(tmp_path):
+    (tmp_path / "ours").write_bytes(b"".join(map(written, range(3))))
+
+    found = list(read_examples(tmp_path / "ours"))
+
+    assert [(each.encoded, each.class_index) for each in found] == list(zip(PHOTOS, range(3), strict=True))
+    assert written(0)[8:12] == struct.pack("<I", masked(written(0)[:8]))
+
+
+def test_tensorflow_reads_our_record(tmp_path):
+    tf = pytest.importorskip("tensorflow", reason="the extra [train]: make test-all")
+    (tmp_path / "ours").write_bytes(written(1))
+    (data,) = tf.data.TFRecordDataset(str(tmp_path / "ours")).as_numpy_iterator()
+
+    features = tf.train.Example.FromString(data).features.feature
+
+    assert features["image/encoded"].bytes_list.value[:] == [PHOTOS[1]]
+    assert features["image/class/label"].int64_list.value[:] == [2]
+    assert features["image/height"].int64_list.value[:] == [3]
+    assert features["image/filename"].bytes_list.value[:] == [b"1.jpg"]
+
+
+@pytest.mark.parametrize("place", range(12))
+def test_a_flipped_bit_of_a_length_names_the_record(shard, place):
+    data = bytearray(shard.read_bytes())
+    second = offsets(shard).tolist()[1]
+    data[second + place] ^= 16
+    shard.write_bytes(data)
+
+    with pytest.raises(UnusableInput, match="record 1\n") as caught:
+        offsets(shard)
+    assert "checksum" in caught.value.what
+
+
+def test_a_flipped_bit_of_the_data_is_found_when_the_record_is_read(shard):
+    starts = offsets(shard).tolist()
+    data = bytearray(shard.read_bytes())
+    data[starts[1] + 500] ^= 1
+    shard.write_bytes(data)
+
+    assert offsets(shard).tolist() == starts
+    with pytest.raises(UnusableInput, match="checksum") as caught:
+        read_example(shard, starts[1], starts[2], 1)
+    assert caught.value.where == f"{shard}, record 1"
+
+
+def test_a_shard_that_breaks_off_names_the_record(shard):
+    starts = offsets(shard).tolist()
+    data = shard.read_bytes()
+    for end in (starts[2] - 1, starts[1] + 12, starts[1] + 3):
+        shard.write_bytes(data[:end])
+        with pytest.raises(UnusableInput, match="breaks off") as caught:
+            offsets(shard)
+        assert caught.value.where == f"{shard}, record 1"
+
+
+def test_a_shard_that_shrank_since_it_was_looked_at_is_refused(shard):
+    starts = offsets(shard).tolist()
+    shard.write_bytes(shard.read_bytes()[: starts[1]])
+
+    with pytest.raises(UnusableInput, match="breaks off"):
+        read_example(shard, starts[1], starts[2], 1)
