@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from efficientnet_lite.cli.common import Json, Locales, Quiet, Verbose, console_of, exit_with, locales_of
+from efficientnet_lite.cli.finetuning import FineTuneOptions, recipe_of
 from efficientnet_lite.cli.results import show_trained, show_verified, trained_json
 from efficientnet_lite.contract import FIT_VIEWS, FitView
 from efficientnet_lite.errors import EXIT_VERIFICATION
@@ -35,6 +36,7 @@ def train(
     on_bad: Literal["skip", "fail"] = "skip",
     labels_locale: Locales = (),
     overwrite: Annotated[bool, Flag] = False,
+    tuning: FineTuneOptions | None = None,
     json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -79,7 +81,9 @@ def train(
         on_bad=on_bad,
         overwrite=overwrite,
         labels_locale=locales_of(labels_locale),
+        fine_tuning=recipe_of(tuning or FineTuneOptions()),
         stage=console.progress,
+        say=console.note,
     )
     if json:
         console.json(trained_json(trained))

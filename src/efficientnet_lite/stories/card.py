@@ -20,6 +20,7 @@ from efficientnet_lite.head.fit import Head
 from efficientnet_lite.inference.partition import publish_split
 from efficientnet_lite.labels import digest
 from efficientnet_lite.report.page import is_installed
+from efficientnet_lite.stories.finetune import LOG, FineTuned, config_values, on_card, publish_log
 from efficientnet_lite.stories.material import Material, Settings
 from efficientnet_lite.stories.proof import Proof
 from efficientnet_lite.stories.report import class_counts, first_page
@@ -41,6 +42,7 @@ class Contents:
     proof: Proof
     parameters: Mapping[str, npt.NDArray[np.float32]]
     photos: Path
+    tuned: FineTuned | None = None
 
 
 def publish(folder: Path, run: Contents) -> dict[str, Any]:
@@ -66,9 +68,13 @@ def publish(folder: Path, run: Contents) -> dict[str, Any]:
             "size": str(run.settings.model.size),
             "labels": json.dumps(list(labels), ensure_ascii=False),
             "license": run.weights.license,
-            "source": f"a head trained on {run.weights.source}",
+            "source": f"a head trained on {run.weights.source}"
+            if run.tuned is None
+            else f"fine-tuned from {run.weights.source}",
         },
     )
+    if run.tuned is not None:
+        publish_log(folder / LOG, run.tuned, run.settings.base_views)
     files.publish(folder / "config.toml", _config(run).encode())
     card = _card(folder, run, refused)
     if is_installed():
@@ -123,6 +129,7 @@ def _card(folder: Path, run: Contents, refused: Sequence[tuple[str, str]]) -> di
             "strength": run.head.chosen.strength,
             "path": [asdict(attempt) for attempt in run.head.attempts],
         },
+        "fine_tuning": None if run.tuned is None else on_card(run.tuned),
         "metrics": {
             "split": material.proof_split,
             "chosen_on_the_same_photos": material.proof_split == "validation",
@@ -195,6 +202,8 @@ def _config(run: Contents) -> str:
         "on_bad": settings.on_bad,
         "efficientnet_lite": __version__,
     }
+    if run.tuned is not None:
+        values |= config_values(run.tuned.recipe)
     lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
     return "# efficientnet-lite train with these values makes this run again\n" + "\n".join(lines) + "\n"
 

@@ -1,6 +1,6 @@
 """`train`: a folder of photos -> features -> a head -> float32 and int8 files -> proof -> a run folder."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -25,7 +25,7 @@ from efficientnet_lite.inference.verify import MAX_DROP, MIN_AGREEMENT, Bars
 from efficientnet_lite.quantize.recipe import quantize_head
 from efficientnet_lite.report.page import INSTALL
 from efficientnet_lite.spec import DENSE, Plan, make_plan, model_name
-from efficientnet_lite.stories import calibration, card
+from efficientnet_lite.stories import calibration, card, finetune
 from efficientnet_lite.stories.material import Material, OnBad, Settings
 from efficientnet_lite.stories.progress import OnProgress, Stage, silent
 from efficientnet_lite.stories.proof import Proof, prove
@@ -34,6 +34,7 @@ from efficientnet_lite.tflite.artifact import About, float_artifact, int8_artifa
 from efficientnet_lite.tflite.fold import fold
 from efficientnet_lite.tflite.quantized import IntegerNetwork
 from efficientnet_lite.tflite.write import write_float
+from efficientnet_lite.training.finetune import FineTuning
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,10 @@ def train(
     on_bad: OnBad = "skip",
     overwrite: bool = False,
     labels_locale: Mapping[str, Path] | None = None,
+    fine_tuning: FineTuning | None = None,
     workers: int | None = None,
     stage: Stage = silent,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Trained:
     """Make a classifier from photos, prove it on the real runtime, and publish it as a run folder.
 
@@ -84,7 +87,9 @@ def train(
         on_bad: "fail" stops at the first photo that cannot be used.
         overwrite: replace an earlier run.
         labels_locale: locale ("de") -> a text file with the class names in that language, one a line.
+        fine_tuning: let the upper blocks learn too; needs the extra `train`.
         stage: shows progress; see `stories.progress`.
+        say: takes what a person may follow meanwhile, one line an epoch.
 
     Raises:
         UsageError, UnusableDataset, UnusableInput, ArtifactError, OutputFailed: before anything is written.
@@ -102,6 +107,7 @@ def train(
         calibration_photos,
         Bars(max_drop, min_agreement),
         on_bad,
+        fine_tuning,
     )
     _check(settings, photos)
     dataset = open_dataset(photos)
@@ -119,6 +125,13 @@ def train(
         material = _gather(dataset, store, settings, stage)
         with stage("Fitting the head") as on_progress:
             head = _fit(material, settings, on_progress)
+        tuned = None
+        if fine_tuning is not None:
+            tuned = finetune.fine_tune(
+                loaded, head, material, settings, fine_tuning, folder=folder, stage=stage, say=say
+            )
+            loaded, head, material = tuned.weights, tuned.head, tuned.material
+            layers = fold(plan, loaded.parameters)
         layers |= {DENSE: head.layer}
         about = About(
             contract, loaded.sha256, loaded.license, labels=dataset.labels, translations=translations
@@ -141,6 +154,7 @@ def train(
                 proof=proof,
                 parameters=_parameters(loaded, head),
                 photos=photos,
+                tuned=tuned,
             ),
         )
         cache.prune()
@@ -174,6 +188,9 @@ def _check(settings: Settings, photos: Path) -> None:
         if wrong:
             raise UsageError(what, where="the command line", fix=fix)
     settings.bars.check()
+    if settings.fine_tuning is not None:
+        settings.fine_tuning.check(make_plan(settings.model.variant))
+        finetune.require_keras()
     if not photos.exists():
         raise UnusableInput(
             "no such folder or file", where=photos, fix="give the folder of photos or a manifest"

@@ -15,6 +15,7 @@ from efficientnet_lite.inference.partition import Assignment
 from efficientnet_lite.inference.verify import Bars
 from efficientnet_lite.spec import ModelName
 from efficientnet_lite.split import Split
+from efficientnet_lite.training.finetune import FineTuning
 
 Labels = npt.NDArray[np.intp]
 OnBad = Literal["skip", "fail"]
@@ -34,6 +35,7 @@ class Settings:
     calibration: int  # photos
     bars: Bars
     on_bad: OnBad
+    fine_tuning: FineTuning | None = None  # None: the head alone learns
 
     @property
     def base_views(self) -> list[BaseView]:

@@ -1,0 +1,100 @@
+"""The options of `train` that belong to --fine-tune."""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from efficientnet_lite.cli.common import COMMAND_LINE
+from efficientnet_lite.errors import UsageError
+from efficientnet_lite.training.finetune import Augment, BatchNorm, FineTuning
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(s|m|h)")
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class FineTuneOptions:
+    """With --fine-tune the upper blocks learn too. An option that is left out has the measured default.
+
+    Attributes:
+        fine_tune: let the upper blocks of the network learn too (needs the extra "train").
+        fine_tune_blocks: how many of them, or all for the whole network.
+        batch_norm: frozen normalizes by the statistics of the weights that training begins with.
+        epochs: at most so many.
+        learning_rate: the highest, of the head; blocks below learn more slowly.
+        rate_decay: rate of a block as a fraction of that of the block above it.
+        batch_size: photos in a step.
+        augment: none takes crop, squash and their mirror images, light moves and tints them, rand does more.
+        label_smoothing: share of a label that is spread over all classes.
+        mixup: alpha of mixup; 0 is off.
+        ema_decay: of the moving average of the weights, which is what is kept; 0 is off.
+        patience: epochs without a better one after which training ends.
+        time_budget: plan the epochs to fit, as 90s, 20m or 1.5h.
+    """
+
+    fine_tune: Annotated[bool, Parameter(negative=())] = False
+    fine_tune_blocks: str | None = None
+    batch_norm: BatchNorm | None = None
+    epochs: int | None = None
+    learning_rate: float | None = None
+    rate_decay: float | None = None
+    batch_size: int | None = None
+    augment: Augment | None = None
+    label_smoothing: float | None = None
+    mixup: float | None = None
+    ema_decay: float | None = None
+    patience: int | None = None
+    time_budget: str | None = None
+
+
+def recipe_of(options: FineTuneOptions) -> FineTuning | None:
+    """The recipe, or None without --fine-tune.
+
+    Raises UsageError for an option that means nothing without it, or cannot be read.
+    """
+    given = {
+        name: value for name, value in vars(options).items() if name != "fine_tune" and value is not None
+    }
+    if not options.fine_tune:
+        if given:
+            raise UsageError(
+                f"--{next(iter(given)).replace('_', '-')} is given without --fine-tune",
+                where=COMMAND_LINE,
+                fix="give --fine-tune too, or leave it out",
+            )
+        return None
+    renamed = {
+        "fine_tune_blocks": "blocks",
+        "batch_size": "batch",
+        "ema_decay": "ema",
+        "time_budget": "time_budget_s",
+    }
+    values = {renamed.get(name, name): value for name, value in given.items()}
+    if options.fine_tune_blocks is not None:
+        values["blocks"] = _blocks(options.fine_tune_blocks)
+    if options.time_budget is not None:
+        values["time_budget_s"] = _seconds(options.time_budget)
+    return FineTuning(**values)
+
+
+def _blocks(text: str) -> int | None:
+    if text == "all":
+        return None
+    if not re.fullmatch("[0-9]{1,3}", text):
+        raise UsageError(
+            f"--fine-tune-blocks is {text!r}", where=COMMAND_LINE, fix="give a number of blocks, or all"
+        )
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    """`90s`, `20m` or `1.5h` in seconds."""
+    found = _DURATION.fullmatch(text.strip().lower())
+    if found is None or float(found[1]) == 0:
+        raise UsageError(
+            f"--time-budget is {text!r}", where=COMMAND_LINE, fix="give a time such as 90s, 20m or 1.5h"
+        )
+    return float(found[1]) * _UNITS[found[2]]

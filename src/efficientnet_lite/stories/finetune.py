@@ -1,0 +1,294 @@
+"""`train --fine-tune`: the upper part of a network learns from a head that is fitted, and the best epoch is kept."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from efficientnet_lite.checkpoints.read import Weights
+from efficientnet_lite.contract import BaseView
+from efficientnet_lite.doors import files
+from efficientnet_lite.errors import UsageError
+from efficientnet_lite.forward import Layer
+from efficientnet_lite.head.fit import Head
+from efficientnet_lite.inference.features import Backbone, FeatureStore
+from efficientnet_lite.spec import DENSE, Plan, make_plan
+from efficientnet_lite.stories.material import Material, Settings
+from efficientnet_lite.stories.progress import OnProgress, Stage
+from efficientnet_lite.tflite.fold import fold
+from efficientnet_lite.tflite.write import write_float
+from efficientnet_lite.training.finetune import FineTuning, Part, upper_part
+from efficientnet_lite.training.sources import (
+    MAX_KEPT_BYTES,
+    Drawn,
+    Lower,
+    Source,
+    keep,
+    kept_bytes,
+    make_lower,
+)
+
+if TYPE_CHECKING:  # Keras, and TensorFlow with it, is loaded where it is needed
+    from efficientnet_lite.training import loop
+
+Array = npt.NDArray[np.float32]
+Say = Callable[[str], None]
+
+LOG = "log.csv"
+
+
+@dataclass(frozen=True, slots=True)
+class FineTuned:
+    """A network after its fine-tuning, and the way there."""
+
+    weights: Weights  # as those it began with, the parameters those of the best epoch
+    head: Head  # its layer that of the best epoch
+    material: Material  # whose features are those of the new backbone
+    epochs: "tuple[loop.Epoch, ...]"  # the first is the network before: epoch 0
+    chosen: int  # 0: no epoch was better than the head alone
+    recipe: FineTuning  # its epochs as they were planned
+
+
+def require_keras() -> None:
+    """Raise UsageError where training is not installed; loads Keras and its backend."""
+    try:
+        from efficientnet_lite.training import loop  # noqa: F401
+    except ImportError as error:
+        raise UsageError(
+            f"--fine-tune needs Keras and TensorFlow: {error}",
+            where="the command line",
+            fix="pip install 'efficientnet-lite[train]'",
+        ) from error
+
+
+def fine_tune(
+    weights: Weights,
+    head: Head,
+    material: Material,
+    settings: Settings,
+    recipe: FineTuning,
+    *,
+    folder: Path,
+    stage: Stage,
+    say: Say,
+) -> FineTuned:
+    """Let the upper part of the network learn, from the fitted head on.
+
+    Of all epochs that with the best top-1 on the validation photos is kept, mean over the views; where none
+    is better than the head alone, that stays.
+
+    Args:
+        folder: for a file without a name that holds what does not fit into memory.
+        say: takes one line an epoch.
+
+    Raises:
+        UsageError: Keras is not installed, or the loss is no number any more.
+        UnreadablePhoto: a photo has changed meanwhile.
+    """
+    began = time.monotonic()
+    plan = make_plan(settings.model.variant, size=settings.model.size, classes=len(material.dataset.labels))
+    start = {name: value for name, value in weights.parameters.items() if not name.startswith(f"{DENSE}/")}
+    start |= {f"{DENSE}/kernel": head.layer.kernel, f"{DENSE}/bias": head.layer.bias}
+    part = upper_part(plan, recipe.blocks)
+    contract, workers = material.store.backbone.contract, material.store.workers
+    lower = make_lower(part, fold(plan, start), contract, workers=workers)
+    with stage("Looking through the frozen blocks") as on_progress:
+        examples, validation = _examples(lower, material, settings, recipe, folder, on_progress)
+    recipe, trainer = _planned(part, start, examples, validation, settings.seed, recipe, began, say)
+    epochs, chosen, values = _run(trainer, examples, validation, recipe, stage, say)
+    parameters = start | values
+    tuned = replace(weights, parameters=parameters)
+    layer = Layer(parameters[f"{DENSE}/kernel"], parameters[f"{DENSE}/bias"])
+    return FineTuned(
+        tuned, replace(head, layer=layer), _seen_by(tuned, material, plan), epochs, chosen, recipe
+    )
+
+
+def _seen_by(weights: Weights, material: Material, plan: Plan) -> Material:
+    """The same photos, whose features are those of the backbone with these weights, made when asked for."""
+    store = material.store
+    model = write_float(plan, fold(plan, weights.parameters), outputs=("features",))
+    backbone = Backbone(f"{store.backbone.name} fine-tuned", model, store.backbone.contract)
+    seen = FeatureStore(backbone, store.rows, store.cache, store.workers, store.looks, store.refused)
+    return replace(material, store=seen)
+
+
+def _examples(
+    lower: Lower,
+    material: Material,
+    settings: Settings,
+    recipe: FineTuning,
+    folder: Path,
+    on_progress: OnProgress,
+) -> "tuple[loop.Examples, loop.Validation]":
+    """The training photos and those that choose, as the learning part reads them."""
+    from efficientnet_lite.training import loop
+
+    training, chosen = material.positions("train"), material.positions("validation")
+    truth, rows = material.truth(training), material.dataset.rows
+    paths, total = [rows[at].path for at in training], len(training) + len(chosen)
+    source, done = _source(lower, paths, settings, recipe, folder, lambda done, _: on_progress(done, total))
+    kept = keep(
+        lower,
+        [rows[at].path for at in chosen],
+        settings.base_views,
+        draws=0,
+        augment="none",
+        seed=settings.seed,
+        folder=folder,
+        on_progress=lambda more, _: on_progress(done + more, total),
+    )
+    counts = np.bincount(truth) if settings.class_weights == "balanced" else np.ones(int(truth.max()) + 1)
+    weights = (1 / counts[truth]).astype(np.float32)
+    return (
+        loop.Examples(source, truth, weights / weights.mean()),
+        loop.Validation(kept, settings.base_views, material.truth(chosen)),
+    )
+
+
+def _source(
+    lower: Lower,
+    paths: Sequence[Path],
+    settings: Settings,
+    recipe: FineTuning,
+    folder: Path,
+    on_progress: OnProgress,
+) -> tuple[Source, int]:
+    """The training photos, kept where the lower blocks are frozen and there is room; and how many are done."""
+    views = settings.views
+    if lower.model is None or kept_bytes(lower, len(paths), len(views) + recipe.draws) > MAX_KEPT_BYTES:
+        return Drawn(lower, paths, recipe.augment, settings.seed), 0
+    draws = 0 if recipe.augment == "none" else recipe.draws
+    kept = keep(
+        lower,
+        paths,
+        views,
+        draws=draws,
+        augment=recipe.augment,
+        seed=settings.seed,
+        folder=folder,
+        on_progress=on_progress,
+    )
+    return kept, len(paths)
+
+
+def _planned(
+    part: Part,
+    start: Mapping[str, Array],
+    examples: "loop.Examples",
+    validation: "loop.Validation",
+    seed: int,
+    recipe: FineTuning,
+    began: float,
+    say: Say,
+) -> "tuple[FineTuning, loop.Trainer]":
+    """A trainer, and the recipe with as many epochs as the time budget has room for, at least one."""
+    from efficientnet_lite.training import loop
+
+    classes = len(start[f"{DENSE}/bias"])
+    if recipe.time_budget_s is not None:
+        measured = loop.Trainer(part, start, recipe, classes=classes, seed=seed)
+        each = measured.epoch_seconds(examples, validation)
+        left = recipe.time_budget_s - (time.monotonic() - began)
+        planned = max(1, min(recipe.epochs, int(left / each)))
+        say(f"an epoch takes {each:.1f} s and {max(0, left):.0f} s are left: {planned} epochs are planned")
+        recipe = replace(recipe, epochs=planned)
+    return recipe, loop.Trainer(part, start, recipe, classes=classes, seed=seed)
+
+
+def _run(
+    trainer: "loop.Trainer",
+    examples: "loop.Examples",
+    validation: "loop.Validation",
+    recipe: FineTuning,
+    stage: Stage,
+    say: Say,
+) -> "tuple[tuple[loop.Epoch, ...], int, dict[str, Array]]":
+    """Every epoch, the number of the best one, and the part's parameters there."""
+    epochs: list[loop.Epoch] = []
+    best, parameters = 0, trainer.parameters()
+    try:
+        with stage("Fine-tuning") as on_progress:
+            for epoch in trainer.epochs(examples, validation, recipe.epochs, on_progress):
+                epochs.append(epoch)
+                if epoch.rank > epochs[best].rank:
+                    best, parameters = epoch.number, trainer.parameters()
+                say(_line(epoch, recipe.epochs, is_best=epoch.number == best))
+                if epoch.number - best >= recipe.patience:
+                    say(f"no better epoch in {recipe.patience}: training ends")
+                    break
+    except KeyboardInterrupt:
+        say(
+            "interrupted: nothing was written; the same command, with fewer --epochs or a --time-budget, begins anew"
+        )
+        raise
+    if best == 0:
+        say("no epoch was better than the head alone on the validation photos: the network stays as it was")
+    return tuple(epochs), best, parameters
+
+
+def _line(epoch: "loop.Epoch", epochs: int, *, is_best: bool) -> str:
+    top1 = ", ".join(f"{view} {100 * value:.1f} %" for view, value in epoch.top1.items())
+    best = "  <- best so far" if is_best else ""
+    if epoch.number == 0:
+        return f"the head alone: validation loss {epoch.validation_loss:.4f}, top-1 {top1}{best}"
+    return (
+        f"epoch {epoch.number} of {epochs}: loss {epoch.loss:.4f}, validation loss {epoch.validation_loss:.4f}, "
+        f"top-1 {top1}, rate {epoch.learning_rate:.1e}, {epoch.seconds:.1f} s{best}"
+    )
+
+
+def publish_log(path: Path, tuned: FineTuned, views: Sequence[BaseView]) -> None:
+    """Write a row for each epoch, the network before them as epoch 0."""
+    header = (
+        "epoch",
+        "loss",
+        "validation_loss",
+        *(f"top1_{view}" for view in views),
+        "learning_rate",
+        "seconds",
+    )
+    files.publish_csv(
+        path,
+        header,
+        [
+            (
+                epoch.number,
+                "" if epoch.number == 0 else epoch.loss,
+                epoch.validation_loss,
+                *(epoch.top1[view] for view in views),
+                epoch.learning_rate,
+                round(epoch.seconds, 2),
+            )
+            for epoch in tuned.epochs
+        ],
+    )
+
+
+def on_card(tuned: FineTuned) -> dict[str, Any]:
+    """What the card says of it."""
+    return {
+        **asdict(tuned.recipe),
+        "chosen_epoch": tuned.chosen,
+        "epochs_run": len(tuned.epochs) - 1,
+        "before": dict(tuned.epochs[0].top1),
+        "after": dict(tuned.epochs[tuned.chosen].top1),
+        "log": LOG,
+    }
+
+
+def config_values(recipe: FineTuning) -> dict[str, object]:
+    """What config.toml says of it, named as the options; a network that learns whole has "all" blocks."""
+    values = {f"fine_tune_{name}": value for name, value in asdict(recipe).items()}
+    return {
+        "fine_tune": True,
+        **{
+            name: "all" if name.endswith("_blocks") and value is None else value
+            for name, value in values.items()
+            if value is not None or name.endswith("_blocks")
+        },
+    }

@@ -1,0 +1,140 @@
+"""What a fine-tuning is asked for, and what follows from it by arithmetic: which steps learn, and how fast.
+
+Nothing heavy is imported here, so a command line is checked before TensorFlow is loaded.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from efficientnet_lite.errors import UsageError
+from efficientnet_lite.spec import DENSE, INPUT, Conv, Dense, Plan, Softmax, Step
+
+BatchNorm = Literal["frozen", "train"]
+Optimizer = Literal["adamw", "sgd"]
+Augment = Literal["none", "light", "rand"]
+AUGMENTS: tuple[Augment, ...] = get_args(Augment)
+
+
+@dataclass(frozen=True, slots=True)
+class FineTuning:
+    """What the upper part of a network learns by, from a head that is fitted already."""
+
+    blocks: int | None = 5  # how many of the uppermost learn, with what is above them; None: everything
+    batch_norm: BatchNorm = "frozen"  # of the part that learns; its scales and offsets learn either way
+    epochs: int = 20
+    optimizer: Optimizer = "adamw"
+    learning_rate: float = 1e-4  # the peak, of the head
+    rate_decay: float = 0.8  # a block's rate as a fraction of the rate of the block above it
+    warmup: float = 1.0  # epochs of linearly growing rate
+    weight_decay: float = 0.0  # decoupled, times the rate
+    batch: int = 32
+    augment: Augment = "light"
+    draws: int = 12  # random views of a photo that are computed once, where the lower blocks are frozen
+    label_smoothing: float = 0.1
+    mixup: float = 0.0  # alpha of the beta distribution; 0: off
+    dropout: float = 0.2
+    ema: float = 0.99  # decay of the moving average of the weights, which is what is measured and kept
+    patience: int = 6  # epochs without a better one after which training ends
+    time_budget_s: float | None = None  # plans the epochs from the measured time of a step
+
+    def check(self, plan: Plan) -> None:
+        """Raise UsageError for a value that makes no sense."""
+        count = count_blocks(plan)
+        rules = (
+            ("blocks", self.blocks is None or 0 <= self.blocks <= count, f"0 to {count}, or all"),
+            ("epochs", self.epochs >= 1, "1 or more"),
+            ("learning-rate", 0 < self.learning_rate < 1, "a number between 0 and 1, such as 1e-4"),
+            ("rate-decay", 0 < self.rate_decay <= 1, "a number above 0, at most 1"),
+            ("batch", 1 <= self.batch <= 4096, "1 to 4096"),
+            ("draws", 0 <= self.draws <= 1000, "0 to 1000"),
+            ("label-smoothing", 0 <= self.label_smoothing < 1, "0, or a fraction below 1"),
+            ("mixup", 0 <= self.mixup <= 10, "0 (off) to 10"),
+            ("dropout", 0 <= self.dropout < 1, "0, or a fraction below 1"),
+            ("ema", 0 <= self.ema < 1, "0 (off), or a fraction below 1"),
+            ("patience", self.patience >= 1, "1 or more"),
+            ("time-budget", self.time_budget_s is None or self.time_budget_s > 0, "for example 20m"),
+        )
+        for name, holds, fix in rules:
+            if not holds:
+                value = getattr(self, {"time-budget": "time_budget_s"}.get(name, name.replace("-", "_")))
+                raise UsageError(
+                    f"the fine-tuning's {name} is {value}", where="the command line", fix=f"give {fix}"
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The part of a plan that learns, and what lies below it."""
+
+    source: str  # the tensor that the part reads; `spec.INPUT` where everything learns
+    shape: tuple[int, int, int]  # height, width and channels of `source`
+    below: tuple[Step, ...]  # from the input to `source`; they stay as they are
+    steps: tuple[Step, ...]  # from `source` to the logits
+
+
+def count_blocks(plan: Plan) -> int:
+    return sum(step.name.endswith("/project") for step in plan.convs)
+
+
+def upper_part(plan: Plan, blocks: int | None) -> Part:
+    """The uppermost `blocks` blocks of a plan with classes and all above them; None is all of it.
+
+    With 0, the last convolution and the head alone. Raises ValueError where there are not so many.
+    """
+    steps = tuple(step for step in plan.steps if not isinstance(step, Softmax))
+    if blocks is None:
+        return Part(INPUT, (plan.size, plan.size, 3), (), steps)
+    lowest = count_blocks(plan) - blocks
+    if not 0 <= lowest <= count_blocks(plan):
+        raise ValueError(f"{plan.variant.name} has {count_blocks(plan)} blocks, not {blocks}")
+    begins = f"blocks_{lowest}/" if blocks else "head/conv"
+    cut = next(number for number, step in enumerate(steps) if step.name.startswith(begins))
+    source = steps[cut].source
+    side = plan.sides()[source]
+    return Part(source, (side, side, _channels(steps, source)), steps[:cut], steps[cut:])
+
+
+def _channels(steps: tuple[Step, ...], tensor: str) -> int:
+    """Of a tensor, known from a convolution that reads it."""
+    return next(step.inputs for step in steps if isinstance(step, Conv) and step.source == tensor)
+
+
+def rate_factors(part: Part, decay: float) -> dict[str, float]:
+    """Step with parameters -> its rate as a fraction of the head's: `decay` once for each block below.
+
+    The dense layer has 1, the last convolution and the last block have `decay`, the block below its square.
+    """
+    blocks = [int(step.name.split("/")[0].removeprefix("blocks_")) for step in part.steps if _is_block(step)]
+    top = max(blocks, default=0)
+    factors = {}
+    for step in part.steps:
+        if _is_block(step):
+            depth = top - int(step.name.split("/")[0].removeprefix("blocks_")) + 1
+        elif step.name == DENSE:
+            depth = 0
+        else:
+            depth = top + 2 if step.name.startswith("stem") else 1
+        if isinstance(step, Conv | Dense):
+            factors[step.name] = decay**depth
+    return factors
+
+
+def _is_block(step: Step) -> bool:
+    return step.name.startswith("blocks_")
+
+
+def rate_at(step: int, *, steps: int, warmup: int, peak: float) -> float:
+    """The head's rate at `step`, from 0: linear over the first `warmup` steps, then half a cosine to 0."""
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    progress = (step - warmup) / max(1, steps - warmup)
+    return peak * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+def ema_decay(step: int, decay: float) -> float:
+    """The moving average's decay at `step`, from 0: it ramps up, so that the start is forgotten soon.
+
+    Source: tensorflow, `ExponentialMovingAverage` with `num_updates`: min(decay, (1 + t) / (10 + t)).
+    """
+    return min(decay, (1 + step) / (10 + step))

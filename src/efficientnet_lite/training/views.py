@@ -1,0 +1,119 @@
+"""What a network sees of a photo in fine-tuning: a crop or a squash of it, moved, mirrored, tinted by chance.
+
+Each view is a function of (seed, epoch, index) alone. Pure but for the photo door's resizing.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from efficientnet_lite.contract import Box, Contract
+from efficientnet_lite.doors import photos
+from efficientnet_lite.doors.photos import Photo
+from efficientnet_lite.training.finetune import Augment
+
+Image = npt.NDArray[np.uint8]  # (size, size, 3), RGB
+
+SMALLEST = {"light": 0.7, "rand": 0.4}  # side of a random crop, as a fraction of what the still view shows
+TINT = {"light": 0.15, "rand": 0.4}  # how far brightness, contrast and color go from 1
+ERASED = {"light": 0.0, "rand": 0.25}  # share of images with a gray rectangle on them
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # Source: ITU-R BT.601
+
+
+def generator(seed: int, epoch: int, index: int) -> np.random.Generator:
+    """The source of all chance for one photo in one epoch."""
+    return np.random.default_rng(np.random.SeedSequence([seed, epoch, index]))
+
+
+def draw(photo: Photo, contract: Contract, augment: Augment, random: np.random.Generator) -> Image:
+    """A random view of `photo`, uint8 (size, size, 3): a crop or a squash, with equal chances, or its mirror image.
+
+    With "none" it is one of the views that consumers have; else it is moved, zoomed and tinted as well.
+    """
+    height, width = photo.full_size
+    squash = bool(random.random() < 0.5)
+    mirrored = bool(random.random() < 0.5)
+    box = _still_box(height, width, contract, squash=squash)
+    if augment != "none":
+        box = _moved(box, height, width, SMALLEST[augment], random, squash=squash)
+    image = photos.resize(
+        photo.pixels, box, contract.size, filter="bilinear" if squash else "bicubic", scale=photo.scale
+    )
+    if mirrored:
+        image = np.ascontiguousarray(image[:, ::-1])
+    if augment != "none":
+        image = _tinted(image, TINT[augment], random)
+        if random.random() < ERASED[augment]:
+            _erase(image, random)
+    return image
+
+
+def _still_box(height: int, width: int, contract: Contract, *, squash: bool) -> Box:
+    if squash:
+        return Box(0, 0, height, width)
+    side = max(1, int(contract.size / (contract.size + contract.crop_padding) * min(height, width)))
+    return Box((height - side + 1) // 2, (width - side + 1) // 2, side, side)
+
+
+def _moved(
+    box: Box, height: int, width: int, smallest: float, random: np.random.Generator, *, squash: bool
+) -> Box:
+    """A part of the photo of the same kind as `box`: a square, or nearly all of it in its own proportions."""
+    if squash:
+        shrink = random.uniform(smallest, 1.0, 2)
+        rows, columns = height * float(shrink[0]), width * float(shrink[1])
+    else:
+        side = min(height, width)
+        rows = columns = side * float(random.uniform(smallest * box.height / side, 1.0))
+    tall, wide = max(1, round(rows)), max(1, round(columns))
+    top, left = int(random.integers(0, height - tall + 1)), int(random.integers(0, width - wide + 1))
+    return Box(top, left, tall, wide)
+
+
+def _tinted(image: Image, far: float, random: np.random.Generator) -> Image:
+    """Brightness, contrast and color, each times a factor of 1 - `far` to 1 + `far`."""
+    light, contrast, color = (np.float32(factor) for factor in random.uniform(1 - far, 1 + far, 3))
+    values = image.astype(np.float32)
+    gray = (values @ LUMA)[..., None]
+    colored = gray + color * (values - gray)
+    mean = gray.mean()
+    tinted = light * (mean + contrast * (colored - mean))
+    result: Image = np.clip(tinted + np.float32(0.5), 0, 255).astype(np.uint8)
+    return result
+
+
+def _erase(image: Image, random: np.random.Generator) -> None:
+    """Paint a rectangle of 2 to 20 % of the image, of proportions 1:2 to 2:1, mean gray, in place."""
+    size = image.shape[0]
+    area, ratio = random.uniform(0.02, 0.2) * size**2, np.exp(random.uniform(-np.log(2), np.log(2)))
+    tall, wide = (
+        min(size, max(1, round(float(side)))) for side in ((area * ratio) ** 0.5, (area / ratio) ** 0.5)
+    )
+    top, left = int(random.integers(0, size - tall + 1)), int(random.integers(0, size - wide + 1))
+    image[top : top + tall, left : left + wide] = 127
+
+
+def mixed(
+    batch: npt.NDArray[np.float32],
+    targets: npt.NDArray[np.float32],
+    alpha: float,
+    random: np.random.Generator,
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Mixup: every example and its target with another one's of the batch, by one share from Beta(alpha, alpha).
+
+    Source: Zhang et al., mixup, arXiv:1710.09412.
+    """
+    share = np.float32(random.beta(alpha, alpha))
+    order = random.permutation(len(batch))
+    rest = np.float32(1) - share
+    return share * batch + rest * batch[order], share * targets + rest * targets[order]
+
+
+def soft_targets(
+    labels: Sequence[int] | npt.NDArray[np.intp], classes: int, smoothing: float
+) -> npt.NDArray[np.float32]:
+    """(N, classes): 1 - smoothing for the label, and `smoothing` spread over all classes evenly."""
+    return (np.eye(classes, dtype=np.float32)[labels] * (1 - smoothing) + smoothing / classes).astype(
+        np.float32
+    )

@@ -1,0 +1,261 @@
+"""`train --fine-tune`: what learns and what does not, by which chance, and that the best network is what leaves."""
+
+import csv
+import json
+import math
+import tomllib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorflow", reason="the extra [train]: make test-all", exc_type=ImportError)
+pytest.importorskip("keras", reason="the extra [train]: make test-all", exc_type=ImportError)
+
+import scenes
+
+from efficientnet_lite import forward
+from efficientnet_lite.bundle import open_run
+from efficientnet_lite.checkpoints.read import load_weights
+from efficientnet_lite.contract import FIT_VIEWS, Contract
+from efficientnet_lite.errors import UsageError
+from efficientnet_lite.inference.views import prepare
+from efficientnet_lite.spec import DENSE, INPUT, VARIANTS, make_plan
+from efficientnet_lite.stories.classify import train
+from efficientnet_lite.stories.verify import verify
+from efficientnet_lite.tflite.fold import fold
+from efficientnet_lite.training.finetune import FineTuning, upper_part
+from efficientnet_lite.training.loop import Examples, Trainer, Validation
+from efficientnet_lite.training.sources import Drawn, keep, make_lower
+
+SIZE, CLASSES = 32, 3
+QUICK = FineTuning(blocks=1, epochs=2, batch=8, draws=1, learning_rate=1e-4)
+
+
+@pytest.fixture(scope="module")
+def plan():
+    return make_plan(VARIANTS["lite0"], size=SIZE, classes=CLASSES)
+
+
+@pytest.fixture(scope="module")
+def start(plan, tmp_path_factory):
+    """Random weights with a head for three classes."""
+    path = scenes.write_random_weights(tmp_path_factory.mktemp("weights") / "w.safetensors")
+    parameters = {
+        name: value
+        for name, value in load_weights(VARIANTS["lite0"], path).parameters.items()
+        if not name.startswith(DENSE)
+    }
+    random = np.random.default_rng(1)
+    kernel = random.normal(0, 0.01, (1280, CLASSES)).astype(np.float32)
+    return parameters | {f"{DENSE}/kernel": kernel, f"{DENSE}/bias": np.zeros(CLASSES, np.float32)}
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    return scenes.photograph(tmp_path_factory.mktemp("data") / "photos", count=8)
+
+
+@pytest.fixture(scope="module")
+def paths(photos):
+    return sorted(photos.rglob("*.*"))
+
+
+@pytest.fixture(scope="module")
+def truth(paths):
+    return np.array([scenes.LABELS.index(path.parent.name) for path in paths])
+
+
+def kept_of(plan, start, paths, blocks, views=("crop", "squash"), draws=1):
+    lower = make_lower(upper_part(plan, blocks), fold(plan, start), Contract(SIZE), workers=2)
+    return keep(lower, paths, views, draws=draws, augment="light", seed=3)
+
+
+def trained_parts(plan, start, paths, truth, recipe, seed=0):
+    """The epochs of a short training and the parameters at its end."""
+    kept = kept_of(plan, start, paths, recipe.blocks)
+    trainer = Trainer(upper_part(plan, recipe.blocks), start, recipe, classes=CLASSES, seed=seed)
+    examples = Examples(kept, truth, np.ones(len(truth), np.float32))
+    validation = Validation(kept, ("crop", "squash"), truth)
+    epochs = list(trainer.epochs(examples, validation, recipe.epochs, lambda done, total: None))
+    return epochs, trainer.parameters()
+
+
+def test_lower_and_learning_part_together_are_the_network(plan, start, paths):
+    kept = kept_of(plan, start, paths, 3)
+    trainer = Trainer(upper_part(plan, 3), start, replace(QUICK, blocks=3), classes=CLASSES, seed=0)
+    image = prepare(paths[0].read_bytes(), ["squash"], Contract(SIZE)).images[0]
+    normalized = ((image.astype(np.float32) - 127) / 128)[None]
+
+    found = trainer.logits(kept, 1)[0]
+
+    wanted = forward.run(plan.steps, fold(plan, start), normalized)[DENSE][0]
+    assert np.abs(found - wanted).max() < 5e-3 * np.abs(wanted).max()  # float16 lies between them
+
+
+def test_only_the_asked_blocks_learn_and_frozen_statistics_stay(plan, start, paths, truth):
+    _, learned = trained_parts(plan, start, paths, truth, QUICK)
+
+    blocks = {name.split("/")[0] for name in learned}
+    assert blocks == {"blocks_15", "head"}
+    moved = {name for name, value in learned.items() if not np.array_equal(value, start[name])}
+    assert moved == {name for name in learned if "/moving_" not in name}
+
+
+def test_batch_norm_that_trains_moves_its_statistics(plan, start, paths, truth):
+    _, learned = trained_parts(plan, start, paths, truth, replace(QUICK, batch_norm="train"))
+
+    statistics = [name for name in learned if "/moving_" in name]
+    assert all(not np.array_equal(learned[name], start[name]) for name in statistics)
+
+
+def test_a_seed_gives_the_same_network_again_and_another_seed_another(plan, start, paths, truth):
+    recipe = replace(QUICK, mixup=0.2)
+    epochs, first = trained_parts(plan, start, paths, truth, recipe)
+    again, second = trained_parts(plan, start, paths, truth, recipe)
+    _, other = trained_parts(plan, start, paths, truth, recipe, seed=1)
+
+    assert [epoch.loss for epoch in epochs[1:]] == [epoch.loss for epoch in again[1:]]
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+    assert not np.array_equal(first[f"{DENSE}/kernel"], other[f"{DENSE}/kernel"])
+
+
+def test_a_loss_that_is_no_number_stops_with_step_and_cause(plan, start, paths, truth):
+    kept = kept_of(plan, start, paths, 1)
+    kept.values[5] = np.nan
+    trainer = Trainer(upper_part(plan, 1), start, QUICK, classes=CLASSES, seed=0)
+    examples = Examples(kept, truth, np.ones(len(truth), np.float32))
+
+    with pytest.raises(UsageError, match=r"no number any more at step \d, in epoch 1") as caught:
+        list(trainer.epochs(examples, Validation(kept, ("crop",), truth), 1, lambda done, total: None))
+
+    assert "--learning-rate 1e-05" in caught.value.fix
+
+
+def test_views_drawn_anew_follow_from_seed_epoch_and_place_alone(plan, start, paths):
+    lower = make_lower(upper_part(plan, None), fold(plan, start), Contract(SIZE), workers=2)
+    assert lower.part.source == INPUT
+    drawn = Drawn(lower, paths, "rand", seed=5)
+
+    whole = np.concatenate(list(drawn.batches([0, 1, 2, 3, 4], 2, 2)))
+    alone = next(drawn.batches([3], 2, 1))[0]
+    later = next(drawn.batches([3], 3, 1))[0]
+
+    assert whole.shape == (5, SIZE, SIZE, 3)
+    assert np.array_equal(whole[3], alone)
+    assert not np.array_equal(alone, later)
+
+
+def test_without_augmentation_a_drawn_view_is_one_that_consumers_have(plan, start, paths):
+    lower = make_lower(upper_part(plan, None), fold(plan, start), Contract(SIZE), workers=2)
+    drawn = Drawn(lower, paths, "none", seed=0)
+    known = prepare(paths[0].read_bytes(), FIT_VIEWS, Contract(SIZE)).images
+
+    found = [next(drawn.batches([0], epoch, 1))[0] for epoch in range(24)]
+
+    seen = [next(at for at, image in enumerate(known) if np.array_equal(image, one)) for one in found]
+    assert set(seen) == {0, 1, 2, 3}
+
+
+def test_a_kept_view_changes_from_epoch_to_epoch(plan, start, paths):
+    kept = kept_of(plan, start, paths, 1, views=FIT_VIEWS, draws=4)
+    places = list(range(len(paths)))
+
+    first, second = (np.concatenate(list(kept.batches(places, epoch, 7))) for epoch in (1, 2))
+    again = np.concatenate(list(kept.batches(places, 1, 5)))
+
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, second)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EFFICIENTNET_LITE_CACHE", str(folder))
+        yield folder
+
+
+def run_of(photos, out, recipe, said=None, **options):
+    """A run on drawn photos with random weights, whose head alone has room to improve."""
+    weights = scenes.write_random_weights(photos.parent / "random.safetensors")
+    return train(
+        photos,
+        out,
+        model=scenes.MODEL,
+        weights=str(weights),
+        calibration_photos=8,
+        max_drop=1,
+        min_agreement=0,
+        workers=2,
+        fine_tuning=recipe,
+        say=(lambda line: None) if said is None else said.append,
+        **options,
+    )
+
+
+def test_a_fine_tuned_run_is_a_run_like_any_other(photos, cache, tmp_path):
+    said: list[str] = []
+    trained = run_of(photos, tmp_path / "run", QUICK, said)
+
+    assert verify(trained.run).passed
+    card = json.loads((trained.run / "card.json").read_text())
+    tuning = card["fine_tuning"]
+    with (trained.run / "log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["0", "1", "2"]
+    chosen = rows[tuning["chosen_epoch"]]
+    for view in ("crop", "squash"):
+        exported = card["exports"][0]["as"][view]["top1"]
+        assert math.isclose(float(chosen[f"top1_{view}"]), exported, abs_tol=0.17)  # one photo of six
+    assert "log.csv" in card["files"]
+    config = tomllib.loads((trained.run / "config.toml").read_text())
+    assert (config["fine_tune_blocks"], config["fine_tune_epochs"], config["seed"]) == (1, 2, 0)
+    assert said[0].startswith("the head alone: validation loss")
+    assert said[1].startswith("epoch 1 of 2: loss")
+    assert open_run(trained.run).export("int8").is_file()
+
+
+def test_where_no_epoch_is_better_the_head_alone_stays(photos, cache, tmp_path):
+    said: list[str] = []
+    ruined = replace(QUICK, learning_rate=0.9, ema=0, rate_decay=1.0, warmup=0)
+    trained = run_of(photos, tmp_path / "ruined", ruined, said)
+    alone = run_of(photos, tmp_path / "alone", None)
+
+    if trained.card["fine_tuning"]["chosen_epoch"] == 0:
+        names = ("ruined_float32.tflite", "alone_float32.tflite")
+        first, second = ((tmp_path / name.split("_")[0] / "exports" / name).read_bytes() for name in names)
+        assert first == second
+        assert said[-1].startswith("no epoch was better than the head alone")
+    scores = [evaluation.top1 for evaluation in trained.proof.float32]
+    assert np.mean(scores) >= np.mean([evaluation.top1 for evaluation in alone.proof.float32])
+
+
+def test_a_run_that_is_interrupted_leaves_nothing_and_says_so(photos, cache, tmp_path):
+    said: list[str] = []
+
+    def interrupt(line):
+        said.append(line)
+        if line.startswith("epoch 1"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(
+            photos,
+            tmp_path / "run",
+            model=scenes.MODEL,
+            weights=str(scenes.write_random_weights(tmp_path / "w.safetensors")),
+            fine_tuning=QUICK,
+            say=interrupt,
+        )
+
+    assert scenes.names(tmp_path) == ["w.safetensors"]
+    assert said[-1].startswith("interrupted: nothing was written")
+
+
+def test_a_time_budget_plans_the_epochs(photos, cache, tmp_path):
+    said: list[str] = []
+    trained = run_of(photos, tmp_path / "run", replace(QUICK, epochs=50, time_budget_s=0.01), said)
+
+    assert "1 epochs are planned" in said[0]
+    assert trained.card["fine_tuning"]["epochs_run"] == 1
