@@ -30,6 +30,9 @@ pytest.importorskip("keras", reason=REASON)
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # benchmarks/ is never installed
 from benchmarks.peers import keras_lite  # noqa: E402
 
+# the converter calibrates with its own interpreter, which says that it is deprecated
+pytestmark = pytest.mark.filterwarnings("ignore:(?s).*tf.lite.Interpreter is deprecated:UserWarning")
+
 SCALARS = Counter({"MUL": 1, "SUB": 1})  # our float files take [0, 1], the stock ones get normalized input
 CALIBRATING = 8
 
