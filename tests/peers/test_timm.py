@@ -13,6 +13,7 @@ from efficientnet_lite.checkpoints.read import load_weights
 from efficientnet_lite.contract import MEAN, STDDEV
 from efficientnet_lite.doors.litert import Runner
 from efficientnet_lite.spec import VARIANTS, make_plan
+from efficientnet_lite.stories.keras_model import create_model
 from efficientnet_lite.tflite.fold import fold
 from efficientnet_lite.tflite.write import write_float
 
@@ -65,6 +66,23 @@ def test_the_file_gives_what_timm_gives(name, tmp_path):
         print(f"{name} {output}: ours {ours:.1e}, timm in float32 {own:.1e}, of {largest:.3g}")
         assert ours < TIMES * own + NOISE, output
     assert np.ptp(exact["logits"]) > 0.01  # the network says something
+
+
+@pytest.mark.parametrize("name", ["lite0", "lite3"])
+def test_the_keras_model_gives_what_timm_gives(name, tmp_path):
+    pytest.importorskip("keras", reason=REASON)
+    network = shuffled(name)
+    torch.save(network.state_dict(), tmp_path / "network.pth")
+    images = np.random.default_rng(6).uniform(0, 1, (1, 64, 64, 3)).astype(np.float32)
+    normalized = ((255 * images - MEAN) / STDDEV).astype(np.float32)
+
+    model = create_model(f"{name}@64", weights=tmp_path / "network.pth", num_classes=1000)
+    found = np.asarray(model(images, training=False))
+    single, exact = theirs(network, normalized), theirs(network.double(), normalized.astype(np.float64))
+
+    largest = np.abs(exact["logits"]).max()
+    ours, own = (np.abs(each - exact["logits"]).max() / largest for each in (found, single["logits"]))
+    assert ours < TIMES * own + NOISE
 
 
 def theirs(network, normalized):
