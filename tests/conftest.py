@@ -5,6 +5,14 @@ from pathlib import Path
 
 import pytest
 
+try:
+    from hypothesis import settings
+except ImportError:  # the environments of the slower groups do without
+    pass
+else:
+    settings.register_profile("patient", deadline=None)  # a busy machine fails no test
+    settings.load_profile("patient")
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

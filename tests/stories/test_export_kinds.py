@@ -11,7 +11,7 @@ from efficientnet_lite.stories import reduced
 from efficientnet_lite.stories.export import export, golden_path
 from efficientnet_lite.stories.parity import fixed_inputs
 from efficientnet_lite.tflite.check import check_model
-from efficientnet_lite.tflite.inspect import inspect
+from efficientnet_lite.tflite.inspect import describe
 
 NAME = "lite0@64"
 KINDS = [
@@ -28,17 +28,18 @@ KINDS = [
 ]
 
 
-def called(kind):
-    return "-".join(kind.values())
+def called(value):
+    """A test's name for a kind; sets would differ between processes."""
+    return "-".join(value.values()) if isinstance(value, dict) else ""
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory):
+def few_photos(tmp_path_factory):
     return scenes.photograph(tmp_path_factory.mktemp("kinds") / "photos", count=4)
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory):
+def random_weights(tmp_path_factory):
     return scenes.write_random_weights(tmp_path_factory.mktemp("random") / "lite0.safetensors")
 
 
@@ -49,15 +50,15 @@ def lenient(monkeypatch):
         monkeypatch.setitem(reduced.MIN_SNR_DB, precision, 3.0)
 
 
-def made(out, kind, photos, weights, **options):
-    data = photos if kind["precision"] == "int8" else None
-    return export(NAME, out, weights=weights, data=data, min_agreement=0, **kind, **options)
+def made(out, kind, few_photos, random_weights, **options):
+    data = few_photos if kind["precision"] == "int8" else None
+    return export(NAME, out, weights=random_weights, data=data, min_agreement=0, **kind, **options)
 
 
 @pytest.mark.usefixtures("lenient")
 @pytest.mark.parametrize("kind", KINDS, ids=called)
-def test_a_file_of_every_kind_runs_and_gives_its_golden_outputs(tmp_path, photos, weights, kind):
-    found = made(tmp_path / "m.tflite", kind, photos, weights, outputs=("logits", "features"))
+def test_a_file_of_every_kind_runs_and_gives_its_golden_outputs(tmp_path, few_photos, random_weights, kind):
+    found = made(tmp_path / "m.tflite", kind, few_photos, random_weights, outputs=("logits", "features"))
 
     model = open_model(found.path)
     assert model.precision == found.precision == kind["precision"]
@@ -79,8 +80,8 @@ def test_a_file_of_every_kind_runs_and_gives_its_golden_outputs(tmp_path, photos
 
 @pytest.mark.usefixtures("lenient")
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if "batch" in kind], ids=called)
-def test_a_dynamic_batch_gives_each_image_what_it_gets_alone(tmp_path, photos, weights, kind):
-    path = made(tmp_path / "m.tflite", kind, photos, weights, outputs=("logits", "features")).path
+def test_a_dynamic_batch_gives_each_image_what_it_gets_alone(tmp_path, few_photos, random_weights, kind):
+    path = made(tmp_path / "m.tflite", kind, few_photos, random_weights, outputs=("logits", "features")).path
     model = open_model(path)
     inputs = np.stack([model.encode(image) for image in fixed_inputs(64)])
 
@@ -92,8 +93,8 @@ def test_a_dynamic_batch_gives_each_image_what_it_gets_alone(tmp_path, photos, w
         assert np.abs(values.astype(float) - alone[name]).max() <= (1 if values.dtype.kind in "iu" else 1e-4)
 
 
-def test_a_fixed_batch_cannot_be_changed(tmp_path, photos, weights):
-    path = made(tmp_path / "m.tflite", KINDS[0], photos, weights).path
+def test_a_fixed_batch_cannot_be_changed(tmp_path, few_photos, random_weights):
+    path = made(tmp_path / "m.tflite", KINDS[0], few_photos, random_weights).path
 
     with pytest.raises(ArtifactError, match="cannot open"):
         Runner(path.read_bytes(), batch=3)
@@ -108,21 +109,25 @@ def test_a_fixed_batch_cannot_be_changed(tmp_path, photos, weights):
         ({"precision": "int8", "io": "float32"}, ("float32", "float32")),
         ({"precision": "float16"}, ("float32", "float32")),
     ],
-    ids=str,
+    ids=called,
 )
-def test_input_and_output_have_the_type_that_was_asked_for(tmp_path, photos, weights, kind, dtypes):
-    path = made(tmp_path / "m.tflite", kind, photos, weights).path
+def test_input_and_output_have_the_type_that_was_asked_for(
+    tmp_path, few_photos, random_weights, kind, dtypes
+):
+    path = made(tmp_path / "m.tflite", kind, few_photos, random_weights).path
 
-    info = inspect(path)
+    info = describe(path.read_bytes())
     assert (info.inputs[0].dtype, info.outputs[0].dtype) == dtypes
     if dtypes[0] == "uint8":
         assert (info.inputs[0].scale, info.inputs[0].zero_point) == (1 / 128, 127)
 
 
 @pytest.mark.usefixtures("lenient")
-def test_float_input_gives_the_codes_of_raw_pixels(tmp_path, photos, weights):
+def test_float_input_gives_the_codes_of_raw_pixels(tmp_path, few_photos, random_weights):
     models = [
-        open_model(made(tmp_path / f"{io}.tflite", {"precision": "int8", "io": io}, photos, weights).path)
+        open_model(
+            made(tmp_path / f"{io}.tflite", {"precision": "int8", "io": io}, few_photos, random_weights).path
+        )
         for io in ("uint8", "int8", "float32")
     ]
     images = fixed_inputs(64)
@@ -152,19 +157,26 @@ def versions(path):
             {("MUL", 1), ("SUB", 1), ("QUANTIZE", 1), ("DEQUANTIZE", 2)},
         ),
     ],
-    ids=str,
+    ids=called,
 )
-def test_operator_versions_are_the_lowest_that_know_the_kind(tmp_path, photos, weights, kind, wanted):
-    assert wanted <= versions(made(tmp_path / "m.tflite", kind, photos, weights).path)
+def test_operator_versions_are_the_lowest_that_know_the_kind(
+    tmp_path, few_photos, random_weights, kind, wanted
+):
+    assert wanted <= versions(made(tmp_path / "m.tflite", kind, few_photos, random_weights).path)
 
 
 @pytest.mark.usefixtures("lenient")
 @pytest.mark.parametrize("precision", ["float32", "float16", "dynamic", "int8"])
-def test_an_endpoint_of_the_reference_is_an_output(tmp_path, photos, weights, precision):
+def test_an_endpoint_of_the_reference_is_an_output(tmp_path, few_photos, random_weights, precision):
     kind = {"precision": precision}
 
     found = made(
-        tmp_path / "m.tflite", kind, photos, weights, outputs=(), endpoints=("reduction_4", "features")
+        tmp_path / "m.tflite",
+        kind,
+        few_photos,
+        random_weights,
+        outputs=(),
+        endpoints=("reduction_4", "features"),
     )
 
     assert found.outputs == ("efficientnet-lite0/reduction_4", "efficientnet-lite0/features")
@@ -177,20 +189,20 @@ def test_an_endpoint_of_the_reference_is_an_output(tmp_path, photos, weights, pr
 
 @pytest.mark.parametrize(("precision", "bar"), [("float16", 90.0), ("dynamic", 60.0)])
 def test_a_smaller_file_that_is_too_far_from_float_is_not_published(
-    tmp_path, photos, weights, monkeypatch, precision, bar
+    tmp_path, few_photos, random_weights, monkeypatch, precision, bar
 ):
     monkeypatch.setitem(reduced.MIN_SNR_DB, precision, bar)
 
     with pytest.raises(VerificationFailed, match="nothing is published"):
-        made(tmp_path / "m.tflite", {"precision": precision}, photos, weights, outputs=("logits",))
+        made(tmp_path / "m.tflite", {"precision": precision}, few_photos, random_weights, outputs=("logits",))
 
     assert scenes.names(tmp_path) == []
 
 
 def test_photos_with_the_classes_of_the_run_tell_the_drop(trained, tmp_path):
-    photos = scenes.photograph(tmp_path / "photos", count=6, first=50)
+    few_photos = scenes.photograph(tmp_path / "photos", count=6, first=50)
 
-    found = export(trained.run, tmp_path / "m.tflite", precision="float16", data=photos)
+    found = export(trained.run, tmp_path / "m.tflite", precision="float16", data=few_photos)
 
     assert found.comparison.count == 18
     assert found.comparison.drop == 0.0
@@ -206,7 +218,7 @@ def test_photos_with_the_classes_of_the_run_tell_the_drop(trained, tmp_path):
         ({"precision": "float32"}, ("probabilities", "features"), "every output"),
     ],
 )
-def test_what_a_consumer_would_misread_is_said(tmp_path, photos, weights, kind, outputs, says):
-    found = made(tmp_path / "m.tflite", kind, photos, weights, outputs=outputs)
+def test_what_a_consumer_would_misread_is_said(tmp_path, few_photos, random_weights, kind, outputs, says):
+    found = made(tmp_path / "m.tflite", kind, few_photos, random_weights, outputs=outputs)
 
     assert [note for note in found.notes if says in note]
