@@ -63,6 +63,7 @@ LIBRARIES = {  # a room, or one module of it -> what it may import beside the st
     "report": {"jinja2", "matplotlib"},
     "model": {"keras"},
     "training": {"keras"},
+    "training.data": {"grain"},
     "training.backend": {"tensorflow", "jax"},  # gradients and compiling, for which Keras has no word
     "export.saved_model": {"tensorflow", "keras"},
     "formats.hub_tf1": {"tensorflow"},

@@ -1,0 +1,186 @@
+"""Batches of images for training from scratch and for its evaluation: one Grain pipeline, in threads.
+
+The order of an epoch is a function of (seed, epoch), an image one of (seed, epoch, index): neither the number of
+workers nor a resume at any batch changes the data. Grain computes the order place by place, so memory does not
+grow with the number of examples.
+
+A photo that cannot be decoded does not end a run: in training the next example of the source takes its place, in
+evaluation it is left out; both are named in `Batch.unreadable`. Damaged record files and labels out of range do
+end it.
+
+Source: tensorflow/tpu, models/official/efficientnet/imagenet_input.py, `ImageNetTFExampleInput`.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from efficientnet_lite.contract import Contract
+from efficientnet_lite.doors import photos
+from efficientnet_lite.errors import UnreadablePhoto, UnusableInput, printable
+from efficientnet_lite.inference.views import prepare
+from efficientnet_lite.training.augment import Augmentation
+from efficientnet_lite.training.chance import generator, shuffle_seed
+from efficientnet_lite.training.crops import training_image
+from efficientnet_lite.training.listed import Source
+
+_absl = logging.getLogger("absl")
+_level = _absl.level
+_absl.setLevel(logging.ERROR)  # Grain warns of a profiler of JAX, even where JAX is not asked for
+import grain  # noqa: E402
+
+_absl.setLevel(_level)
+
+MOST_IN_A_ROW = 16  # unreadable photos, then it is not the photos
+AHEAD = 4  # images that are prepared ahead of time, times workers, besides a batch
+PADDING = -1  # the index of a row that holds no example
+
+Example = tuple[npt.NDArray[Any], int, int, str]  # image, class, index, what could not be read
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Images and their classes. A row whose mask is False holds no example: its image is 0, its class 0."""
+
+    images: npt.NDArray[
+        Any
+    ]  # (batch, size, size, 3) in 0 .. 255, not normalized; float32, augmented ones uint8
+    labels: npt.NDArray[np.int32]  # (batch,)
+    mask: npt.NDArray[np.bool_]  # (batch,)
+    indices: npt.NDArray[np.int64]  # (batch,) in the source; -1 where the mask is False
+    unreadable: tuple[str, ...] = ()  # photos that were replaced or left out: where, and the reason
+
+
+def steps_per_epoch(examples: int, batch: int) -> int:
+    """Whole batches of one epoch of training; the rest is dropped."""
+    return examples // batch
+
+
+def train_batches(
+    source: Source,
+    size: int,
+    augmentation: Augmentation,
+    *,
+    batch: int,
+    seed: int,
+    epoch: int,
+    start_batch: int = 0,
+    workers: int = 2,
+    host: tuple[int, int] = (0, 1),
+) -> Iterator[Batch]:
+    """The batches of one epoch from `start_batch` on, shuffled; the examples left over at its end are dropped.
+
+    Args:
+        source: with at least `batch` examples.
+        size: side of the images, pixels.
+        batch: examples of a batch, of all hosts together.
+        workers: threads; 0 prepares each image when it is asked for.
+        host: number of this host, and how many there are: each gets its own part of every batch.
+
+    Raises:
+        ValueError: the source is smaller than a batch, or a batch cannot be divided among the hosts.
+        UnusableInput: the source is damaged, or 16 photos in a row cannot be read.
+    """
+    steps, (this, hosts) = steps_per_epoch(len(source), batch), host
+    if not steps or batch % hosts or not 0 <= this < hosts or start_batch < 0:
+        raise ValueError(f"no batches of {batch} from {len(source)} examples, {start_batch=}, {host=}")
+    share = batch // hosts
+
+    def place(number: int) -> int:  # the number of an image on this host -> its number in the epoch
+        return number // share * batch + this * share + number % share
+
+    def example(number: int) -> Example:
+        return _training_example(source, order[place(number)], size, augmentation, seed, epoch)
+
+    order = grain.MapDataset.range(len(source)).shuffle(seed=shuffle_seed(seed, epoch))
+    numbers = grain.MapDataset.range(start_batch * share, steps * share)
+    yield from _batches(numbers, example, share, workers)
+
+
+def eval_batches(source: Source, size: int, *, batch: int, workers: int = 2) -> Iterator[Batch]:
+    """All examples in their order, as the reference's evaluation sees them; the last batch is padded.
+
+    Images are float32 with the overshoot of the reference's filter. (The reference itself drops the last batch.)
+    """
+    contract = Contract(size, view="reference")
+    numbers = grain.MapDataset.range(len(source))
+    yield from _batches(numbers, lambda index: _eval_example(source, index, contract), batch, workers)
+
+
+def require_digest(source: Source, expected: str, *, where: str) -> None:
+    """Raise UnusableInput unless `source` is the list of examples that a run began with."""
+    if source.digest != expected:
+        raise UnusableInput(
+            f"the list of examples has changed: its digest was {expected[:16]}, now it is {source.digest[:16]}",
+            where=where,
+            fix="give the data as they were when the run began, or begin a new run",
+        )
+
+
+def _training_example(
+    source: Source, index: int, size: int, augmentation: Augmentation, seed: int, epoch: int
+) -> Example:
+    """Example `index`, or the nearest behind it that can be read, by the chance of `index`."""
+    skipped: list[UnreadablePhoto] = []
+    for further in range(MOST_IN_A_ROW):
+        used = (index + further) % len(source)
+        try:
+            data, class_index, where = source[used]
+            pixels = photos.decode_reference(data, where=where).pixels
+        except UnreadablePhoto as error:
+            skipped.append(error)
+            continue
+        image = training_image(pixels, size, augmentation, generator(seed, epoch, index))
+        return image, class_index, used, "\n".join(map(_line, skipped))
+    raise UnusableInput(
+        f"{MOST_IN_A_ROW} photos one after another cannot be read, the first: {skipped[0].what}",
+        where=skipped[0].where,
+        fix="check that these are photos, and that the disk they lie on answers",
+    )
+
+
+def _eval_example(source: Source, index: int, contract: Contract) -> Example:
+    try:
+        data, class_index, where = source[index]
+        image = prepare(data, ["reference"], contract, where=where).images[0]
+    except UnreadablePhoto as error:
+        blank = np.zeros((contract.size, contract.size, 3), np.float32)
+        return blank, 0, PADDING, _line(error)
+    return image, class_index, index, ""
+
+
+def _line(error: UnreadablePhoto) -> str:
+    return f"{printable(error.where)}: {error.what}"
+
+
+def _batches(numbers: Any, example: Callable[[int], Example], batch: int, workers: int) -> Iterator[Batch]:
+    options = grain.ReadOptions(
+        num_threads=workers, prefetch_buffer_size=batch + AHEAD * workers if workers else 0
+    )
+    iterator = iter(numbers.map(example).to_iter_dataset(options).batch(batch))
+    try:
+        for images, labels, indices, unreadable in iterator:
+            yield _padded(images, labels, indices, unreadable, batch)
+    finally:
+        iterator.close()
+
+
+def _padded(
+    images: npt.NDArray[Any],
+    labels: npt.NDArray[Any],
+    indices: npt.NDArray[Any],
+    unreadable: npt.NDArray[np.str_],
+    batch: int,
+) -> Batch:
+    lines = tuple(line for text in unreadable.tolist() for line in text.splitlines())
+    missing = batch - len(labels)
+    if missing:
+        images = np.concatenate([images, np.zeros((missing, *images.shape[1:]), images.dtype)])
+        labels = np.concatenate([labels, np.zeros(missing, labels.dtype)])
+        indices = np.concatenate([indices, np.full(missing, PADDING)])
+    indices = indices.astype(np.int64)
+    return Batch(images, labels.astype(np.int32), indices != PADDING, indices, lines)

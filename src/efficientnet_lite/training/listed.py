@@ -1,0 +1,138 @@
+"""Labelled photos that lie as files, a million of them in the memory of a thousand: names are kept in a file.
+
+`Source` is what a data pipeline reads from: files as here, or record files as in `shards.py`.
+"""
+
+import hashlib
+import mmap
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple, Protocol
+
+from efficientnet_lite.doors import photos
+from efficientnet_lite.doors.dataset import NO_PHOTO_SUFFIXES, Row
+from efficientnet_lite.errors import UnusableDataset
+
+PLACE_BYTES, LABEL_BYTES = 8, 4  # of one entry: where its name ends, and its class
+_ENTRY = PLACE_BYTES + LABEL_BYTES
+
+
+class Labelled(NamedTuple):
+    """One example as stored."""
+
+    data: bytes  # the photo's file
+    class_index: int
+    where: str  # for messages
+
+
+class Source(Protocol):
+    """Labelled photos in a fixed order, each of which can be had at once; safe in many threads."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256, hex, of the list of examples: what a run that goes on must find again."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Labelled:
+        """Example `index`.
+
+        Raises UnreadablePhoto where a single file cannot be read, UnusableInput where the source is damaged.
+        """
+
+
+class Listed:
+    """Photo files by name and class, see `of_rows` and `of_folder`."""
+
+    def __init__(self, root: Path, entries: Iterable[tuple[str, int]]) -> None:
+        """`entries` are names, relative to `root` or absolute, and classes; they are read once, in their order."""
+        self._root = root
+        checksum = hashlib.sha256()
+        with tempfile.TemporaryFile() as names, tempfile.TemporaryFile() as table:
+            self._count = end = 0
+            for name, class_index in entries:
+                data = os.fsencode(name)
+                end += names.write(data)
+                table.write(end.to_bytes(PLACE_BYTES, "little") + class_index.to_bytes(LABEL_BYTES, "little"))
+                checksum.update(data + b"\0%d\n" % class_index)
+                self._count += 1
+            if not self._count:
+                raise UnusableDataset("no photos", where=root, fix="give a folder of photos, or a manifest")
+            names.flush()
+            table.flush()
+            # Mapped from files that have no name, so that memory can give the pages back; they end with the process.
+            self._names = mmap.mmap(names.fileno(), 0, access=mmap.ACCESS_READ)
+            self._table = mmap.mmap(table.fileno(), 0, access=mmap.ACCESS_READ)
+        self._digest = checksum.hexdigest()
+
+    @property
+    def digest(self) -> str:
+        return self._digest
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: int) -> Labelled:
+        path, class_index = self.entry(index)
+        return Labelled(photos.read_bytes(path), class_index, str(path))
+
+    def entry(self, index: int) -> tuple[Path, int]:
+        """Path and class of a photo, which is not opened. Raises IndexError."""
+        if not 0 <= index < self._count:
+            raise IndexError(f"index {index} of {self._count} photos")
+        start = self._end(index - 1) if index else 0
+        name = os.fsdecode(self._names[start : self._end(index)])
+        label = self._table[index * _ENTRY + PLACE_BYTES : (index + 1) * _ENTRY]
+        return self._root / name, int.from_bytes(label, "little")
+
+    def _end(self, index: int) -> int:
+        return int.from_bytes(self._table[index * _ENTRY : index * _ENTRY + PLACE_BYTES], "little")
+
+
+def of_rows(root: Path, rows: Iterable[Row], labels: Sequence[str]) -> Listed:
+    """The photos of `doors.dataset.open_dataset`, or of one split of it."""
+    place = {label: index for index, label in enumerate(labels)}
+    return Listed(root, ((row.name, place[row.label]) for row in rows))
+
+
+def of_folder(root: Path) -> tuple[Listed, tuple[str, ...]]:
+    """The photos of a folder with a folder for each class, and the classes in order.
+
+    For trees of ImageNet's size: reads one class at a time, judges files by their names alone and follows no links.
+    Raises UnusableDataset where there is no photo, or the folder cannot be read.
+    """
+    try:
+        classes = sorted(entry.name for entry in os.scandir(root) if _is_folder(entry))
+    except OSError as error:
+        raise UnusableDataset(
+            f"the folder cannot be read: {error.strerror or error}", where=root, fix="check its permissions"
+        ) from error
+    entries = ((name, index) for index, label in enumerate(classes) for name in _photos_below(root, label))
+    return Listed(root, entries), tuple(classes)
+
+
+def _photos_below(root: Path, folder: str) -> Iterator[str]:
+    try:
+        entries = sorted(os.scandir(root / folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise UnusableDataset(
+            f"the folder cannot be read: {error.strerror or error}",
+            where=root / folder,
+            fix="check its permissions",
+        ) from error
+    for entry in entries:
+        name = f"{folder}/{entry.name}"
+        if _is_folder(entry):
+            yield from _photos_below(root, name)
+        elif (
+            not entry.name.startswith(".")
+            and entry.is_file(follow_symlinks=False)
+            and PurePosixPath(entry.name).suffix.lower() not in NO_PHOTO_SUFFIXES
+        ):
+            yield name
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    return entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")
