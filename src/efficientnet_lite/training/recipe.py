@@ -1,6 +1,6 @@
 """The ImageNet recipe of the reference: every constant it trains by, as one value.
 
-Nothing heavy is imported here, so `--set FIELD=VALUE` is checked before TensorFlow or JAX is loaded. Each
+Nothing heavy is imported here, so that settings are checked before TensorFlow or JAX is loaded. Each
 field names the reference's flag, or the place in its code where the constant stands; docs/training.md has
 the table for people.
 
@@ -210,7 +210,7 @@ def _known(name: str) -> None:
     meant = flags.get(near[0], near[0]) if near else None
     raise UsageError(
         f"the recipe has no field {name!r}",
-        where="--set",
+        where="the recipe",
         fix=f"did you mean {meant}?" if meant else f"it has {', '.join(kinds)}",
     )
 
