@@ -19,8 +19,7 @@ SOURCE = Path(__file__).resolve().parents[2] / "src" / PACKAGE
 FLOORS = (
     {"ground"},  # every module directly in the package that is not named here
     {"doors"},
-    {"checkpoints", "tflite", "quantize", "inference", "head", "report"}
-    | {"model", "export", "formats", "training"},
+    {"checkpoints", "tflite", "quantize", "inference", "head", "report"} | {"model", "formats", "training"},
     {"stories", "bundle"},
     {"cli", "api", "__main__", "__init__", "export_model"},
 )
@@ -30,8 +29,6 @@ ALONG = {
     ("quantize", "inference"),
     ("head", "inference"),
     ("inference", "tflite"),  # a file is checked and its metadata read before it is run
-    ("export", "model"),
-    ("export", "tflite"),  # batch norm is folded in one place
     ("formats", "tflite"),
     ("formats", "model"),
     ("training", "model"),
@@ -65,7 +62,6 @@ LIBRARIES = {  # a room, or one module of it -> what it may import beside the st
     "training": {"keras"},
     "training.data": {"grain"},
     "training.backend": {"tensorflow", "jax"},  # gradients and compiling, for which Keras has no word
-    "export.saved_model": {"tensorflow", "keras"},
     "formats.hub_tf1": {"tensorflow"},
     "formats.saved_model": {"tensorflow", "keras"},
     "formats.reference_saved_model": {"tensorflow"},
@@ -248,7 +244,6 @@ def house(root: Path, files: Mapping[str, str]) -> Path:
             "checkpoints/read",
             "model/__init__",
             "model/build",
-            "export/__init__",
             "formats/__init__",
             "formats/onnx",
             "training/__init__",
@@ -297,7 +292,7 @@ def house(root: Path, files: Mapping[str, str]) -> Path:
         ("model/build.py", "from efficientnet_lite.training import recipe", "model may not use training"),
         ("training/step.py", "import tensorflow", "may not use this library"),
         ("tflite/write.py", "from efficientnet_lite.model import build", "tflite may not use model"),
-        ("inference/predict.py", "from efficientnet_lite.export import onnx", "may not use export"),
+        ("inference/predict.py", "from efficientnet_lite.formats import onnx", "may not use formats"),
         ("cli/console.py", "import keras", "may not use this library"),
         ("spec.py", "import PIL.Image", "may not use this library"),
         ("cli/console.py", "import sklearn", "may not use this library"),
@@ -354,7 +349,7 @@ def test_a_circle_of_modules_is_found_whole(tmp_path):
         ),
         ("stories/check.py", "from efficientnet_lite import bundle, spec\nfrom ..doors import files"),
         ("model/build.py", "import keras\nfrom efficientnet_lite.spec import Plan"),
-        ("export/saved_model.py", "import keras, tensorflow\nfrom efficientnet_lite.model import build"),
+        ("formats/saved_model.py", "import keras, tensorflow\nfrom efficientnet_lite.model import build"),
         ("formats/onnx.py", "import onnx\nfrom efficientnet_lite.tflite import write"),
         ("cli/console.py", "import rich, cyclopts\nfrom efficientnet_lite.stories.check import check"),
         ("__main__.py", "from efficientnet_lite.cli import console"),
