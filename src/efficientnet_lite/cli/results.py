@@ -48,7 +48,8 @@ def show_trained(console: Console, trained: Trained) -> None:
     columns = ["file", "precision", "bytes", *(f"top-1 {view}" for view in views), "agreement", "latency"]
     console.table("", columns, rows, right=columns[2:])
     split = card["metrics"]["split"]
-    also = ", which also chose the head's regularisation" if split == "validation" else ""
+    chosen = "the head's regularisation" + (" and the epoch" if card.get("fine_tuning") else "")
+    also = f", which also chose {chosen}" if split == "validation" else ""
     console.line(
         f"Accuracy on the {split} photos ({proof.float32[0].count}){also}; 95 % intervals in brackets."
     )

@@ -22,20 +22,20 @@ class FineTuning:
 
     blocks: int | None = 5  # how many of the uppermost learn, with what is above them; None: everything
     batch_norm: BatchNorm = "frozen"  # of the part that learns; its scales and offsets learn either way
-    epochs: int = 20
+    epochs: int = 8
     optimizer: Optimizer = "adamw"
-    learning_rate: float = 1e-4  # the peak, of the head
+    learning_rate: float = 3e-4  # the peak, of the head
     rate_decay: float = 0.8  # a block's rate as a fraction of the rate of the block above it
     warmup: float = 1.0  # epochs of linearly growing rate
     weight_decay: float = 0.0  # decoupled, times the rate
     batch: int = 32
     augment: Augment = "light"
-    draws: int = 12  # random views of a photo that are computed once, where the lower blocks are frozen
+    draws: int = 6  # random views of a photo that are computed once, where the lower blocks are frozen
     label_smoothing: float = 0.1
     mixup: float = 0.0  # alpha of the beta distribution; 0: off
     dropout: float = 0.2
     ema: float = 0.99  # decay of the moving average of the weights, which is what is measured and kept
-    patience: int = 6  # epochs without a better one after which training ends
+    patience: int = 5  # epochs without a better one after which training ends
     time_budget_s: float | None = None  # plans the epochs from the measured time of a step
 
     def check(self, plan: Plan) -> None:
