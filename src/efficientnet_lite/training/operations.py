@@ -1,4 +1,4 @@
-"""The seventeen operations of AutoAugment and RandAugment on one image, pixel for pixel as the reference does them.
+"""The sixteen operations of AutoAugment and RandAugment on one image, pixel for pixel as the reference does them.
 
 An image is uint8 (height, width, 3), RGB, and so is every result; nothing is changed in place. Several
 operations are not what their names say; they are kept so, because published accuracies rest on them. Pure numpy.
