@@ -19,6 +19,7 @@ from efficientnet_lite.stories.exported import Exported
 from efficientnet_lite.stories.origin import Origin, open_origin
 from efficientnet_lite.stories.parity import Parity, fixed_inputs, numpy_outputs, parity
 from efficientnet_lite.stories.progress import Stage, silent
+from efficientnet_lite.stories.targets import check_folder_target
 from efficientnet_lite.tflite.attached import label_files
 from efficientnet_lite.tflite.identity import Identity
 
@@ -182,13 +183,4 @@ def _check(out: Path, kind: str | None, overwrite: bool) -> None:
         raise UsageError(
             f"no such kind of SavedModel: {kind}", where="the command line", fix=f"give {' or '.join(KINDS)}"
         )
-    if os.path.lexists(out) and not overwrite:
-        raise UsageError("the target exists", where=out, fix="choose another --out, or give --overwrite")
-    if os.path.lexists(out) and not is_own_saved_model(out):
-        raise UsageError(
-            "the target is no SavedModel of ours, so it is not replaced",
-            where=out,
-            fix="choose another --out, or move it away",
-        )
-    if not out.absolute().parent.is_dir():
-        raise UsageError("the target's folder does not exist", where=out.parent, fix="make it first")
+    check_folder_target(out, overwrite=overwrite, is_own=is_own_saved_model, what="SavedModel")
