@@ -15,7 +15,7 @@ Exit codes: 0 done; 1 unexpected, with traceback; 130 interrupted; the others ab
 """
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 EXIT_OK = 0
 EXIT_UNEXPECTED = 1
@@ -39,6 +39,9 @@ class EfficientNetLiteError(Exception):
 
     def __str__(self) -> str:
         return f"{self.what}\n  in:  {printable(self.where)}\n  try: {self.fix}"
+
+    def __reduce__(self) -> tuple[Any, ...]:  # a worker process hands over its errors pickled
+        return _made_again, (type(self), self.what, self.where, self.fix)
 
 
 class UsageError(EfficientNetLiteError):
@@ -83,6 +86,12 @@ class VerificationFailed(EfficientNetLiteError):
     """A written file is further from its parent than the bar allows; it was not published."""
 
     exit_code = EXIT_VERIFICATION
+
+
+def _made_again(
+    kind: type[EfficientNetLiteError], what: str, where: Path | str, fix: str
+) -> EfficientNetLiteError:
+    return kind(what, where=where, fix=fix)
 
 
 def printable(value: Path | str) -> str:

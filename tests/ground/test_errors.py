@@ -1,5 +1,6 @@
 """The tree of failures: its drawing, its exit codes, and what reaches a terminal."""
 
+import pickle
 import re
 from pathlib import Path
 
@@ -39,6 +40,18 @@ def test_a_failure_says_what_where_and_what_to_do_on_three_lines():
     error = errors.UnreadablePhoto("it is cut short", where=Path("a\nb.jpg"), fix="copy it again")
 
     assert str(error) == "it is cut short\n  in:  a\\nb.jpg\n  try: copy it again"
+
+
+@pytest.mark.parametrize("kind", descendants(EfficientNetLiteError), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("where", [Path("a/b.jpg"), "--out"], ids=repr)
+def test_a_failure_comes_whole_out_of_another_process(kind, where):
+    error = kind("it is cut short", where=where, fix="copy it again")
+
+    again = pickle.loads(pickle.dumps(error))
+
+    assert type(again) is kind
+    assert (again.what, again.where, again.fix, again.args) == (error.what, where, error.fix, error.args)
+    assert str(again) == str(error)
 
 
 @given(st.text(st.characters(), max_size=40))
