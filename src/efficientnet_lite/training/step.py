@@ -124,23 +124,37 @@ def _forward(network: keras.Model, recipe: Recipe) -> Callable[..., tuple[Tensor
     Random layers draw by (seed, number of the layer, step): what a step drops does not depend on whether
     the run was interrupted before it.
     """
-    names = {id(variable): name for name, variable in named_variables(network).items()}
-    trained = [names[id(variable)] for variable in network.trainable_variables]
-    fixed = [(names.get(id(variable)), variable.dtype) for variable in network.non_trainable_variables]
-    # 31 bits: Keras on TensorFlow holds seeds as signed numbers.
-    seeds = np.random.SeedSequence(recipe.seed).generate_state(len(fixed), np.uint32) >> 1
+    inputs = NamedInputs(network)
+    names = inputs.names
 
     def forward(
         parameters: Tensors, statistics: Tensors, images: Tensor, step: Tensor
     ) -> tuple[Tensor, Tensors]:
-        given = [
-            ops.cast(ops.stack([int(seed), step]), dtype) if name is None else statistics[name]
-            for (name, dtype), seed in zip(fixed, seeds, strict=True)
-        ]
-        logits, changed = network.stateless_call(
-            [parameters[name] for name in trained], given, images, training=True
-        )
-        moved = {name: value for (name, _), value in zip(fixed, changed, strict=True) if name is not None}
+        trained, fixed = inputs(parameters, statistics, step, seed=recipe.seed)
+        logits, changed = network.stateless_call(trained, fixed, images, training=True)
+        moved = {name: value for name, value in zip(names, changed, strict=True) if name is not None}
         return ops.cast(logits, "float32"), moved
 
     return forward
+
+
+class NamedInputs:
+    """The tensors that a network's `stateless_call` takes, found by the plan's names."""
+
+    def __init__(self, network: keras.Model) -> None:
+        names = {id(variable): name for name, variable in named_variables(network).items()}
+        self.trained = [names[id(variable)] for variable in network.trainable_variables]
+        self.names = [names.get(id(variable)) for variable in network.non_trainable_variables]
+        self._dtypes = [variable.dtype for variable in network.non_trainable_variables]
+
+    def __call__(
+        self, parameters: Tensors, statistics: Tensors, step: Tensor, *, seed: int = 0
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Trainable and other tensors, in the network's order; random layers draw by (seed, layer, step)."""
+        # 31 bits: Keras on TensorFlow holds seeds as signed numbers.
+        seeds = np.random.SeedSequence(seed).generate_state(len(self.names), np.uint32) >> 1
+        fixed = [
+            ops.cast(ops.stack([int(drawn), step]), dtype) if name is None else statistics[name]
+            for name, dtype, drawn in zip(self.names, self._dtypes, seeds, strict=True)
+        ]
+        return [parameters[name] for name in self.trained], fixed
