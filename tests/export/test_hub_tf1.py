@@ -13,13 +13,14 @@ import pytest
 import scenes
 
 from efficientnet_lite import formats
+from efficientnet_lite.checkpoints.naming import tf1_variables
 from efficientnet_lite.checkpoints.read import load_weights
 from efficientnet_lite.checkpoints.safetensors import FORMAT, SCHEMA, write_safetensors
 from efficientnet_lite.contract import Contract
 from efficientnet_lite.doors.litert import Runner
 from efficientnet_lite.errors import UsageError, VerificationFailed, WeightsMissing
 from efficientnet_lite.spec import FEATURES, VARIANTS, make_plan
-from efficientnet_lite.stories.export_hub import export_hub_module, is_own_module, variable_names
+from efficientnet_lite.stories.export_hub import export_hub_module, is_own_module
 from efficientnet_lite.stories.origin import open_origin
 from efficientnet_lite.tflite.artifact import About, float_artifact
 
@@ -144,7 +145,7 @@ def test_both_graphs_name_their_variables_as_the_reference_does(classifier):
     plan = make_plan(VARIANTS["lite0"], size=scenes.SIZE)
     stored = {name for name, _ in tf.train.list_variables(str(classifier / "variables/variables"))}
 
-    assert stored == set(variable_names(plan).values())
+    assert stored == set(tf1_variables(plan).values())
     assert {"efficientnet-lite0/stem/conv2d/kernel", "efficientnet-lite0/head/dense/bias"} < stored
     for graph in graphs(classifier).values():
         handles = {node.name for node in graph.graph_def.node if node.op == "VarHandleOp"}
@@ -308,7 +309,7 @@ def test_the_train_graph_is_the_references_to_the_moving_variance(shared, tmp_pa
     except WeightsMissing as error:
         pytest.skip(f"no weights of lite0: {error.fix}")
     plan = make_plan(VARIANTS["lite0"], size=96)
-    hub_tf1.write_hub_module(tmp_path, plan, loaded.parameters, variable_names(plan), survival=1)
+    hub_tf1.write_hub_module(tmp_path, plan, loaded.parameters, tf1_variables(plan), survival=1)
     trace = np.load(shared / "reference/lite0_train_trace_small.npz")
 
     logits, loss, variables = trained_once(

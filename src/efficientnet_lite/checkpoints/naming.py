@@ -25,6 +25,8 @@ from efficientnet_lite.spec import BN_PARTS, DENSE, Plan
 Dialect = Literal["plan", "lukemelas", "timm", "tf1"]
 
 SHADOW = "/ExponentialMovingAverage"
+ACCUMULATOR, MOMENTUM = "/RMSProp", "/RMSProp_1"  # slots of the reference's optimizer
+GLOBAL_STEP = "global_step"
 TORCH_BN = dict(zip(BN_PARTS, ("weight", "bias", "running_mean", "running_var"), strict=True))
 
 # A part of a name that each dialect uses in every block and no other one uses.
@@ -36,7 +38,7 @@ _MARKS: dict[Dialect, str] = {
 }
 _SQUEEZE_AND_EXCITE = re.compile(r"_se_reduce|\.se\.|/se/")
 _NO_PARAMETER = re.compile(
-    r"global_step|_CHECKPOINTABLE_OBJECT_GRAPH|save_counter|(.*/)?beta[12]_power"
+    GLOBAL_STEP + r"|_CHECKPOINTABLE_OBJECT_GRAPH|save_counter|(.*/)?beta[12]_power"
     r"|.*(\.num_batches_tracked|/(RMSProp|Momentum|Adam)(_[1-9])?)"
 )
 
@@ -89,6 +91,12 @@ def foreign_names(plan: Plan, dialect: Dialect) -> dict[str, Foreign]:
         weights, norm = layers[layer]
         table[name] = foreign(norm if part in BN_PARTS else weights, part, shape)
     return table
+
+
+def tf1_variables(plan: Plan) -> dict[str, str]:
+    """Plan name -> variable of the reference's graph, in the same layout: efficientnet-lite1/stem/conv2d/kernel."""
+    scope = f"efficientnet-{plan.variant.name}/"
+    return {name: scope + foreign.name for name, foreign in foreign_names(plan, "tf1").items()}
 
 
 def _tf1(layer: str, part: str, shape: tuple[int, ...]) -> Foreign:

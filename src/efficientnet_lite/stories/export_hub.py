@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from efficientnet_lite import __version__
-from efficientnet_lite.checkpoints.naming import foreign_names
+from efficientnet_lite.checkpoints.naming import tf1_variables
 from efficientnet_lite.doors import files
 from efficientnet_lite.errors import EfficientNetLiteError, UsageError
 from efficientnet_lite.labels import digest
-from efficientnet_lite.spec import LOGITS, POOLED, Plan, make_plan
+from efficientnet_lite.spec import LOGITS, POOLED, make_plan
 from efficientnet_lite.stories.exported import Exported
 from efficientnet_lite.stories.origin import Origin, open_origin
 from efficientnet_lite.stories.parity import Parity, fixed_inputs, numpy_outputs, parity
@@ -98,7 +98,7 @@ def write_module(
         plan = make_plan(plan.variant, size=plan.size, classes=None)
     writer = require_tensorflow(where)
     with stage(f"Writing the {kind} module") as on_progress:
-        writer.write_hub_module(folder, plan, origin.parameters, variable_names(plan))
+        writer.write_hub_module(folder, plan, origin.parameters, tf1_variables(plan))
         _mark(folder, origin, kind)
         on_progress(1, 1)
     with stage("Checking it on TensorFlow") as on_progress:
@@ -124,12 +124,6 @@ def exported_module(out: Path, kind: Kind, nearness: Parity) -> Exported:
         sha256=files.sha256_folder(out),
         parity=nearness,
     )
-
-
-def variable_names(plan: Plan) -> dict[str, str]:
-    """Plan name -> variable, as in the reference's checkpoints: efficientnet-lite1/stem/conv2d/kernel."""
-    names = foreign_names(plan, "tf1")  # that dialect lays kernels out as the plan does
-    return {name: f"efficientnet-{plan.variant.name}/{foreign.name}" for name, foreign in names.items()}
 
 
 def is_own_module(folder: Path) -> bool:
