@@ -51,6 +51,7 @@ LIBRARIES = {  # a room, or one module of it -> what it may import beside the st
     "doors.litert": {"ai_edge_litert", "flatbuffers"},
     "doors.weights": {"huggingface_hub", "platformdirs"},
     "doors.files": {"filelock"},
+    "doors.arrayrecord": {"array_record"},
     "doors.cache": {"sqlite3", "platformdirs"},
     "doors.onnx": {"onnxruntime"},
     "checkpoints": {"safetensors"},

@@ -5,8 +5,9 @@ import struct
 import pytest
 from records import example, masked, part, record
 
-from efficientnet_lite.doors.tfrecord import encode, offsets, read_example, read_examples, shards
-from efficientnet_lite.errors import UnusableInput
+from efficientnet_lite.doors.tfrecord import framed, offsets, read_example, read_examples, shards, writing
+from efficientnet_lite.errors import OutputFailed, UnusableInput
+from efficientnet_lite.example import encode
 
 PHOTOS = (b"first photo", b"second photo" * 300, b"third")
 
@@ -94,7 +95,7 @@ def test_a_missing_file_is_unusable_input(tmp_path):
 
 
 def written(place):
-    return encode(PHOTOS[place], place, height=3, width=4, label="tench", name=f"{place}.jpg")
+    return framed(encode(PHOTOS[place], place, height=3, width=4, label="tench", name=f"{place}.jpg"))
 
 
 def test_records_are_read_in_any_order(shard):
@@ -119,6 +120,19 @@ def test_a_record_of_ours_is_that_of_the_reference(tmp_path):
 
     assert [(each.encoded, each.class_index) for each in found] == list(zip(PHOTOS, range(3), strict=True))
     assert written(0)[8:12] == struct.pack("<I", masked(written(0)[:8]))
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path):
+    with writing(tmp_path / "whole") as write:
+        for place, photo in enumerate(PHOTOS):
+            write(encode(photo, place, height=3, width=4, label="tench", name=f"{place}.jpg"))
+    with pytest.raises(TypeError), writing(tmp_path / "half") as write:
+        write(None)
+    with pytest.raises(OutputFailed, match="could not be written"), writing(tmp_path / "none/x"):
+        pass
+
+    assert (tmp_path / "whole").read_bytes() == b"".join(map(written, range(3)))
+    assert [path.name for path in tmp_path.iterdir()] == ["whole"]
 
 
 def test_tensorflow_reads_our_record(tmp_path):

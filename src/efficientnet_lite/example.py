@@ -1,0 +1,106 @@
+"""A labelled photo as the reference stores it: a `tf.train.Example`, the content of one record of a file.
+
+Every byte may come from an attacker: reads are bounded, and damage ends in `Malformed`. Pure.
+
+Source: tensorflow, core/example/example.proto and feature.proto (field numbers); tensorflow/tpu,
+tools/datasets/imagenet_to_gcs.py (keys).
+"""
+
+from dataclasses import dataclass
+
+from efficientnet_lite.protobuf import (
+    BYTES,
+    VARINT,
+    Malformed,
+    encoded_varint,
+    fields,
+    message,
+    typed,
+    varint,
+)
+
+MAX_FEATURES = 1000  # ImageNet's records have ten
+IMAGE, LABEL = b"image/encoded", b"image/class/label"
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One photo of a record file."""
+
+    encoded: bytes  # the photo's file, a JPEG as a rule
+    class_index: (
+        int | None
+    )  # the label, which counts from 1, less 1; None where there is none but the background
+    where: str  # file and number of the record, for messages
+
+
+def encode(
+    photo: bytes, class_index: int, *, height: int, width: int, label: str, name: str, kind: str = "JPEG"
+) -> bytes:
+    """A photo with the features that the reference's tool writes; the label counts from 1."""
+    features = {
+        "image/height": _number(height),
+        "image/width": _number(width),
+        "image/channels": _number(3),
+        "image/colorspace": _text(b"RGB"),
+        "image/format": _text(kind.encode()),
+        "image/class/label": _number(class_index + 1),
+        "image/class/synset": _text(label.encode("utf-8", "surrogateescape")),
+        "image/filename": _text(name.encode("utf-8", "surrogateescape")),
+        "image/encoded": _text(photo),
+    }
+    entries = (message(1, message(1, key.encode()) + message(2, value)) for key, value in features.items())
+    return message(1, b"".join(entries))
+
+
+def parse(record: bytes, where: str) -> Example:
+    """Photo and label of an Example: its features 1, each an entry 1 of key 1 and value 2.
+
+    Raises Malformed where it is none with exactly one photo.
+    """
+    image, label, count = None, None, 0
+    for _, features in typed(record, {1: BYTES}):
+        for _, entry in typed(features, {1: BYTES}):
+            count += 1
+            if count > MAX_FEATURES:
+                raise Malformed(f"a record has more than {MAX_FEATURES} features")
+            parts = dict(typed(entry, {1: BYTES, 2: BYTES}))
+            if parts.get(1) == IMAGE:
+                image = _bytes(parts.get(2, b""))
+            elif parts.get(1) == LABEL:
+                label = _integer(parts.get(2, b""))
+    if image is None:
+        raise Malformed(f"a record has no {IMAGE.decode()}")
+    return Example(image, label - 1 if label else None, where)
+
+
+def _number(value: int) -> bytes:
+    return message(3, message(1, encoded_varint(value)))  # an int64_list, packed
+
+
+def _text(value: bytes) -> bytes:
+    return message(1, message(1, value))  # a bytes_list
+
+
+def _bytes(feature: bytes) -> bytes:
+    """The only value of a Feature's bytes_list, 1."""
+    values = (value for _, part in typed(feature, {1: BYTES}) for _, value in typed(part, {1: BYTES}))
+    photo: bytes | None = next(values, None)
+    if photo is None or next(values, None) is not None:
+        raise Malformed("a record has no photo, or several")
+    return photo
+
+
+def _integer(feature: bytes) -> int | None:
+    """The first value of a Feature's int64_list, 3, packed or not; None where it is empty."""
+    for _, part in typed(feature, {3: BYTES}):
+        for number, wire, value in fields(part):
+            if number == 1 and wire == VARINT:
+                return _signed(value)
+            if number == 1 and wire == BYTES and value:
+                return _signed(varint(value, 0)[0])
+    return None
+
+
+def _signed(value: int) -> int:
+    return value - 2**64 if value >= 2**63 else value
