@@ -630,6 +630,21 @@ def test_info_says_what_a_file_and_a_name_are(place, call):
     assert (name["model"], name["size"], name["parameters"]) == ("lite4@300", 300, 13_006_568)
 
 
+def test_info_says_what_the_folder_of_a_checkpoint_holds(place, call, tmp_path):
+    call("export", place / "weights.safetensors", "--format", "tf1-checkpoint", "--out", tmp_path / "c")
+    called, shown = call("info", tmp_path / "c", "--json"), call("info", tmp_path / "c")
+    (tmp_path / "none").mkdir()
+    empty = call("info", tmp_path / "none")
+
+    document = called.document
+    assert document["path"] == str(tmp_path / "c")
+    assert (document["format"], document["model"], document["classes"]) == ("TF1 checkpoint", "lite0", 3)
+    assert document["parameters"] == 4_652_008 - 997 * 1281
+    assert "3,374,851" in shown.out
+    assert (empty.code, empty.out) == (4, "")
+    assert "holds no checkpoint" in empty.err
+
+
 def test_models_lists_the_five(call):
     document = call("models", "--json").document
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from efficientnet_lite import bundle
+from efficientnet_lite.checkpoints.read import read_checkpoint
 from efficientnet_lite.cli.common import COMMAND_LINE, Json, Quiet, Verbose, console_of
 from efficientnet_lite.cli.console import Console, percent
 from efficientnet_lite.doors.files import read_bytes
@@ -37,7 +38,7 @@ def info(
     """Say what a file contains: operators, shapes, quantization, metadata, contract; or a run, or a model.
 
     Args:
-        source: a .tflite file of anyone's, a run folder, or a model such as lite1.
+        source: a .tflite file of anyone's, a run folder, the folder of a TF1 checkpoint, or a model such as lite1.
         target: say instead whether a .tflite file would map onto this accelerator, and why not.
         json: print one JSON document instead of the table.
         verbose: say more; may be given again.
@@ -52,6 +53,9 @@ def info(
         run = bundle.open_run(path)
         document: dict[str, Any] = {"run": path.absolute(), "card": dict(run.card)}
         rows = _run_rows(run)
+    elif path.is_dir():
+        document = _checkpoint(path)
+        rows = [[key, _shown(value)] for key, value in document.items()]
     elif path.exists() or path.suffix == ".tflite":
         data = read_bytes(path, limit=MAX_MODEL_BYTES, what="a .tflite file")
         described = describe(data, where=path)
@@ -164,6 +168,19 @@ def _facts(name: str, size: int) -> dict[str, Any]:
         "weights": package.origin if package else hub.origin,
         "license": package.license if package else hub.license,
         "installed": package is not None and find_spec(package.module) is not None,
+    }
+
+
+def _checkpoint(folder: Path) -> dict[str, Any]:
+    """What a folder of a checkpoint holds; raises CheckpointError where that is nothing, or damaged."""
+    found = read_checkpoint(folder)
+    return {
+        "path": folder.absolute(),
+        "format": found.format,
+        "model": found.variant.name,
+        "classes": found.classes,
+        "parameters": make_plan(found.variant, classes=found.classes).trainable_parameters(),
+        "sha256": found.sha256,
     }
 
 

@@ -26,7 +26,7 @@ def export(
     /,
     *,
     out: Path | None = None,
-    format: Literal["tflite", "onnx", "savedmodel", "hub-tf1"] = "tflite",
+    format: Literal["tflite", "onnx", "savedmodel", "hub-tf1", "tf1-checkpoint"] = "tflite",
     precision: Literal["float32", "float16", "dynamic", "int8"] = "float32",
     io: Literal["uint8", "int8", "float32"] | None = None,
     batch: Literal["1", "dynamic"] = "1",
@@ -54,10 +54,11 @@ def export(
 
     Args:
         source: a run folder, a checkpoint, or a model such as lite1.
-        out: the file to write, a folder for savedmodel and hub-tf1. A run needs none: the artifact then goes
-            into its exports/ and its card, and `verify` replays it with the others.
+        out: the file to write, a folder for savedmodel, hub-tf1 and tf1-checkpoint. A run needs none: the
+            artifact then goes into its exports/ and its card, and `verify` replays it with the others.
         format: tflite; onnx; savedmodel, for TensorFlow 2, to be served or trained further; hub-tf1, a module
-            for hub.Module of tensorflow_hub 0.15 and older. All but tflite are float32.
+            for hub.Module of tensorflow_hub 0.15 and older; tf1-checkpoint, for the reference's programs, with
+            moving averages. All but tflite are float32.
         precision: float32; float16 or dynamic, smaller files of float arithmetic; int8, integers throughout.
         io: type of an int8 file's input and outputs; uint8 (raw pixels) where not given.
         batch: dynamic lets the caller change it.

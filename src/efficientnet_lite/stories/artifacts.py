@@ -9,6 +9,7 @@ from efficientnet_lite import bundle
 from efficientnet_lite.doors import files
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.stories.export import export as export_tflite
+from efficientnet_lite.stories.export_checkpoint import export_checkpoint
 from efficientnet_lite.stories.export_hub import export_hub_module
 from efficientnet_lite.stories.export_onnx import export_onnx
 from efficientnet_lite.stories.export_saved_model import export_saved_model
@@ -19,7 +20,7 @@ from efficientnet_lite.stories.parity import fixed_inputs, numpy_outputs
 from efficientnet_lite.stories.progress import Stage, silent
 from efficientnet_lite.stories.run_artifacts import add_artifact
 
-Format = Literal["tflite", "onnx", "savedmodel", "hub-tf1"]
+Format = Literal["tflite", "onnx", "savedmodel", "hub-tf1", "tf1-checkpoint"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 COMMAND_LINE = "the command line"
 KINDS: dict[tuple[str, ...], Literal["feature-vector", "classification"]] = {
@@ -42,14 +43,14 @@ def export(
     stage: Stage = silent,
     **options: Any,
 ) -> Exported:
-    """One artifact of `source`, proven on its own runtime, with its golden file.
+    """One artifact of `source`, proven on its own runtime, with its golden file; a checkpoint needs neither.
 
     Args:
         source, model, weights, ema: see `origin.open_origin`.
         out: the file or folder to write; None for a run, which then gets it as one of its own: into its
             exports/, listed in its card, replayed by `verify`.
         outputs: "probabilities", "logits" or "features"; of "savedmodel" and "hub-tf1" the last two say
-            what kind of model it is.
+            what kind of model it is; "tf1-checkpoint" has none.
         options: for "tflite" alone, further arguments of `export.export`: precision ("float32", "float16",
             "dynamic", "int8"), data (photos, without labels, for int8), io, batch, dense, endpoints,
             calibration_photos, max_drop, min_agreement, labels_locale, workers.
@@ -76,6 +77,9 @@ def export(
     if format == "tflite":
         names = tuple(outputs) or (() if options.get("endpoints") else ("probabilities",))
         exported = export_tflite(source, target, outputs=names, **options, **common)
+    elif format == "tf1-checkpoint":
+        _require_no_outputs(outputs)
+        exported = export_checkpoint(source, target, **common)
     else:
         if golden_path(target).exists() and not overwrite:
             raise UsageError(
@@ -104,6 +108,13 @@ def _require_defaults(options: Mapping[str, Any], format: Format) -> None:
                 where=COMMAND_LINE,
                 fix="leave it out",
             )
+
+
+def _require_no_outputs(outputs: Sequence[str]) -> None:
+    if outputs:
+        raise UsageError(
+            "a checkpoint holds weights and has no outputs", where=COMMAND_LINE, fix="leave --output out"
+        )
 
 
 def _kind(outputs: Sequence[str]) -> Literal["feature-vector", "classification"] | None:

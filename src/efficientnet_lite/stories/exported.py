@@ -10,10 +10,10 @@ from efficientnet_lite.stories.parity import Parity
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """A published artifact. `parity` is that of its float form against numpy."""
+    """A published artifact. `parity` is that of its float form against numpy; a checkpoint's numbers are equal."""
 
-    path: Path  # a file, or the folder of a SavedModel or Hub module
-    format: str  # "tflite", "onnx", "savedmodel", "hub-tf1"
+    path: Path  # a file, or the folder of a SavedModel, Hub module or checkpoint
+    format: str  # "tflite", "onnx", "savedmodel", "hub-tf1", "tf1-checkpoint"
     precision: str  # "float32", "float16", "dynamic", "int8"
     outputs: tuple[str, ...]
     bytes: int  # of all its files

@@ -14,6 +14,8 @@ from efficientnet_lite.doors import files
 from efficientnet_lite.errors import ArtifactError, UsageError
 from efficientnet_lite.inference.predict import open_model
 from efficientnet_lite.spec import LOGITS, POOLED
+from efficientnet_lite.stories.export_checkpoint import CARD_FORMAT as CHECKPOINT
+from efficientnet_lite.stories.export_checkpoint import checkpoint_faults
 from efficientnet_lite.stories.export_hub import require_tensorflow as require_hub
 from efficientnet_lite.stories.export_saved_model import require_tensorflow as require_saved_model
 from efficientnet_lite.stories.exported import Exported
@@ -68,6 +70,8 @@ def artifacts_of(run: bundle.Run) -> tuple[Artifact, ...]:
 def replay(run: bundle.Run, *, trust: bool) -> tuple[list[str], list[str]]:
     """Every artifact on its own runtime against its golden file: what is wrong, and what could not be run.
 
+    A checkpoint runs nowhere: it is read, and compared with the weights of the run.
+
     Without `trust` nothing runs that could do more than arithmetic.
     """
     wrong, notes = [], []
@@ -81,7 +85,7 @@ def replay(run: bundle.Run, *, trust: bool) -> tuple[list[str], list[str]]:
             notes.append(f"{name} was not replayed: TensorFlow executes what it holds; --trust allows it")
         else:
             try:
-                wrong += _replay(artifact, name)
+                wrong += _replay(run, artifact, name)
             except UsageError as error:  # its runtime is not installed
                 notes.append(f"{name} was not replayed: {error.what} ({error.fix})")
     return wrong, notes
@@ -91,7 +95,9 @@ def _sha256(path: Path) -> str:
     return files.sha256_folder(path) if path.is_dir() else files.sha256_file(path)
 
 
-def _replay(artifact: Artifact, name: str) -> list[str]:
+def _replay(run: bundle.Run, artifact: Artifact, name: str) -> list[str]:
+    if artifact.format == CHECKPOINT:
+        return checkpoint_faults(artifact.path, run.folder / bundle.WEIGHTS, name)
     run_one = _RUNTIMES.get(artifact.format)
     if run_one is None:
         raise UsageError(
