@@ -22,7 +22,8 @@ from efficientnet_lite.protobuf import Malformed
 SUFFIX = ".array_record"
 SHARD = re.compile(r"(train|validation)-\d{5}-of-\d{5}\.array_record")
 ANY_PLACE = "readahead_buffer_size:0,max_parallelism:0"
-ONE_RECORD_A_CHUNK = "group_size:1"
+ONE_RECORD_A_CHUNK = "group_size:1,uncompressed"  # photos are compressed already
+TAIL_BYTES = 2 * 64 * 1024
 
 
 def shards(folder: Path, split: str) -> list[Path]:
@@ -46,6 +47,16 @@ def count(path: Path) -> int:
         return int(reader.num_records())
     finally:
         reader.close()
+
+
+def tail(path: Path) -> bytes:
+    """The last blocks of a file, where it says where its records lie. Raises UnusableInput."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL_BYTES))
+            return file.read(TAIL_BYTES)
+    except OSError as error:
+        raise _unreadable(path, error) from error
 
 
 def read_example(path: Path, number: int) -> Example:
@@ -100,13 +111,17 @@ def _opened(path: Path) -> Any:
     try:
         path.open("rb").close()  # for the system's own words; the library has none before it reads
     except OSError as error:
-        raise UnusableInput(
-            f"it cannot be read: {error.strerror or error}", where=path, fix="check its permissions"
-        ) from error
+        raise _unreadable(path, error) from error
     reader = module.ArrayRecordReader(os.fspath(path), ANY_PLACE)
     if not reader.ok():
         raise _damaged(str(path), "it breaks off, or is another kind of file")
     return reader
+
+
+def _unreadable(path: Path, error: OSError) -> UnusableInput:
+    return UnusableInput(
+        f"it cannot be read: {error.strerror or error}", where=path, fix="check its permissions"
+    )
 
 
 def _damaged(where: str, reason: str) -> UnusableInput:

@@ -97,20 +97,37 @@ def of_rows(root: Path, rows: Iterable[Row], labels: Sequence[str]) -> Listed:
     return Listed(root, ((row.name, place[row.label]) for row in rows))
 
 
-def of_folder(root: Path) -> tuple[Listed, tuple[str, ...]]:
+def of_folder(root: Path, classes: Sequence[str] | None = None) -> tuple[Listed, tuple[str, ...]]:
     """The photos of a folder with a folder for each class, and the classes in order.
 
     For trees of ImageNet's size: reads one class at a time, judges files by their names alone and follows no links.
-    Raises UnusableDataset where there is no photo, or the folder cannot be read.
+
+    Args:
+        classes: what they are called, where another folder says so; None: the sorted names of the folders.
+
+    Raises UnusableDataset where there is no photo, a folder of no such class, or the folder cannot be read.
     """
+    there = classes_of(root)
+    order = there if classes is None else tuple(classes)
+    if unknown := sorted(set(there) - set(order)):
+        raise UnusableDataset(
+            f"the folder {unknown[0]!r} is none of the {len(order)} classes of the training photos",
+            where=root,
+            fix="take it out, or check its spelling",
+        )
+    place = {label: index for index, label in enumerate(order)}
+    entries = ((name, place[label]) for label in there for name in _photos_below(root, label))
+    return Listed(root, entries), order
+
+
+def classes_of(root: Path) -> tuple[str, ...]:
+    """The sorted names of the folders in `root`. Raises UnusableDataset where it cannot be read."""
     try:
-        classes = sorted(entry.name for entry in os.scandir(root) if _is_folder(entry))
+        return tuple(sorted(entry.name for entry in os.scandir(root) if _is_folder(entry)))
     except OSError as error:
         raise UnusableDataset(
             f"the folder cannot be read: {error.strerror or error}", where=root, fix="check its permissions"
         ) from error
-    entries = ((name, index) for index, label in enumerate(classes) for name in _photos_below(root, label))
-    return Listed(root, entries), tuple(classes)
 
 
 def _photos_below(root: Path, folder: str) -> Iterator[str]:

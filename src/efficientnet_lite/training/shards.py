@@ -1,27 +1,22 @@
 """ImageNet's record files as a source of examples in any order: 8 bytes of memory an example.
 
-Source: tensorflow/tpu, models/official/efficientnet/imagenet_input.py, `ImageNetInput` (file patterns, hold-out,
-labels that count from 1); main.py, `--holdout_shards`.
+Which files are which part, and which labels they may have: `recordfiles.py`.
 """
 
 import hashlib
 import io
-import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from efficientnet_lite.doors import files, tfrecord
-from efficientnet_lite.errors import UnusableInput
 from efficientnet_lite.training.listed import Labelled
+from efficientnet_lite.training.recordfiles import ONE_HOST, Part, labelled, no_records, part_files
 
-Part = Literal["train", "holdout", "validation"]
-
-_NUMBERS = re.compile(r"-(\d{5})-of-(\d{5})")
 MAX_INDEX_BYTES = 256 * 2**20
 
 
@@ -54,18 +49,18 @@ class Shards:
         place = index + shard  # a file has one offset more than it has records
         start, end = int(self._offsets[place]), int(self._offsets[place + 1])
         example = tfrecord.read_example(self.paths[shard], start, end, index - int(self._first[shard]))
-        if example.class_index is None or not 0 <= example.class_index < self.classes:
-            found = "none or 0" if example.class_index is None else example.class_index + 1
-            raise UnusableInput(
-                f"its label is {found}, expected 1 to {self.classes}",
-                where=example.where,
-                fix="train with the number of classes that the records were written for, or make them again",
-            )
-        return Labelled(example.encoded, example.class_index, example.where)
+        return labelled(example, self.classes)
 
 
 def open_shards(
-    folder: Path, part: Part, *, classes: int, holdout: int = 0, index: Path | None = None, workers: int = 8
+    folder: Path,
+    part: Part,
+    *,
+    classes: int,
+    holdout: int = 0,
+    index: Path | None = None,
+    workers: int = 8,
+    host: tuple[int, int] = ONE_HOST,
 ) -> Shards:
     """The record files of one part of a data set.
 
@@ -75,12 +70,13 @@ def open_shards(
         index: where offsets are kept for the next time, a file; it is made again where names, sizes or
             times of the record files differ. None: they are read from the record files each time.
         workers: threads that look through the files.
+        host: number of this host, and how many there are: each opens files of its own, see `part_files`.
 
     Raises:
-        UnusableInput: there are no such files, one is missing, breaks off or has a wrong checksum in a length, or
-            there is no record.
+        UnusableInput: there are no such files, one is missing, breaks off or has a wrong checksum in a length,
+            there is no record, or there are fewer files than hosts.
     """
-    paths = _paths(folder, part, holdout)
+    paths = part_files(folder, part, tfrecord.shards, holdout=holdout, host=host)
     offsets = _read_index(index, paths) if index else None
     if offsets is None:
         with ThreadPoolExecutor(workers) as pool:
@@ -88,52 +84,8 @@ def open_shards(
         if index:
             files.publish(index, _index(paths, offsets))
     if sum(len(each) - 1 for each in offsets) == 0:
-        raise UnusableInput("its files hold no records", where=folder, fix="copy or make them again")
+        raise no_records(folder)
     return Shards(paths, offsets, classes)
-
-
-def _paths(folder: Path, part: Part, holdout: int) -> list[Path]:
-    split = "validation" if part == "validation" else "train"
-    try:
-        paths = tfrecord.shards(folder, split)
-    except OSError as error:
-        raise UnusableInput(
-            f"it cannot be read: {error.strerror or error}",
-            where=folder,
-            fix="give the folder of the record files",
-        ) from error
-    _check_complete(paths, folder, split)
-    if part == "validation":
-        return paths
-    if not 0 <= holdout < len(paths) or (part == "holdout" and not holdout):
-        raise UnusableInput(
-            f"{holdout} of its {len(paths)} files for training cannot be held out",
-            where=folder,
-            fix=f"hold out 1 to {len(paths) - 1}",
-        )
-    return paths[:holdout] if part == "holdout" else paths[holdout:]
-
-
-def _check_complete(paths: Sequence[Path], folder: Path, split: str) -> None:
-    """A file that is not there would silently take its photos out of the run."""
-    found = [match.groups() for path in paths if (match := _NUMBERS.search(path.name))]
-    totals = sorted({total for _, total in found})
-    if len(totals) != 1:
-        what = (
-            f"no files {split}-*-of-*"
-            if not totals
-            else f"files of several sets, of {' and of '.join(totals)}"
-        )
-        raise UnusableInput(what, where=folder, fix="give a folder with the record files of one data set")
-    numbers = {number for number, _ in found}
-    for number in range(int(totals[0])):
-        if f"{number:05d}" not in numbers:
-            raise UnusableInput(
-                f"{len(paths)} of {int(totals[0])} files, the first that is missing is "
-                f"{split}-{number:05d}-of-{totals[0]}",
-                where=folder,
-                fix="copy it, too",
-            )
 
 
 def _index(paths: Sequence[Path], offsets: Sequence[npt.NDArray[np.int64]]) -> bytes:
