@@ -20,6 +20,7 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "commands.md"
 COMMANDS = (
     "train",
     "check",
+    "shards",
     "predict",
     "evaluate",
     "verify",

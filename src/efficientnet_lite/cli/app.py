@@ -32,6 +32,9 @@ class Command(NamedTuple):
 COMMANDS = (
     Command("train", f"{HERE}.make:train", "Make a classifier from photos: float32 and int8 files, proven."),
     Command("check", f"{HERE}.data:check", "Look at a data set without training on it."),
+    Command(
+        "shards", f"{HERE}.shards:shards", "Write photos as the record files that the reference trains from."
+    ),
     Command("predict", f"{HERE}.predict:predict", "Name what is in each photo."),
     Command(
         "evaluate",

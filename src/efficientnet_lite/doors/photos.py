@@ -169,6 +169,13 @@ def thumbnail(pixels: NDArray[np.uint8], side: int) -> bytes:
     return stream.getvalue()
 
 
+def jpeg(pixels: NDArray[np.uint8], *, quality: int) -> bytes:
+    """A photo (height, width, 3) as an RGB JPEG with halved color, like TensorFlow's own; `quality` is 1 to 100."""
+    stream = BytesIO()
+    Image.fromarray(pixels).save(stream, "JPEG", quality=quality, subsampling="4:2:0")
+    return stream.getvalue()
+
+
 # ------------------------------------------------------------------------------------- JPEG
 
 

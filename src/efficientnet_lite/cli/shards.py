@@ -1,0 +1,80 @@
+"""`shards`: photos as the record files that the reference trains from."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from efficientnet_lite.cli.common import COMMAND_LINE, Json, Quiet, Verbose, console_of
+from efficientnet_lite.errors import UsageError
+from efficientnet_lite.stories.shards import SKIPPED, make_shards
+
+
+def shards(
+    photos: Path,
+    /,
+    *,
+    out: Path,
+    format: Literal["tfrecord", "arrayrecord"] = "tfrecord",
+    train_shards: int | None = None,
+    validation_shards: int | None = None,
+    val: float = 0.2,
+    seed: int = 0,
+    overwrite: Annotated[bool, Parameter(negative=())] = False,
+    json: Json = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Write photos as record files: train-00000-of-00008 and so on, labels.txt, shards.json, skipped.csv.
+
+    The files are those of the reference for ImageNet. Gray and RGB JPEGs are kept to the byte; any other photo
+    becomes an RGB JPEG of quality 100.
+
+    Args:
+        photos: a folder of photos or a manifest, as `train` takes it; a test part is left out.
+        out: the folder to write.
+        format: tfrecord; or arrayrecord, which needs the extra `train`.
+        train_shards: files for training; without it one for every 1,251 photos, as in ImageNet. At least one for
+            each host that will train.
+        validation_shards: files for validation, likewise.
+        val: fraction of the photos that is kept back, where the data set does not say.
+        seed: of that split, and of the order in which photos are written.
+        overwrite: replace the files of an earlier call.
+        json: print one JSON document instead of the table.
+        verbose: say more; may be given again.
+        quiet: say nothing but results, warnings and errors.
+    """
+    if not 0 < val < 1:
+        raise UsageError(f"--val is {val}", where=COMMAND_LINE, fix="give a fraction between 0 and 1")
+    if seed < 0:
+        raise UsageError(f"--seed is {seed}", where=COMMAND_LINE, fix="give 0 or more")
+    console = console_of(json, verbose, quiet)
+    written = make_shards(
+        photos,
+        out,
+        format=format,
+        train_shards=train_shards,
+        validation_shards=validation_shards,
+        fraction=val,
+        seed=seed,
+        overwrite=overwrite,
+        stage=console.progress,
+    )
+    for text in written.notes:
+        console.note(text)
+    if written.skipped:
+        console.warn(f"{len(written.skipped)} photos or files could not be used: {SKIPPED} has the reasons")
+    if turned := sum(part.turned for part in written.parts.values()):
+        console.warn(
+            f"{turned} photos are kept as stored, though EXIF says to turn them: training does not, like the reference"
+        )
+    if json:
+        console.json({"folder": written.folder} | written.to_json())
+        return
+    columns = ["part", "photos", "files", "bytes", "encoded again"]
+    rows = [
+        [split, part.photos, part.files, f"{part.bytes:,}", part.encoded_again]
+        for split, part in written.parts.items()
+    ]
+    console.table("", columns, rows, right=columns[1:])
+    console.line(f"{len(written.labels)} classes in {written.folder}")

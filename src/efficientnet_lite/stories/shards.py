@@ -1,0 +1,320 @@
+"""`shards`: labelled photos -> the record files that the reference trains from.
+
+    train-00000-of-00008 ...        records of a photo each, in an order drawn by the seed
+    validation-00000-of-00001 ...
+    labels.txt                      class names, a line each; the first has the label 1
+    shards.json                     what was written, and a digest of it
+    skipped.csv                     the photos that could not be used, and why
+
+The folder appears whole or not at all; besides the list of photos only a few are in memory.
+
+Source: tensorflow/tpu, tools/datasets/imagenet_to_gcs.py (names, keys, shuffling, what is encoded again).
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from efficientnet_lite import __version__, example
+from efficientnet_lite.doors import arrayrecord, files, photos, tfrecord
+from efficientnet_lite.doors.dataset import Dataset, Row, open_dataset
+from efficientnet_lite.errors import UnreadablePhoto, UnusableDataset, UsageError
+from efficientnet_lite.inference.partition import plan_split
+from efficientnet_lite.inference.survey import MIN_SIDE, survey
+from efficientnet_lite.labels import digest as labels_digest
+from efficientnet_lite.photoheader import is_jpeg, jpeg_header, orientation_of
+from efficientnet_lite.stories.progress import Stage, silent
+
+Format = Literal["tfrecord", "arrayrecord"]
+Split = Literal["train", "validation"]
+Writing = Callable[[Path], AbstractContextManager[Callable[[bytes], None]]]
+
+LABELS, MANIFEST, SKIPPED = "labels.txt", "shards.json", "skipped.csv"
+PHOTOS_A_FILE = 1251  # of the reference's ImageNet: 1,281,167 in 1,024
+MAX_FILES = 99_999  # five digits
+SPLITS: tuple[Split, Split] = ("train", "validation")
+WRITERS: dict[Format, tuple[Writing, str]] = {
+    "tfrecord": (tfrecord.writing, ""),
+    "arrayrecord": (arrayrecord.writing, arrayrecord.SUFFIX),
+}
+
+
+@dataclass(slots=True)
+class Part:
+    """What was written of one split."""
+
+    files: int
+    photos: int = 0
+    bytes: int = 0  # of the files
+    encoded_again: int = 0  # photos that were no gray or RGB JPEG
+    turned: int = 0  # kept as stored, while EXIF says to turn them
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A published folder of record files."""
+
+    folder: Path
+    format: Format
+    labels: tuple[str, ...]
+    seed: int
+    fraction: float | None  # None: the split came with the photos
+    parts: dict[Split, Part]
+    skipped: tuple[tuple[str, str], ...]  # name and reason
+    test: int  # photos of a test part, which is not written
+    notes: tuple[str, ...]
+    digest: str  # SHA-256 of the lines `<sha256>  <name>` of the record files, as sha256sum prints them
+
+    def to_json(self) -> dict[str, Any]:
+        """What shards.json says: nothing of where the folder lies, so that equal files have equal manifests."""
+        return {
+            "made_by": f"efficientnet-lite {__version__}",
+            "format": self.format,
+            "classes": len(self.labels),
+            "labels_sha256": labels_digest(self.labels),
+            "seed": self.seed,
+            "validation_fraction": self.fraction,
+            "parts": {split: asdict(part) for split, part in self.parts.items()},
+            "skipped": len(self.skipped),
+            "test_photos_left_out": self.test,
+            "digest": self.digest,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    data: bytes
+    encoded_again: bool
+    turned: bool
+
+
+def make_shards(
+    source: Path,
+    out: Path,
+    *,
+    format: Format = "tfrecord",
+    train_shards: int | None = None,
+    validation_shards: int | None = None,
+    fraction: float = 0.2,
+    seed: int = 0,
+    overwrite: bool = False,
+    workers: int | None = None,
+    stage: Stage = silent,
+) -> Written:
+    """Write the photos of a folder or manifest as the record files `out`.
+
+    A split that comes with the photos stays; else `fraction` of them is kept back for validation, just as
+    `train` and `check` do. Photos of a test part are left out.
+
+    Args:
+        train_shards, validation_shards: files of each part; None: one for every 1,251 photos.
+        seed: of the split and of the order.
+        overwrite: replace an earlier folder of this kind.
+        workers: threads; no byte depends on their number.
+
+    Raises:
+        UsageError: `out` exists and may not be replaced, lies in or above the photos, or another run is writing to
+            it; more files than photos; or array_record is asked for and not installed.
+        UnusableInput: there is nothing to write; nothing is published.
+        OutputFailed: the disk is full or cannot be written to.
+    """
+    out, workers = Path(os.path.realpath(out)), workers or os.cpu_count() or 1
+    _check_target(out, overwrite=overwrite)
+    dataset = open_dataset(source)
+    _check_place(out, source, dataset)
+    with files.locked(out):
+        _check_target(out, overwrite=overwrite)
+        splits, skipped, notes = _planned(dataset, fraction, seed, workers, stage)
+        rows = {
+            split: [row for row, own in zip(dataset.rows, splits, strict=True) if own == split]
+            for split in SPLITS
+        }
+        counts = {
+            split: _number_of_files(split, len(rows[split]), asked, source)
+            for split, asked in zip(SPLITS, (train_shards, validation_shards), strict=True)
+        }
+        parts = {split: Part(counts[split]) for split in SPLITS}
+        sums: list[str] = []
+        with files.building_folder(out) as folder:
+            for number, split in enumerate(SPLITS):
+                order = np.random.default_rng([seed, number]).permutation(len(rows[split]))
+                shuffled = [rows[split][place] for place in order.tolist()]
+                writer = _Writer(folder, split, format, dataset.labels, workers)
+                with stage(f"Writing the {split} part") as on_progress:
+                    skipped += writer.write(shuffled, parts[split], sums, on_progress)
+                if not parts[split].photos:
+                    raise UnusableDataset(
+                        f"no photo of the {split} part can be used, the first: {skipped[-1][1]}",
+                        where=source,
+                        fix="give photos as JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF",
+                    )
+            written = Written(
+                folder=out,
+                format=format,
+                labels=dataset.labels,
+                seed=seed,
+                fraction=None if any(row.split == "validation" for row in dataset.rows) else fraction,
+                parts=parts,
+                skipped=tuple(sorted([*skipped, *dataset.passed_over])),
+                test=sum(own == "test" for own in splits),
+                notes=notes,
+                digest=files.sha256_bytes("".join(sums).encode()),
+            )
+            files.publish(folder / LABELS, "".join(f"{label}\n" for label in dataset.labels).encode())
+            files.publish_csv(folder / SKIPPED, ("path", "reason"), written.skipped)
+            files.publish_json(folder / MANIFEST, written.to_json())
+    return written
+
+
+def _planned(
+    dataset: Dataset, fraction: float, seed: int, workers: int, stage: Stage
+) -> tuple[Sequence[str | None], list[tuple[str, str]], tuple[str, ...]]:
+    """The split of each row, the photos that cannot be read as far as is known, and notes.
+
+    Where the split is given nobody has to look for copies, and no photo is opened here.
+    """
+    if any(row.split == "validation" for row in dataset.rows):
+        return [row.split or "train" for row in dataset.rows], [], dataset.notes
+    with stage("Looking at the photos") as on_progress:
+        seen = survey(dataset.rows, workers=workers, on_progress=on_progress)
+    if not seen.looks:
+        raise UnusableDataset(
+            f"none of the {len(dataset.rows)} photos can be used, the first: {seen.refused[0][1]}",
+            where=dataset.root,
+            fix="give photos as JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF",
+        )
+    assignment = plan_split(dataset, seen.looks, fraction=fraction, seed=seed)
+    refused = [(dataset.rows[position].name, reason) for position, reason in seen.refused]
+    return assignment.splits, refused, dataset.notes + assignment.notes
+
+
+def _number_of_files(split: Split, count: int, asked: int | None, source: Path) -> int:
+    if not count:
+        raise UnusableDataset(f"no photos for {split}", where=source, fix="add some, or give another split")
+    if asked is None:
+        return min(-(-count // PHOTOS_A_FILE), MAX_FILES)
+    if not 1 <= asked <= min(count, MAX_FILES):
+        raise UsageError(
+            f"{asked} files cannot hold the {count} photos for {split}, one at least in each",
+            where=f"--{split}-shards",
+            fix=f"give 1 to {min(count, MAX_FILES)}",
+        )
+    return asked
+
+
+@dataclass(frozen=True, slots=True)
+class _Writer:
+    """Writes the files of one part."""
+
+    folder: Path
+    split: Split
+    format: Format
+    labels: Sequence[str]
+    workers: int
+
+    def write(
+        self, rows: Sequence[Row], part: Part, sums: list[str], on_progress: Callable[[int, int], None]
+    ) -> list[tuple[str, str]]:
+        """Write `rows` in their order, a run of them to each file; counts into `part`, gives what was skipped."""
+        writing, suffix = WRITERS[self.format]
+        place = {label: index for index, label in enumerate(self.labels)}
+        skipped: list[tuple[str, str]] = []
+        bounds = [number * len(rows) // part.files for number in range(part.files + 1)]
+        with ThreadPoolExecutor(self.workers, thread_name_prefix="shards") as pool:
+            # One stream over all files, so that no worker waits at the end of a file.
+            outcomes = _in_order(pool, lambda row: _record(row, place[row.label]), rows, 2 * self.workers)
+            for number in range(part.files):
+                path = self.folder / f"{self.split}-{number:05d}-of-{part.files:05d}{suffix}"
+                with writing(path) as put:
+                    for at in range(bounds[number], bounds[number + 1]):
+                        outcome = next(outcomes)
+                        if isinstance(outcome, _Record):
+                            put(outcome.data)
+                            part.photos += 1
+                            part.encoded_again += outcome.encoded_again
+                            part.turned += outcome.turned
+                        else:
+                            skipped.append((rows[at].name, outcome))
+                        on_progress(at + 1, len(rows))
+                part.bytes += path.stat().st_size
+                sums.append(f"{files.sha256_file(path)}  {path.name}\n")
+        return skipped
+
+
+def _in_order(
+    pool: ThreadPoolExecutor, call: Callable[[Row], _Record | str], rows: Iterable[Row], ahead: int
+) -> Iterator[_Record | str]:
+    """What `call` makes of each row, in order, with at most `ahead` under way."""
+    under_way: deque[Future[_Record | str]] = deque()
+    for row in rows:
+        if len(under_way) == ahead:
+            yield under_way.popleft().result()
+        under_way.append(pool.submit(call, row))
+    while under_way:
+        yield under_way.popleft().result()
+
+
+def _record(row: Row, class_index: int) -> _Record | str:
+    """The record of a photo, or why there is none.
+
+    Gray and RGB JPEGs are kept to the byte, as in the reference, but decoded to see that they are whole. Whatever
+    else can be read (CMYK, PNG, ...) becomes an RGB JPEG, upright and of quality 100.
+    """
+    try:
+        data = photos.read_bytes(row.path)
+        header = jpeg_header(data) if is_jpeg(data) else None
+        kept = header is not None and header.plain
+        photo = photos.decode(data, where=row.path, min_side=MIN_SIDE if kept else None)
+    except UnreadablePhoto as error:
+        return error.what
+    height, width = photo.full_size
+    if header is not None and kept:
+        height, width = header.height, header.width
+        turned = orientation_of(header.exif)[0] != 1
+    else:
+        data, turned = photos.jpeg(photo.pixels, quality=100), False
+    record = example.encode(
+        data, class_index, height=height, width=width, label=row.label, name=Path(row.name).name
+    )
+    if len(record) > tfrecord.MAX_RECORD_BYTES:
+        return f"a record of {len(record):,} bytes, more than {tfrecord.MAX_RECORD_BYTES:,}"
+    return _Record(record, not kept, turned)
+
+
+def _check_place(out: Path, source: Path, dataset: Dataset) -> None:
+    """Photos must survive a replaced target, and record files are no class of photos."""
+    folder = Path(os.path.realpath(source))
+    holding = (
+        {folder} if source.is_dir() else {Path(os.path.realpath(row.path.parent)) for row in dataset.rows}
+    )
+    for each in holding:
+        if out == each or out in each.parents or (source.is_dir() and each in out.parents):
+            raise UsageError(
+                f"the target lies inside, above or on the photo folder {each}",
+                where=out,
+                fix="choose another --out",
+            )
+
+
+def _check_target(out: Path, *, overwrite: bool) -> None:
+    try:
+        if not os.path.lexists(out) or (out.is_dir() and not any(out.iterdir())):
+            return
+        ours = out.is_dir() and (out / MANIFEST).is_file()
+    except OSError as error:
+        raise files.output_failed(out, error) from error
+    if not ours:
+        raise UsageError(
+            f"the target exists and is no folder of record files with {MANIFEST}, so it is never replaced",
+            where=out,
+            fix="choose another --out",
+        )
+    if not overwrite:
+        raise UsageError("the target exists", where=out, fix="choose another --out, or give --overwrite")
