@@ -126,10 +126,10 @@ def _table(pairs: Iterable[tuple[bytes, bytes]], block_bytes: int) -> bytes:
             block = _Block()
         block.add(key, value)
         last = key
-    # A short key that is not below the last one; no text begins with 0xFF. The same in TensorFlow, for any reader.
+    # As TensorFlow does: a short key that is not below the last one, since no text begins with 0xFF.
     handles.append((bytes([last[0] + 1]) if last else b"", _append(out, block)))
     about = _append(out, _Block())
-    pointing = _Block(restart_interval=1)
+    pointing = _Block()
     for key, handle in handles:
         pointing.add(key, handle)
     footer = about + _append(out, pointing)
@@ -139,8 +139,7 @@ def _table(pairs: Iterable[tuple[bytes, bytes]], block_bytes: int) -> bytes:
 class _Block:
     """Entries in rising order, each without what its key shares with the key before it."""
 
-    def __init__(self, restart_interval: int = RESTART_INTERVAL) -> None:
-        self.restart_interval = restart_interval
+    def __init__(self) -> None:
         self.data = bytearray()
         self.restarts = [0]
         self.last = b""
@@ -152,7 +151,7 @@ class _Block:
 
     def add(self, key: bytes, value: bytes) -> None:
         shared = 0
-        if self.since == self.restart_interval:
+        if self.since == RESTART_INTERVAL:
             self.restarts.append(len(self.data))
             self.since = 0
         else:
