@@ -17,6 +17,7 @@ import scenes
 from efficientnet_lite import forward
 from efficientnet_lite.bundle import open_run
 from efficientnet_lite.checkpoints.read import load_weights
+from efficientnet_lite.cli.app import run
 from efficientnet_lite.contract import FIT_VIEWS, Contract
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.inference.views import prepare
@@ -25,7 +26,7 @@ from efficientnet_lite.stories.classify import train
 from efficientnet_lite.stories.verify import verify
 from efficientnet_lite.tflite.fold import fold
 from efficientnet_lite.training.finetune import FineTuning, upper_part
-from efficientnet_lite.training.loop import Examples, Trainer, Validation
+from efficientnet_lite.training.loop import Epoch, Examples, Trainer, Validation
 from efficientnet_lite.training.sources import Drawn, keep, make_lower
 
 SIZE, CLASSES = 32, 3
@@ -210,10 +211,26 @@ def test_a_fine_tuned_run_is_a_run_like_any_other(photos, cache, tmp_path):
         assert math.isclose(float(chosen[f"top1_{view}"]), exported, abs_tol=0.17)  # one photo of six
     assert "log.csv" in card["files"]
     config = tomllib.loads((trained.run / "config.toml").read_text())
-    assert (config["fine_tune_blocks"], config["fine_tune_epochs"], config["seed"]) == (1, 2, 0)
+    assert (config["fine_tune_blocks"], config["epochs"], config["seed"]) == (1, 2, 0)
     assert said[0].startswith("the head alone: validation loss")
     assert said[1].startswith("epoch 1 of 2: loss")
     assert open_run(trained.run).export("int8").is_file()
+
+
+def test_a_run_from_its_config_alone_is_the_same_run(photos, cache, tmp_path, monkeypatch):
+    monkeypatch.setattr(Epoch, "rank", property(lambda epoch: epoch.number))  # what has learned is kept
+    odd = replace(
+        QUICK, blocks=2, augment="rand", mixup=0.2, dropout=0.3, draws=2, optimizer="sgd", warmup=0.5
+    )
+    first = run_of(photos, tmp_path / "first", replace(odd, time_budget_s=3600))
+
+    assert run(["train", "--config", str(first.run / "config.toml"), "--out", str(tmp_path / "second")]) == 0
+
+    for name in ("weights.safetensors", "config.toml", "log.csv", "exports/golden.npz"):
+        assert (tmp_path / "second" / name).read_bytes() == (first.run / name).read_bytes(), name
+    tuning = json.loads((tmp_path / "second" / "card.json").read_text())["fine_tuning"]
+    assert tuning == first.card["fine_tuning"] | {"time_budget_s": None}
+    assert tuning["chosen_epoch"] == 2
 
 
 def test_where_no_epoch_is_better_the_head_alone_stays(photos, cache, tmp_path):

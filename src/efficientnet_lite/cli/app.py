@@ -116,11 +116,14 @@ def parser() -> "App":
     """The commands for cyclopts; their functions are still to be imported."""
     from cyclopts import App
 
+    from efficientnet_lite.cli.config import fill_in
+
     app = App(
         name=NAME,
         help=PURPOSE,
         help_format="plaintext",
         version_flags=(),
+        config=fill_in,
         suppress_keyboard_interrupt=False,  # `run` says what it means
     )
     groups = {"": app}

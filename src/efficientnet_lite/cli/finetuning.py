@@ -2,14 +2,15 @@
 
 import re
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from efficientnet_lite.cli.common import COMMAND_LINE
 from efficientnet_lite.errors import UsageError
-from efficientnet_lite.training.finetune import Augment, BatchNorm, FineTuning
+from efficientnet_lite.training.finetune import OPTIONS, Augment, BatchNorm, FineTuning, Optimizer
 
+_HIDDEN = Parameter(show=False)  # no option to choose by, but a config.toml holds them
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(s|m|h)")
 
@@ -33,10 +34,15 @@ class FineTuneOptions:
         ema_decay: of the moving average of the weights, which is what is kept; 0 is off.
         patience: epochs without a better one after which training ends.
         time_budget: plan the epochs to fit, as 90s, 20m or 1.5h.
+        optimizer: adamw or sgd.
+        warmup: epochs of linearly growing rate.
+        weight_decay: decoupled, times the rate.
+        draws: random views of a photo that are computed once, where blocks are frozen.
+        dropout: before the head.
     """
 
     fine_tune: Annotated[bool, Parameter(negative=())] = False
-    fine_tune_blocks: str | None = None
+    fine_tune_blocks: int | Literal["all"] | None = None
     batch_norm: BatchNorm | None = None
     epochs: int | None = None
     learning_rate: float | None = None
@@ -48,6 +54,11 @@ class FineTuneOptions:
     ema_decay: float | None = None
     patience: int | None = None
     time_budget: str | None = None
+    optimizer: Annotated[Optimizer | None, _HIDDEN] = None
+    warmup: Annotated[float | None, _HIDDEN] = None
+    weight_decay: Annotated[float | None, _HIDDEN] = None
+    draws: Annotated[int | None, _HIDDEN] = None
+    dropout: Annotated[float | None, _HIDDEN] = None
 
 
 def recipe_of(options: FineTuneOptions) -> FineTuning | None:
@@ -66,28 +77,14 @@ def recipe_of(options: FineTuneOptions) -> FineTuning | None:
                 fix="give --fine-tune too, or leave it out",
             )
         return None
-    renamed = {
-        "fine_tune_blocks": "blocks",
-        "batch_size": "batch",
-        "ema_decay": "ema",
-        "time_budget": "time_budget_s",
-    }
-    values = {renamed.get(name, name): value for name, value in given.items()}
-    if options.fine_tune_blocks is not None:
-        values["blocks"] = _blocks(options.fine_tune_blocks)
-    if options.time_budget is not None:
-        values["time_budget_s"] = _seconds(options.time_budget)
+    fields = {option: field for field, option in OPTIONS.items()}
+    values = {fields.get(name, name): value for name, value in given.items()}
+    if "fine_tune_blocks" in values:
+        blocks = values.pop("fine_tune_blocks")
+        values["blocks"] = None if blocks == "all" else blocks
+    if "time_budget" in values:
+        values["time_budget_s"] = _seconds(values.pop("time_budget"))
     return FineTuning(**values)
-
-
-def _blocks(text: str) -> int | None:
-    if text == "all":
-        return None
-    if not re.fullmatch("[0-9]{1,3}", text):
-        raise UsageError(
-            f"--fine-tune-blocks is {text!r}", where=COMMAND_LINE, fix="give a number of blocks, or all"
-        )
-    return int(text)
 
 
 def _seconds(text: str) -> float:

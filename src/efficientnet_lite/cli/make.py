@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from efficientnet_lite.cli.common import Json, Locales, Quiet, Verbose, console_of, exit_with, locales_of
+from efficientnet_lite.cli.config import photos_of
 from efficientnet_lite.cli.finetuning import FineTuneOptions, recipe_of
 from efficientnet_lite.cli.results import show_trained, show_verified, trained_json
 from efficientnet_lite.contract import FIT_VIEWS, FitView
@@ -19,12 +20,14 @@ Flag = Parameter(negative=())
 
 
 def train(
-    photos: Path,
+    photos: Path | None = None,
     /,
     *,
     out: Path,
+    config: Path | None = None,
     model: str = "lite1",
     weights: str = "imagenet",
+    weights_sha256: Annotated[str | None, Parameter(show=False)] = None,
     no_ema: Annotated[bool, Flag] = False,
     val: float = 0.2,
     seed: int = 0,
@@ -45,10 +48,12 @@ def train(
 
     Args:
         photos: a folder with a folder per class, one with train/ and validation/ (and test/) folders of such,
-            or a CSV or JSONL manifest (path, label, split).
+            or a CSV or JSONL manifest (path, label, split). With --config it may be left out.
         out: the run folder to make.
+        config: the config.toml of a run: every option, and the photos, that are not given here are as they stand in it.
         model: lite0 to lite4; with @SIZE for another input size than its own, as lite4@300.
         weights: imagenet (installed packages), hub (download), or the path of a checkpoint.
+        weights_sha256: what they must be, to the bit.
         no_ema: of a TF1 checkpoint, read the raw weights instead of the moving averages.
         val: fraction of the photos that is kept back for choosing, where the data set does not say.
         seed: of the split.
@@ -66,10 +71,11 @@ def train(
     """
     console = console_of(json, verbose, quiet)
     trained = classify.train(
-        photos,
+        photos_of(photos),
         out,
         model=model,
         weights=weights,
+        weights_sha256=weights_sha256,
         ema=not no_ema,
         val=val,
         seed=seed,

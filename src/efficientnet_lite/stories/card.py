@@ -15,6 +15,7 @@ from efficientnet_lite.checkpoints.safetensors import write_safetensors
 from efficientnet_lite.contract import Contract
 from efficientnet_lite.doors import files
 from efficientnet_lite.doors.litert import runtime_version
+from efficientnet_lite.doors.weights import NAMES
 from efficientnet_lite.errors import printable
 from efficientnet_lite.head.fit import Head
 from efficientnet_lite.inference.partition import publish_split
@@ -183,29 +184,35 @@ def _page(folder: Path, run: Contents, card: Mapping[str, Any]) -> bytes:
     )
 
 
+def _named(weights: str) -> str:
+    """`weights` as it means the same from everywhere: a name as it is, a checkpoint by its whole path."""
+    return weights if weights in (*NAMES, "none") else files.escaped(str(Path(weights).absolute()))
+
+
 def _config(run: Contents) -> str:
     """What reproduces the run, as TOML. JSON's strings, numbers and lists of strings are TOML's too."""
     settings = run.settings
     values: dict[str, object] = {
         "photos": files.escaped(str(run.photos.absolute())),
         "model": str(settings.model),
-        "weights": files.escaped(settings.weights),
+        "weights": _named(settings.weights),
         "weights_sha256": run.weights.sha256,
-        "ema": settings.ema,
-        "val": settings.fraction,
+        "no_ema": not settings.ema,
+        "val": float(settings.fraction),
         "seed": settings.seed,
         "views": list(settings.views),
         "class_weights": settings.class_weights,
         "calibration": settings.calibration,
-        "max_drop": settings.bars.max_drop,
-        "min_agreement": settings.bars.min_agreement,
+        "max_drop": float(settings.bars.max_drop),
+        "min_agreement": float(settings.bars.min_agreement),
         "on_bad": settings.on_bad,
+        "labels_locale": [files.escaped(each) for each in settings.labels_locale],
         "efficientnet_lite": __version__,
     }
     if run.tuned is not None:
         values |= config_values(run.tuned.recipe)
     lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
-    return "# efficientnet-lite train with these values makes this run again\n" + "\n".join(lines) + "\n"
+    return "# efficientnet-lite train --config makes this run again\n" + "\n".join(lines) + "\n"
 
 
 def _model_card(run: Contents, card: Mapping[str, Any]) -> str:

@@ -54,6 +54,7 @@ def train(
     *,
     model: str = "lite1",
     weights: str = "imagenet",
+    weights_sha256: str | None = None,
     ema: bool = True,
     val: float = 0.2,
     seed: int = 0,
@@ -78,6 +79,7 @@ def train(
         out: the run folder to make.
         model: "lite0" to "lite4", with "@SIZE" for another input size than its own.
         weights: "imagenet", "hub", or the path of a checkpoint.
+        weights_sha256: refuse weights of another content.
         ema: of a TF1 checkpoint, read the moving averages rather than the raw weights.
         val: fraction of the photos that is kept back for choosing, where the data set does not say.
         views: the views of each photo that the head is fitted on; "crop" or "squash" is among them.
@@ -108,6 +110,7 @@ def train(
         Bars(max_drop, min_agreement),
         on_bad,
         fine_tuning,
+        tuple(f"{locale}={Path(file).absolute()}" for locale, file in (labels_locale or {}).items()),
     )
     _check(settings, photos)
     dataset = open_dataset(photos)
@@ -115,6 +118,7 @@ def train(
     with bundle.building(out, photos=places, overwrite=overwrite) as folder, Cache() as cache:
         translations = read_translations(labels_locale or {}, dataset.labels)
         loaded = load_weights(settings.model.variant, weights, ema=ema)
+        _check_same(loaded.sha256, weights_sha256, weights)
         plan = make_plan(settings.model.variant, size=settings.model.size, classes=len(dataset.labels))
         layers = fold(
             make_plan(settings.model.variant, size=settings.model.size, classes=None), loaded.parameters
@@ -194,6 +198,16 @@ def _check(settings: Settings, photos: Path) -> None:
     if not photos.exists():
         raise UnusableInput(
             "no such folder or file", where=photos, fix="give the folder of photos or a manifest"
+        )
+
+
+def _check_same(found: str, wanted: str | None, where: str) -> None:
+    """Refuse weights that are not those which a config was written with."""
+    if wanted not in (None, found):
+        raise UnusableInput(
+            f"the weights have the SHA-256 {found}, but weights_sha256 in the config is {wanted}",
+            where=where,
+            fix="give those that the run was made with, or others with --weights",
         )
 
 

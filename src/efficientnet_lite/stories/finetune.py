@@ -21,7 +21,7 @@ from efficientnet_lite.stories.material import Material, Settings
 from efficientnet_lite.stories.progress import OnProgress, Stage
 from efficientnet_lite.tflite.fold import fold
 from efficientnet_lite.tflite.write import write_float
-from efficientnet_lite.training.finetune import FineTuning, Part, upper_part
+from efficientnet_lite.training.finetune import OPTIONS, FineTuning, Part, upper_part
 from efficientnet_lite.training.sources import (
     MAX_KEPT_BYTES,
     Drawn,
@@ -243,14 +243,13 @@ def _line(epoch: "loop.Epoch", epochs: int, *, is_best: bool) -> str:
 
 
 def publish_log(path: Path, tuned: FineTuned, views: Sequence[BaseView]) -> None:
-    """Write a row for each epoch, the network before them as epoch 0."""
+    """Write a row for each epoch, the network before them as epoch 0. No time of the clock is among them."""
     header = (
         "epoch",
         "loss",
         "validation_loss",
         *(f"top1_{view}" for view in views),
         "learning_rate",
-        "seconds",
     )
     files.publish_csv(
         path,
@@ -262,7 +261,6 @@ def publish_log(path: Path, tuned: FineTuned, views: Sequence[BaseView]) -> None
                 epoch.validation_loss,
                 *(epoch.top1[view] for view in views),
                 epoch.learning_rate,
-                round(epoch.seconds, 2),
             )
             for epoch in tuned.epochs
         ],
@@ -282,13 +280,14 @@ def on_card(tuned: FineTuned) -> dict[str, Any]:
 
 
 def config_values(recipe: FineTuning) -> dict[str, object]:
-    """What config.toml says of it, named as the options; a network that learns whole has "all" blocks."""
-    values = {f"fine_tune_{name}": value for name, value in asdict(recipe).items()}
-    return {
-        "fine_tune": True,
-        **{
-            name: "all" if name.endswith("_blocks") and value is None else value
-            for name, value in values.items()
-            if value is not None or name.endswith("_blocks")
-        },
+    """What config.toml says of it, named as the options of `train`.
+
+    The epochs are those that were planned, and no time budget stands beside them: another machine, or this
+    one on a busy day, would plan others.
+    """
+    values = asdict(recipe)
+    del values["time_budget_s"]
+    blocks = values.pop("blocks")
+    return {"fine_tune": True, "fine_tune_blocks": "all" if blocks is None else blocks} | {
+        OPTIONS.get(name, name): value for name, value in values.items()
     }

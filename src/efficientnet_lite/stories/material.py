@@ -36,6 +36,7 @@ class Settings:
     bars: Bars
     on_bad: OnBad
     fine_tuning: FineTuning | None = None  # None: the head alone learns
+    labels_locale: tuple[str, ...] = ()  # LOCALE=FILE, class names in another language
 
     @property
     def base_views(self) -> list[BaseView]:

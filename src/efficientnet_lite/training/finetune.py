@@ -14,6 +14,7 @@ BatchNorm = Literal["frozen", "train"]
 Optimizer = Literal["adamw", "sgd"]
 Augment = Literal["none", "light", "rand"]
 AUGMENTS: tuple[Augment, ...] = get_args(Augment)
+OPTIONS = {"batch": "batch_size", "ema": "ema_decay"}  # fields of `FineTuning` that `train` calls otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ class FineTuning:
             ("epochs", self.epochs >= 1, "1 or more"),
             ("learning-rate", 0 < self.learning_rate < 1, "a number between 0 and 1, such as 1e-4"),
             ("rate-decay", 0 < self.rate_decay <= 1, "a number above 0, at most 1"),
+            ("warmup", 0 <= self.warmup <= 1000, "epochs, 0 or more"),
+            ("weight-decay", 0 <= self.weight_decay < 1, "0 (off), or a fraction below 1"),
             ("batch", 1 <= self.batch <= 4096, "1 to 4096"),
             ("draws", 0 <= self.draws <= 1000, "0 to 1000"),
             ("label-smoothing", 0 <= self.label_smoothing < 1, "0, or a fraction below 1"),

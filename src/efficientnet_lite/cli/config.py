@@ -1,0 +1,110 @@
+"""`train --config FILE`: options from a run's config.toml, where the command line does not give them."""
+
+import difflib
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from cyclopts import App, ArgumentCollection, CycloptsError, Token
+
+from efficientnet_lite.cli.common import COMMAND_LINE
+from efficientnet_lite.doors import files
+from efficientnet_lite.errors import UnusableInput, UsageError
+
+OPTION = "config"  # the parameter that names the file
+MAX_BYTES = 2**20
+SAID = {"efficientnet_lite", "backend", "proof_photos"}  # how the run was made; nothing that it is asked for
+FOLLOWS = {"weights_sha256": "weights"}  # holds for the file's own value of the other alone
+TOML: Mapping[type, tuple[type, ...]] = {bool: (bool,), int: (int,), float: (float, int)}
+WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text in quotes"}
+
+
+def fill_in(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Give every option that the command line leaves out its value of the file that --config names.
+
+    A step of cyclopts between reading a command line and converting it.
+
+    Raises:
+        UnusableInput: the file cannot be read, or one of its fields is unknown or of another type.
+    """
+    options = {argument.field_info.name: argument for argument in arguments if not argument.children}
+    if OPTION not in options or not options[OPTION].tokens:
+        return
+    path = Path(options[OPTION].tokens[-1].value)
+    given = {name for name, argument in options.items() if argument.tokens}
+    for name, value in _read(path).items():
+        if name in SAID:
+            continue
+        if name not in options or name == OPTION:
+            near = difflib.get_close_matches(name, options, n=1, cutoff=0.6)
+            fix = f"did you mean {near[0]}?" if near else "take it out; train --help names what there is"
+            raise _wrong(path, name, "is no option of train", fix)
+        if name in given or FOLLOWS.get(name) in given:
+            continue
+        argument = options[name]
+        for index, text in enumerate(_texts(path, name, value, argument.hint)):
+            argument.append(Token(keyword=name, value=text, source=str(path), index=index))
+        try:
+            argument.convert()
+        except CycloptsError as error:
+            raise _wrong(path, name, f"is {value!r}", "see train --help for what it takes") from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    content = files.read_bytes(path, limit=MAX_BYTES, what="a config")
+    try:
+        return tomllib.loads(content.decode())
+    except (ValueError, RecursionError) as error:
+        raise UnusableInput(
+            f"the config is no TOML: {str(error)[:200]}", where=path, fix="give the config.toml of a run"
+        ) from error
+
+
+def _texts(path: Path, name: str, value: object, hint: Any) -> list[str]:
+    """`value` as the words that would stand on a command line.
+
+    Raises UnusableInput where TOML gives it another type than the option has.
+    """
+    kinds, many = set(_kinds(hint)), get_origin(hint) is tuple
+    values = value if many and isinstance(value, list) else [value]
+    allowed = tuple(kind for each in kinds for kind in TOML.get(each, (str,)))
+    if many is not isinstance(value, list) or not all(type(each) in allowed for each in values):
+        wanted = " or ".join(sorted({WORDS.get(kind, WORDS[str]) for kind in kinds}))
+        raise _wrong(path, name, f"is {str(value)[:80]!r}", f"give {'a list, each ' if many else ''}{wanted}")
+    return [_text(each) for each in values]
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return files.unescaped(value) if isinstance(value, str) else repr(value)
+
+
+def _kinds(hint: Any) -> Iterator[type]:
+    """The types that an option takes, each of a union; a text for what is written as one, such as a path."""
+    origin = get_origin(hint)
+    if origin is Annotated:
+        yield from _kinds(get_args(hint)[0])
+    elif origin in (Union, UnionType) or origin is tuple:
+        for each in get_args(hint):
+            if each not in (NoneType, ...):
+                yield from _kinds(each)
+    else:
+        yield hint if hint in TOML else str
+
+
+def _wrong(path: Path, name: str, what: str, fix: str) -> UnusableInput:
+    return UnusableInput(f"the field {name} {what}", where=path, fix=fix)
+
+
+def photos_of(given: Path | None) -> Path:
+    """PHOTOS of the command line or its config; raises UsageError where neither has it."""
+    if given is None:
+        raise UsageError(
+            "no PHOTOS are given",
+            where=COMMAND_LINE,
+            fix="give a folder or a manifest, or a --config with photos",
+        )
+    return given
