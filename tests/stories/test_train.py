@@ -27,7 +27,7 @@ from efficientnet_lite.forward import Layer
 from efficientnet_lite.inference.predict import open_model
 from efficientnet_lite.report.page import is_installed
 from efficientnet_lite.spec import DENSE
-from efficientnet_lite.stories import classify
+from efficientnet_lite.stories import classify, finish
 
 FILES = {
     "card.json",
@@ -489,12 +489,12 @@ def test_overwriting_replaces_what_the_card_lists_and_keeps_the_rest(fit, photos
 @pytest.fixture
 def without_a_head(monkeypatch):
     """The int8 file loses its dense kernel, so that it names one class for every photo."""
-    whole = classify.quantize_head
+    whole = finish.quantize_head
 
     def spoiled(backbone, head):
         return whole(backbone, Layer(np.zeros_like(head.kernel), np.array([1, 0, 0], np.float32)))
 
-    monkeypatch.setattr(classify, "quantize_head", spoiled)
+    monkeypatch.setattr(finish, "quantize_head", spoiled)
 
 
 def test_a_file_that_is_too_far_from_its_parent_is_not_published(without_a_head, fit, photos, tmp_path):
@@ -521,13 +521,13 @@ def test_a_failed_replacement_leaves_the_old_run_as_it_was(without_a_head, fit, 
 
 @pytest.mark.parametrize("spoil", [np.nan, 1e-3])
 def test_a_float_file_that_is_not_its_network_is_not_published(fit, photos, tmp_path, monkeypatch, spoil):
-    whole = classify.float_artifact
+    whole = finish.float_artifact
 
     def spoiled(plan, layers, about):
         bias = layers[DENSE].bias + np.array([spoil, 0, 0], np.float32)
         return whole(plan, layers | {DENSE: Layer(layers[DENSE].kernel, bias)}, about)
 
-    monkeypatch.setattr(classify, "float_artifact", spoiled)
+    monkeypatch.setattr(finish, "float_artifact", spoiled)
     monkeypatch.setattr("efficientnet_lite.stories.proof.FLOAT_TOLERANCE", 1e-8)
 
     with pytest.raises(VerificationFailed, match="float32 file"):

@@ -7,13 +7,18 @@ from cyclopts import Parameter
 
 from efficientnet_lite.cli.common import Json, Locales, Quiet, Verbose, console_of, exit_with, locales_of
 from efficientnet_lite.cli.config import photos_of
+from efficientnet_lite.cli.console import Console
 from efficientnet_lite.cli.finetuning import FineTuneOptions, recipe_of
+from efficientnet_lite.cli.recipe import RecipeOptions, fields_of
 from efficientnet_lite.cli.results import show_trained, show_verified, trained_json
 from efficientnet_lite.contract import FIT_VIEWS, FitView
 from efficientnet_lite.errors import EXIT_VERIFICATION
-from efficientnet_lite.inference.verify import MAX_DROP, MIN_AGREEMENT
-from efficientnet_lite.stories import classify
+from efficientnet_lite.inference.verify import MAX_DROP, MIN_AGREEMENT, Bars
+from efficientnet_lite.spec import model_name
+from efficientnet_lite.stories import classify, from_scratch
 from efficientnet_lite.stories.calibration import PHOTOS
+from efficientnet_lite.stories.finish import Trained
+from efficientnet_lite.stories.material import Settings
 from efficientnet_lite.stories.verify import verify as verify_target
 
 Flag = Parameter(negative=())
@@ -26,7 +31,7 @@ def train(
     out: Path,
     config: Path | None = None,
     model: str = "lite1",
-    weights: str = "imagenet",
+    weights: str | None = None,
     weights_sha256: Annotated[str | None, Parameter(show=False)] = None,
     no_ema: Annotated[bool, Flag] = False,
     val: float = 0.2,
@@ -40,6 +45,7 @@ def train(
     labels_locale: Locales = (),
     overwrite: Annotated[bool, Flag] = False,
     tuning: FineTuneOptions | None = None,
+    by_recipe: RecipeOptions | None = None,
     json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -52,7 +58,8 @@ def train(
         out: the run folder to make.
         config: the config.toml of a run: every option, and the photos, that are not given here are as they stand in it.
         model: lite0 to lite4; with @SIZE for another input size than its own, as lite4@300.
-        weights: imagenet (installed packages), hub (download), or the path of a checkpoint.
+        weights: imagenet (installed packages; the default), hub (download), or the path of a checkpoint. With
+            --recipe the default is none: random ones.
         weights_sha256: what they must be, to the bit.
         no_ema: of a TF1 checkpoint, read the raw weights instead of the moving averages.
         val: fraction of the photos that is kept back for choosing, where the data set does not say.
@@ -70,11 +77,41 @@ def train(
         quiet: say nothing but results, warnings and errors.
     """
     console = console_of(json, verbose, quiet)
+    photos = photos_of(photos)
+    fields = fields_of(by_recipe or RecipeOptions())
+    if fields is not None:
+        settings = Settings(
+            model_name(model),
+            weights or from_scratch.FRESH,
+            not no_ema,
+            val,
+            seed,
+            views,
+            class_weights,
+            calibration,
+            Bars(max_drop, min_agreement),
+            on_bad,
+            recipe_of(tuning or FineTuneOptions()),
+        )
+        trained = from_scratch.train_from_scratch(
+            photos,
+            out,
+            settings,
+            fields,
+            resume=by_recipe is not None and by_recipe.resume,
+            overwrite=overwrite,
+            labels_locale=locales_of(labels_locale),
+            stage=console.progress,
+            say=console.note,
+            warn=console.warn,
+        )
+        _show(console, trained, json)
+        return
     trained = classify.train(
-        photos_of(photos),
+        photos,
         out,
         model=model,
-        weights=weights,
+        weights=weights or "imagenet",
         weights_sha256=weights_sha256,
         ema=not no_ema,
         val=val,
@@ -91,6 +128,10 @@ def train(
         stage=console.progress,
         say=console.note,
     )
+    _show(console, trained, json)
+
+
+def _show(console: Console, trained: Trained, json: bool) -> None:
     if json:
         console.json(trained_json(trained))
     else:

@@ -6,8 +6,9 @@ from typing import Any
 from efficientnet_lite.cli.console import Console, percent
 from efficientnet_lite.inference.evaluate import Evaluation
 from efficientnet_lite.inference.verify import Bars, Comparison
-from efficientnet_lite.stories.classify import Trained
+from efficientnet_lite.stories.export_checkpoint import CARD_FORMAT as CHECKPOINT
 from efficientnet_lite.stories.exported import Exported
+from efficientnet_lite.stories.finish import Trained
 from efficientnet_lite.stories.verify import Verified
 
 
@@ -49,6 +50,7 @@ def show_trained(console: Console, trained: Trained) -> None:
     console.table("", columns, rows, right=columns[2:])
     split = card["metrics"]["split"]
     chosen = "the head's regularisation" + (" and the epoch" if card.get("fine_tuning") else "")
+    chosen = "the step" if card.get("training") else chosen
     also = f", which also chose {chosen}" if split == "validation" else ""
     console.line(
         f"Accuracy on the {split} photos ({proof.float32[0].count}){also}; 95 % intervals in brackets."
@@ -76,6 +78,8 @@ def show_exported(console: Console, exported: Exported) -> None:
     """One file and its proof."""
     comparison, reduction = exported.comparison, exported.reduction
     proof = f"within {exported.parity.difference:.1g} of numpy"
+    if exported.format == CHECKPOINT:
+        proof = "read back, equal to the bit"
     if reduction is not None:
         proof = f"{reduction.snr_db:.1f} dB from float32"
     if comparison is not None:

@@ -21,10 +21,12 @@ from efficientnet_lite.head.fit import Head
 from efficientnet_lite.inference.partition import publish_split
 from efficientnet_lite.labels import digest
 from efficientnet_lite.report.page import is_installed
+from efficientnet_lite.stories import scratch
 from efficientnet_lite.stories.finetune import LOG, FineTuned, config_values, on_card, publish_log
 from efficientnet_lite.stories.material import Material, Settings
 from efficientnet_lite.stories.proof import Proof
 from efficientnet_lite.stories.report import class_counts, first_page
+from efficientnet_lite.stories.scratch import Scratch
 
 PRECISIONS = ("float32", "int8")
 
@@ -44,6 +46,7 @@ class Contents:
     parameters: Mapping[str, npt.NDArray[np.float32]]
     photos: Path
     tuned: FineTuned | None = None
+    scratch: Scratch | None = None
 
 
 def publish(folder: Path, run: Contents) -> dict[str, Any]:
@@ -69,13 +72,13 @@ def publish(folder: Path, run: Contents) -> dict[str, Any]:
             "size": str(run.settings.model.size),
             "labels": json.dumps(list(labels), ensure_ascii=False),
             "license": run.weights.license,
-            "source": f"a head trained on {run.weights.source}"
-            if run.tuned is None
-            else f"fine-tuned from {run.weights.source}",
+            "source": _source(run),
         },
     )
     if run.tuned is not None:
         publish_log(folder / LOG, run.tuned, run.settings.base_views)
+    if run.scratch is not None:
+        scratch.publish_log(folder / LOG, run.scratch.rows)
     files.publish(folder / "config.toml", _config(run).encode())
     card = _card(folder, run, refused)
     if is_installed():
@@ -84,6 +87,12 @@ def publish(folder: Path, run: Contents) -> dict[str, Any]:
     files.publish(folder / "README.md", _model_card(run, card).encode())
     files.publish_json(folder / bundle.CARD, card)
     return card
+
+
+def _source(run: Contents) -> str:
+    if run.scratch is not None:
+        return run.weights.source
+    return f"{'a head trained on' if run.tuned is None else 'fine-tuned from'} {run.weights.source}"
 
 
 def _export_name(name: str, precision: str) -> str:
@@ -131,6 +140,7 @@ def _card(folder: Path, run: Contents, refused: Sequence[tuple[str, str]]) -> di
             "path": [asdict(attempt) for attempt in run.head.attempts],
         },
         "fine_tuning": None if run.tuned is None else on_card(run.tuned),
+        "training": None if run.scratch is None else scratch.on_card(run.scratch),
         "metrics": {
             "split": material.proof_split,
             "chosen_on_the_same_photos": material.proof_split == "validation",
@@ -140,8 +150,8 @@ def _card(folder: Path, run: Contents, refused: Sequence[tuple[str, str]]) -> di
             },
         },
         "verification": {
-            "max_drop": settings.bars.max_drop,
-            "min_agreement": settings.bars.min_agreement,
+            "max_drop": float(settings.bars.max_drop),
+            "min_agreement": float(settings.bars.min_agreement),
             "float_difference": proof.float_difference,
             "comparisons": [each.to_json() for each in proof.comparisons],
             "enough_photos": all(each.decided(settings.bars) for each in proof.comparisons),
@@ -196,7 +206,7 @@ def _config(run: Contents) -> str:
         "photos": files.escaped(str(run.photos.absolute())),
         "model": str(settings.model),
         "weights": _named(settings.weights),
-        "weights_sha256": run.weights.sha256,
+        **({"weights_sha256": run.weights.sha256} if run.scratch is None else {}),
         "no_ema": not settings.ema,
         "val": float(settings.fraction),
         "seed": settings.seed,
@@ -211,6 +221,8 @@ def _config(run: Contents) -> str:
     }
     if run.tuned is not None:
         values |= config_values(run.tuned.recipe)
+    if run.scratch is not None:
+        values |= scratch.config_values(run.scratch)
     lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
     return "# efficientnet-lite train --config makes this run again\n" + "\n".join(lines) + "\n"
 

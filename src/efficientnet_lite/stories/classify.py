@@ -1,51 +1,32 @@
 """`train`: a folder of photos -> features -> a head -> float32 and int8 files -> proof -> a run folder."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
-import numpy.typing as npt
 
-from efficientnet_lite import bundle, metrics
-from efficientnet_lite.checkpoints.read import Weights, load_weights
+from efficientnet_lite import bundle
+from efficientnet_lite.checkpoints.read import load_weights
 from efficientnet_lite.classes import check_counts
-from efficientnet_lite.contract import FIT_VIEWS, Contract, FitView, View
+from efficientnet_lite.contract import FIT_VIEWS, Contract, FitView
 from efficientnet_lite.doors.cache import Cache
 from efficientnet_lite.doors.dataset import Dataset, open_dataset
 from efficientnet_lite.doors.litert import cores
 from efficientnet_lite.errors import UnusableInput, UsageError
-from efficientnet_lite.forward import Layer
 from efficientnet_lite.head.fit import ClassWeights, Head, fit_head
 from efficientnet_lite.inference.features import Backbone, FeatureStore
 from efficientnet_lite.inference.partition import plan_split
-from efficientnet_lite.inference.predict import model_from_bytes
 from efficientnet_lite.inference.verify import MAX_DROP, MIN_AGREEMENT, Bars
-from efficientnet_lite.quantize.recipe import quantize_head
-from efficientnet_lite.report.page import INSTALL
-from efficientnet_lite.spec import DENSE, Plan, make_plan, model_name
-from efficientnet_lite.stories import calibration, card, finetune
+from efficientnet_lite.spec import make_plan, model_name
+from efficientnet_lite.stories import calibration, finetune
+from efficientnet_lite.stories.finish import Finished, Trained, publish_run
 from efficientnet_lite.stories.material import Material, OnBad, Settings
 from efficientnet_lite.stories.progress import OnProgress, Stage, silent
-from efficientnet_lite.stories.proof import Proof, prove
 from efficientnet_lite.stories.translations import read_translations
-from efficientnet_lite.tflite.artifact import About, float_artifact, int8_artifact
 from efficientnet_lite.tflite.fold import fold
-from efficientnet_lite.tflite.quantized import IntegerNetwork
 from efficientnet_lite.tflite.write import write_float
 from efficientnet_lite.training.finetune import FineTuning
-
-
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """A published run."""
-
-    run: Path
-    card: Mapping[str, Any]  # the content of card.json
-    head: Head
-    proof: Proof
-    notes: tuple[str, ...]  # what a person should know about the data set, and what the run lacks
 
 
 def train(
@@ -136,34 +117,24 @@ def train(
             )
             loaded, head, material = tuned.weights, tuned.head, tuned.material
             layers = fold(plan, loaded.parameters)
-        layers |= {DENSE: head.layer}
-        about = About(
-            contract, loaded.sha256, loaded.license, labels=dataset.labels, translations=translations
-        )
-        with stage("Quantizing to int8") as on_progress:
-            network = _quantize(plan, layers, material, settings, cache, on_progress)
-        files = {"float32": float_artifact(plan, layers, about), "int8": int8_artifact(plan, network, about)}
-        with stage("Replaying both files") as on_progress:
-            proof = _prove(files, head, material, settings, out, on_progress)
-        content = card.publish(
+        return publish_run(
             folder,
-            card.Contents(
-                name=out.absolute().name,
-                settings=settings,
-                weights=loaded,
-                contract=contract,
-                material=material,
-                head=head,
-                files=files,
-                proof=proof,
-                parameters=_parameters(loaded, head),
-                photos=photos,
+            Finished(
+                out,
+                photos,
+                settings,
+                loaded,
+                contract,
+                material,
+                head,
+                layers,
+                plan,
+                translations,
                 tuned=tuned,
             ),
+            cache,
+            stage,
         )
-        cache.prune()
-    notes = dataset.notes + material.assignment.notes + _note_of_report(content, out)
-    return Trained(out.absolute(), content, head, proof, notes)
 
 
 def _check(settings: Settings, photos: Path) -> None:
@@ -234,72 +205,3 @@ def _fit(material: Material, settings: Settings, on_progress: OnProgress) -> Hea
         class_weights=settings.class_weights,
         on_progress=on_progress,
     )
-
-
-def _quantize(
-    plan: Plan,
-    layers: Mapping[str, Layer],
-    material: Material,
-    settings: Settings,
-    cache: Cache,
-    on_progress: OnProgress,
-) -> IntegerNetwork:
-    training, store = material.positions("train"), material.store
-    chosen = calibration.stratified(
-        [material.dataset.rows[position].label for position in training],
-        [store.looks[position].sha256 for position in training],
-        settings.calibration,
-    )
-    images = calibration.calibration_images(
-        [material.dataset.rows[training[place]].path for place in chosen],
-        store.backbone.contract,
-        settings.base_views,
-        workers=store.workers,
-    )
-    backbone = calibration.quantized_backbone(
-        plan, layers, images, cache, workers=store.workers, on_progress=on_progress
-    )
-    return quantize_head(backbone, layers[DENSE])
-
-
-def _prove(
-    files: Mapping[str, bytes],
-    head: Head,
-    material: Material,
-    settings: Settings,
-    where: Path,
-    on_progress: OnProgress,
-) -> Proof:
-    positions = material.positions(material.proof_split)
-    layer, store = head.layer, material.store
-    expected: dict[View, npt.NDArray[np.float32]] = {
-        view: metrics.softmax(store.matrix(positions, view) @ layer.kernel + layer.bias)
-        for view in settings.base_views
-    }
-    models = [
-        model_from_bytes(data, where=f"the {precision} file", workers=store.workers)
-        for precision, data in files.items()
-    ]
-    return prove(
-        models[0],
-        models[1],
-        [material.dataset.rows[position].path for position in positions],
-        material.truth(positions).tolist(),
-        expected,
-        bars=settings.bars,
-        where=where,
-        on_progress=on_progress,
-    )
-
-
-def _note_of_report(content: Mapping[str, Any], out: Path) -> tuple[str, ...]:
-    """How to get the report where its libraries were missing."""
-    if bundle.REPORT in content["files"]:
-        return ()
-    return (f"no {bundle.REPORT}: {INSTALL}, then efficientnet-lite report {out}",)
-
-
-def _parameters(weights: Weights, head: Head) -> dict[str, npt.NDArray[np.float32]]:
-    """Backbone and head by the plan's names."""
-    backbone = {name: array for name, array in weights.parameters.items() if not name.startswith(f"{DENSE}/")}
-    return {**backbone, f"{DENSE}/kernel": head.layer.kernel, f"{DENSE}/bias": head.layer.bias}

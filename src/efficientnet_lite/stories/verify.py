@@ -191,7 +191,10 @@ def proven_photos(run: Run, root: Path | None = None) -> Proven | None:
             config = tomllib.loads(
                 files.read_bytes(run.folder / "config.toml", limit=MAX_CONFIG_BYTES, what="a config").decode()
             )
-            root = Path(files.unescaped(str(config["photos"])))
+            copied = config.get("proof_photos")  # where the data set is none of photo files
+            root = (
+                bundle.inside(run.folder, copied) if copied else Path(files.unescaped(str(config["photos"])))
+            )
         rows = {row.name: row for row in open_dataset(root).rows}
         index = {label: number for number, label in enumerate(run.labels)}
         names, paths, truth = [], [], []

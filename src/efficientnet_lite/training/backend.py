@@ -17,7 +17,7 @@ def value_and_gradients(function: Callable[..., tuple[Any, Any]]) -> Differentia
 
     `tensors` is a dictionary, and so are the gradients with respect to it.
     """
-    if _backend() == "jax":
+    if backend_name() == "jax":
         import jax
 
         return jax.value_and_grad(function, has_aux=True)  # type: ignore[no-any-return]  # jax is not checked
@@ -34,7 +34,7 @@ def value_and_gradients(function: Callable[..., tuple[Any, Any]]) -> Differentia
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """`function` of nested dictionaries of tensors, compiled when it is first called with their shapes."""
-    if _backend() == "jax":
+    if backend_name() == "jax":
         import jax
 
         return jax.jit(function)  # type: ignore[no-any-return]  # jax is not checked
@@ -45,16 +45,17 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def on_accelerator() -> bool:
     """Whether the backend computes on a GPU or TPU."""
-    if _backend() == "jax":
+    if backend_name() == "jax":
         import jax
 
-        return bool(jax.default_backend() != "cpu")
+        return bool(jax.defaultbackend_name() != "cpu")
     import tensorflow as tf
 
     return bool(tf.config.list_physical_devices("GPU"))
 
 
-def _backend() -> str:
+def backend_name() -> str:
+    """Of Keras: "tensorflow" or "jax"; raises UsageError for another."""
     backend = str(keras.backend.backend())
     if backend not in BACKENDS:
         raise UsageError(

@@ -13,20 +13,33 @@ from dataclasses import asdict, dataclass, field
 from types import FrameType
 from typing import Any, Protocol
 
+import keras
 import numpy as np
 import numpy.typing as npt
 
 from efficientnet_lite.errors import UsageError
-from efficientnet_lite.spec import Plan
+from efficientnet_lite.model.parameters import read_parameters
+from efficientnet_lite.spec import DENSE, Plan
 from efficientnet_lite.training import data
 from efficientnet_lite.training.augment import Augmentation, mixup, mixup_shares
 from efficientnet_lite.training.evaluation import Score, make_evaluation
 from efficientnet_lite.training.listed import Source
 from efficientnet_lite.training.recipe import Recipe
-from efficientnet_lite.training.state import TrainState
-from efficientnet_lite.training.step import Losses, make_step
+from efficientnet_lite.training.state import TrainState, start_state
+from efficientnet_lite.training.step import Losses, build_network, make_step
 
 LOOK_EVERY = 16  # steps after which losses are looked at; each look waits for the device
+
+
+def first_state(
+    plan: Plan, recipe: Recipe, origin: Mapping[str, npt.NDArray[np.float32]] | None
+) -> TrainState:
+    """Step 0: random weights by the recipe's seed, or those of `origin`, but for a last layer of other classes."""
+    keras.utils.set_random_seed(recipe.seed)
+    values = read_parameters(build_network(plan, recipe))
+    same = origin is not None and origin.get(f"{DENSE}/bias", np.empty(0)).shape == (plan.classes,)
+    values |= {name: value for name, value in (origin or {}).items() if same or not name.startswith(DENSE)}
+    return start_state(values)
 
 
 class Stopped(Exception):  # no error: somebody asked for it

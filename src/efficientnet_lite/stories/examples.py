@@ -1,0 +1,156 @@
+"""Labelled photos to train on by the recipe, from folders, manifests or record files, and those that prove a run."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from efficientnet_lite.classes import check_counts
+from efficientnet_lite.doors import files, tfrecord
+from efficientnet_lite.doors.dataset import Dataset, open_dataset
+from efficientnet_lite.errors import UnreadablePhoto, UnusableInput, UsageError
+from efficientnet_lite.inference.partition import Assignment, plan_split
+from efficientnet_lite.inference.survey import Survey, survey
+from efficientnet_lite.stories.material import Settings
+from efficientnet_lite.stories.progress import Stage
+from efficientnet_lite.training.listed import Source, of_rows
+from efficientnet_lite.training.recipe import Recipe
+from efficientnet_lite.training.shards import open_shards
+
+LABELS = "labels.txt"  # beside record files: a class name a line
+IMAGENET_CLASSES = 1000  # of record files without names
+PROOF_PHOTOS = 500  # of record files, copied into the run
+PROOF = "photos/photos.csv"  # in the run
+MAX_LABELS_BYTES = 2**20
+PNG = b"\x89PNG"  # a file that begins like this; ImageNet has one
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Photos that lie as files, looked at and split."""
+
+    dataset: Dataset
+    survey: Survey
+    assignment: Assignment
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """What a training learns from and is measured on."""
+
+    labels: tuple[str, ...]
+    training: Source
+    validation: Source
+    whole: int  # examples for training, those that are held out among them
+    seen: Seen | None  # None: they lie in record files
+
+
+def is_records(photos: Path) -> bool:
+    """Whether record files lie in the folder."""
+    return photos.is_dir() and any(tfrecord.SHARD.fullmatch(path.name) for path in photos.iterdir())
+
+
+def open_examples(
+    photos: Path, settings: Settings, given: Mapping[str, str], *, index: Path, workers: int, stage: Stage
+) -> Examples:
+    """The examples of a folder, a manifest or a folder of record files.
+
+    Args:
+        given: fields of the recipe that were set; of them `holdout_shards` counts here.
+        index: a folder for where records begin in their files, so that they are looked for once.
+
+    Raises:
+        UnusableInput, UnusableDataset: there is nothing to learn from.
+        UsageError: shards are to be held out, and there are none.
+    """
+    holdout = Recipe.from_settings(given).holdout_shards
+    if is_records(photos):
+        return _of_records(photos, holdout, index, workers)
+    if holdout:
+        raise UsageError(
+            f"{holdout} shards are to be held out, and these are no record files",
+            where=photos,
+            fix="leave holdout_shards out; --val says how many photos are kept back",
+        )
+    dataset = open_dataset(photos)
+    with stage("Looking at the photos") as on_progress:
+        seen = survey(dataset.rows, workers=workers, on_progress=on_progress)
+    if seen.refused and settings.on_bad == "fail":
+        at, reason = seen.refused[0]
+        raise UnreadablePhoto(
+            reason, where=dataset.rows[at].path, fix="mend it, or leave it out (--on-bad skip)"
+        )
+    usable = [dataset.rows[at] for at in sorted(seen.looks)]
+    check_counts([(row.label, row.split) for row in usable], dataset.labels, where=dataset.root)
+    assignment = plan_split(dataset, seen.looks, fraction=settings.fraction, seed=settings.seed)
+    training, validation = (
+        of_rows(
+            dataset.root,
+            [row for row, where in zip(dataset.rows, assignment.splits, strict=True) if where == split],
+            dataset.labels,
+        )
+        for split in ("train", "validation")
+    )
+    return Examples(dataset.labels, training, validation, len(training), Seen(dataset, seen, assignment))
+
+
+def _of_records(folder: Path, holdout: int, index: Path, workers: int) -> Examples:
+    labels = _labels(folder)
+    classes, others = len(labels), "holdout" if holdout else "validation"
+    training = open_shards(
+        folder, "train", classes=classes, holdout=holdout, index=index / "train.npz", workers=workers
+    )
+    validation = open_shards(
+        folder,
+        "holdout" if holdout else "validation",
+        classes=classes,
+        holdout=holdout,
+        index=index / f"{others}.npz",
+        workers=workers,
+    )
+    whole = len(training) + (len(validation) if holdout else 0)
+    return Examples(labels, training, validation, whole, None)
+
+
+def _labels(folder: Path) -> tuple[str, ...]:
+    """The names beside the record files, or numbers that count as their labels do."""
+    path = folder / LABELS
+    if not path.is_file():
+        return tuple(f"{number:04d}" for number in range(1, IMAGENET_CLASSES + 1))
+    try:
+        names = files.read_bytes(path, limit=MAX_LABELS_BYTES, what="a list of labels").decode().splitlines()
+    except UnicodeDecodeError as error:
+        raise UnusableInput("it is no UTF-8 text", where=path, fix="write one class name a line") from error
+    if not names or len(set(names)) != len(names) or not all(name.strip() for name in names):
+        raise UnusableInput(
+            "it has no names, an empty one, or one twice", where=path, fix="write one class name a line"
+        )
+    return tuple(names)
+
+
+def unpack(examples: Examples, folder: Path, calibration: int, *, workers: int) -> Seen:
+    """Copy some photos out of record files into the run `folder`: those that set ranges, and those that prove it.
+
+    Raises UnusableInput where none can be read.
+    """
+    place = folder / PROOF
+    place.parent.mkdir(parents=True, exist_ok=True)
+    rows = [
+        *_copied(examples.training, "train", calibration, examples.labels, place.parent),
+        *_copied(examples.validation, "validation", PROOF_PHOTOS, examples.labels, place.parent),
+    ]
+    files.publish_csv(place, ("path", "label", "split"), rows)
+    dataset = replace(open_dataset(place), labels=examples.labels)
+    seen = survey(dataset.rows, workers=workers)
+    return Seen(dataset, seen, plan_split(dataset, seen.looks))
+
+
+def _copied(
+    source: Source, split: str, count: int, labels: Sequence[str], folder: Path
+) -> Iterator[tuple[str, str, str]]:
+    """`count` examples from all over the source, as files; path, label and split of each."""
+    count = min(count, len(source))
+    for number in range(count):
+        data, class_index, _ = source[number * len(source) // count]
+        name = f"{split}-{number:05d}.{'png' if data.startswith(PNG) else 'jpg'}"
+        files.publish(folder / name, data)
+        yield name, labels[class_index], split

@@ -1,0 +1,167 @@
+"""The end of every training: float32 and int8 files, their proof on the real runtime, and the run folder."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from efficientnet_lite import bundle, metrics
+from efficientnet_lite.checkpoints.read import Weights
+from efficientnet_lite.contract import Contract, View
+from efficientnet_lite.doors.cache import Cache
+from efficientnet_lite.forward import Layer
+from efficientnet_lite.head.fit import Head
+from efficientnet_lite.inference.predict import model_from_bytes
+from efficientnet_lite.quantize.recipe import quantize_head
+from efficientnet_lite.report.page import INSTALL
+from efficientnet_lite.spec import DENSE, Plan
+from efficientnet_lite.stories import calibration, card
+from efficientnet_lite.stories.finetune import FineTuned
+from efficientnet_lite.stories.material import Material, Settings
+from efficientnet_lite.stories.progress import OnProgress, Stage
+from efficientnet_lite.stories.proof import Proof, prove
+from efficientnet_lite.stories.scratch import Scratch
+from efficientnet_lite.tflite.artifact import About, float_artifact, int8_artifact
+from efficientnet_lite.tflite.quantized import IntegerNetwork
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A published run."""
+
+    run: Path
+    card: Mapping[str, Any]  # the content of card.json
+    head: Head
+    proof: Proof
+    notes: tuple[str, ...]  # what a person should know about the data set, and what the run lacks
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A network that has learned, and the photos that it is proven on."""
+
+    out: Path
+    photos: Path  # as they were given
+    settings: Settings
+    weights: Weights  # of the backbone, and where they come from
+    contract: Contract
+    material: Material  # whose features are those of the backbone
+    head: Head
+    layers: Mapping[str, Layer]  # of the backbone, folded
+    plan: Plan  # with the classes
+    translations: Mapping[str, tuple[str, ...]]  # locale -> class names
+    tuned: FineTuned | None = None
+    scratch: Scratch | None = None
+
+
+def publish_run(folder: Path, found: Finished, cache: Cache, stage: Stage) -> Trained:
+    """Write both files, prove them, and fill the run folder that becomes `found.out`.
+
+    Raises VerificationFailed where a file is too far from its parent, OutputFailed where the disk is full.
+    """
+    settings, material, head, weights = found.settings, found.material, found.head, found.weights
+    layers = {**found.layers, DENSE: head.layer}
+    labels = material.dataset.labels
+    about = About(
+        found.contract, weights.sha256, weights.license, labels=labels, translations=found.translations
+    )
+    with stage("Quantizing to int8") as on_progress:
+        network = _quantize(found.plan, layers, material, settings, cache, on_progress)
+    files = {
+        "float32": float_artifact(found.plan, layers, about),
+        "int8": int8_artifact(found.plan, network, about),
+    }
+    with stage("Replaying both files") as on_progress:
+        proof = _prove(files, head, material, settings, found.out, on_progress)
+    content = card.publish(
+        folder,
+        card.Contents(
+            name=found.out.absolute().name,
+            settings=settings,
+            weights=weights,
+            contract=found.contract,
+            material=material,
+            head=head,
+            files=files,
+            proof=proof,
+            parameters=_parameters(weights, head),
+            photos=found.photos,
+            tuned=found.tuned,
+            scratch=found.scratch,
+        ),
+    )
+    cache.prune()
+    notes = material.dataset.notes + material.assignment.notes + _note_of_report(content, found.out)
+    return Trained(found.out.absolute(), content, head, proof, notes)
+
+
+def _quantize(
+    plan: Plan,
+    layers: Mapping[str, Layer],
+    material: Material,
+    settings: Settings,
+    cache: Cache,
+    on_progress: OnProgress,
+) -> IntegerNetwork:
+    training, store = material.positions("train"), material.store
+    chosen = calibration.stratified(
+        [material.dataset.rows[position].label for position in training],
+        [store.looks[position].sha256 for position in training],
+        settings.calibration,
+    )
+    images = calibration.calibration_images(
+        [material.dataset.rows[training[place]].path for place in chosen],
+        store.backbone.contract,
+        settings.base_views,
+        workers=store.workers,
+    )
+    backbone = calibration.quantized_backbone(
+        plan, layers, images, cache, workers=store.workers, on_progress=on_progress
+    )
+    return quantize_head(backbone, layers[DENSE])
+
+
+def _prove(
+    files: Mapping[str, bytes],
+    head: Head,
+    material: Material,
+    settings: Settings,
+    where: Path,
+    on_progress: OnProgress,
+) -> Proof:
+    positions = material.positions(material.proof_split)
+    layer, store = head.layer, material.store
+    expected: dict[View, npt.NDArray[np.float32]] = {
+        view: metrics.softmax(store.matrix(positions, view) @ layer.kernel + layer.bias)
+        for view in settings.base_views
+    }
+    models = [
+        model_from_bytes(data, where=f"the {precision} file", workers=store.workers)
+        for precision, data in files.items()
+    ]
+    return prove(
+        models[0],
+        models[1],
+        [material.dataset.rows[position].path for position in positions],
+        material.truth(positions).tolist(),
+        expected,
+        bars=settings.bars,
+        where=where,
+        on_progress=on_progress,
+    )
+
+
+def _note_of_report(content: Mapping[str, Any], out: Path) -> tuple[str, ...]:
+    """How to get the report where its libraries were missing."""
+    if bundle.REPORT in content["files"]:
+        return ()
+    return (f"no {bundle.REPORT}: {INSTALL}, then efficientnet-lite report {out}",)
+
+
+def _parameters(weights: Weights, head: Head) -> dict[str, npt.NDArray[np.float32]]:
+    """Backbone and head by the plan's names."""
+    backbone = {name: array for name, array in weights.parameters.items() if not name.startswith(f"{DENSE}/")}
+    return {**backbone, f"{DENSE}/kernel": head.layer.kernel, f"{DENSE}/bias": head.layer.bias}
