@@ -631,7 +631,8 @@ def test_info_says_what_a_file_and_a_name_are(place, call):
 
 
 def test_info_says_what_the_folder_of_a_checkpoint_holds(place, call, tmp_path):
-    call("export", place / "weights.safetensors", "--format", "tf1-checkpoint", "--out", tmp_path / "c")
+    export = ("export", place / "weights.safetensors", "--format", "tf1-checkpoint", "--out", tmp_path / "c")
+    assert "equal to the bit" in call(*export).out
     called, shown = call("info", tmp_path / "c", "--json"), call("info", tmp_path / "c")
     (tmp_path / "none").mkdir()
     empty = call("info", tmp_path / "none")
