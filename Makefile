@@ -38,7 +38,7 @@ setup-all: .venv/setup-all.stamp  ## the same with every extra
 	$(BIN)/python $(INSTALL_LOCK) locks/all.txt
 	@touch $@
 
-.PHONY: test test-all test-trace test-hub1 test-mediapipe test-peers test-lowest
+.PHONY: test test-all test-trace test-jax test-hub1 test-mediapipe test-peers test-lowest
 test: setup  ## the tests, in five minutes on two cores
 	$(BIN)/python -m pytest --numprocesses $(WORKERS)
 
@@ -47,6 +47,9 @@ test-all: .venv-all/setup.stamp  ## the tests with every extra: Keras, TensorFlo
 
 test-trace: .venv-all/setup.stamp  ## recorded trainings of the reference, replayed; EFFICIENTNET_LITE_TRACE names another
 	.venv-all/bin/python -m pytest -m trace tests/training
+
+test-jax: .venv-jax/setup.stamp  ## training on four virtual devices and in two processes, with JAX
+	KERAS_BACKEND=jax .venv-jax/bin/python -m pytest tests/training/test_devices.py
 
 test-peers: .venv-peers/setup.stamp  ## timm and the stock converter, on the same weights
 	.venv-peers/bin/python -m pytest tests/peers
@@ -65,6 +68,12 @@ test-lowest: .venv-lowest/setup.stamp  ## the tests with the oldest dependencies
 .venv-all/setup.stamp: locks/all.txt pyproject.toml
 	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
 	$(@D)/bin/python $(INSTALL_LOCK) locks/all.txt
+	$(@D)/bin/python $(INSTALL_PROJECT)
+	@touch $@
+
+.venv-jax/setup.stamp: locks/jax.txt pyproject.toml
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/python $(INSTALL_LOCK) locks/jax.txt
 	$(@D)/bin/python $(INSTALL_PROJECT)
 	@touch $@
 
@@ -114,6 +123,8 @@ TOOLS := --group build --group test --group lint --group lock
 lock: setup  ## locks/ from pyproject.toml; `make lock UPGRADE=--upgrade` takes the newest
 	$(COMPILE) --extra imagenet $(TOOLS) --output-file locks/dev.txt
 	$(COMPILE) --all-extras $(TOOLS) --group consumers --constraint locks/dev.txt --output-file locks/all.txt
+	$(COMPILE) --extra imagenet --group build --group test --group jax --constraint locks/all.txt \
+		--output-file locks/jax.txt
 	$(COMPILE) --extra imagenet --group build --group test --resolution lowest-direct --output-file locks/lowest.txt
 
 .PHONY: clean

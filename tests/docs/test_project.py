@@ -17,6 +17,7 @@ LOCKS = {  # lock -> the extras and groups that it holds beside the base install
     "dev": [*EXTRAS["imagenet"], *GROUPS["test"], *GROUPS["lint"], *GROUPS["build"], *GROUPS["lock"]],
     "all": [*(each for extra in EXTRAS.values() for each in extra), *GROUPS["test"], *GROUPS["lint"]],
     "lowest": [*EXTRAS["imagenet"], *GROUPS["test"], *GROUPS["build"]],
+    "jax": [*EXTRAS["imagenet"], *GROUPS["test"], *GROUPS["build"], *GROUPS["jax"]],
 }
 
 

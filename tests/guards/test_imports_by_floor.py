@@ -63,6 +63,7 @@ LIBRARIES = {  # a room, or one module of it -> what it may import beside the st
     "training": {"keras"},
     "training.data": {"grain"},
     "training.backend": {"tensorflow", "jax"},  # gradients and compiling, for which Keras has no word
+    "training.devices": {"jax"},  # where tensors lie, and several hosts
     "formats.hub_tf1": {"tensorflow"},
     "formats.saved_model": {"tensorflow", "keras"},
     "formats.reference_saved_model": {"tensorflow"},
