@@ -1,5 +1,6 @@
 """Batches: their order, their independence of workers and of resumes, padding, and photos that cannot be read."""
 
+import os
 import threading
 from itertools import islice
 
@@ -75,6 +76,27 @@ def test_the_number_of_workers_changes_nothing(source, augmentation):
         same(epoch(source, augmentation, workers=workers), alone)
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_number_of_processes_changes_nothing(source, workers):
+    alone = epoch(source, RAND, workers=0, start_batch=1)
+
+    same(epoch(source, RAND, workers=workers, processes=2, start_batch=1), alone)
+
+
+@pytest.mark.parametrize("processes", [0, 2])
+def test_images_are_made_in_the_processes_that_are_asked_for(processes):
+    class Telling:
+        def __len__(self):
+            return 20
+
+        def __getitem__(self, index):
+            return b"no photo", 0, f"process {os.getpid()}"
+
+    with pytest.raises(UnusableInput, match="16 photos one after another") as caught:
+        epoch(Telling(), processes=processes)
+    assert (caught.value.where == f"process {os.getpid()}") is (processes == 0)
+
+
 @pytest.mark.parametrize("start", range(6))
 def test_a_resume_at_any_batch_goes_on_with_the_same_images(source, start):
     same(epoch(source, RAND, start_batch=start), epoch(source, RAND)[start:])
@@ -134,6 +156,7 @@ def test_evaluation_shows_every_photo_in_order_as_the_reference_does_and_pads(so
     expected = prepare(data, ["reference"], Contract(16, "reference")).images[0]
     assert np.array_equal(batches[1].images[1], expected)
     assert batches[1].labels[1] == class_index
+    same(list(eval_batches(source, 16, batch=8, processes=2)), batches)
 
 
 # --------------------------------------------------------------------- what goes wrong
@@ -185,9 +208,9 @@ def test_a_damaged_record_in_the_middle_of_an_epoch_ends_it_and_is_named(tmp_pat
     damaged[-100] ^= 1
     path.write_bytes(damaged)
 
-    for workers in (0, 2):
+    for values in ({"workers": 0}, {"workers": 2}, {"processes": 2}):
         with pytest.raises(UnusableInput, match="checksum") as caught:
-            epoch(open_shards(tmp_path, "train", classes=8), workers=workers)
+            epoch(open_shards(tmp_path, "train", classes=8), **values)
         assert caught.value.where == f"{path}, record 7"
 
 

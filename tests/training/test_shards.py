@@ -1,6 +1,7 @@
 """Record files and listed photos as sources of examples: parts, labels, digests, and what is wrong with them."""
 
 import os
+import pickle
 
 import numpy as np
 import pytest
@@ -179,6 +180,16 @@ def test_a_data_set_is_listed_as_its_rows_stand(tmp_path):
     assert [source.entry(n)[0] for n in range(6)] == [row.path for row in dataset.rows]
     assert [source.entry(n)[1] for n in range(6)] == [0, 0, 0, 1, 1, 1]
     assert source.digest == listed.of_folder(tmp_path)[0].digest
+
+
+def test_listed_photos_come_whole_out_of_another_process(tmp_path):
+    touch(tmp_path, *NAMES)
+    source, _ = listed.of_folder(tmp_path)
+
+    again = pickle.loads(pickle.dumps(source))
+
+    assert [again[index] for index in range(len(again))] == [source[index] for index in range(len(source))]
+    assert again.digest == source.digest
 
 
 @pytest.mark.skipif(os.name != "posix", reason="names that are no UTF-8")

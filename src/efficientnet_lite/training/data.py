@@ -1,4 +1,4 @@
-"""Batches of images for training from scratch and for its evaluation: one Grain pipeline, in threads.
+"""Batches of images for training from scratch and for its evaluation: one Grain pipeline, in threads or processes.
 
 The order of an epoch is a function of (seed, epoch), an image one of (seed, epoch, index): neither the number of
 workers nor a resume at any batch changes the data. Grain computes the order place by place, so memory does not
@@ -70,6 +70,7 @@ def train_batches(
     epoch: int,
     start_batch: int = 0,
     workers: int = 2,
+    processes: int = 0,
     host: tuple[int, int] = (0, 1),
 ) -> Iterator[Batch]:
     """The batches of one epoch from `start_batch` on, shuffled; the examples left over at its end are dropped.
@@ -78,7 +79,9 @@ def train_batches(
         source: with at least `batch` examples.
         size: side of the images, pixels.
         batch: examples of a batch, of all hosts together.
-        workers: threads; 0 prepares each image when it is asked for.
+        workers: threads, of each process; 0 prepares each image when it is asked for.
+        processes: how many to start for this epoch, which takes seconds; 0: the threads are of this one. They
+            begin by importing the program's main module, which must not start anything by that.
         host: number of this host, and how many there are: each gets its own part of every batch.
 
     Raises:
@@ -98,17 +101,22 @@ def train_batches(
 
     order = grain.MapDataset.range(len(source)).shuffle(seed=shuffle_seed(seed, epoch))
     numbers = grain.MapDataset.range(start_batch * share, steps * share)
-    yield from _batches(numbers, example, share, workers)
+    yield from _batches(numbers, example, share, workers, processes)
 
 
-def eval_batches(source: Source, size: int, *, batch: int, workers: int = 2) -> Iterator[Batch]:
+def eval_batches(
+    source: Source, size: int, *, batch: int, workers: int = 2, processes: int = 0
+) -> Iterator[Batch]:
     """All examples in their order, as the reference's evaluation sees them; the last batch is padded.
 
-    Images are float32 with the overshoot of the reference's filter. (The reference itself drops the last batch.)
+    Workers and processes are as of `train_batches`. Images are float32 with the overshoot of the reference's filter.
+    (The reference itself drops the last batch.)
     """
     contract = Contract(size, view="reference")
     numbers = grain.MapDataset.range(len(source))
-    yield from _batches(numbers, lambda index: _eval_example(source, index, contract), batch, workers)
+    yield from _batches(
+        numbers, lambda index: _eval_example(source, index, contract), batch, workers, processes
+    )
 
 
 def require_digest(source: Source, expected: str, *, where: str) -> None:
@@ -157,11 +165,18 @@ def _line(error: UnreadablePhoto) -> str:
     return f"{printable(error.where)}: {error.what}"
 
 
-def _batches(numbers: Any, example: Callable[[int], Example], batch: int, workers: int) -> Iterator[Batch]:
-    options = grain.ReadOptions(
-        num_threads=workers, prefetch_buffer_size=batch + AHEAD * workers if workers else 0
+def _batches(
+    numbers: Any, example: Callable[[int], Example], batch: int, workers: int, processes: int
+) -> Iterator[Batch]:
+    share = -(-batch // max(1, processes))  # of a batch, that one process prepares
+    images = numbers.map(example).to_iter_dataset(
+        grain.ReadOptions(num_threads=workers, prefetch_buffer_size=share + AHEAD * workers if workers else 0)
     )
-    iterator = iter(numbers.map(example).to_iter_dataset(options).batch(batch))
+    if processes:
+        images = images.mp_prefetch(
+            grain.MultiprocessingOptions(num_workers=processes, per_worker_buffer_size=AHEAD)
+        )
+    iterator = iter(images.batch(batch))
     try:
         for images, labels, indices, unreadable in iterator:
             yield _padded(images, labels, indices, unreadable, batch)

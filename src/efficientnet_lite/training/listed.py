@@ -9,7 +9,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple, Protocol
+from typing import IO, Any, NamedTuple, Protocol
 
 from efficientnet_lite.doors import photos
 from efficientnet_lite.doors.dataset import NO_PHOTO_SUFFIXES, Row
@@ -60,12 +60,18 @@ class Listed:
                 self._count += 1
             if not self._count:
                 raise UnusableDataset("no photos", where=root, fix="give a folder of photos, or a manifest")
-            names.flush()
-            table.flush()
-            # Mapped from files that have no name, so that memory can give the pages back; they end with the process.
-            self._names = mmap.mmap(names.fileno(), 0, access=mmap.ACCESS_READ)
-            self._table = mmap.mmap(table.fileno(), 0, access=mmap.ACCESS_READ)
+            self._names, self._table = _mapped(names), _mapped(table)
         self._digest = checksum.hexdigest()
+
+    def __getstate__(self) -> dict[str, Any]:  # for worker processes; maps cannot be handed over
+        return vars(self) | {"_names": bytes(self._names), "_table": bytes(self._table)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        for name in ("_names", "_table"):
+            with tempfile.TemporaryFile() as file:
+                file.write(state[name])
+                setattr(self, name, _mapped(file))
 
     @property
     def digest(self) -> str:
@@ -89,6 +95,12 @@ class Listed:
 
     def _end(self, index: int) -> int:
         return int.from_bytes(self._table[index * _ENTRY : index * _ENTRY + PLACE_BYTES], "little")
+
+
+def _mapped(file: IO[bytes]) -> mmap.mmap:
+    """What was written to a file that has no name: memory can give its pages back, and it ends with the process."""
+    file.flush()
+    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def of_rows(root: Path, rows: Iterable[Row], labels: Sequence[str]) -> Listed:
