@@ -18,6 +18,7 @@ from efficientnet_lite.spec import model_name
 from efficientnet_lite.stories import classify, from_scratch
 from efficientnet_lite.stories.calibration import PHOTOS
 from efficientnet_lite.stories.finish import Trained
+from efficientnet_lite.stories.keeper import FRESH
 from efficientnet_lite.stories.material import Settings
 from efficientnet_lite.stories.verify import verify as verify_target
 
@@ -82,7 +83,7 @@ def train(
     if fields is not None:
         settings = Settings(
             model_name(model),
-            weights or from_scratch.FRESH,
+            weights or FRESH,
             not no_ema,
             val,
             seed,
@@ -93,19 +94,23 @@ def train(
             on_bad,
             recipe_of(tuning or FineTuneOptions()),
         )
-        trained = from_scratch.train_from_scratch(
+        by_its_recipe = from_scratch.train_from_scratch(
             photos,
             out,
             settings,
             fields,
             resume=by_recipe is not None and by_recipe.resume,
+            devices=by_recipe.devices if by_recipe else None,
             overwrite=overwrite,
             labels_locale=locales_of(labels_locale),
             stage=console.progress,
             say=console.note,
             warn=console.warn,
         )
-        _show(console, trained, json)
+        if by_its_recipe is None:
+            console.note("this host's part is done; the first host writes the run")
+        else:
+            _show(console, by_its_recipe, json)
         return
     trained = classify.train(
         photos,

@@ -19,11 +19,13 @@ class RecipeOptions:
         recipe: imagenet, the reference's recipe (needs the extra "train"). PHOTOS may be a folder of record
             files, train-* and validation-*, as well.
         set: FIELD=VALUE, a field of the recipe, such as batch=64 or epochs=100; may be given again.
+        devices: with the JAX backend, how many of them share each batch; all where it is not given.
         resume: go on with the training into OUT that did not end, to the bit; begin it where there is none.
     """
 
     recipe: Literal["imagenet"] | None = None
     set: Annotated[tuple[str, ...], Parameter(negative=())] = ()
+    devices: int | None = None
     resume: Annotated[bool, Parameter(negative=())] = False
 
 
@@ -32,9 +34,10 @@ def fields_of(options: RecipeOptions) -> dict[str, str] | None:
 
     Raises UsageError for an option that means nothing without it, or cannot be read.
     """
-    if options.recipe is None and (options.set or options.resume):
+    given = [name for name, value in vars(options).items() if value]
+    if options.recipe is None and given:
         raise UsageError(
-            f"--{'set' if options.set else 'resume'} is given without --recipe",
+            f"--{given[0]} is given without --recipe",
             where=COMMAND_LINE,
             fix="give --recipe imagenet too, or leave it out",
         )

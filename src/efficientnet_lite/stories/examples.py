@@ -5,16 +5,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from efficientnet_lite.classes import check_counts
-from efficientnet_lite.doors import files, tfrecord
+from efficientnet_lite.doors import files
 from efficientnet_lite.doors.dataset import Dataset, open_dataset
 from efficientnet_lite.errors import UnreadablePhoto, UnusableInput, UsageError
 from efficientnet_lite.inference.partition import Assignment, plan_split
 from efficientnet_lite.inference.survey import Survey, survey
 from efficientnet_lite.stories.material import Settings
 from efficientnet_lite.stories.progress import Stage
+from efficientnet_lite.training import examples
 from efficientnet_lite.training.listed import Source, of_rows
 from efficientnet_lite.training.recipe import Recipe
-from efficientnet_lite.training.shards import open_shards
+from efficientnet_lite.training.recordfiles import Part
 
 LABELS = "labels.txt"  # beside record files: a class name a line
 IMAGENET_CLASSES = 1000  # of record files without names
@@ -46,7 +47,7 @@ class Examples:
 
 def is_records(photos: Path) -> bool:
     """Whether record files lie in the folder."""
-    return photos.is_dir() and any(tfrecord.SHARD.fullmatch(path.name) for path in photos.iterdir())
+    return photos.is_dir() and examples.holds_records(photos, "train")
 
 
 def open_examples(
@@ -95,17 +96,14 @@ def open_examples(
 
 def _of_records(folder: Path, holdout: int, index: Path, workers: int) -> Examples:
     labels = _labels(folder)
-    classes, others = len(labels), "holdout" if holdout else "validation"
-    training = open_shards(
-        folder, "train", classes=classes, holdout=holdout, index=index / "train.npz", workers=workers
-    )
-    validation = open_shards(
-        folder,
-        "holdout" if holdout else "validation",
-        classes=classes,
-        holdout=holdout,
-        index=index / f"{others}.npz",
-        workers=workers,
+    classes = len(labels)
+    others: Part = "holdout" if holdout else "validation"
+    parts: tuple[Part, Part] = ("train", others)
+    training, validation = (
+        examples.open_examples(
+            folder, part, classes=classes, holdout=holdout, index=index / f"{part}.npz", workers=workers
+        )
+        for part in parts
     )
     whole = len(training) + (len(validation) if holdout else 0)
     return Examples(labels, training, validation, whole, None)
@@ -127,7 +125,7 @@ def _labels(folder: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def unpack(examples: Examples, folder: Path, calibration: int, *, workers: int) -> Seen:
+def unpack(found: Examples, folder: Path, calibration: int, *, workers: int) -> Seen:
     """Copy some photos out of record files into the run `folder`: those that set ranges, and those that prove it.
 
     Raises UnusableInput where none can be read.
@@ -135,11 +133,11 @@ def unpack(examples: Examples, folder: Path, calibration: int, *, workers: int) 
     place = folder / PROOF
     place.parent.mkdir(parents=True, exist_ok=True)
     rows = [
-        *_copied(examples.training, "train", calibration, examples.labels, place.parent),
-        *_copied(examples.validation, "validation", PROOF_PHOTOS, examples.labels, place.parent),
+        *_copied(found.training, "train", calibration, found.labels, place.parent),
+        *_copied(found.validation, "validation", PROOF_PHOTOS, found.labels, place.parent),
     ]
     files.publish_csv(place, ("path", "label", "split"), rows)
-    dataset = replace(open_dataset(place), labels=examples.labels)
+    dataset = replace(open_dataset(place), labels=found.labels)
     seen = survey(dataset.rows, workers=workers)
     return Seen(dataset, seen, plan_split(dataset, seen.looks))
 

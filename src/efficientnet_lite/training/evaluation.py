@@ -14,6 +14,7 @@ from keras import ops
 from efficientnet_lite.spec import Plan
 from efficientnet_lite.training.backend import compiled
 from efficientnet_lite.training.data import Batch
+from efficientnet_lite.training.devices import Placement
 from efficientnet_lite.training.recipe import Recipe
 from efficientnet_lite.training.state import Tensors
 from efficientnet_lite.training.step import MAX_PIXEL, NamedInputs, build_network
@@ -31,11 +32,14 @@ class Score:
     count: int  # examples
 
 
-Evaluate = Callable[[Tensors, Iterable[Batch]], Score]
+Evaluate = Callable[[Tensors, Iterable[Batch], Placement], Score]
 
 
 def make_evaluation(plan: Plan, recipe: Recipe) -> Evaluate:
-    """A function of weights, statistics among them, and batches; rows that their mask leaves out do not count.
+    """A function of weights, statistics among them, batches, and where both lie.
+
+    Rows that a batch's mask leaves out do not count. With several hosts a batch has this one's rows, and the score
+    is of all.
 
     Raises ValueError, of the function, where no row is left.
     """
@@ -50,12 +54,13 @@ def make_evaluation(plan: Plan, recipe: Recipe) -> Evaluate:
 
     compute = compiled(logits_of)
 
-    def evaluate(weights: Tensors, batches: Iterable[Batch]) -> Score:
+    def evaluate(weights: Tensors, batches: Iterable[Batch], placement: Placement) -> Score:
         sums, count = np.zeros(3), 0
         for batch in batches:
-            logits = np.asarray(ops.convert_to_numpy(compute(weights, batch.images)), np.float64)
-            sums += _sums(logits[batch.mask], batch.labels[batch.mask])
-            count += int(batch.mask.sum())
+            logits = compute(weights, *placement.batch(batch.images))
+            logits, labels, mask = placement.whole(logits, batch.labels, batch.mask)
+            sums += _sums(logits[mask].astype(np.float64), labels[mask])
+            count += int(mask.sum())
         if not count:
             raise ValueError("there is nothing to evaluate with")
         loss, top1, top5 = (float(value) for value in sums / count)

@@ -20,14 +20,16 @@ import numpy.typing as npt
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.model.parameters import read_parameters
 from efficientnet_lite.spec import DENSE, Plan
-from efficientnet_lite.training import data
+from efficientnet_lite.training import data, devices
 from efficientnet_lite.training.augment import Augmentation, mixup, mixup_shares
-from efficientnet_lite.training.evaluation import Score, make_evaluation
+from efficientnet_lite.training.devices import Placement
+from efficientnet_lite.training.evaluation import Evaluate, Score, make_evaluation
 from efficientnet_lite.training.listed import Source
 from efficientnet_lite.training.recipe import Recipe
 from efficientnet_lite.training.state import TrainState, start_state
 from efficientnet_lite.training.step import Losses, build_network, make_step
 
+ALONE = Placement()  # one device
 LOOK_EVERY = 16  # steps after which losses are looked at; each look waits for the device
 
 
@@ -99,6 +101,7 @@ class Pretraining:
     training: Source
     validation: Source
     workers: int
+    placement: Placement = ALONE
 
     @property
     def per_epoch(self) -> int:
@@ -117,9 +120,11 @@ class Pretraining:
             UsageError: the loss is no number any more; nothing of it is saved.
             UnusableInput: the data are damaged.
         """
-        step, evaluate = make_step(self.plan, self.recipe), make_evaluation(self.plan, self.recipe)
+        step = self.placement.step(make_step(self.plan, self.recipe))
+        evaluate = make_evaluation(self.plan, self.recipe)
+        state = self.placement.state(state)
         total, pending, began = self.recipe.total_steps, list[Losses](), clock()
-        with _stopping() as is_asked:
+        with _stopping(alone=self.placement.hosts == 1) as is_asked:
             for batch in self._batches(state.step):
                 images, labels = self._mixed(batch, state.step // self.per_epoch)
                 state, losses = step(state, images, labels)
@@ -141,7 +146,7 @@ class Pretraining:
                     keeper.row(journal, clock() - began)
                     began = clock()
                 if saves:
-                    keeper.save(state, journal)
+                    keeper.save(self.placement.to_host(state), journal)
                 if asked and not ends:
                     raise Stopped
         return state
@@ -161,6 +166,7 @@ class Pretraining:
                 epoch=epoch,
                 start_batch=at,
                 workers=self.workers,
+                host=(self.placement.this, self.placement.hosts),
             )
             for batch in batches:
                 yield batch
@@ -189,15 +195,19 @@ class Pretraining:
         journal.steps += len(pending)
         pending.clear()
 
-    def _evaluate(self, evaluate: Any, state: TrainState, journal: Journal, keeper: Keeper) -> None:
-        batches = data.eval_batches(
-            self.validation, self.plan.size, batch=self.recipe.eval_batch, workers=self.workers
+    def _evaluate(self, evaluate: Evaluate, state: TrainState, journal: Journal, keeper: Keeper) -> None:
+        batches = devices.evaluation_batches(
+            self.validation,
+            self.plan.size,
+            batch=self.recipe.eval_batch,
+            host=(self.placement.this, self.placement.hosts),
+            workers=self.workers,
         )
-        score: Score = evaluate(state.averages, batches)
+        score = evaluate(state.averages, batches, self.placement)
         journal.score = asdict(score)
         if journal.best is None or score.top1 > journal.best["top1"]:
             journal.best = {"step": state.step, **asdict(score)}
-            keeper.archive(state, score)
+            keeper.archive(self.placement.to_host(state), score)
 
     def _lost(self, step: int, rate: float) -> UsageError:
         epoch = step // self.per_epoch + 1
@@ -228,12 +238,13 @@ def _close_epoch(journal: Journal, epoch: int, step: int) -> None:
 
 
 @contextmanager
-def _stopping() -> Iterator[Callable[[], bool]]:
+def _stopping(*, alone: bool) -> Iterator[Callable[[], bool]]:
     """Ask the function that it gives whether SIGINT or SIGTERM came; the second SIGINT interrupts at once.
 
-    Outside of the main thread signals are not ours to take.
+    Outside of the main thread signals are not ours to take. Of several hosts none may stop by itself, since the
+    others would wait for it: there a signal does what it always does, and the newest state is gone on from.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if not alone or threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
     asked: list[int] = []

@@ -1,0 +1,174 @@
+"""The working folder of a training by the recipe: states, best averages, log, and what it says meanwhile."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from efficientnet_lite.checkpoints import states
+from efficientnet_lite.checkpoints.read import Weights
+from efficientnet_lite.doors import files
+from efficientnet_lite.errors import CheckpointError, UsageError
+from efficientnet_lite.spec import Plan
+from efficientnet_lite.stories import scratch
+from efficientnet_lite.stories.examples import Examples
+from efficientnet_lite.stories.finetune import LOG
+from efficientnet_lite.stories.material import Settings
+from efficientnet_lite.training.recipe import Recipe
+
+if TYPE_CHECKING:  # Keras, and TensorFlow with it, is loaded where it is needed
+    from efficientnet_lite.training import pretrain
+    from efficientnet_lite.training.evaluation import Score
+    from efficientnet_lite.training.state import TrainState
+
+Say = Callable[[str], None]
+
+FRESH = "none"  # --weights: random ones
+WARNED = 10  # photos that cannot be read are named so often, then counted
+
+
+def began_with(
+    settings: Settings, examples: Examples, origin: Weights | None, recipe: Recipe
+) -> dict[str, Any]:
+    """What a training must find as it was when it goes on: name -> plain value."""
+    from efficientnet_lite.training.backend import backend_name
+
+    return {
+        "model": str(settings.model),
+        "weights": FRESH if origin is None else origin.sha256,
+        "backend": backend_name(),
+        "labels": list(examples.labels),
+        "training photos": examples.training.digest,
+        "validation photos": examples.validation.digest,
+        **asdict(recipe),
+    }
+
+
+def _silent(line: str) -> None:
+    pass
+
+
+class Keeper:
+    """The working folder of one training: see `training.pretrain.Keeper`."""
+
+    def __init__(
+        self,
+        place: Path,
+        recipe: Recipe,
+        begun: Mapping[str, Any],
+        origin: Weights | None,
+        *,
+        writes: bool,
+        say: Say,
+        warn: Say,
+    ) -> None:
+        """`begun` is what `began_with` gave; of several hosts the first one `writes` and speaks."""
+        self._place, self._recipe, self._origin, self._begun = place, recipe, origin, begun
+        self._writes, self._say, self._warn = writes, say if writes else _silent, warn
+        self._unreadable: set[str] = set()
+        self.saved = 0
+        self.progress: Callable[[int], None] = lambda done: None
+
+    def begin(self, plan: Plan) -> "tuple[TrainState, pretrain.Journal]":
+        """The newest state, or a first one.
+
+        Raises UsageError where that was begun with other settings, CheckpointError where it is damaged.
+        """
+        from efficientnet_lite.training import pretrain
+        from efficientnet_lite.training.state import from_arrays
+
+        found = states.newest(self._place / "states", warn=self._warn)
+        if found is None:
+            origin = None if self._origin is None else self._origin.parameters
+            self._say(f"{self._recipe.total_steps:,} steps; saved in {self._place}")
+            return pretrain.first_state(plan, self._recipe, origin), pretrain.Journal()
+        self._check_same(found.journal.get("begun"))
+        try:
+            state, journal = from_arrays(found.arrays), pretrain.Journal.of_json(found.journal["training"])
+            if {name: value.shape for name, value in state.weights.items()} != plan.parameter_shapes():
+                raise ValueError(f"its weights are not those of {plan.variant.name}")
+        except (ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(
+                f"the state of step {found.step} does not fit: {error}", where=self._place, fix="begin anew"
+            ) from error
+        self.saved = state.step
+        self._say(f"goes on from step {state.step:,} of {self._recipe.total_steps:,}")
+        return state, journal
+
+    def _check_same(self, begun: object) -> None:
+        before = begun if isinstance(begun, dict) else {}
+        for name, now in self._begun.items():
+            was = before.get(name)
+            if was != now:
+                long = isinstance(now, list) or len(str(now)) == 64
+                change = "is another one" if long else f"was {was!r}, now it is {now!r}"
+                raise UsageError(
+                    f"the training cannot go on: {name} {change}",
+                    where=self._place,
+                    fix="give what it was begun with, or another --out, or --overwrite to begin anew",
+                )
+
+    def save(self, state: "TrainState", journal: "pretrain.Journal") -> None:
+        from efficientnet_lite.training.state import to_arrays
+
+        self.saved = state.step
+        if not self._writes:
+            return
+        content = {"begun": dict(self._begun), "training": journal.to_json()}
+        states.save(self._place / "states", state.step, to_arrays(state), content)
+        scratch.publish_log(self._place / LOG, journal.rows)
+
+    def archive(self, state: "TrainState", score: "Score") -> None:
+        if not self._writes:
+            return
+        averages = {name: np.asarray(value) for name, value in state.averages.items()}
+        states.save(self._place / "best", state.step, averages, asdict(score), kept=1)
+
+    def best(self, journal: "pretrain.Journal", plan: Plan) -> tuple[Weights, dict[str, float]]:
+        """The averages of the best evaluation as weights, and what it found."""
+        wanted = dict(journal.best or {})
+        found = states.newest(self._place / "best", warn=self._warn)
+        if found is None or found.step != wanted["step"]:
+            raise CheckpointError(
+                f"the weights of step {wanted['step']:,}, the best, are gone",
+                where=self._place / "best",
+                fix="give --resume with an earlier state, or begin anew",
+            )
+        origin = self._origin
+        source = "random weights" if origin is None else origin.source
+        checked = {name: found.arrays[name] for name in plan.parameter_shapes()}
+        weights = Weights(
+            checked,
+            plan.variant,
+            f"trained by the reference's recipe from {source}",
+            "unknown" if origin is None else origin.license,
+            files.sha256_bytes(b"".join(checked[name].tobytes() for name in sorted(checked))),
+            plan.classes,
+            None,
+            self._place,
+            "" if origin is None else origin.notice,
+        )
+        return weights, wanted
+
+    def row(self, journal: "pretrain.Journal", seconds: float) -> None:
+        row = journal.rows[-1]
+        text = f"epoch {row['epoch']}, step {row['step']:,} of {self._recipe.total_steps:,}: loss {row['loss']:.4f}"
+        if row["top1"] is not None:
+            text += f", validation loss {row['validation_loss']:.4f}, top-1 {100 * row['top1']:.1f} %"
+            if journal.best and journal.best["step"] == row["step"]:
+                text += " <- best so far"
+        self._say(f"{text}, rate {row['learning_rate']:.1e}, {seconds:.1f} s")
+
+    def step(self, done: int) -> None:
+        self.progress(done)
+
+    def warn(self, line: str) -> None:
+        if line in self._unreadable:
+            return
+        self._unreadable.add(line)
+        if len(self._unreadable) <= WARNED:
+            self._warn(line)
+        elif len(self._unreadable) == WARNED + 1:
+            self._warn("more photos cannot be read; they are not named any more")
