@@ -7,6 +7,7 @@
     weights.safetensors   backbone and head, float32
     exports/              the .tflite files and golden.npz
     report.html           the same as a page with pictures, where the extra `report` is installed
+    log.csv  curves.png   the epochs of a training, where more than the head learned; the picture as report.html
 
 A run is built in a hidden folder beside its target and renamed into place, so a target is either a
 complete run or not there. Replacing an old run needs two renames; a kill between them is mended by the

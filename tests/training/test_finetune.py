@@ -21,6 +21,7 @@ from efficientnet_lite.cli.app import run
 from efficientnet_lite.contract import FIT_VIEWS, Contract
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.inference.views import prepare
+from efficientnet_lite.report.curves import draw_curves
 from efficientnet_lite.spec import DENSE, INPUT, VARIANTS, make_plan
 from efficientnet_lite.stories.classify import train
 from efficientnet_lite.stories.verify import verify
@@ -209,7 +210,10 @@ def test_a_fine_tuned_run_is_a_run_like_any_other(photos, cache, tmp_path):
     for view in ("crop", "squash"):
         exported = card["exports"][0]["as"][view]["top1"]
         assert math.isclose(float(chosen[f"top1_{view}"]), exported, abs_tol=0.17)  # one photo of six
-    assert "log.csv" in card["files"]
+    assert rows[0].keys() == {"epoch", "loss", "validation_loss", "top1_crop", "top1_squash", "learning_rate"}
+    assert {"log.csv", "curves.png", "report.html"} <= set(card["files"])
+    assert (trained.run / "curves.png").read_bytes() == draw_curves(rows, best=tuning["chosen_epoch"])
+    assert "<h2>Fine-tuning</h2>" in (trained.run / "report.html").read_text()
     config = tomllib.loads((trained.run / "config.toml").read_text())
     assert (config["fine_tune_blocks"], config["epochs"], config["seed"]) == (1, 2, 0)
     assert said[0].startswith("the head alone: validation loss")

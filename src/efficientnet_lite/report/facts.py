@@ -87,6 +87,25 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """Top-1 on the validation photos as one consumer sees them, before a fine-tuning and after it."""
+
+    view: str
+    before: float
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """A fine-tuning, from the head that was fitted on."""
+
+    epochs: int  # that were run
+    chosen: int  # the best one; 0: none was better than the head alone
+    blocks: int | None  # that learned; None: all
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What a run's card says, as far as the page shows it."""
 
@@ -100,6 +119,7 @@ class Facts:
     gates: tuple[Gate, ...]
     enough_photos: bool  # for the gate to be sure
     attempts: tuple[Attempt, ...]
+    tuning: Tuning | None  # None: the head alone learned
     confusion: Counts  # (C, C) of the float32 file in `view`, row = true class
     photos: Mapping[str, int]  # split -> how many
     skipped: int
@@ -170,6 +190,7 @@ def read_facts(card: Mapping[str, Any]) -> Facts:
         gates=tuple(_gate(each) for each in _list(verification, "comparisons")),
         enough_photos=_get(verification, "enough_photos", bool),
         attempts=tuple(_attempt(each, strength) for each in _list(head, "path")),
+        tuning=_tuning(card.get("fine_tuning")),
         confusion=_confusion(measured, view, len(labels)),
         photos={split: _count(counts, split) for split in SPLITS},
         skipped=_count(data, "skipped"),
@@ -224,6 +245,22 @@ def _attempt(fields: object, strength: float) -> Attempt:
     if own <= 0:
         raise ValueError(f"its strength {own} is not positive")
     return Attempt(own, _number(fields, "loss"), _fraction(fields, "top1"), own == strength)
+
+
+def _tuning(fields: object) -> Tuning | None:
+    if fields is None:
+        return None
+    before, after = _part(fields, "before"), _part(fields, "after")
+    if set(before) != set(after):
+        raise ValueError("its fine-tuning names other views before than after")
+    return Tuning(
+        epochs=_count(fields, "epochs_run"),
+        chosen=_count(fields, "chosen_epoch"),
+        blocks=None if _mapping(fields).get("blocks") is None else _count(fields, "blocks"),
+        changes=tuple(
+            Change(_text(view), _fraction(before, view), _fraction(after, view)) for view in before
+        ),
+    )
 
 
 def _confusion(measured: Mapping[str, Any], view: str, classes: int) -> Counts:

@@ -44,7 +44,12 @@ def check_installed() -> None:
 
 
 def render(
-    facts: Facts, *, name: str, counts: Mapping[str, Sequence[int]], pictures: Sequence[Picture] | None
+    facts: Facts,
+    *,
+    name: str,
+    counts: Mapping[str, Sequence[int]],
+    pictures: Sequence[Picture] | None,
+    curves: bytes | None = None,
 ) -> bytes:
     """The page as UTF-8.
 
@@ -52,6 +57,7 @@ def render(
         name: of the run.
         counts: split -> photos of each class, in the order of `facts.labels`.
         pictures: the mistakes that the model is most sure of; None where the photos were not there.
+        curves: a PNG of the training's epochs, where there were any.
     """
     from jinja2 import Environment, StrictUndefined
 
@@ -69,6 +75,7 @@ def render(
         trained=counts["train"],
         pairs=facts.pairs(PAIRS if few else PAIRS_ALONE),
         pictures=pictures,
+        curves=curves,
         bars_shown=len(bars),
         accuracy=plots.draw_accuracy(plots.accuracy_dots(facts)),
         path=plots.draw_path(facts.attempts),
@@ -96,6 +103,6 @@ def points(difference: float, interval: Interval) -> str:
     return f"{100 * difference:.1f} points ({100 * interval.low:.1f} to {100 * interval.high:.1f})"
 
 
-def data_uri(jpeg: bytes) -> str:
+def data_uri(picture: bytes, kind: str = "jpeg") -> str:
     """A picture as an address that holds it."""
-    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+    return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"

@@ -10,8 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from efficientnet_lite.checkpoints.read import Weights
-from efficientnet_lite.contract import BaseView
-from efficientnet_lite.doors import files
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.forward import Layer
 from efficientnet_lite.head.fit import Head
@@ -242,29 +240,18 @@ def _line(epoch: "loop.Epoch", epochs: int, *, is_best: bool) -> str:
     )
 
 
-def publish_log(path: Path, tuned: FineTuned, views: Sequence[BaseView]) -> None:
-    """Write a row for each epoch, the network before them as epoch 0. No time of the clock is among them."""
-    header = (
-        "epoch",
-        "loss",
-        "validation_loss",
-        *(f"top1_{view}" for view in views),
-        "learning_rate",
-    )
-    files.publish_csv(
-        path,
-        header,
-        [
-            (
-                epoch.number,
-                "" if epoch.number == 0 else epoch.loss,
-                epoch.validation_loss,
-                *(epoch.top1[view] for view in views),
-                epoch.learning_rate,
-            )
-            for epoch in tuned.epochs
-        ],
-    )
+def log_rows(tuned: FineTuned) -> list[dict[str, object]]:
+    """A row for each epoch, the network before them as epoch 0. No time of the clock is among them."""
+    return [
+        {
+            "epoch": epoch.number,
+            "loss": "" if epoch.number == 0 else epoch.loss,
+            "validation_loss": epoch.validation_loss,
+            **{f"top1_{view}": top1 for view, top1 in epoch.top1.items()},
+            "learning_rate": epoch.learning_rate,
+        }
+        for epoch in tuned.epochs
+    ]
 
 
 def on_card(tuned: FineTuned) -> dict[str, Any]:

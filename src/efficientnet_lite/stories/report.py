@@ -1,5 +1,6 @@
 """`report`: a run as one page to look at, made with the run or later, by replaying the photos that proved it."""
 
+import csv
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,11 +16,14 @@ from efficientnet_lite.doors import photos as photo_door
 from efficientnet_lite.errors import ArtifactError, UnreadablePhoto, UnusableInput, UsageError, printable
 from efficientnet_lite.inference.predict import Refused, open_model
 from efficientnet_lite.report import page
+from efficientnet_lite.report.curves import draw_curves
 from efficientnet_lite.report.facts import SPLITS, Facts, read_facts
+from efficientnet_lite.stories.finetune import LOG
 from efficientnet_lite.stories.mistakes import Mistake, most_confident
 from efficientnet_lite.stories.progress import Stage, silent
 from efficientnet_lite.stories.verify import Proven, proven_photos, split_rows
 
+MAX_LOG_BYTES = 16 * 2**20
 THUMBNAIL_PX = 160  # the longer side
 SUFFIXES = (".html", ".htm")
 
@@ -79,7 +83,13 @@ def report(
         )
     notes = [] if proven else ["the photos that proved this run are not there as they were: give --photos"]
     pictures = _replayed(opened, proven, stage) if proven else None
-    content = page.render(facts, name=opened.folder.absolute().name, counts=counts, pictures=pictures)
+    content = page.render(
+        facts,
+        name=opened.folder.absolute().name,
+        counts=counts,
+        pictures=pictures,
+        curves=_curves(opened.folder, facts),
+    )
     with files.locked(out):
         _check(out, overwrite)
         files.publish(out, content)
@@ -103,7 +113,13 @@ def first_page(
         shown: path and name of each photo of the proof.
     """
     facts = _facts(card, folder)
-    return page.render(facts, name=name, counts=counts, pictures=_pictures(facts.labels, mistakes, shown))
+    return page.render(
+        facts,
+        name=name,
+        counts=counts,
+        pictures=_pictures(facts.labels, mistakes, shown),
+        curves=_curves(folder, facts),
+    )
 
 
 def class_counts(labels: Sequence[str], rows: Iterable[tuple[str, str | None]]) -> dict[str, list[int]]:
@@ -127,6 +143,21 @@ def _facts(card: Mapping[str, Any], folder: Path) -> Facts:
     except ValueError as error:
         raise ArtifactError(
             f"the card cannot be shown: {error}", where=folder / bundle.CARD, fix="train the run again"
+        ) from error
+
+
+def _curves(folder: Path, facts: Facts) -> bytes | None:
+    """The epochs of the run's log as a picture; None where it has no log."""
+    path = folder / LOG
+    if not path.is_file():
+        return None
+    text = files.read_bytes(path, limit=MAX_LOG_BYTES, what="a log").decode(errors="replace")
+    try:
+        best = facts.tuning.chosen if facts.tuning else None
+        return draw_curves(list(csv.DictReader(text.splitlines())), best=best)
+    except (ValueError, csv.Error) as error:
+        raise ArtifactError(
+            f"the log cannot be drawn: {error}", where=path, fix="delete it, or train the run again"
         ) from error
 
 
