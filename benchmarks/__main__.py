@@ -9,7 +9,7 @@ Machines differ and are noisy: read the ratios first.
 import argparse
 from pathlib import Path
 
-from benchmarks import job, memory, quality, speed, stock
+from benchmarks import data, job, memory, quality, speed, stock
 from benchmarks.inputs import Inputs
 from benchmarks.page import put, section
 from benchmarks.table import machine
@@ -21,11 +21,14 @@ BENCHMARKS = {
     "quality": quality.int8,
     "job": job.main_job,
     "memory": memory.features,
+    "data-speed": data.speed,
 }
-ON_REQUEST = {  # these need other people's files, or many minutes
+ON_REQUEST = {  # these need other people's files, the extra `train`, or many minutes
     "stock-speed": stock.speed,
     "stock-quality": stock.quality,
     "training-memory": memory.training,
+    "data-memory": data.memory,
+    "data-waiting": data.waiting,
 }
 
 
