@@ -101,6 +101,15 @@ def test_a_field_that_is_wrong_is_named_with_its_file(place, tmp_path, capsys, l
     assert scenes.names(tmp_path) == ["config.toml"]
 
 
+def test_event_files_of_a_head_alone_are_refused(place, tmp_path, capsys):
+    options = ["--out", str(tmp_path / "run"), "--tensorboard", str(tmp_path / "events")]
+
+    assert run(["train", str(place / "photos"), *options]) == EXIT_USAGE
+
+    assert "--tensorboard is given, but the head alone learns" in capsys.readouterr().err
+    assert scenes.names(tmp_path) == []
+
+
 def test_a_config_that_is_not_there_or_names_no_photos(tmp_path, capsys):
     config = tmp_path / "config.toml"
 

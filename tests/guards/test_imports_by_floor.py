@@ -62,6 +62,7 @@ LIBRARIES = {  # a room, or one module of it -> what it may import beside the st
     "model": {"keras"},
     "training": {"keras"},
     "training.data": {"grain"},
+    "training.tensorboard": {"tensorboard"},
     "training.backend": {"tensorflow", "jax"},  # gradients and compiling, for which Keras has no word
     "training.devices": {"jax"},  # where tensors lie, and several hosts
     "formats.hub_tf1": {"tensorflow"},

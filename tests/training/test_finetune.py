@@ -13,6 +13,7 @@ pytest.importorskip("tensorflow", reason="the extra [train]: make test-all", exc
 pytest.importorskip("keras", reason="the extra [train]: make test-all", exc_type=ImportError)
 
 import scenes
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from efficientnet_lite import forward
 from efficientnet_lite.bundle import open_run
@@ -198,7 +199,7 @@ def run_of(photos, out, recipe, said=None, **options):
 
 def test_a_fine_tuned_run_is_a_run_like_any_other(photos, cache, tmp_path):
     said: list[str] = []
-    trained = run_of(photos, tmp_path / "run", QUICK, said)
+    trained = run_of(photos, tmp_path / "run", QUICK, said, tensorboard=tmp_path / "events")
 
     assert verify(trained.run).passed
     card = json.loads((trained.run / "card.json").read_text())
@@ -211,6 +212,12 @@ def test_a_fine_tuned_run_is_a_run_like_any_other(photos, cache, tmp_path):
         exported = card["exports"][0]["as"][view]["top1"]
         assert math.isclose(float(chosen[f"top1_{view}"]), exported, abs_tol=0.17)  # one photo of six
     assert rows[0].keys() == {"epoch", "loss", "validation_loss", "top1_crop", "top1_squash", "learning_rate"}
+    shown = EventAccumulator(str(tmp_path / "events"))
+    shown.Reload()
+    for tag, column in (("loss/validation", "validation_loss"), ("top1/crop", "top1_crop")):
+        values = [float(row[column]) for row in rows]
+        assert [event.value for event in shown.Scalars(tag)] == pytest.approx(values, rel=1e-6)  # float32
+    assert [event.step for event in shown.Scalars("loss/training")] == [1, 2]
     assert {"log.csv", "curves.png", "report.html"} <= set(card["files"])
     assert (trained.run / "curves.png").read_bytes() == draw_curves(rows, best=tuning["chosen_epoch"])
     assert "<h2>Fine-tuning</h2>" in (trained.run / "report.html").read_text()

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -34,6 +35,7 @@ class FineTuneOptions:
         ema_decay: of the moving average of the weights, which is what is kept; 0 is off.
         patience: epochs without a better one after which training ends.
         time_budget: plan the epochs to fit, as 90s, 20m or 1.5h.
+        tensorboard: folder for event files that TensorBoard shows, of --fine-tune and --recipe.
         optimizer: adamw or sgd.
         warmup: epochs of linearly growing rate.
         weight_decay: decoupled, times the rate.
@@ -54,6 +56,7 @@ class FineTuneOptions:
     ema_decay: float | None = None
     patience: int | None = None
     time_budget: str | None = None
+    tensorboard: Path | None = None
     optimizer: Annotated[Optimizer | None, _HIDDEN] = None
     warmup: Annotated[float | None, _HIDDEN] = None
     weight_decay: Annotated[float | None, _HIDDEN] = None
@@ -67,7 +70,9 @@ def recipe_of(options: FineTuneOptions) -> FineTuning | None:
     Raises UsageError for an option that means nothing without it, or cannot be read.
     """
     given = {
-        name: value for name, value in vars(options).items() if name != "fine_tune" and value is not None
+        name: value
+        for name, value in vars(options).items()
+        if name not in ("fine_tune", "tensorboard") and value is not None
     }
     if not options.fine_tune:
         if given:

@@ -130,6 +130,7 @@ def train(
         overwrite=overwrite,
         labels_locale=locales_of(labels_locale),
         fine_tuning=recipe_of(tuning or FineTuneOptions()),
+        tensorboard=tuning.tensorboard if tuning else None,
         stage=console.progress,
         say=console.note,
     )

@@ -48,6 +48,7 @@ def train(
     overwrite: bool = False,
     labels_locale: Mapping[str, Path] | None = None,
     fine_tuning: FineTuning | None = None,
+    tensorboard: str | Path | None = None,
     workers: int | None = None,
     stage: Stage = silent,
     say: Callable[[str], None] = lambda line: None,
@@ -71,6 +72,7 @@ def train(
         overwrite: replace an earlier run.
         labels_locale: locale ("de") -> a text file with the class names in that language, one a line.
         fine_tuning: let the upper blocks learn too; needs the extra `train`.
+        tensorboard: folder for the figures of the fine-tuning, as TensorBoard reads them.
         stage: shows progress; see `stories.progress`.
         say: takes what a person may follow meanwhile, one line an epoch.
 
@@ -94,6 +96,7 @@ def train(
         tuple(f"{locale}={Path(file).absolute()}" for locale, file in (labels_locale or {}).items()),
     )
     _check(settings, photos)
+    board = finetune.require_tensorboard(tensorboard, settings) if tensorboard is not None else None
     dataset = open_dataset(photos)
     places = {photos} if photos.is_dir() else {row.path.parent for row in dataset.rows}
     with bundle.building(out, photos=places, overwrite=overwrite) as folder, Cache() as cache:
@@ -113,7 +116,15 @@ def train(
         tuned = None
         if fine_tuning is not None:
             tuned = finetune.fine_tune(
-                loaded, head, material, settings, fine_tuning, folder=folder, stage=stage, say=say
+                loaded,
+                head,
+                material,
+                settings,
+                fine_tuning,
+                folder=folder,
+                stage=stage,
+                say=say,
+                tensorboard=board,
             )
             loaded, head, material = tuned.weights, tuned.head, tuned.material
             layers = fold(plan, loaded.parameters)

@@ -1,7 +1,8 @@
 """`train --fine-tune`: the upper part of a network learns from a head that is fitted, and the best epoch is kept."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,7 @@ if TYPE_CHECKING:  # Keras, and TensorFlow with it, is loaded where it is needed
 
 Array = npt.NDArray[np.float32]
 Say = Callable[[str], None]
+Show = Callable[["loop.Epoch"], None]
 
 LOG = "log.csv"
 
@@ -63,6 +65,25 @@ def require_keras() -> None:
         ) from error
 
 
+def require_tensorboard(folder: str | Path, settings: Settings) -> Path:
+    """The folder for event files; raises UsageError where nothing fills it, or the library is not installed."""
+    if settings.fine_tuning is None:
+        raise UsageError(
+            "--tensorboard is given, but the head alone learns, which has no epochs",
+            where="the command line",
+            fix="give --fine-tune too, or leave it out",
+        )
+    try:
+        from efficientnet_lite.training import tensorboard  # noqa: F401
+    except ImportError as error:
+        raise UsageError(
+            f"--tensorboard needs the library: {error}",
+            where="the command line",
+            fix="pip install 'efficientnet-lite[train]' tensorboard",
+        ) from error
+    return Path(folder)
+
+
 def fine_tune(
     weights: Weights,
     head: Head,
@@ -73,6 +94,7 @@ def fine_tune(
     folder: Path,
     stage: Stage,
     say: Say,
+    tensorboard: Path | None = None,
 ) -> FineTuned:
     """Let the upper part of the network learn, from the fitted head on.
 
@@ -82,6 +104,7 @@ def fine_tune(
     Args:
         folder: for a file without a name that holds what does not fit into memory.
         say: takes one line an epoch.
+        tensorboard: a folder that gets the same figures as event files.
 
     Raises:
         UsageError: Keras is not installed, or the loss is no number any more.
@@ -97,7 +120,8 @@ def fine_tune(
     with stage("Looking through the frozen blocks") as on_progress:
         examples, validation = _examples(lower, material, settings, recipe, folder, on_progress)
     recipe, trainer = _planned(part, start, examples, validation, settings.seed, recipe, began, say)
-    epochs, chosen, values = _run(trainer, examples, validation, recipe, stage, say)
+    with _board(tensorboard) as show:
+        epochs, chosen, values = _run(trainer, examples, validation, recipe, stage, say, show)
     parameters = start | values
     tuned = replace(weights, parameters=parameters)
     layer = Layer(parameters[f"{DENSE}/kernel"], parameters[f"{DENSE}/bias"])
@@ -205,6 +229,7 @@ def _run(
     recipe: FineTuning,
     stage: Stage,
     say: Say,
+    show: Show,
 ) -> "tuple[tuple[loop.Epoch, ...], int, dict[str, Array]]":
     """Every epoch, the number of the best one, and the part's parameters there."""
     epochs: list[loop.Epoch] = []
@@ -213,6 +238,7 @@ def _run(
         with stage("Fine-tuning") as on_progress:
             for epoch in trainer.epochs(examples, validation, recipe.epochs, on_progress):
                 epochs.append(epoch)
+                show(epoch)
                 if epoch.rank > epochs[best].rank:
                     best, parameters = epoch.number, trainer.parameters()
                 say(_line(epoch, recipe.epochs, is_best=epoch.number == best))
@@ -227,6 +253,27 @@ def _run(
     if best == 0:
         say("no epoch was better than the head alone on the validation photos: the network stays as it was")
     return tuple(epochs), best, parameters
+
+
+@contextmanager
+def _board(folder: Path | None) -> Iterator[Show]:
+    """What shows an epoch in TensorBoard, where a folder is given."""
+    if folder is None:
+        yield lambda epoch: None
+        return
+    from efficientnet_lite.training.tensorboard import TensorBoard
+
+    board = TensorBoard(folder)
+
+    def show(epoch: "loop.Epoch") -> None:
+        top1 = {f"top1/{view}": value for view, value in epoch.top1.items()}
+        losses = {"loss/training": epoch.loss, "loss/validation": epoch.validation_loss}
+        board.scalars(epoch.number, losses | top1 | {"learning_rate": epoch.learning_rate})
+
+    try:
+        yield show
+    finally:
+        board.close()
 
 
 def _line(epoch: "loop.Epoch", epochs: int, *, is_best: bool) -> str:
