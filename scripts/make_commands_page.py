@@ -63,6 +63,7 @@ JSON keys that scripts may rely on:
 | `report` | `path`, `bytes`, `mistakes` (photos shown, null where they are gone), `notes` |
 | `export` | `path`, `precision`, `outputs`, `bytes`, `sha256`; for int8 also `agreement`, `snr_db`, `count` |
 | `hub-cache` | `dir`, `modules`: a list of `address` and what `export` has; with `--remove` `dir`, `removed`, `kept`: lists of addresses |
+| `shards` | `folder`, `format`, `classes`, `seed`, `parts`: for `train` and `validation` each `files`, `photos`, `bytes`, `encoded_again`, `turned`; `skipped`, `digest` |
 
 `snr_db` is that of the logits where both files give them, else of the probabilities.
 """

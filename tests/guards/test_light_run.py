@@ -65,6 +65,7 @@ for label, level in (("dark", 40), ("light", 200)):
         Image.fromarray(pixels).save(f"photos/{label}/{number}.png")
 commands = (
     ["train", "photos", "--model", "lite0@64", "--out", "run", "--calibration", "8", "--quiet"],
+    ["shards", "photos", "--out", "records", "--train-shards", "2", "--quiet"],
     ["predict", "run", "photos/dark/0.png"],
     ["evaluate", "run", "photos"],
     ["export", "run", "--out", "out.tflite", "--output", "logits"],
