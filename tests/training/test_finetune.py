@@ -20,6 +20,7 @@ from efficientnet_lite.bundle import open_run
 from efficientnet_lite.checkpoints.read import load_weights
 from efficientnet_lite.cli.app import run
 from efficientnet_lite.contract import FIT_VIEWS, Contract
+from efficientnet_lite.doors import photos as photo_door
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.inference.views import prepare
 from efficientnet_lite.report.curves import draw_curves
@@ -27,9 +28,12 @@ from efficientnet_lite.spec import DENSE, INPUT, VARIANTS, make_plan
 from efficientnet_lite.stories.classify import train
 from efficientnet_lite.stories.verify import verify
 from efficientnet_lite.tflite.fold import fold
+from efficientnet_lite.training.augment import Augmentation
+from efficientnet_lite.training.chance import generator
 from efficientnet_lite.training.finetune import FineTuning, upper_part
 from efficientnet_lite.training.loop import Epoch, Examples, Trainer, Validation
 from efficientnet_lite.training.sources import Drawn, keep, make_lower
+from efficientnet_lite.training.views import draw
 
 SIZE, CLASSES = 32, 3
 QUICK = FineTuning(blocks=1, epochs=2, batch=8, draws=1, learning_rate=1e-4)
@@ -158,6 +162,33 @@ def test_without_augmentation_a_drawn_view_is_one_that_consumers_have(plan, star
 
     seen = [next(at for at, image in enumerate(known) if np.array_equal(image, one)) for one in found]
     assert set(seen) == {0, 1, 2, 3}
+
+
+def test_rand_distorts_a_view_by_randaugment_and_light_tints_it(paths):
+    photo = photo_door.decode(paths[0].read_bytes(), where=paths[0], min_side=2 * SIZE)
+
+    def drawn(augment, seed):
+        return draw(photo, Contract(SIZE), augment, generator(seed, 0, 0, "view"))
+
+    layers = [[drawn("rand", seed), drawn("rand", seed)] for seed in range(30)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("efficientnet_lite.training.views.RANDAUGMENT", Augmentation("none"))
+        plain = [drawn("rand", seed) for seed in range(30)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("efficientnet_lite.training.views.TINT", 0.0)
+        still = [drawn("light", seed) for seed in range(30)]
+
+    assert all(np.array_equal(first, again) for first, again in layers)
+    changed = sum(not np.array_equal(first, one) for (first, _), one in zip(layers, plain, strict=True))
+    assert changed > 20  # an operation may leave an image as it is
+    tints = [drawn("light", seed).mean() / still[seed].mean() for seed in range(30)]
+    assert 0.84 < min(tints) < 0.95
+    assert 1.05 < max(tints) < 1.16
+
+
+def test_a_seed_that_has_no_generator_is_refused_before_any_work(photos, cache, tmp_path):
+    with pytest.raises(UsageError, match=r"--seed is 4294967296"):
+        run_of(photos, tmp_path / "run", QUICK, seed=2**32)
 
 
 def test_a_kept_view_changes_from_epoch_to_epoch(plan, start, paths):

@@ -158,6 +158,11 @@ def _check(settings: Settings, photos: Path) -> None:
         ),
         (not settings.base_views, "--views names neither crop nor squash", "keep at least one of them"),
         (not 0 < settings.fraction < 1, f"--val is {settings.fraction}", "give a fraction between 0 and 1"),
+        (
+            settings.fine_tuning is not None and not 0 <= settings.seed < 2**32,
+            f"--seed is {settings.seed}",
+            f"with --fine-tune give 0 to {2**32 - 1}",
+        ),
         (settings.calibration < 1, f"--calibration is {settings.calibration}", "give at least 1 photo"),
         (
             settings.class_weights not in get_args(ClassWeights),

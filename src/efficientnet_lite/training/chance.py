@@ -5,8 +5,17 @@ from typing import Literal
 
 import numpy as np
 
-Stream = Literal["image", "mixup"]
-STREAMS: dict[Stream, int] = {"image": 1, "mixup": 2}  # no zero: SeedSequence pads with zeros
+# Of the recipe: an image, its share in mixup. Of the fine-tuning: a view drawn for one epoch, a view that is
+# computed once (its number in place of the epoch), which of those an epoch takes, and the order of an epoch.
+Stream = Literal["image", "mixup", "view", "kept view", "choice", "order"]
+STREAMS: dict[Stream, int] = {  # no zero: SeedSequence pads with zeros; 3 is that of `shuffle_seed`
+    "image": 1,
+    "mixup": 2,
+    "view": 4,
+    "kept view": 5,
+    "choice": 6,
+    "order": 7,
+}
 
 
 def generator(seed: int, epoch: int, index: int, stream: Stream = "image") -> np.random.Generator:

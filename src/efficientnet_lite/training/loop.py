@@ -12,10 +12,11 @@ import numpy.typing as npt
 from efficientnet_lite import metrics
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.model.parameters import read_parameters
+from efficientnet_lite.training.chance import generator
 from efficientnet_lite.training.finetune import FineTuning, Part, ema_decay, rate_at
 from efficientnet_lite.training.sources import Kept, Source
 from efficientnet_lite.training.upper import build_upper, compile_upper
-from efficientnet_lite.training.views import generator, mixed, soft_targets
+from efficientnet_lite.training.views import mixed, soft_targets
 
 Array = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.intp]
@@ -82,7 +83,7 @@ class Trainer:
         yield self._measured(0, float("nan"), 0.0, validation, time.monotonic())
         for number in range(1, epochs + 1):
             began = time.monotonic()
-            random = generator(self.seed, number, 2**32 - 1)
+            random = generator(self.seed, number, 0, "order")
             order = random.permutation(count)
             losses = []
             for at, batch in enumerate(examples.source.batches(order.tolist(), number, size)):
@@ -103,7 +104,7 @@ class Trainer:
         size, count = self.recipe.batch, len(examples.truth)
         order = np.resize(np.arange(count), size * (WARMING_STEPS + MEASURED_STEPS))
         times = [time.monotonic()]
-        random = generator(self.seed, 0, 2**32 - 1)
+        random = generator(self.seed, 0, 0, "order")
         for at, batch in enumerate(examples.source.batches(order.tolist(), 0, size)):
             chosen = order[at * size : at * size + size]
             self._step(batch, examples.truth[chosen], examples.weights[chosen], 0.0, random)

@@ -22,8 +22,9 @@ from efficientnet_lite.inference.views import prepare, to_float
 from efficientnet_lite.spec import INPUT
 from efficientnet_lite.tensor import Engine
 from efficientnet_lite.tflite.write import write_steps
+from efficientnet_lite.training.chance import generator
 from efficientnet_lite.training.finetune import Augment, Part
-from efficientnet_lite.training.views import draw, generator
+from efficientnet_lite.training.views import draw
 
 Batch = npt.NDArray[np.float32]  # (N, height, width, C): what the part reads
 Progress = Callable[[int, int], None]
@@ -91,7 +92,7 @@ class Kept:
     def batches(self, order: Sequence[int], epoch: int, size: int) -> Iterator[Batch]:
         """One view of each photo, drawn by (seed, epoch, place)."""
         count = self.values.shape[1]
-        views = [int(generator(self.seed, epoch, place).integers(count)) for place in order]
+        views = [int(generator(self.seed, epoch, place, "choice").integers(count)) for place in order]
         for start in range(0, len(order), size):
             yield self.values[order[start : start + size], views[start : start + size]].astype(np.float32)
 
@@ -112,7 +113,7 @@ class Drawn:
 
     def batches(self, order: Sequence[int], epoch: int, size: int) -> Iterator[Batch]:
         def one(runner: Engine | None, place: int) -> npt.NDArray[Any]:
-            random = generator(self.seed, epoch, place)
+            random = generator(self.seed, epoch, place, "view")
             (image,) = _drawn(self.paths[place], [random], self.lower.contract, self.augment)
             return self.lower.read(runner, image)
 
@@ -150,7 +151,7 @@ def keep(
         images = list(
             prepare(photos.read_bytes(paths[place]), views, lower.contract, where=paths[place]).images
         )
-        randoms = [generator(seed, -number - 1 & 0xFFFFFFFF, place) for number in range(draws)]
+        randoms = [generator(seed, number, place, "kept view") for number in range(draws)]
         images += _drawn(paths[place], randoms, lower.contract, augment)
         return [lower.read(runner, image) for image in images]
 

@@ -1,6 +1,6 @@
 """What a network sees of a photo in fine-tuning: a crop or a squash of it, moved, mirrored, tinted by chance.
 
-Each view is a function of (seed, epoch, index) alone. Pure but for the photo door's resizing.
+All chance comes from a generator that is given; see `chance`. Pure but for the photo door's resizing.
 """
 
 from collections.abc import Sequence
@@ -11,25 +11,25 @@ import numpy.typing as npt
 from efficientnet_lite.contract import Box, Contract
 from efficientnet_lite.doors import photos
 from efficientnet_lite.doors.photos import Photo
+from efficientnet_lite.training.augment import Augmentation
+from efficientnet_lite.training.augment import augment as distorted
 from efficientnet_lite.training.finetune import Augment
 
 Image = npt.NDArray[np.uint8]  # (size, size, 3), RGB
 
 SMALLEST = {"light": 0.7, "rand": 0.4}  # side of a random crop, as a fraction of what the still view shows
-TINT = {"light": 0.15, "rand": 0.4}  # how far brightness, contrast and color go from 1
-ERASED = {"light": 0.0, "rand": 0.25}  # share of images with a gray rectangle on them
+TINT = 0.15  # how far light takes brightness, contrast and color from 1
+RANDAUGMENT = Augmentation(
+    "randaugment", layers=2, magnitude=5
+)  # half of the reference's: few photos, few epochs
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # Source: ITU-R BT.601
-
-
-def generator(seed: int, epoch: int, index: int) -> np.random.Generator:
-    """The source of all chance for one photo in one epoch."""
-    return np.random.default_rng(np.random.SeedSequence([seed, epoch, index]))
 
 
 def draw(photo: Photo, contract: Contract, augment: Augment, random: np.random.Generator) -> Image:
     """A random view of `photo`, uint8 (size, size, 3): a crop or a squash, with equal chances, or its mirror image.
 
-    With "none" it is one of the views that consumers have; else it is moved, zoomed and tinted as well.
+    With "none" it is one of the views that consumers have; else it is moved and zoomed as well, and tinted
+    by "light", distorted by RandAugment with "rand".
     """
     height, width = photo.full_size
     squash = bool(random.random() < 0.5)
@@ -42,11 +42,9 @@ def draw(photo: Photo, contract: Contract, augment: Augment, random: np.random.G
     )
     if mirrored:
         image = np.ascontiguousarray(image[:, ::-1])
-    if augment != "none":
-        image = _tinted(image, TINT[augment], random)
-        if random.random() < ERASED[augment]:
-            _erase(image, random)
-    return image
+    if augment == "light":
+        return _tinted(image, TINT, random)
+    return distorted(image, RANDAUGMENT, random) if augment == "rand" else image
 
 
 def _still_box(height: int, width: int, contract: Contract, *, squash: bool) -> Box:
@@ -81,17 +79,6 @@ def _tinted(image: Image, far: float, random: np.random.Generator) -> Image:
     tinted = light * (mean + contrast * (colored - mean))
     result: Image = np.clip(tinted + np.float32(0.5), 0, 255).astype(np.uint8)
     return result
-
-
-def _erase(image: Image, random: np.random.Generator) -> None:
-    """Paint a rectangle of 2 to 20 % of the image, of proportions 1:2 to 2:1, mean gray, in place."""
-    size = image.shape[0]
-    area, ratio = random.uniform(0.02, 0.2) * size**2, np.exp(random.uniform(-np.log(2), np.log(2)))
-    tall, wide = (
-        min(size, max(1, round(float(side)))) for side in ((area * ratio) ** 0.5, (area / ratio) ** 0.5)
-    )
-    top, left = int(random.integers(0, size - tall + 1)), int(random.integers(0, size - wide + 1))
-    image[top : top + tall, left : left + wide] = 127
 
 
 def mixed(
