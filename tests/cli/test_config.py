@@ -7,7 +7,9 @@ import pytest
 import scenes
 
 from efficientnet_lite.cli.app import run
+from efficientnet_lite.cli.finetuning import FineTuneOptions, recipe_of
 from efficientnet_lite.errors import EXIT_INPUT, EXIT_USAGE
+from efficientnet_lite.training.finetune import FineTuning
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +101,15 @@ def test_a_field_that_is_wrong_is_named_with_its_file(place, tmp_path, capsys, l
     assert said.replace("@", f"  in:  {config}\n") in found
     assert f"  in:  {config}\n" in found
     assert scenes.names(tmp_path) == ["config.toml"]
+
+
+def test_a_time_budget_may_plan_more_epochs_than_are_usual_where_none_are_given():
+    def epochs(**given):
+        return recipe_of(FineTuneOptions(fine_tune=True, **given)).epochs
+
+    assert epochs() == FineTuning().epochs == 8
+    assert epochs(time_budget="2h") == 30
+    assert epochs(time_budget="2h", epochs=3) == 3
 
 
 def test_event_files_of_a_head_alone_are_refused(place, tmp_path, capsys):

@@ -12,6 +12,8 @@ from efficientnet_lite.errors import UsageError
 from efficientnet_lite.training.finetune import OPTIONS, Augment, BatchNorm, FineTuning, Optimizer
 
 _HIDDEN = Parameter(show=False)  # no option to choose by, but a config.toml holds them
+# Where only a time is given. Training ends by --patience, which long plans with their slow cosine do not survive.
+BUDGETED_EPOCHS = 30
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(s|m|h)")
 
@@ -25,11 +27,12 @@ class FineTuneOptions:
         fine_tune: let the upper blocks of the network learn too (needs the extra "train").
         fine_tune_blocks: how many of them, or all for the whole network.
         batch_norm: frozen normalizes by the statistics of the weights that training begins with.
-        epochs: at most so many.
+        epochs: at most so many; 8, and 30 where a time budget is given.
         learning_rate: the highest, of the head; blocks below learn more slowly.
         rate_decay: rate of a block as a fraction of that of the block above it.
         batch_size: photos in a step.
-        augment: none takes crop, squash and their mirror images, light moves and tints them, rand does more.
+        augment: none takes crop, squash and their mirror images, light moves and tints them, rand zooms farther and
+            distorts by RandAugment.
         label_smoothing: share of a label that is spread over all classes.
         mixup: alpha of mixup; 0 is off.
         ema_decay: of the moving average of the weights, which is what is kept; 0 is off.
@@ -89,6 +92,7 @@ def recipe_of(options: FineTuneOptions) -> FineTuning | None:
         values["blocks"] = None if blocks == "all" else blocks
     if "time_budget" in values:
         values["time_budget_s"] = _seconds(values.pop("time_budget"))
+        values.setdefault("epochs", BUDGETED_EPOCHS)
     return FineTuning(**values)
 
 
