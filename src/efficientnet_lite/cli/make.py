@@ -101,6 +101,8 @@ def train(
             fields,
             resume=by_recipe is not None and by_recipe.resume,
             devices=by_recipe.devices if by_recipe else None,
+            processes=by_recipe.data_processes if by_recipe else 0,
+            tensorboard=tuning.tensorboard if tuning else None,
             overwrite=overwrite,
             labels_locale=locales_of(labels_locale),
             stage=console.progress,

@@ -20,12 +20,14 @@ class RecipeOptions:
             files, train-* and validation-*, as well.
         set: FIELD=VALUE, a field of the recipe, such as batch=64 or epochs=100; may be given again.
         devices: with the JAX backend, how many of them share each batch; all where it is not given.
+        data_processes: how many prepare images, for machines with many cores; 0: threads of this one do.
         resume: go on with the training into OUT that did not end, to the bit; begin it where there is none.
     """
 
     recipe: Literal["imagenet"] | None = None
     set: Annotated[tuple[str, ...], Parameter(negative=())] = ()
     devices: int | None = None
+    data_processes: int = 0
     resume: Annotated[bool, Parameter(negative=())] = False
 
 
@@ -37,7 +39,7 @@ def fields_of(options: RecipeOptions) -> dict[str, str] | None:
     given = [name for name, value in vars(options).items() if value]
     if options.recipe is None and given:
         raise UsageError(
-            f"--{given[0]} is given without --recipe",
+            f"--{given[0].replace('_', '-')} is given without --recipe",
             where=COMMAND_LINE,
             fix="give --recipe imagenet too, or leave it out",
         )

@@ -20,17 +20,16 @@ from efficientnet_lite.errors import printable
 from efficientnet_lite.head.fit import Head
 from efficientnet_lite.inference.partition import publish_split
 from efficientnet_lite.labels import digest
-from efficientnet_lite.report.curves import draw_curves
 from efficientnet_lite.report.page import is_installed
 from efficientnet_lite.stories import scratch
-from efficientnet_lite.stories.finetune import LOG, FineTuned, config_values, log_rows, on_card
+from efficientnet_lite.stories.finetune import FineTuned, config_values, log_rows, on_card
+from efficientnet_lite.stories.log import publish_log
 from efficientnet_lite.stories.material import Material, Settings
 from efficientnet_lite.stories.proof import Proof
 from efficientnet_lite.stories.report import class_counts, first_page
 from efficientnet_lite.stories.scratch import Scratch
 
 PRECISIONS = ("float32", "int8")
-CURVES = "curves.png"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +77,9 @@ def publish(folder: Path, run: Contents) -> dict[str, Any]:
         },
     )
     if run.tuned is not None:
-        _publish_log(folder, log_rows(run.tuned), run.tuned.chosen)
+        publish_log(folder, log_rows(run.tuned), run.tuned.chosen)
     if run.scratch is not None:
-        scratch.publish_log(folder / LOG, run.scratch.rows)
+        publish_log(folder, run.scratch.rows, run.scratch.best_epoch)
     files.publish(folder / "config.toml", _config(run).encode())
     card = _card(folder, run, refused)
     if is_installed():
@@ -89,13 +88,6 @@ def publish(folder: Path, run: Contents) -> dict[str, Any]:
     files.publish(folder / "README.md", _model_card(run, card).encode())
     files.publish_json(folder / bundle.CARD, card)
     return card
-
-
-def _publish_log(folder: Path, rows: Sequence[Mapping[str, object]], best: int | None) -> None:
-    """The epochs as a table, and as a picture where the extra `report` is installed."""
-    files.publish_csv(folder / LOG, list(rows[0]), [list(row.values()) for row in rows])
-    if is_installed():
-        files.publish(folder / CURVES, draw_curves(rows, best=best))
 
 
 def _source(run: Contents) -> str:

@@ -16,6 +16,7 @@ from efficientnet_lite.forward import Layer
 from efficientnet_lite.head.fit import Head
 from efficientnet_lite.inference.features import Backbone, FeatureStore
 from efficientnet_lite.spec import DENSE, Plan, make_plan
+from efficientnet_lite.stories.log import LOG
 from efficientnet_lite.stories.material import Material, Settings
 from efficientnet_lite.stories.progress import OnProgress, Stage
 from efficientnet_lite.tflite.fold import fold
@@ -37,8 +38,6 @@ if TYPE_CHECKING:  # Keras, and TensorFlow with it, is loaded where it is needed
 Array = npt.NDArray[np.float32]
 Say = Callable[[str], None]
 Show = Callable[["loop.Epoch"], None]
-
-LOG = "log.csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +64,8 @@ def require_keras() -> None:
         ) from error
 
 
-def require_tensorboard(folder: str | Path, settings: Settings) -> Path:
-    """The folder for event files; raises UsageError where nothing fills it, or the library is not installed."""
-    if settings.fine_tuning is None:
-        raise UsageError(
-            "--tensorboard is given, but the head alone learns, which has no epochs",
-            where="the command line",
-            fix="give --fine-tune too, or leave it out",
-        )
+def require_tensorboard_library() -> None:
+    """Raise UsageError where TensorBoard's library is not installed."""
     try:
         from efficientnet_lite.training import tensorboard  # noqa: F401
     except ImportError as error:
@@ -81,6 +74,17 @@ def require_tensorboard(folder: str | Path, settings: Settings) -> Path:
             where="the command line",
             fix="pip install 'efficientnet-lite[train]' tensorboard",
         ) from error
+
+
+def require_tensorboard(folder: str | Path, settings: Settings) -> Path:
+    """The folder for event files; raises UsageError where nothing fills it, or the library is not installed."""
+    if settings.fine_tuning is None:
+        raise UsageError(
+            "--tensorboard is given, but the head alone learns, which has no epochs",
+            where="the command line",
+            fix="give --fine-tune too, or leave it out",
+        )
+    require_tensorboard_library()
     return Path(folder)
 
 

@@ -29,6 +29,7 @@ from efficientnet_lite.inference.features import Backbone, FeatureStore
 from efficientnet_lite.spec import DENSE, Plan, make_plan
 from efficientnet_lite.stories import scratch
 from efficientnet_lite.stories.examples import PROOF, Examples, Seen, open_examples, unpack
+from efficientnet_lite.stories.finetune import require_tensorboard_library
 from efficientnet_lite.stories.finish import Finished, Trained, publish_run
 from efficientnet_lite.stories.keeper import FRESH, Keeper, began_with
 from efficientnet_lite.stories.material import Material, Settings
@@ -58,6 +59,8 @@ def train_from_scratch(
     *,
     resume: bool = False,
     devices: int | None = None,
+    processes: int = 0,
+    tensorboard: Path | None = None,
     overwrite: bool = False,
     labels_locale: Mapping[str, Path] | None = None,
     workers: int | None = None,
@@ -75,6 +78,8 @@ def train_from_scratch(
         given: fields of the recipe -> values as text. What is not given and depends on the data follows from them.
         devices: of JAX, how many work on each batch; None: all. With several hosts, see `training.devices.connect`,
             each process calls this; the first one writes, and the others need to see only its states.
+        processes: that prepare images, each with `workers` threads; 0: the threads are of this process.
+        tensorboard: a folder that gets the figures of the log as event files.
         resume: go on from the newest state of an earlier training into the same `out`.
         overwrite: replace a run, and forget states that lie there.
         say, warn: take a line each.
@@ -107,12 +112,14 @@ def train_from_scratch(
         begun = began_with(settings, examples, origin, recipe)
         keeper = Keeper(place, recipe, begun, origin, writes=this == 0, say=say, warn=warn)
         state, journal = keeper.begin(plan)
+        if tensorboard is not None:
+            keeper.board = _board(tensorboard)
         if placement.devices > 1:
             say(f"{placement.devices} devices on {hosts} hosts share each batch of {recipe.batch:,}")
         with stage("Training") as on_progress:
             keeper.progress = lambda done: on_progress(done, recipe.total_steps)
             training = pretrain.Pretraining(
-                plan, recipe, examples.training, examples.validation, workers, placement
+                plan, recipe, examples.training, examples.validation, workers, placement, processes
             )
             try:
                 training.run(state, journal, keeper, time.monotonic)
@@ -157,6 +164,13 @@ def _finished(
     return Finished(
         out, photos, settings, weights, contract, material, head, layers, plan, {}, scratch=learned
     )
+
+
+def _board(folder: Path) -> Any:
+    require_tensorboard_library()
+    from efficientnet_lite.training.tensorboard import TensorBoard
+
+    return TensorBoard(folder)
 
 
 def _places(photos: Path) -> set[Path]:

@@ -12,16 +12,17 @@ from efficientnet_lite.checkpoints.read import Weights
 from efficientnet_lite.doors import files
 from efficientnet_lite.errors import CheckpointError, UsageError
 from efficientnet_lite.spec import Plan
-from efficientnet_lite.stories import scratch
 from efficientnet_lite.stories.examples import Examples
-from efficientnet_lite.stories.finetune import LOG
+from efficientnet_lite.stories.log import publish_log
 from efficientnet_lite.stories.material import Settings
+from efficientnet_lite.stories.scratch import best_epoch
 from efficientnet_lite.training.recipe import Recipe
 
 if TYPE_CHECKING:  # Keras, and TensorFlow with it, is loaded where it is needed
     from efficientnet_lite.training import pretrain
     from efficientnet_lite.training.evaluation import Score
     from efficientnet_lite.training.state import TrainState
+    from efficientnet_lite.training.tensorboard import TensorBoard
 
 Say = Callable[[str], None]
 
@@ -69,6 +70,7 @@ class Keeper:
         self._writes, self._say, self._warn = writes, say if writes else _silent, warn
         self._unreadable: set[str] = set()
         self.saved = 0
+        self.board: TensorBoard | None = None
         self.progress: Callable[[int], None] = lambda done: None
 
     def begin(self, plan: Plan) -> "tuple[TrainState, pretrain.Journal]":
@@ -118,7 +120,9 @@ class Keeper:
             return
         content = {"begun": dict(self._begun), "training": journal.to_json()}
         states.save(self._place / "states", state.step, to_arrays(state), content)
-        scratch.publish_log(self._place / LOG, journal.rows)
+        if journal.rows:
+            best = best_epoch(journal.rows, journal.best) if journal.best else None
+            publish_log(self._place, journal.rows, best)
 
     def archive(self, state: "TrainState", score: "Score") -> None:
         if not self._writes:
@@ -159,6 +163,9 @@ class Keeper:
             text += f", validation loss {row['validation_loss']:.4f}, top-1 {100 * row['top1']:.1f} %"
             if journal.best and journal.best["step"] == row["step"]:
                 text += " <- best so far"
+        if self.board is not None and self._writes:
+            figures = ("loss", "cross_entropy", "validation_loss", "top1", "top5", "learning_rate")
+            self.board.scalars(int(row["step"] or 0), {name: row[name] for name in figures})
         self._say(f"{text}, rate {row['learning_rate']:.1e}, {seconds:.1f} s")
 
     def step(self, done: int) -> None:

@@ -18,7 +18,7 @@ from efficientnet_lite.inference.predict import Refused, open_model
 from efficientnet_lite.report import page
 from efficientnet_lite.report.curves import draw_curves
 from efficientnet_lite.report.facts import SPLITS, Facts, read_facts
-from efficientnet_lite.stories.finetune import LOG
+from efficientnet_lite.stories.log import LOG
 from efficientnet_lite.stories.mistakes import Mistake, most_confident
 from efficientnet_lite.stories.progress import Stage, silent
 from efficientnet_lite.stories.verify import Proven, proven_photos, split_rows

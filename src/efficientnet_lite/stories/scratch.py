@@ -2,11 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-from efficientnet_lite.doors import files
-from efficientnet_lite.stories.finetune import LOG
+from efficientnet_lite.stories.log import LOG
 from efficientnet_lite.training.recipe import Recipe
 
 NAME = "imagenet"  # of the recipe
@@ -24,11 +22,15 @@ class Scratch:
     backend: str  # of Keras
     proof: str | None  # a manifest in the run, of the photos that prove it; None: they are in the data set
 
+    @property
+    def best_epoch(self) -> int | None:
+        return best_epoch(self.rows, self.best)
 
-def publish_log(path: Path, rows: Sequence[Mapping[str, float | int | None]]) -> None:
-    """Write a row for each epoch. It holds no time of the clock: a training that was interrupted writes the same."""
-    table = [["" if value is None else value for value in row.values()] for row in rows]
-    files.publish_csv(path, list(rows[0]) if rows else ["epoch"], table)
+
+def best_epoch(rows: Sequence[Mapping[str, float | int | None]], best: Mapping[str, float]) -> int | None:
+    """The epoch in which the best evaluation was, or None where that epoch has no row yet."""
+    found = (row["epoch"] for row in rows if (row["step"] or 0) >= best["step"])
+    return next((int(epoch) for epoch in found if epoch is not None), None)
 
 
 def on_card(scratch: Scratch) -> dict[str, Any]:

@@ -35,7 +35,9 @@ def l2_loss(recipe: Recipe, parameters: Mapping[str, Tensor]) -> Tensor:
 
     Its gradient goes through RMSProp like any other.
     """
-    squares = [ops.sum(ops.square(v)) for name, v in parameters.items() if not name.endswith(NOT_DECAYED)]
+    # in one order, whoever made the mapping: a sum of floats depends on it
+    names = sorted(name for name in parameters if not name.endswith(NOT_DECAYED))
+    squares = [ops.sum(ops.square(parameters[name])) for name in names]
     return recipe.weight_decay * 0.5 * sum(squares)
 
 

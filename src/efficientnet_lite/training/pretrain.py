@@ -102,6 +102,7 @@ class Pretraining:
     validation: Source
     workers: int
     placement: Placement = ALONE
+    processes: int = 0  # that prepare images; 0: threads of this one
 
     @property
     def per_epoch(self) -> int:
@@ -167,6 +168,7 @@ class Pretraining:
                 start_batch=at,
                 workers=self.workers,
                 host=(self.placement.this, self.placement.hosts),
+                processes=self.processes,
             )
             for batch in batches:
                 yield batch

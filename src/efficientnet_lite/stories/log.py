@@ -1,0 +1,21 @@
+"""The epochs of a training as a table, and as a picture where the extra `report` is installed."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from efficientnet_lite.doors import files
+from efficientnet_lite.report.curves import draw_curves
+from efficientnet_lite.report.page import is_installed
+
+LOG, CURVES = "log.csv", "curves.png"
+
+
+def publish_log(folder: Path, rows: Sequence[Mapping[str, object]], best: int | None) -> None:
+    """Write both; there is at least one row, `best` is the epoch to mark.
+
+    No cell is a time of the clock: a training that was interrupted writes the same.
+    """
+    table = [["" if value is None else value for value in row.values()] for row in rows]
+    files.publish_csv(folder / LOG, list(rows[0]), table)
+    if is_installed():
+        files.publish(folder / CURVES, draw_curves(rows, best=best))
