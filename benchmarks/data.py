@@ -1,6 +1,7 @@
 """Data for training from scratch: images a second, memory as the list of examples grows, and waiting for data."""
 
 import json
+import os
 import sys
 import tempfile
 import time
@@ -120,9 +121,15 @@ def speed(inputs: Inputs) -> Table:
     columns = ["augmentation", "ms an image", "one core", f"{workers} threads", f"{workers} processes"]
     note = (
         f"Images a second; {len(files)} photos of {pixels / 1e6:.2f} megapixels on average, read beforehand. One core: "
-        "by the time that it was at work, which other programs hardly change; the last two columns they do."
+        "by the time that it was at work, which other programs hardly change; the last two columns they do. "
+        f"{_load()}"
     )
     return Table("Training data: decoding and augmenting at 224 pixels", columns, rows, note)
+
+
+def _load() -> str:
+    """How busy the machine was, which a reader of seconds should know; 2 on two cores is what a benchmark makes."""
+    return f"Load average of the last five minutes: {os.getloadavg()[1]:.0f}."
 
 
 def _core_seconds(call: Callable[[], object]) -> float:
@@ -196,7 +203,8 @@ def waiting(inputs: Inputs) -> Table:
     ]
     note = (
         f"{len(both)} steps with RandAugment, from record files, with a thread for each core, which the step's own "
-        f"threads share with it; then {len(alone)} steps on one batch again and again, to tell what that costs."
+        f"threads share with it; then {len(alone)} steps on one batch again and again, to tell what that costs. "
+        f"{_load()}"
     )
     columns = ["waiting", "longest wait", "a step with its data, median", "a step without, median"]
     return Table("Training data: the share of a step spent waiting for data", columns, [row], note)
