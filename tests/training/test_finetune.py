@@ -26,6 +26,7 @@ from efficientnet_lite.inference.views import prepare
 from efficientnet_lite.report.curves import draw_curves
 from efficientnet_lite.spec import DENSE, INPUT, VARIANTS, make_plan
 from efficientnet_lite.stories.classify import train
+from efficientnet_lite.stories.epochs import EpochStates
 from efficientnet_lite.stories.verify import verify
 from efficientnet_lite.tflite.fold import fold
 from efficientnet_lite.training.augment import Augmentation
@@ -318,3 +319,41 @@ def test_a_time_budget_plans_the_epochs(photos, cache, tmp_path):
 
     assert "1 epochs are planned" in said[0]
     assert trained.card["fine_tuning"]["epochs_run"] == 1
+
+
+def tuned_run(photos, weights, out, **more):
+    recipe = replace(QUICK, epochs=4, mixup=0.2)
+    return train(photos, out, model=scenes.MODEL, weights=weights, calibration_photos=8, min_agreement=0.0,
+                 max_drop=1.0, fine_tuning=recipe, **more)  # fmt: skip
+
+
+@pytest.mark.parametrize("killed_behind", [0, 1, 3])
+def test_a_fine_tuning_that_was_killed_goes_on_to_the_bit(photos, tmp_path, monkeypatch, killed_behind):
+    weights = scenes.write_random_weights(tmp_path / "w.safetensors")
+    tuned_run(photos, weights, tmp_path / "whole")
+    save = EpochStates.save
+
+    def save_and_die(self, trainer, reached):
+        save(self, trainer, reached)
+        if reached.epochs[-1].number == killed_behind:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EpochStates, "save", save_and_die)
+        with pytest.raises(Killed):
+            tuned_run(photos, weights, tmp_path / "run")
+    with pytest.raises(UsageError, match="a training that did not end lies here"):
+        tuned_run(photos, weights, tmp_path / "run")
+    with pytest.raises(UsageError, match=r"seed was 0|photos is another|head is another"):
+        tuned_run(photos, weights, tmp_path / "run", resume=True, seed=1)
+    said = []
+    tuned_run(photos, weights, tmp_path / "run", resume=True, say=said.append)
+
+    assert f"goes on behind epoch {killed_behind} of 4" in said
+    for name in ("weights.safetensors", "log.csv"):
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert not (tmp_path / "run.training").exists()
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing of ours runs after it."""

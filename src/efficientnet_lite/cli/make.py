@@ -79,7 +79,7 @@ def train(
     """
     console = console_of(json, verbose, quiet)
     photos = photos_of(photos)
-    fields = fields_of(by_recipe or RecipeOptions())
+    fields = fields_of(by_recipe or RecipeOptions(), fine_tune=tuning is not None and tuning.fine_tune)
     if fields is not None:
         settings = Settings(
             model_name(model),
@@ -132,6 +132,7 @@ def train(
         overwrite=overwrite,
         labels_locale=locales_of(labels_locale),
         fine_tuning=recipe_of(tuning or FineTuneOptions()),
+        resume=by_recipe is not None and by_recipe.resume,
         tensorboard=tuning.tensorboard if tuning else None,
         stage=console.progress,
         say=console.note,

@@ -21,7 +21,8 @@ class RecipeOptions:
         set: FIELD=VALUE, a field of the recipe, such as batch=64 or epochs=100; may be given again.
         devices: with the JAX backend, how many of them share each batch; all where it is not given.
         data_processes: how many prepare images, for machines with many cores; 0: threads of this one do.
-        resume: go on with the training into OUT that did not end, to the bit; begin it where there is none.
+        resume: go on with the training into OUT that did not end, to the bit; begin it where there is none. Also
+            of --fine-tune.
     """
 
     recipe: Literal["imagenet"] | None = None
@@ -31,17 +32,19 @@ class RecipeOptions:
     resume: Annotated[bool, Parameter(negative=())] = False
 
 
-def fields_of(options: RecipeOptions) -> dict[str, str] | None:
-    """The fields that were set, or None without --recipe.
+def fields_of(options: RecipeOptions, *, fine_tune: bool) -> dict[str, str] | None:
+    """The fields that were set, or None without --recipe; --resume is of --fine-tune too.
 
     Raises UsageError for an option that means nothing without it, or cannot be read.
     """
-    given = [name for name, value in vars(options).items() if value]
+    given = [name for name, value in vars(options).items() if value and not (fine_tune and name == "resume")]
     if options.recipe is None and given:
         raise UsageError(
             f"--{given[0].replace('_', '-')} is given without --recipe",
             where=COMMAND_LINE,
-            fix="give --recipe imagenet too, or leave it out",
+            fix="give --recipe imagenet too"
+            + (" or --fine-tune" if given == ["resume"] else "")
+            + ", or leave it out",
         )
     return None if options.recipe is None else _fields(options.set)
 

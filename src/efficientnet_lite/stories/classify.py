@@ -1,5 +1,6 @@
 """`train`: a folder of photos -> features -> a head -> float32 and int8 files -> proof -> a run folder."""
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import get_args
@@ -21,6 +22,7 @@ from efficientnet_lite.inference.verify import MAX_DROP, MIN_AGREEMENT, Bars
 from efficientnet_lite.spec import make_plan, model_name
 from efficientnet_lite.stories import calibration, finetune
 from efficientnet_lite.stories.finish import Finished, Trained, publish_run
+from efficientnet_lite.stories.keeper import check_place, working_folder
 from efficientnet_lite.stories.material import Material, OnBad, Settings
 from efficientnet_lite.stories.progress import OnProgress, Stage, silent
 from efficientnet_lite.stories.translations import read_translations
@@ -48,6 +50,7 @@ def train(
     overwrite: bool = False,
     labels_locale: Mapping[str, Path] | None = None,
     fine_tuning: FineTuning | None = None,
+    resume: bool = False,
     tensorboard: str | Path | None = None,
     workers: int | None = None,
     stage: Stage = silent,
@@ -72,6 +75,7 @@ def train(
         overwrite: replace an earlier run.
         labels_locale: locale ("de") -> a text file with the class names in that language, one a line.
         fine_tuning: let the upper blocks learn too; needs the extra `train`.
+        resume: go on with a fine-tuning into `out` that did not end; begin it where there is none.
         tensorboard: folder for the figures of the fine-tuning, as TensorBoard reads them.
         stage: shows progress; see `stories.progress`.
         say: takes what a person may follow meanwhile, one line an epoch.
@@ -81,6 +85,7 @@ def train(
         VerificationFailed: a file is too far from its parent; nothing is published.
     """
     photos, out = Path(photos), Path(out)
+    place = working_folder(out)
     settings = Settings(
         model_name(model),
         str(weights),
@@ -100,6 +105,8 @@ def train(
     dataset = open_dataset(photos)
     places = {photos} if photos.is_dir() else {row.path.parent for row in dataset.rows}
     with bundle.building(out, photos=places, overwrite=overwrite) as folder, Cache() as cache:
+        if fine_tuning is not None:
+            check_place(place, resume=resume, overwrite=overwrite)
         translations = read_translations(labels_locale or {}, dataset.labels)
         loaded = load_weights(settings.model.variant, weights, ema=ema)
         _check_same(loaded.sha256, weights_sha256, weights)
@@ -122,13 +129,15 @@ def train(
                 settings,
                 fine_tuning,
                 folder=folder,
+                place=place,
+                resume=resume,
                 stage=stage,
                 say=say,
                 tensorboard=board,
             )
             loaded, head, material = tuned.weights, tuned.head, tuned.material
             layers = fold(plan, loaded.parameters)
-        return publish_run(
+        trained = publish_run(
             folder,
             Finished(
                 out,
@@ -146,6 +155,9 @@ def train(
             cache,
             stage,
         )
+    if fine_tuning is not None:
+        shutil.rmtree(place, ignore_errors=True)  # its states, which nobody needs any more
+    return trained
 
 
 def _check(settings: Settings, photos: Path) -> None:

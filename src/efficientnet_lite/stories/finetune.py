@@ -16,6 +16,7 @@ from efficientnet_lite.forward import Layer
 from efficientnet_lite.head.fit import Head
 from efficientnet_lite.inference.features import Backbone, FeatureStore
 from efficientnet_lite.spec import DENSE, Plan, make_plan
+from efficientnet_lite.stories.epochs import EpochStates, Reached, begun_of
 from efficientnet_lite.stories.log import LOG
 from efficientnet_lite.stories.material import Material, Settings
 from efficientnet_lite.stories.progress import OnProgress, Stage
@@ -96,6 +97,8 @@ def fine_tune(
     recipe: FineTuning,
     *,
     folder: Path,
+    place: Path,
+    resume: bool,
     stage: Stage,
     say: Say,
     tensorboard: Path | None = None,
@@ -107,13 +110,17 @@ def fine_tune(
 
     Args:
         folder: for a file without a name that holds what does not fit into memory.
+        place: gets the state behind each epoch, which `resume` goes on from.
         say: takes one line an epoch.
         tensorboard: a folder that gets the same figures as event files.
 
     Raises:
-        UsageError: Keras is not installed, or the loss is no number any more.
+        UsageError: Keras is not installed, the loss is no number any more, or the states are of another training.
+        CheckpointError: the states are damaged.
         UnreadablePhoto: a photo has changed meanwhile.
     """
+    from efficientnet_lite.training import loop
+
     began = time.monotonic()
     plan = make_plan(settings.model.variant, size=settings.model.size, classes=len(material.dataset.labels))
     start = {name: value for name, value in weights.parameters.items() if not name.startswith(f"{DENSE}/")}
@@ -123,9 +130,15 @@ def fine_tune(
     lower = make_lower(part, fold(plan, start), contract, workers=workers)
     with stage("Looking through the frozen blocks") as on_progress:
         examples, validation = _examples(lower, material, settings, recipe, folder, on_progress)
-    recipe, trainer = _planned(part, start, examples, validation, settings.seed, recipe, began, say)
+    kept = EpochStates(place, begun_of(start, material, recipe), say)
+    found = kept.newest() if resume else None
+    if found is not None:
+        recipe = replace(recipe, epochs=found.planned)  # a time budget was planned with when it began
+        trainer = loop.Trainer(part, start, recipe, classes=plan.classes or 0, seed=settings.seed)
+    else:
+        recipe, trainer = _planned(part, start, examples, validation, settings.seed, recipe, began, say)
     with _board(tensorboard) as show:
-        epochs, chosen, values = _run(trainer, examples, validation, recipe, stage, say, show)
+        epochs, chosen, values = _run(trainer, examples, validation, recipe, stage, say, show, kept, found)
     parameters = start | values
     tuned = replace(weights, parameters=parameters)
     layer = Layer(parameters[f"{DENSE}/kernel"], parameters[f"{DENSE}/bias"])
@@ -234,25 +247,32 @@ def _run(
     stage: Stage,
     say: Say,
     show: Show,
+    kept: EpochStates,
+    found: Reached | None,
 ) -> "tuple[tuple[loop.Epoch, ...], int, dict[str, Array]]":
     """Every epoch, the number of the best one, and the part's parameters there."""
     epochs: list[loop.Epoch] = []
-    best, parameters = 0, trainer.parameters()
+    best, parameters, done = 0, trainer.parameters(), None
+    if found is not None:
+        epochs, best, parameters = found.epochs, found.best, found.parameters
+        done = epochs[-1].number
+        kept.restore(trainer, found)
+        say(f"goes on behind epoch {done} of {recipe.epochs}")
     try:
         with stage("Fine-tuning") as on_progress:
-            for epoch in trainer.epochs(examples, validation, recipe.epochs, on_progress):
+            last = recipe.epochs if done is None or done - best < recipe.patience else done
+            for epoch in trainer.epochs(examples, validation, last, on_progress, done=done):
                 epochs.append(epoch)
                 show(epoch)
                 if epoch.rank > epochs[best].rank:
                     best, parameters = epoch.number, trainer.parameters()
                 say(_line(epoch, recipe.epochs, is_best=epoch.number == best))
+                kept.save(trainer, Reached(recipe.epochs, epochs, best, parameters))
                 if epoch.number - best >= recipe.patience:
                     say(f"no better epoch in {recipe.patience}: training ends")
                     break
     except KeyboardInterrupt:
-        say(
-            "interrupted: nothing was written; the same command, with fewer --epochs or a --time-budget, begins anew"
-        )
+        say("interrupted: the same command with --resume goes on behind the last epoch that was completed")
         raise
     if best == 0:
         say("no epoch was better than the head alone on the validation photos: the network stays as it was")

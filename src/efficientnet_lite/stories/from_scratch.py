@@ -31,7 +31,7 @@ from efficientnet_lite.stories import scratch
 from efficientnet_lite.stories.examples import PROOF, Examples, Seen, open_examples, unpack
 from efficientnet_lite.stories.finetune import require_tensorboard_library
 from efficientnet_lite.stories.finish import Finished, Trained, publish_run
-from efficientnet_lite.stories.keeper import FRESH, Keeper, began_with
+from efficientnet_lite.stories.keeper import FRESH, Keeper, began_with, check_place, working_folder
 from efficientnet_lite.stories.material import Material, Settings
 from efficientnet_lite.stories.progress import Stage, silent
 from efficientnet_lite.stories.translations import read_translations
@@ -42,13 +42,7 @@ from efficientnet_lite.training.recipe import Recipe
 Array = npt.NDArray[np.float32]
 Say = Callable[[str], None]
 
-SUFFIX = ".training"
 IMAGENET = 1_281_167
-
-
-def working_folder(out: Path) -> Path:
-    """Where the states of the training of `out` lie."""
-    return out.absolute().with_name(out.name + SUFFIX)
 
 
 def train_from_scratch(
@@ -99,7 +93,7 @@ def train_from_scratch(
     bundle.check_target(out, photos=_places(photos), overwrite=overwrite)
     with files.locked(place) if this == 0 else nullcontext(), Cache() as cache:
         if this == 0:
-            _check_place(place, resume=resume, overwrite=overwrite)
+            check_place(place, resume=resume, overwrite=overwrite)
         place.mkdir(parents=True, exist_ok=True)
         examples = open_examples(photos, settings, given, index=place, workers=workers, stage=stage)
         translations = read_translations(labels_locale or {}, examples.labels)
@@ -227,14 +221,3 @@ def _require_training() -> Any:
         ) from error
     devices.connect(environment=os.environ)
     return pretrain, devices
-
-
-def _check_place(place: Path, *, resume: bool, overwrite: bool) -> None:
-    if overwrite and not resume:
-        shutil.rmtree(place, ignore_errors=True)
-    if place.exists() and not resume and any(place.glob("states/*")):
-        raise UsageError(
-            "a training that did not end lies here",
-            where=place,
-            fix="give --resume to go on with it, or --overwrite to begin anew",
-        )

@@ -1,5 +1,6 @@
 """The working folder of a training by the recipe: states, best averages, log, and what it says meanwhile."""
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -26,6 +27,7 @@ if TYPE_CHECKING:  # Keras, and TensorFlow with it, is loaded where it is needed
 
 Say = Callable[[str], None]
 
+SUFFIX = ".training"
 FRESH = "none"  # --weights: random ones
 WARNED = 10  # photos that cannot be read are named so often, then counted
 
@@ -45,6 +47,38 @@ def began_with(
         "validation photos": examples.validation.digest,
         **asdict(recipe),
     }
+
+
+def working_folder(out: Path) -> Path:
+    """Where the states of a training into `out` lie until it ends."""
+    return out.absolute().with_name(out.name + SUFFIX)
+
+
+def check_place(place: Path, *, resume: bool, overwrite: bool) -> None:
+    """Forget the states that lie there with `overwrite`; raise UsageError where nobody said what to do with them."""
+    if overwrite and not resume:
+        shutil.rmtree(place, ignore_errors=True)
+    if not resume and any(place.glob("states/*")):
+        raise UsageError(
+            "a training that did not end lies here",
+            where=place,
+            fix="give --resume to go on with it, or --overwrite to begin anew",
+        )
+
+
+def check_same(place: Path, now: Mapping[str, Any], begun: object) -> None:
+    """Raise UsageError, which names the first field, where a training was `begun` otherwise than `now`."""
+    before = begun if isinstance(begun, dict) else {}
+    for name, value in now.items():
+        was = before.get(name)
+        if was != value:
+            long = isinstance(value, list) or len(str(value)) == 64
+            change = "is another one" if long else f"was {was!r}, now it is {value!r}"
+            raise UsageError(
+                f"the training cannot go on: {name} {change}",
+                where=place,
+                fix="give what it was begun with, or another --out, or --overwrite to begin anew",
+            )
 
 
 def _silent(line: str) -> None:
@@ -86,7 +120,7 @@ class Keeper:
             origin = None if self._origin is None else self._origin.parameters
             self._say(f"{self._recipe.total_steps:,} steps; saved in {self._place}")
             return pretrain.first_state(plan, self._recipe, origin), pretrain.Journal()
-        self._check_same(found.journal.get("begun"))
+        check_same(self._place, self._begun, found.journal.get("begun"))
         try:
             state, journal = from_arrays(found.arrays), pretrain.Journal.of_json(found.journal["training"])
             if {name: value.shape for name, value in state.weights.items()} != plan.parameter_shapes():
@@ -98,19 +132,6 @@ class Keeper:
         self.saved = state.step
         self._say(f"goes on from step {state.step:,} of {self._recipe.total_steps:,}")
         return state, journal
-
-    def _check_same(self, begun: object) -> None:
-        before = begun if isinstance(begun, dict) else {}
-        for name, now in self._begun.items():
-            was = before.get(name)
-            if was != now:
-                long = isinstance(now, list) or len(str(now)) == 64
-                change = "is another one" if long else f"was {was!r}, now it is {now!r}"
-                raise UsageError(
-                    f"the training cannot go on: {name} {change}",
-                    where=self._place,
-                    fix="give what it was begun with, or another --out, or --overwrite to begin anew",
-                )
 
     def save(self, state: "TrainState", journal: "pretrain.Journal") -> None:
         from efficientnet_lite.training.state import to_arrays

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -73,15 +74,54 @@ class Trainer:
         compile_upper(self.model, part, recipe)
         self._averages = [np.array(variable.numpy()) for variable in self.model.weights]
 
+    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """All that the next epoch goes on from: "model/0", "optimizer/3", "averages/1" and so on -> copies."""
+        groups = {**self._variables(), "averages": self._averages}
+        return {
+            f"{group}/{at}": np.array(value if isinstance(value, np.ndarray) else value.numpy())
+            for group, values in groups.items()
+            for at, value in enumerate(values)
+        }
+
+    def restore(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Take over what `to_arrays` of a trainer of the same part and recipe gave.
+
+        Raises ValueError where it is of another one; then this trainer is of no use.
+        """
+        groups = self._variables()
+        wanted = {f"{group}/{at}" for group, values in groups.items() for at in range(len(values))}
+        wanted |= {f"averages/{at}" for at in range(len(self._averages))}
+        if arrays.keys() != wanted:
+            raise ValueError("its arrays are not those of this fine-tuning")
+        for group, variables in groups.items():
+            for at, variable in enumerate(variables):
+                variable.assign(arrays[f"{group}/{at}"])  # raises ValueError for another shape
+        self._averages = [np.array(arrays[f"averages/{at}"]) for at in range(len(self._averages))]
+
+    def _variables(self) -> dict[str, list[Any]]:
+        """Weights and states of random layers, and what the optimizer has learned of the gradients."""
+        self.model.optimizer.build(self.model.trainable_variables)
+        return {"model": list(self.model.variables), "optimizer": list(self.model.optimizer.variables)}
+
     def epochs(
-        self, examples: Examples, validation: Validation, epochs: int, on_step: Callable[[int, int], None]
+        self,
+        examples: Examples,
+        validation: Validation,
+        epochs: int,
+        on_step: Callable[[int, int], None],
+        *,
+        done: int | None = None,
     ) -> Iterator[Epoch]:
-        """The start, then one after another; `on_step(done, total)` counts steps over all epochs."""
+        """The start, then one after another; `on_step(done, total)` counts steps over all epochs.
+
+        Of a restored trainer those behind epoch `done`.
+        """
         size, count = self.recipe.batch, len(examples.truth)
         per_epoch = -(-count // size)
         total, warmup = epochs * per_epoch, round(self.recipe.warmup * per_epoch)
-        yield self._measured(0, float("nan"), 0.0, validation, time.monotonic())
-        for number in range(1, epochs + 1):
+        if done is None:
+            yield self._measured(0, float("nan"), 0.0, validation, time.monotonic())
+        for number in range(1 + (done or 0), epochs + 1):
             began = time.monotonic()
             random = generator(self.seed, number, 0, "order")
             order = random.permutation(count)
