@@ -273,8 +273,8 @@ def compare(arguments: argparse.Namespace) -> Table:
     note = (
         f"{plan.variant.name} at {plan.size}, batch {arguments.batch}; {arguments.rounds} rounds of {arguments.steps} "
         f"steps each in turn{f', {arguments.threads} threads' if arguments.threads else ''}. "
-        "Medians. Ratios: above 1 ours is faster, lowest to highest; those by CPU time are hardly touched by other "
-        "programs, and on a GPU mean little."
+        "Medians. Ratios: above 1 ours is faster, lowest to highest; those by CPU time count "
+        "threads of PyTorch that wait for each other, which they do where other programs are at work."
     )
     if profile:
         note += " Of the time: " + ", ".join(f"{name} {100 * part:.0f} %" for name, part in profile) + "."
