@@ -27,7 +27,7 @@ from efficientnet_lite.training.state import start_state, to_arrays
 from efficientnet_lite.training.step import build_network, make_step, smoothed_cross_entropy
 
 SIDE, BATCH, STEPS, CLASSES = 32, 8, 3, 5
-RECIPE = Recipe(train_images=24, batch=BATCH, warmup_epochs=0.0, precision="float32")
+RECIPE = Recipe(train_images=24, batch=BATCH, warmup_epochs=0.0, precision="auto")
 
 
 def tiny_plan():

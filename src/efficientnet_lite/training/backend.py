@@ -48,7 +48,7 @@ def on_accelerator() -> bool:
     if backend_name() == "jax":
         import jax
 
-        return bool(jax.defaultbackend_name() != "cpu")
+        return bool(jax.default_backend() != "cpu")
     import tensorflow as tf
 
     return bool(tf.config.list_physical_devices("GPU"))
