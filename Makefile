@@ -49,7 +49,7 @@ test-trace: .venv-all/setup.stamp  ## recorded trainings of the reference, repla
 	.venv-all/bin/python -m pytest -m trace tests/training
 
 test-jax: .venv-jax/setup.stamp  ## training on four virtual devices and in two processes, with JAX
-	KERAS_BACKEND=jax .venv-jax/bin/python -m pytest tests/training/test_devices.py
+	KERAS_BACKEND=jax .venv-jax/bin/python -m pytest -W ignore::DeprecationWarning tests/training/test_devices.py tests/training/test_pretrain.py
 
 test-peers: .venv-peers/setup.stamp  ## timm and the stock converter, on the same weights
 	.venv-peers/bin/python -m pytest tests/peers
