@@ -1,42 +1,29 @@
 """ArrayRecord files as a source of examples in any order; the files know themselves where each record begins."""
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from efficientnet_lite.doors import arrayrecord
 from efficientnet_lite.training.listed import Labelled
-from efficientnet_lite.training.recordfiles import ONE_HOST, Part, labelled, no_records, part_files
+from efficientnet_lite.training.recordfiles import (
+    ONE_HOST,
+    Part,
+    RecordFiles,
+    labelled,
+    no_records,
+    part_files,
+)
 
 
-class ArrayRecords:
-    """ArrayRecord files and how many records each holds, see `open_arrayrecords`."""
+class ArrayRecords(RecordFiles):
+    """ArrayRecord files, see `open_arrayrecords`. The digest knows what they say about where their records lie."""
 
     def __init__(self, paths: Sequence[Path], counts: Sequence[int], classes: int) -> None:
-        self.paths = tuple(paths)
-        self.classes = classes
-        self._first = np.concatenate([[0], np.cumsum(counts)])
-        checksum = hashlib.sha256()
-        for path, count in zip(paths, counts, strict=True):
-            checksum.update(f"{path.name} {count}\n".encode() + arrayrecord.tail(path))
-        self._digest = checksum.hexdigest()
-
-    @property
-    def digest(self) -> str:
-        """Of the files' names, numbers of records, and what they say about where these lie."""
-        return self._digest
-
-    def __len__(self) -> int:
-        return int(self._first[-1])
+        super().__init__(paths, counts, map(arrayrecord.tail, paths), classes)
 
     def __getitem__(self, index: int) -> Labelled:
-        if not 0 <= index < len(self):
-            raise IndexError(f"index {index} of {len(self)} records")
-        shard = int(np.searchsorted(self._first, index, side="right")) - 1
-        example = arrayrecord.read_example(self.paths[shard], index - int(self._first[shard]))
-        return labelled(example, self.classes)
+        shard, number = self._place(index)
+        return labelled(arrayrecord.read_example(self.paths[shard], number), self.classes)
 
 
 def open_arrayrecords(

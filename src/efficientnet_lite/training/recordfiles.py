@@ -4,10 +4,13 @@ Source: tensorflow/tpu, models/official/efficientnet/imagenet_input.py, `ImageNe
 one file to one host, labels that count from 1); main.py, `--holdout_shards`.
 """
 
+import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
+
+import numpy as np
 
 from efficientnet_lite.errors import UnusableInput
 from efficientnet_lite.example import Example
@@ -18,6 +21,37 @@ Find = Callable[[Path, str], list[Path]]  # folder and split -> record files, so
 
 ONE_HOST = (0, 1)
 _NUMBERS = re.compile(r"-(\d{5})-of-(\d{5})")
+
+
+class RecordFiles:
+    """Record files as one row of records: which file and place a number means. Formats know how to read one."""
+
+    def __init__(
+        self, paths: Sequence[Path], counts: Sequence[int], marks: Iterable[bytes], classes: int
+    ) -> None:
+        """`counts` are the records of each file, `marks` what tells a file's content from another's."""
+        self.paths = tuple(paths)
+        self.classes = classes
+        self._first = np.concatenate([[0], np.cumsum(counts)])
+        checksum = hashlib.sha256()
+        for path, count, mark in zip(paths, counts, marks, strict=True):
+            checksum.update(f"{path.name} {count}\n".encode() + mark)
+        self._digest = checksum.hexdigest()
+
+    @property
+    def digest(self) -> str:
+        """Of the files' names, numbers of records, and marks."""
+        return self._digest
+
+    def __len__(self) -> int:
+        return int(self._first[-1])
+
+    def _place(self, index: int) -> tuple[int, int]:
+        """The number of a file, and that of a record in it. Raises IndexError."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"index {index} of {len(self)} records")
+        shard = int(np.searchsorted(self._first, index, side="right")) - 1
+        return shard, index - int(self._first[shard])
 
 
 def part_files(

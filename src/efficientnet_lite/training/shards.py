@@ -3,7 +3,6 @@
 Which files are which part, and which labels they may have: `recordfiles.py`.
 """
 
-import hashlib
 import io
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,41 +14,32 @@ import numpy.typing as npt
 
 from efficientnet_lite.doors import files, tfrecord
 from efficientnet_lite.training.listed import Labelled
-from efficientnet_lite.training.recordfiles import ONE_HOST, Part, labelled, no_records, part_files
+from efficientnet_lite.training.recordfiles import (
+    ONE_HOST,
+    Part,
+    RecordFiles,
+    labelled,
+    no_records,
+    part_files,
+)
 
 MAX_INDEX_BYTES = 256 * 2**20
 
 
-class Shards:
-    """Record files and where each record begins, see `open_shards`."""
+class Shards(RecordFiles):
+    """Record files and where each record begins, see `open_shards`. The digest knows the length of every record."""
 
     def __init__(self, paths: Sequence[Path], offsets: Sequence[npt.NDArray[np.int64]], classes: int) -> None:
         """`offsets` as of `tfrecord.offsets`, one array a file."""
-        self.paths = tuple(paths)
-        self.classes = classes
-        self._first = np.concatenate([[0], np.cumsum([len(each) - 1 for each in offsets])])
+        marks = (each.astype("<i8").tobytes() for each in offsets)
+        super().__init__(paths, [len(each) - 1 for each in offsets], marks, classes)
         self._offsets = np.concatenate(offsets)
-        checksum = hashlib.sha256()
-        for path, each in zip(paths, offsets, strict=True):
-            checksum.update(f"{path.name} {len(each)}\n".encode() + each.astype("<i8").tobytes())
-        self._digest = checksum.hexdigest()
-
-    @property
-    def digest(self) -> str:
-        """Of the files' names and the length of every record."""
-        return self._digest
-
-    def __len__(self) -> int:
-        return int(self._first[-1])
 
     def __getitem__(self, index: int) -> Labelled:
-        if not 0 <= index < len(self):
-            raise IndexError(f"index {index} of {len(self)} records")
-        shard = int(np.searchsorted(self._first, index, side="right")) - 1
-        place = index + shard  # a file has one offset more than it has records
-        start, end = int(self._offsets[place]), int(self._offsets[place + 1])
-        example = tfrecord.read_example(self.paths[shard], start, end, index - int(self._first[shard]))
-        return labelled(example, self.classes)
+        shard, number = self._place(index)
+        at = index + shard  # a file has one offset more than it has records
+        start, end = int(self._offsets[at]), int(self._offsets[at + 1])
+        return labelled(tfrecord.read_example(self.paths[shard], start, end, number), self.classes)
 
 
 def open_shards(
