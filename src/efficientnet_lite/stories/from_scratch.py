@@ -9,7 +9,6 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,8 +128,10 @@ def train_from_scratch(
         )
         with bundle.building(out, photos=_places(photos), overwrite=overwrite) as folder:
             seen = examples.seen or unpack(examples, folder, settings.calibration, workers=workers)
-            finished = _finished(out, photos, settings, weights, seen, plan, learned, cache, workers)
-            result = publish_run(folder, replace(finished, translations=translations), cache, stage)
+            finished = _finished(
+                out, photos, settings, weights, seen, plan, translations, learned, cache, workers
+            )
+            result = publish_run(folder, finished, cache, stage)
         shutil.rmtree(place, ignore_errors=True)
     return result
 
@@ -142,6 +143,7 @@ def _finished(
     weights: Weights,
     seen: Seen,
     plan: Plan,
+    translations: Mapping[str, tuple[str, ...]],
     learned: scratch.Scratch,
     cache: Cache,
     workers: int,
@@ -156,7 +158,7 @@ def _finished(
     layer = Layer(weights.parameters[f"{DENSE}/kernel"], weights.parameters[f"{DENSE}/bias"])
     head = Head(layer, Attempt(0.0, best["top1"], best["loss"], int(best["step"]), converged=True), ())
     return Finished(
-        out, photos, settings, weights, contract, material, head, layers, plan, {}, scratch=learned
+        out, photos, settings, weights, contract, material, head, layers, plan, translations, scratch=learned
     )
 
 
