@@ -1,6 +1,11 @@
 """Fixtures for everyone: the shared photos and reference data, which never become part of the repository."""
 
+import ctypes
 import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,3 +28,37 @@ def shared() -> Path:
     if not (folder / "README.md").is_file():
         pytest.skip(f"no shared data at {folder}: set EFFICIENTNET_LITE_SHARED")
     return folder
+
+
+@pytest.fixture(scope="session")
+def bound() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs a program that file permissions bind: `bound(program, *arguments, **environment)`.
+
+    They do not bind root, as whom tests often run; Linux lets root give that privilege up.
+    """
+    if os.name != "posix":
+        pytest.skip("needs POSIX permissions")
+
+    def run(program: str, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", program, *map(str, arguments)],
+            env={**os.environ, **environment},
+            preexec_fn=_give_up_root_privileges,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    with tempfile.TemporaryDirectory() as name:
+        closed = Path(name, "closed")
+        closed.mkdir(mode=0)
+        if run("import os, sys; os.listdir(sys.argv[1])", closed).returncode == 0:
+            pytest.skip("permissions cannot be made to bind here")
+    return run
+
+
+def _give_up_root_privileges() -> None:
+    """In a child before its program starts: no CAP_DAC_OVERRIDE (1), no CAP_DAC_READ_SEARCH (2)."""
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    for capability in (1, 2) if prctl else ():
+        prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP

@@ -1,4 +1,4 @@
-"""The one place that writes files: whole under the final name, or not at all.
+"""The one place that asks about files and writes them: whole under the final name, or not at all.
 
 Also hashes, locks and tables for people, since everyone needs them and only here may a file be opened
 for writing.
@@ -13,6 +13,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from numbers import Real
@@ -21,7 +22,9 @@ from typing import Any, BinaryIO
 
 from filelock import FileLock, Timeout
 
-from efficientnet_lite.errors import OutputFailed, UnusableInput, UsageError
+from efficientnet_lite.errors import OutputFailed, UnusableInput, UsageError, printable
+
+AnyPath = str | os.PathLike[str]
 
 PART_SUFFIX = ".part"
 FORMULA_STARTS = ("=", "+", "-", "@")
@@ -29,6 +32,100 @@ ESCAPED = {"\\": "\\", "n": "\n", "r": "\r", "t": "\t"}
 _ESCAPE = re.compile(
     r"\\([\\nrt]|x[0-9a-f]{2}|u[0-9a-f]{4}|U000[0-9a-f]{5}|U0010[0-9a-f]{4})"  # up to U+10FFFF
 )
+
+
+def exists(path: AnyPath, *, follow: bool = True) -> bool:
+    """Whether something lies at `path`; `follow=False` asks about a link itself, a broken one too.
+
+    This and its siblings never raise, where Python 3.11's `Path.exists` does. A path that cannot be asked
+    about (a folder that may not be entered, a name of 300 bytes) gives False, as nothing can be read or
+    replaced there: `obstacle` says why, and belongs before a message that something is missing.
+    """
+    return _status(path, follow) is not None
+
+
+def lexists(path: AnyPath) -> bool:
+    """Whether a name is taken, by a broken link too."""
+    return exists(path, follow=False)
+
+
+def is_file(path: AnyPath, *, follow: bool = True) -> bool:
+    """Whether `path` is a regular file: no folder, pipe, socket or device."""
+    status = _status(path, follow)
+    return status is not None and stat.S_ISREG(status.st_mode)
+
+
+def is_dir(path: AnyPath, *, follow: bool = True) -> bool:
+    status = _status(path, follow)
+    return status is not None and stat.S_ISDIR(status.st_mode)
+
+
+def is_link(path: AnyPath) -> bool:
+    status = _status(path, False)
+    return status is not None and stat.S_ISLNK(status.st_mode)
+
+
+def is_empty_dir(path: AnyPath) -> bool:
+    """Whether `path` is a folder that can be listed and holds nothing."""
+    try:
+        with os.scandir(path) as entries:
+            return next(entries, None) is None
+    except (OSError, ValueError):
+        return False
+
+
+def entries(folder: Path) -> list[Path]:
+    """What lies in `folder`, sorted by name.
+
+    Raises:
+        UnusableInput: it is missing, no folder, or may not be listed.
+    """
+    try:
+        return sorted(folder.iterdir())
+    except (OSError, ValueError) as error:
+        said = obstacle(folder) or getattr(error, "strerror", None) or str(error)
+        raise UnusableInput(
+            f"the folder cannot be listed: {said}", where=folder, fix="check the path and its permissions"
+        ) from error
+
+
+def obstacle(path: AnyPath) -> str | None:
+    """Why the system does not say what lies at `path`, as words for a user; None where it does say.
+
+    That nothing lies there is an answer, and so is a broken link.
+    """
+    try:
+        Path(path).lstat()
+        Path(path).stat()
+    except UnicodeEncodeError:
+        return "it has a character that this system cannot write"
+    except ValueError:
+        return "it has a NUL character"
+    except OSError as error:
+        return _obstacle(Path(path), error)
+    return None
+
+
+def _obstacle(path: Path, error: OSError) -> str | None:
+    if error.errno == errno.ENOENT:
+        return None
+    if error.errno == errno.ENAMETOOLONG:
+        return "a name in it is longer than the file system allows"
+    if error.errno == errno.ELOOP:
+        return "a link in it leads back to itself"
+    if error.errno in (errno.EACCES, errno.ENOTDIR):
+        above = next((folder for folder in path.absolute().parents if exists(folder)), path)
+        if error.errno == errno.ENOTDIR:
+            return f"{printable(above)} is a file, not a folder"
+        return f"the folder {printable(above)} may not be entered"
+    return error.strerror or str(error)
+
+
+def _status(path: AnyPath, follow: bool) -> os.stat_result | None:
+    try:
+        return Path(path).stat(follow_symlinks=follow)
+    except (OSError, ValueError):  # ValueError: a NUL, or a character that the system cannot write
+        return None
 
 
 @contextmanager
