@@ -160,6 +160,27 @@ def test_bessels_correction_of_the_moving_variance_is_seen(given):
     assert not any("moving_mean" in fault for fault in found)
 
 
+def test_a_drift_of_what_only_rounding_moves_is_seen(given):
+    trace = given[0]
+    still = [
+        name
+        for name, comparable in zip(trace.names, trace.arrays["comparable"], strict=True)
+        if name.endswith("/moving_mean") and not comparable
+    ]
+
+    def drift(before, after):
+        return replace(
+            after,
+            statistics=after.statistics
+            | {name: np.asarray(after.statistics[name]) * np.float32(1 + 2e-5) for name in still},
+        )
+
+    found = wrong(given, change=drift)
+
+    assert still
+    assert figure(found, "mark 16, raw: what only rounding moves is off by ") > 2e-4
+
+
 def test_weights_that_a_trace_does_not_start_from_are_refused(given):
     trace, weights, step = given
     other = {name: values * np.float32(1.001) for name, values in weights.items()}

@@ -22,7 +22,6 @@ from efficientnet_lite.training.state import TrainState, start_state
 SMALL_PEAK = 1e-4  # below, a trace stays comparable for all of its steps
 CLOSE_MARK = 16
 MEDIAN, PERCENTILE_95 = 0.03, 0.10  # of the change error; never asked for less
-NOISE = 5e-5  # of the start's norm: what rounding may move a variable that nothing else moves
 FULL_RATE_MARK = 8  # up to here values of a full-rate trace mean something
 STATISTIC = 1e-3  # median change error of moving means, and of moving variances: hardly any rounding there
 AVERAGE_SHARE = 9 / 11  # of a change that the averages take over in the first step
@@ -184,8 +183,12 @@ def _value_faults(trace: Trace, done: Replay, mark: int) -> Iterator[str]:
     for kind in ("raw", "ema"):
         relative, absolute = _errors(trace, done, mark, kind)
         noise = (absolute[~comparable] / np.maximum(start[~comparable], 1e-30)).max()
-        if not noise <= NOISE:
-            yield f"mark {mark}, {kind}: what nothing should move moved by {noise:.2g} of its start, allowed {NOISE}"
+        allowed = _rounding(trace, mark, kind)
+        if not noise <= allowed:
+            yield (
+                f"mark {mark}, {kind}: what only rounding moves is off by {noise:.2g} of its start, "
+                f"allowed {allowed:.2g}"
+            )
         yield from _change_faults(trace, mark, kind, relative)
         for part in ("moving_mean", "moving_variance"):
             chosen = comparable & np.array([name.endswith(part) for name in trace.names])
@@ -217,6 +220,19 @@ def _change_faults(trace: Trace, mark: int, kind: str, relative: np.ndarray) -> 
 
 def _recomputed(trace: Trace, mark: int, kind: str) -> np.ndarray:
     return trace.arrays[f"recomputed_rel_err_{kind}"][trace.marks.index(mark)]
+
+
+def _rounding(trace: Trace, mark: int, kind: str) -> float:
+    """How far two correct programs may be apart in what is not comparable, of the start's norm.
+
+    Rounding alone moves these variables, so as far as the reference itself has come, or twice the error of the
+    recomputation where that is more.
+    """
+    moved = trace.arrays[f"delta_{kind}"][trace.marks.index(mark)] / np.maximum(
+        trace.arrays["start_norm"], 1e-30
+    )
+    off = np.where(moved > 0, _recomputed(trace, mark, kind) * moved, 0.0)
+    return float(np.maximum(moved, 2 * off)[~trace.arrays["comparable"]].max())
 
 
 def _share_faults(trace: Trace, done: Replay) -> Iterator[str]:
