@@ -61,7 +61,7 @@ class Run:
             ArtifactError: the run has none, or the file is gone.
         """
         for export in self.exports:
-            if export.precision == precision and export.path.is_file():
+            if export.precision == precision and files.is_file(export.path):
                 return export.path
         raise ArtifactError(
             f"the run has no {precision} file",
@@ -72,7 +72,7 @@ class Run:
 
 def is_run(path: Path) -> bool:
     """Whether `path` looks like a run folder; `open_run` looks closer."""
-    return (path / CARD).is_file()
+    return files.is_file(path / CARD)
 
 
 def open_run(folder: Path) -> Run:
@@ -159,7 +159,7 @@ def check_target(target: Path, *, photos: Collection[Path], overwrite: bool) -> 
     _check_place(target, photos)
     here = _real(target)
     try:
-        if not os.path.lexists(here) or (here.is_dir() and not any(here.iterdir())):
+        if not files.lexists(here) or files.is_empty_dir(here):
             return
     except OSError as error:
         raise files.output_failed(target, error) from error
@@ -232,12 +232,12 @@ def _swap(stage: Path, target: Path) -> None:
     previous = _previous(target)
     try:
         files.sync_folder(stage)
-        if target.exists():
+        if files.exists(target):
             target.replace(previous)
         stage.replace(target)
         files.sync_folder(target.parent)
     except BaseException as error:  # Ctrl-C too: the old run goes back to its place
-        if not target.exists() and previous.exists():
+        if not files.exists(target) and files.exists(previous):
             previous.replace(target)
         if isinstance(error, OSError):
             raise files.output_failed(target, error) from error
@@ -250,10 +250,10 @@ def _mend(target: Path) -> None:
     for stale in target.parent.glob(f".{glob.escape(target.name)}.????????{files.PART_SUFFIX}"):
         shutil.rmtree(stale, ignore_errors=True)
     previous = _previous(target)
-    if not previous.exists():
+    if not files.exists(previous):
         return
     try:
-        if not target.exists():
+        if not files.exists(target):
             previous.replace(target)
         else:
             _carry_over(previous, target)
@@ -267,10 +267,10 @@ def _carry_over(previous: Path, target: Path) -> None:
     listed = _listed(previous)
     for path in sorted(previous.rglob("*")):
         name = path.relative_to(previous)
-        if name.as_posix() in listed or (path.is_dir() and not path.is_symlink()):
+        if name.as_posix() in listed or files.is_dir(path, follow=False):
             continue
         place = target / name
-        while os.path.lexists(place):
+        while files.lexists(place):
             place = place.with_name(place.name + KEPT_SUFFIX)
         place.parent.mkdir(parents=True, exist_ok=True)
         path.replace(place)

@@ -108,12 +108,12 @@ except files.UnusableInput as error:
 
     assert done.stdout == (
         f"False False False the folder {closed} may not be entered\n"
-        "the folder cannot be listed: Permission denied\n"
+        "the folder cannot be read: Permission denied\n"
     ), done.stderr
 
 
 def test_a_folder_is_listed_sorted_or_refused_with_the_cause(zoo):
     assert [path.name for path in files.entries(zoo)] == sorted(path.name for path in zoo.iterdir())
     for name in ("nothing", "file", "file/below", "n" * 300, "nul\0inside"):
-        with pytest.raises(UnusableInput, match="the folder cannot be listed"):
+        with pytest.raises(UnusableInput, match="the folder cannot be read"):
             files.entries(zoo / name)

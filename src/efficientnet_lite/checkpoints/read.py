@@ -142,10 +142,10 @@ class _Content:
 
 
 def _open(path: Path, *, ema: bool) -> _Content:
-    if path.is_dir():
+    if files.is_dir(path):
         return _open_folder(path)
     index = path.with_name(path.name + INDEX_SUFFIX)
-    if not path.exists() and index.is_file():
+    if not files.exists(path) and files.is_file(index):
         return _open_bundle(index)
     data = files.read_bytes(path, limit=MAX_CHECKPOINT_BYTES, what="a checkpoint")
     zipped = zipped_weights(data, where=path) if data.startswith(ZIP_PREFIX) else None
@@ -181,12 +181,12 @@ def _open_safetensors(data: bytes, path: Path) -> _Content:
 
 
 def _open_folder(folder: Path) -> _Content:
-    if (folder / RUN_CARD).is_file():
+    if files.is_file(folder / RUN_CARD):
         path = folder / RUN_WEIGHTS
         return _open_safetensors(
             files.read_bytes(path, limit=MAX_CHECKPOINT_BYTES, what="the weights of a run"), path
         )
-    names = {entry.name for entry in folder.iterdir() if _belongs(entry.name) and entry.is_file()}
+    names = {entry.name for entry in files.entries(folder) if _belongs(entry.name) and files.is_file(entry)}
 
     def content(name: str) -> bytes:
         return files.read_bytes(folder / name, limit=MAX_CHECKPOINT_BYTES, what="a part of a checkpoint")
@@ -204,7 +204,7 @@ def _open_bundle(index: Path) -> _Content:
         )
 
     prefix = index.name.removesuffix(INDEX_SUFFIX)
-    shards = {path.name for path in index.parent.iterdir() if path.name.startswith(f"{prefix}.data-")}
+    shards = {path.name for path in files.entries(index.parent) if path.name.startswith(f"{prefix}.data-")}
     return _bundle(prefix, shards, content, index, index_name=index.name)
 
 

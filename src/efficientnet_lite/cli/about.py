@@ -9,6 +9,7 @@ from efficientnet_lite import bundle
 from efficientnet_lite.checkpoints.read import read_checkpoint
 from efficientnet_lite.cli.common import COMMAND_LINE, Json, Quiet, Verbose, console_of
 from efficientnet_lite.cli.console import Console, percent
+from efficientnet_lite.doors import files
 from efficientnet_lite.doors.files import read_bytes
 from efficientnet_lite.doors.weights import HUB_FILES, PACKAGES
 from efficientnet_lite.errors import UsageError
@@ -49,14 +50,14 @@ def info(
     if target is not None:
         _show_target(console, path, target)
         return
-    if path.is_dir() and bundle.is_run(path):
+    if files.is_dir(path) and bundle.is_run(path):
         run = bundle.open_run(path)
         document: dict[str, Any] = {"run": path.absolute(), "card": dict(run.card)}
         rows = _run_rows(run)
-    elif path.is_dir():
+    elif files.is_dir(path):
         document = _checkpoint(path)
         rows = [[key, _shown(value)] for key, value in document.items()]
-    elif path.exists() or path.suffix == ".tflite":
+    elif files.exists(path) or path.suffix == ".tflite":
         data = read_bytes(path, limit=MAX_MODEL_BYTES, what="a .tflite file")
         described = describe(data, where=path)
         document, rows = {"path": path.absolute(), **described.to_json()}, _file_rows(described)
@@ -87,7 +88,7 @@ def models(*, json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) ->
 
 
 def _show_target(console: Console, path: Path, target: TargetName) -> None:
-    if path.is_dir() or not (path.exists() or path.suffix == ".tflite"):
+    if files.is_dir(path) or not (files.exists(path) or path.suffix == ".tflite"):
         raise UsageError(
             f"--target is a question about a .tflite file, and {path} is none",
             where=COMMAND_LINE,

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, NoReturn
 from cyclopts import Parameter
 
 from efficientnet_lite.cli.console import Console
+from efficientnet_lite.doors import files
 from efficientnet_lite.doors.dataset import list_photos
 from efficientnet_lite.errors import UnusableInput, UsageError
 
@@ -55,12 +56,12 @@ def photos_given(given: Sequence[str], console: Console) -> list[tuple[Path, str
     """
     photos: dict[str, Path] = {}
     for text in given:
-        if text.startswith("-") and text != STDIN and not os.path.lexists(text):
+        if text.startswith("-") and text != STDIN and not files.lexists(text):
             raise UsageError(
                 f"no such option: {text}", where=COMMAND_LINE, fix="see --help for those there are"
             )
         for path in _paths_on_stdin() if text == STDIN else [Path(text)]:
-            if text == STDIN and not path.is_dir():
+            if text == STDIN and not files.is_dir(path):
                 photos.setdefault(path.as_posix(), path)
                 continue
             listing = list_photos([path])

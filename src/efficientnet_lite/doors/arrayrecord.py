@@ -30,8 +30,8 @@ def shards(folder: Path, split: str) -> list[Path]:
     """The files of `split` in `folder`, sorted: train-00000-of-01024.array_record, ...; empty where there are none."""
     return sorted(
         path
-        for path in folder.iterdir()
-        if (match := SHARD.fullmatch(path.name)) and match[1] == split and path.is_file()
+        for path in files.entries(folder)
+        if (match := SHARD.fullmatch(path.name)) and match[1] == split and files.is_file(path)
     )
 
 

@@ -19,7 +19,7 @@ from typing import Self
 
 import platformdirs
 
-from efficientnet_lite.doors.files import output_failed
+from efficientnet_lite.doors import files
 
 DEFAULT_LIMIT_BYTES = 10 * 10**9
 FILE_NAME = "cache-2.sqlite"  # the number counts layouts; an older one is simply not read
@@ -78,7 +78,7 @@ class Cache:
                 self.folder.chmod(0o700)
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
         except OSError as error:
-            raise output_failed(self.folder, error) from error
+            raise files.output_failed(self.folder, error) from error
         self._file: tuple[int, int] | None = None  # device and number of the file that is open
         self._connection = self._open()
 
@@ -200,8 +200,7 @@ class Cache:
 
     def size_bytes(self) -> int:
         """What the cache takes on disk."""
-        files = (self.path.with_name(self.path.name + suffix) for suffix in ("", "-wal"))
-        return sum(file.stat().st_size for file in files if file.exists())
+        return sum(files.size(self.path.with_name(self.path.name + suffix)) for suffix in ("", "-wal"))
 
     def prune(self) -> None:
         """Shrink to the limit: whole spaces go, the least recently used first."""

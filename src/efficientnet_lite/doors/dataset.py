@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from efficientnet_lite.classes import check_counts, check_names
+from efficientnet_lite.doors import files
 from efficientnet_lite.doors.files import csv_text
 from efficientnet_lite.errors import UnusableDataset, UnusableInput
 from efficientnet_lite.layout import find_split_folders, read_layout
@@ -123,8 +124,8 @@ def list_photos(paths: Iterable[Path]) -> Listing:
     photos: dict[str, Path] = {}
     passed_over: list[tuple[str, str]] = []
     for path in paths:
-        for match in [path] if os.path.lexists(path) else _matches(path):
-            if not match.is_dir():
+        for match in [path] if files.lexists(path) else _matches(path):
+            if not files.is_dir(match):
                 photos.setdefault(match.as_posix(), match)
                 continue
             walk = _walk(match)
@@ -190,7 +191,7 @@ def _walk(root: Path) -> _Walk:
             if entry.name.startswith(".") or entry.name.lower() in _RUBBISH:
                 continue
             name = f"{folder}{entry.name}"
-            if entry.is_dir(follow_symlinks=False):
+            if files.is_dir(entry, follow=False):
                 walk.folders.append(name)
                 pending.append(name + "/")
             elif fault := _fault(entry, inside):
@@ -206,8 +207,8 @@ def _walk(root: Path) -> _Walk:
 
 def _fault(entry: os.DirEntry[str], inside: str) -> str | None:
     """Why an entry that is no folder is not taken as a photo."""
-    if not entry.is_symlink():
-        return None if entry.is_file(follow_symlinks=False) else "no regular file"
+    if not files.is_link(entry):
+        return None if files.is_file(entry, follow=False) else "no regular file"
     try:
         target = os.path.realpath(entry.path, strict=True)
         mode = Path(target).stat().st_mode
@@ -249,8 +250,8 @@ def _open_imagefolder(root: Path, walk: _Walk, metadata: dict[Path, Split | None
 
 
 def _metadata_in(folder: Path) -> Path | None:
-    files = (folder / name for name in METADATA_NAMES)
-    return next((file for file in files if file.is_file() and not file.is_symlink()), None)
+    named = (folder / name for name in METADATA_NAMES)
+    return next((path for path in named if files.is_file(path, follow=False)), None)
 
 
 def _metadata_files(root: Path, splits: dict[str, Split]) -> dict[Path, Split | None]:

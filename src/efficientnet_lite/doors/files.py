@@ -50,12 +50,20 @@ def lexists(path: AnyPath) -> bool:
 
 
 def is_file(path: AnyPath, *, follow: bool = True) -> bool:
-    """Whether `path` is a regular file: no folder, pipe, socket or device."""
+    """Whether `path` is a regular file: no folder, pipe, socket or device. Free for an `os.DirEntry` as a rule."""
+    if isinstance(path, os.DirEntry):
+        with suppress(OSError):
+            return path.is_file(follow_symlinks=follow)
+        return False
     status = _status(path, follow)
     return status is not None and stat.S_ISREG(status.st_mode)
 
 
 def is_dir(path: AnyPath, *, follow: bool = True) -> bool:
+    if isinstance(path, os.DirEntry):
+        with suppress(OSError):
+            return path.is_dir(follow_symlinks=follow)
+        return False
     status = _status(path, follow)
     return status is not None and stat.S_ISDIR(status.st_mode)
 
@@ -68,10 +76,27 @@ def is_link(path: AnyPath) -> bool:
 def is_empty_dir(path: AnyPath) -> bool:
     """Whether `path` is a folder that can be listed and holds nothing."""
     try:
-        with os.scandir(path) as entries:
-            return next(entries, None) is None
+        with os.scandir(path) as listing:
+            return next(listing, None) is None
     except (OSError, ValueError):
         return False
+
+
+def size(path: AnyPath) -> int:
+    """Bytes of a file; 0 where it cannot be asked."""
+    status = _status(path, True)
+    return status.st_size if status is not None else 0
+
+
+def stamp(path: AnyPath) -> tuple[int, int]:
+    """Bytes and time of change (ns since 1970) of a file; zeros where it cannot be asked."""
+    status = _status(path, True)
+    return (status.st_size, status.st_mtime_ns) if status is not None else (0, 0)
+
+
+def folder_size(folder: Path) -> int:
+    """Bytes of the files below `folder`."""
+    return sum(size(path) for path in folder.rglob("*") if is_file(path))
 
 
 def entries(folder: Path) -> list[Path]:
@@ -85,7 +110,7 @@ def entries(folder: Path) -> list[Path]:
     except (OSError, ValueError) as error:
         said = obstacle(folder) or getattr(error, "strerror", None) or str(error)
         raise UnusableInput(
-            f"the folder cannot be listed: {said}", where=folder, fix="check the path and its permissions"
+            f"the folder cannot be read: {said}", where=folder, fix="check the path and its permissions"
         ) from error
 
 
@@ -230,7 +255,7 @@ def sha256_file(path: Path) -> str:
 
 def sha256_folder(folder: Path) -> str:
     """Of the files in `folder`, their names included: of the sorted lines `<sha256>  <name>`, as sha256sum writes."""
-    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if is_file(path))
     return sha256_bytes("".join(f"{sha256_file(folder / name)}  {name}\n" for name in names).encode())
 
 
@@ -250,16 +275,16 @@ def building_folder(target: Path) -> Iterator[Path]:
         stage.mkdir()
         yield stage
         for path in stage.rglob("*"):
-            if path.is_file():
+            if is_file(path):
                 with path.open("rb") as file:
                     os.fsync(file.fileno())
-        if os.path.lexists(target):
+        if lexists(target):
             shutil.rmtree(previous, ignore_errors=True)  # of a replacement that was killed before its end
             target.replace(previous)
         try:
             stage.replace(target)
         except BaseException:  # Ctrl-C too: the old one goes back to its place
-            if previous.exists():
+            if exists(previous):
                 previous.replace(target)
             raise
         sync_folder(target.parent)
@@ -292,9 +317,14 @@ def read_bytes(path: Path, *, limit: int, what: str) -> bytes:
 def _reading(path: Path, what: str) -> Iterator[io.BufferedReader]:
     """Open a regular file; a named pipe is refused before it could block."""
     try:
-        if not path.exists():
-            raise UnusableInput("no such file", where=path, fix=f"give the path of {what}")
-        if not path.is_file():
+        if not exists(path):
+            said = obstacle(path)
+            raise UnusableInput(
+                f"it cannot be read: {said}" if said else "no such file",
+                where=path,
+                fix=f"give the path of {what}",
+            )
+        if not is_file(path):
             raise UnusableInput("this is no regular file", where=path, fix=f"give the path of {what}")
         with path.open("rb") as file:
             yield file

@@ -36,8 +36,8 @@ def shards(folder: Path, split: str = SPLIT) -> list[Path]:
     """The record files of `split` in `folder`, sorted: validation-00000-of-00128, ...; empty where there are none."""
     return sorted(
         path
-        for path in folder.iterdir()
-        if (match := SHARD.fullmatch(path.name)) and match[1] == split and path.is_file()
+        for path in files.entries(folder)
+        if (match := SHARD.fullmatch(path.name)) and match[1] == split and files.is_file(path)
     )
 
 

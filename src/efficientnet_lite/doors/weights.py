@@ -145,7 +145,7 @@ def _in_package(source: Package) -> Located:
     spec = importlib.util.find_spec(source.module)  # finds, and does not import
     folders = spec.submodule_search_locations if spec is not None else None
     path = Path(folders[0], source.file) if folders else None
-    if path is None or not path.is_file():
+    if path is None or not files.is_file(path):
         raise _missing(source.variant, "the package is not installed", source.distribution)
     digest = files.sha256_file(path)
     if digest != source.sha256:
@@ -175,7 +175,7 @@ def _on_hub(source: HubFile, download: Download) -> Located:
 
 def _noted(note: Path) -> str | None:
     """The digest in `note`, or None where there is none yet."""
-    if not note.exists():
+    if not files.exists(note):
         return None
     try:
         digest = json.loads(files.read_bytes(note, limit=MAX_NOTE_BYTES, what="a note"))["sha256"]

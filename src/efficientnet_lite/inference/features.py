@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from efficientnet_lite.contract import Contract, FitView, View
-from efficientnet_lite.doors import photos
+from efficientnet_lite.doors import files, photos
 from efficientnet_lite.doors.cache import Cache
 from efficientnet_lite.doors.dataset import Row
 from efficientnet_lite.doors.files import sha256_bytes, sha256_file
@@ -191,7 +191,7 @@ class _Refused:
 def _hash_or_none(row: Row) -> str | None:
     """The content's hash, or None where the photo door will say why it cannot be read."""
     try:
-        return sha256_file(row.path) if row.path.is_file() else None
+        return sha256_file(row.path) if files.is_file(row.path) else None
     except (OSError, UnusableInput):
         return None
 

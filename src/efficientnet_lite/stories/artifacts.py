@@ -81,7 +81,7 @@ def export(
         _require_no_outputs(outputs)
         exported = export_checkpoint(source, target, **common)
     else:
-        if golden_path(target).exists() and not overwrite:
+        if files.exists(golden_path(target)) and not overwrite:
             raise UsageError(
                 "the target exists",
                 where=golden_path(target),

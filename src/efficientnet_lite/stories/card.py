@@ -103,7 +103,7 @@ def _export_name(name: str, precision: str) -> str:
 def _card(folder: Path, run: Contents, refused: Sequence[tuple[str, str]]) -> dict[str, Any]:
     settings, proof, material = run.settings, run.proof, run.material
     labels = material.dataset.labels
-    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if files.is_file(path))
     evaluations = {"float32": proof.float32, "int8": proof.int8}
     agreements = {
         "float32": proof.float_agreement,

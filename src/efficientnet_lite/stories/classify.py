@@ -11,6 +11,7 @@ from efficientnet_lite import bundle
 from efficientnet_lite.checkpoints.read import load_weights
 from efficientnet_lite.classes import check_counts
 from efficientnet_lite.contract import FIT_VIEWS, Contract, FitView
+from efficientnet_lite.doors import files
 from efficientnet_lite.doors.cache import Cache
 from efficientnet_lite.doors.dataset import Dataset, open_dataset
 from efficientnet_lite.doors.litert import cores
@@ -103,7 +104,7 @@ def train(
     _check(settings, photos)
     board = finetune.require_tensorboard(tensorboard, settings) if tensorboard is not None else None
     dataset = open_dataset(photos)
-    places = {photos} if photos.is_dir() else {row.path.parent for row in dataset.rows}
+    places = {photos} if files.is_dir(photos) else {row.path.parent for row in dataset.rows}
     with bundle.building(out, photos=places, overwrite=overwrite) as folder, Cache() as cache:
         if fine_tuning is not None:
             check_place(place, resume=resume, overwrite=overwrite)
@@ -194,7 +195,7 @@ def _check(settings: Settings, photos: Path) -> None:
     if settings.fine_tuning is not None:
         settings.fine_tuning.check(make_plan(settings.model.variant))
         finetune.require_keras()
-    if not photos.exists():
+    if not files.exists(photos):
         raise UnusableInput(
             "no such folder or file", where=photos, fix="give the folder of photos or a manifest"
         )

@@ -10,7 +10,6 @@ The folder appears whole or not at all, and memory does not grow with the number
 import codecs
 import csv
 import math
-import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -144,7 +143,7 @@ def _building(out: Path, *, overwrite: bool) -> Iterator[Path]:
     out = out.absolute()
     previous = out.with_name(f".{out.name}.previous")
     with files.locked(out):
-        if previous.exists() and not os.path.lexists(out):
+        if files.exists(previous) and not files.lexists(out):
             previous.replace(out)  # a run was killed between its two renames
         _check_target(out, overwrite=overwrite)
         stage = out.with_name(f".{out.name}.{secrets.token_hex(4)}{files.PART_SUFFIX}")
@@ -154,7 +153,7 @@ def _building(out: Path, *, overwrite: bool) -> Iterator[Path]:
             yield stage
             with _output_failures(out):
                 files.sync_folder(stage)
-                if out.exists():
+                if files.exists(out):
                     shutil.rmtree(previous, ignore_errors=True)
                     out.replace(previous)
                 stage.replace(out)
@@ -173,18 +172,18 @@ def _output_failures(path: Path) -> Iterator[None]:
 
 
 def _check_target(out: Path, *, overwrite: bool) -> None:
-    if not os.path.lexists(out):
+    if not files.lexists(out):
         return
-    ours = (
-        out.is_dir()
-        and not out.is_symlink()
-        and {entry.name for entry in out.iterdir()} <= {FEATURES, INDEX, SKIPPED}
-    )
+    ours = files.is_dir(out, follow=False) and {entry.name for entry in files.entries(out)} <= {
+        FEATURES,
+        INDEX,
+        SKIPPED,
+    }
     if not ours:
         raise UsageError(
             "the target exists and is no folder of features, so it is never replaced",
             where=out,
             fix="choose another --out",
         )
-    if any(out.iterdir()) and not overwrite:
+    if not files.is_empty_dir(out) and not overwrite:
         raise UsageError("the target exists", where=out, fix="choose another --out, or give --overwrite")

@@ -47,7 +47,7 @@ class Examples:
 
 def is_records(photos: Path) -> bool:
     """Whether record files lie in the folder."""
-    return photos.is_dir() and examples.holds_records(photos, "train")
+    return files.is_dir(photos) and examples.holds_records(photos, "train")
 
 
 def open_examples(
@@ -112,7 +112,7 @@ def _of_records(folder: Path, holdout: int, index: Path, workers: int) -> Exampl
 def _labels(folder: Path) -> tuple[str, ...]:
     """The names beside the record files, or numbers that count as their labels do."""
     path = folder / LABELS
-    if not path.is_file():
+    if not files.is_file(path):
         return tuple(f"{number:04d}" for number in range(1, IMAGENET_CLASSES + 1))
     try:
         names = files.read_bytes(path, limit=MAX_LABELS_BYTES, what="a list of labels").decode().splitlines()

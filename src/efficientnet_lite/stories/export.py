@@ -1,6 +1,5 @@
 """`export`: a run, a checkpoint or published weights -> one .tflite file, proven before it gets its name."""
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, get_args
@@ -208,14 +207,14 @@ def output_names(origin: Origin, outputs: Sequence[str], endpoints: Sequence[str
 
 def check_target(out: Path, overwrite: bool) -> None:
     """Refuse a target that cannot be written, before any work is done."""
-    if out.is_dir():
+    if files.is_dir(out):
         raise UsageError(
             "the target is a folder", where=out, fix="give the name of a file, such as model.tflite"
         )
     for path in (out, golden_path(out)):
-        if os.path.lexists(path) and not overwrite:
+        if files.lexists(path) and not overwrite:
             raise UsageError("the target exists", where=path, fix="choose another --out, or give --overwrite")
-    if not out.absolute().parent.is_dir():
+    if not files.is_dir(out.absolute().parent):
         raise UsageError("the target's folder does not exist", where=out.parent, fix="make it first")
 
 

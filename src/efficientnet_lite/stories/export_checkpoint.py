@@ -76,7 +76,7 @@ def export_checkpoint(
         format=CARD_FORMAT,
         precision="float32",
         outputs=(),
-        bytes=sum(path.stat().st_size for path in out.rglob("*") if path.is_file()),
+        bytes=files.folder_size(out),
         sha256=files.sha256_folder(out),
         parity=Parity(difference=0.0, cosine=1.0, snr_db=np.inf, agreement=None),  # equal, or not published
         notes=(*notes, NO_STEP),
@@ -146,7 +146,7 @@ def checkpoint_faults(folder: Path, weights: Path, name: str) -> list[str]:
 
 def is_own_checkpoint(folder: Path) -> bool:
     """Whether `folder` is a TF1 checkpoint that this package has written."""
-    if folder.is_symlink() or not (folder / (PREFIX + INDEX_SUFFIX)).is_file():
+    if files.is_link(folder) or not files.is_file(folder / (PREFIX + INDEX_SUFFIX)):
         return False
     try:
         card = json.loads(files.read_bytes(folder / CARD, limit=MAX_CARD_BYTES, what="a card"))

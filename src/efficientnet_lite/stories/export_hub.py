@@ -120,7 +120,7 @@ def exported_module(out: Path, kind: Kind, nearness: Parity) -> Exported:
         format="hub-tf1",
         precision="float32",
         outputs=OUTPUTS[kind],
-        bytes=sum(path.stat().st_size for path in out.rglob("*") if path.is_file()),
+        bytes=files.folder_size(out),
         sha256=files.sha256_folder(out),
         parity=nearness,
     )
@@ -128,7 +128,7 @@ def exported_module(out: Path, kind: Kind, nearness: Parity) -> Exported:
 
 def is_own_module(folder: Path) -> bool:
     """Whether `folder` is a Hub module that this package has written."""
-    if folder.is_symlink() or not (folder / MARKER).is_file():
+    if files.is_link(folder) or not files.is_file(folder / MARKER):
         return False
     try:
         marker = files.read_bytes(folder / MARKER, limit=MAX_MARKER_BYTES, what="a module's description")

@@ -67,7 +67,7 @@ def export_onnx(
         on_progress(1, 1)
     nearness.require(what="the ONNX file", where=out)
     with files.locked(out):
-        if out.exists() and not overwrite:
+        if files.exists(out) and not overwrite:
             raise _exists(out)
         files.publish(out, data)
     return Exported(
@@ -110,13 +110,13 @@ def _check(out: Path, outputs: Sequence[str], overwrite: bool) -> None:
         raise UsageError(
             "the name of an ONNX file must end in .onnx", where=out, fix=f"write {out.with_suffix('.onnx')}"
         )
-    if out.is_dir():
+    if files.is_dir(out):
         raise UsageError(
             "the target is a folder", where=out, fix="give the name of a file, such as model.onnx"
         )
-    if out.exists() and not overwrite:
+    if files.exists(out) and not overwrite:
         raise _exists(out)
-    if not out.absolute().parent.is_dir():
+    if not files.is_dir(out.absolute().parent):
         raise UsageError("the target's folder does not exist", where=out.parent, fix="make it first")
 
 

@@ -4,7 +4,6 @@ The files keep the reference's meaning: a float input is normalized already, (x 
 has uint8 input and output; the output is the softmax, or the endpoint that was asked for; one image.
 """
 
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -131,22 +130,22 @@ def _check(flags: Flags) -> None:
     for flag, value in (("--num_steps", flags.num_steps), ("--batch_size", flags.batch_size)):
         if value < 1:
             raise UsageError(f"{flag} is {value}", where=WHERE, fix="give at least 1")
-    if not Path(flags.ckpt_dir).exists() and not Path(f"{flags.ckpt_dir}.index").exists():
+    if not files.exists(flags.ckpt_dir) and not files.exists(f"{flags.ckpt_dir}.index"):
         raise UnusableInput(
             "no such checkpoint", where=flags.ckpt_dir, fix="give the folder of the checkpoint"
         )
     target = Path(flags.output_tflite or "")
-    if flags.output_tflite and target.is_dir():
+    if flags.output_tflite and files.is_dir(target):
         raise UsageError("--output_tflite is a folder", where=target, fix="give the name of a file")
-    if flags.output_tflite and not target.absolute().parent.is_dir():
+    if flags.output_tflite and not files.is_dir(target.absolute().parent):
         raise UsageError("the target's folder does not exist", where=target.parent, fix="make it first")
     folder = Path(flags.output_saved_model_dir or "")
-    if flags.output_saved_model_dir and os.path.lexists(folder) and not _is_empty(folder):
+    if flags.output_saved_model_dir and files.lexists(folder) and not _is_empty(folder):
         raise UsageError("the SavedModel exists", where=folder, fix="give another --output_saved_model_dir")
 
 
 def _is_empty(folder: Path) -> bool:
-    return folder.is_dir() and not any(folder.iterdir())
+    return files.is_empty_dir(folder)
 
 
 def _float(
@@ -234,7 +233,7 @@ def calibration_photos(
 
 def _photos(folder: Path, most: int) -> Iterator[tuple[bytes, str]]:
     """Bytes and place of each photo that can be read, the first `most` of different content."""
-    if not folder.is_dir():
+    if not files.is_dir(folder):
         raise UnusableInput("no such folder", where=folder, fix="give --data_dir=FOLDER")
     seen: set[str] = set()
     for data, where in _records(folder) if tfrecord.shards(folder) else _files(folder):
@@ -302,7 +301,7 @@ def _saved_model(origin: Origin, outputs: tuple[str, ...], out: Path, stage: Sta
         format="savedmodel",
         precision="float32",
         outputs=outputs,
-        bytes=sum(path.stat().st_size for path in out.rglob("*") if path.is_file()),
+        bytes=files.folder_size(out),
         sha256=files.sha256_folder(out),
         parity=nearness,
     )

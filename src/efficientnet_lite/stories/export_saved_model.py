@@ -80,7 +80,7 @@ def export_saved_model(
         format=CARD_FORMAT,
         precision="float32",
         outputs=_outputs(plan),
-        bytes=sum(path.stat().st_size for path in out.rglob("*") if path.is_file()),
+        bytes=files.folder_size(out),
         sha256=files.sha256_folder(out),
         parity=nearness,
         notes=NOTES,
@@ -89,7 +89,7 @@ def export_saved_model(
 
 def is_own_saved_model(folder: Path) -> bool:
     """Whether `folder` is a SavedModel that this package has written."""
-    if folder.is_symlink() or not (folder / "saved_model.pb").is_file():
+    if files.is_link(folder) or not files.is_file(folder / "saved_model.pb"):
         return False
     try:
         card = files.read_bytes(folder / CARD, limit=MAX_CARD_BYTES, what="a model's description")

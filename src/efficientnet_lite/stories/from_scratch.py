@@ -171,7 +171,7 @@ def _board(folder: Path) -> Any:
 
 def _places(photos: Path) -> set[Path]:
     """The folders that hold the photos, where nothing is written."""
-    return {photos if photos.is_dir() else photos.parent}
+    return {photos if files.is_dir(photos) else photos.parent}
 
 
 def _check(photos: Path, settings: Settings) -> None:
@@ -186,7 +186,7 @@ def _check(photos: Path, settings: Settings) -> None:
         if wrong:
             raise UsageError(what, where="the command line", fix=fix)
     settings.bars.check()
-    if not photos.exists():
+    if not files.exists(photos):
         raise UnusableInput(
             "no such folder or file", where=photos, fix="give photos, a manifest, or record files"
         )

@@ -33,7 +33,7 @@ def golden_npz(images: npt.NDArray[np.uint8], outputs: Mapping[str, npt.NDArray[
 
 def golden_path(artifact: Path) -> Path:
     """Where the golden file of `artifact` lies: `model.golden.npz` for `model.tflite` or the folder `model`."""
-    name = artifact.name if artifact.is_dir() or not artifact.suffix else artifact.stem
+    name = artifact.name if files.is_dir(artifact) or not artifact.suffix else artifact.stem
     return artifact.with_name(f"{name}.golden.npz")
 
 

@@ -9,7 +9,6 @@ it is written) and resolver.py (`atomic_download`, `_module_descriptor_file`).
 """
 
 import hashlib
-import os
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
@@ -116,7 +115,7 @@ def remove_modules(models: Sequence[str], cache: str | Path) -> Removed:
             with files.locked(entry):
                 _remove(entry)
             removed.append(str(address))
-        elif os.path.lexists(entry):
+        elif files.lexists(entry):
             kept.append(str(address))
     return Removed(tuple(removed), tuple(kept))
 
@@ -170,7 +169,7 @@ def _remove(entry: Path) -> None:
 
 def _check_entry(address: Address, cache: Path, overwrite: bool) -> None:
     entry = address.entry(cache)
-    if os.path.lexists(entry) and not is_own_module(entry) and not overwrite:
+    if files.lexists(entry) and not is_own_module(entry) and not overwrite:
         raise UsageError(
             f"the cache holds {address}, which we did not write",
             where=entry,

@@ -87,7 +87,7 @@ def from_indices(pattern: str, labels: Path, model: Model, limit: int | None) ->
     Source: tensorflow/tpu, models/official/efficientnet/eval_ckpt_main.py.
     """
     matches = glob.glob(pattern, recursive=True)  # noqa: PTH207 - sorts as texts, as the reference does
-    photos = [Path(name) for name in sorted(matches) if not Path(name).is_dir()]
+    photos = [Path(name) for name in sorted(matches) if not files.is_dir(name)]
     if not photos:
         raise UnusableInput("no photo matches", where=pattern, fix="check the pattern, and quote it")
     shift = 1 if model.classes == IMAGENET_CLASSES + 1 else 0

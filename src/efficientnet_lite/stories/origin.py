@@ -1,6 +1,5 @@
 """What a model is made of: parameters from published weights, a checkpoint or a run, with labels and contract."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy.typing as npt
 from efficientnet_lite import bundle
 from efficientnet_lite.checkpoints.read import load_weights, read_checkpoint
 from efficientnet_lite.contract import Contract
+from efficientnet_lite.doors import files
 from efficientnet_lite.errors import CheckpointError, UsageError
 from efficientnet_lite.forward import Layer
 from efficientnet_lite.spec import ModelName, Plan, make_plan, model_name, parse_model_name
@@ -53,7 +53,7 @@ def open_origin(
         CheckpointError, WeightsMissing: the weights are damaged, of another variant, or not to be had.
     """
     path = Path(text)
-    if os.path.lexists(path) and not (path.is_dir() and bundle.is_run(path)):
+    if files.lexists(path) and not (files.is_dir(path) and bundle.is_run(path)):
         return _from_checkpoint(path, model, ema)
     if model is not None:
         raise UsageError(
@@ -61,7 +61,7 @@ def open_origin(
             where=path,
             fix="leave --model out, or give the path of a checkpoint",
         )
-    if os.path.lexists(path):
+    if files.lexists(path):
         return _from_run(path)
     if parse_model_name(str(text)) is None and len(path.parts) > 1:
         raise UsageError(

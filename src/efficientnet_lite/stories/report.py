@@ -131,9 +131,9 @@ def class_counts(labels: Sequence[str], rows: Iterable[tuple[str, str | None]]) 
 def _check(out: Path, overwrite: bool) -> None:
     if out.suffix.lower() not in SUFFIXES:
         raise UsageError("a report is an HTML file", where=out, fix="give a name that ends in .html")
-    if out.is_dir():
+    if files.is_dir(out):
         raise UsageError("the target is a folder", where=out, fix="give the name of a file")
-    if out.exists() and not overwrite:
+    if files.exists(out) and not overwrite:
         raise UsageError("the target exists", where=out, fix="choose another --out, or give --overwrite")
 
 
@@ -149,7 +149,7 @@ def _facts(card: Mapping[str, Any], folder: Path) -> Facts:
 def _curves(folder: Path, facts: Facts) -> bytes | None:
     """The epochs of the run's log as a picture; None where it has no log."""
     path = folder / LOG
-    if not path.is_file():
+    if not files.is_file(path):
         return None
     text = files.read_bytes(path, limit=MAX_LOG_BYTES, what="a log").decode(errors="replace")
     try:

@@ -44,7 +44,7 @@ def add_artifact(folder: Path, exported: Exported) -> None:
         entry = exported.to_json() | {"path": name}
         card[KEY] = [each for each in card.get(KEY, []) if each.get("path") != name] + [entry]
         owned = [exported.path, golden_path(exported.path), *exported.path.rglob("*")]
-        names = {path.resolve().relative_to(root).as_posix() for path in owned if path.is_file()}
+        names = {path.resolve().relative_to(root).as_posix() for path in owned if files.is_file(path)}
         card["files"] = sorted(names.union(card["files"]))
         files.publish_json(folder / bundle.CARD, card)
 
@@ -77,7 +77,7 @@ def replay(run: bundle.Run, *, trust: bool) -> tuple[list[str], list[str]]:
     wrong, notes = [], []
     for artifact in artifacts_of(run):
         name = artifact.path.relative_to(run.folder).as_posix()
-        if not artifact.path.exists():
+        if not files.exists(artifact.path):
             wrong.append(f"{name} is missing")
         elif _sha256(artifact.path) != artifact.sha256:
             wrong.append(f"{name} is not what the card names: its SHA-256 differs")
@@ -92,7 +92,7 @@ def replay(run: bundle.Run, *, trust: bool) -> tuple[list[str], list[str]]:
 
 
 def _sha256(path: Path) -> str:
-    return files.sha256_folder(path) if path.is_dir() else files.sha256_file(path)
+    return files.sha256_folder(path) if files.is_dir(path) else files.sha256_file(path)
 
 
 def _replay(run: bundle.Run, artifact: Artifact, name: str) -> list[str]:

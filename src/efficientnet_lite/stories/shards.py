@@ -243,7 +243,7 @@ class _Writer:
                         else:
                             skipped.append((rows[at].name, outcome))
                         on_progress(at + 1, len(rows))
-                part.bytes += path.stat().st_size
+                part.bytes += files.size(path)
                 sums.append(f"{files.sha256_file(path)}  {path.name}\n")
         return skipped
 
@@ -292,10 +292,12 @@ def _check_place(out: Path, source: Path, dataset: Dataset) -> None:
     """Photos must survive a replaced target, and record files are no class of photos."""
     folder = Path(os.path.realpath(source))
     holding = (
-        {folder} if source.is_dir() else {Path(os.path.realpath(row.path.parent)) for row in dataset.rows}
+        {folder}
+        if files.is_dir(source)
+        else {Path(os.path.realpath(row.path.parent)) for row in dataset.rows}
     )
     for each in holding:
-        if out == each or out in each.parents or (source.is_dir() and each in out.parents):
+        if out == each or out in each.parents or (files.is_dir(source) and each in out.parents):
             raise UsageError(
                 f"the target lies inside, above or on the photo folder {each}",
                 where=out,
@@ -305,9 +307,9 @@ def _check_place(out: Path, source: Path, dataset: Dataset) -> None:
 
 def _check_target(out: Path, *, overwrite: bool) -> None:
     try:
-        if not os.path.lexists(out) or (out.is_dir() and not any(out.iterdir())):
+        if not files.lexists(out) or files.is_empty_dir(out):
             return
-        ours = out.is_dir() and (out / MANIFEST).is_file()
+        ours = files.is_dir(out) and files.is_file(out / MANIFEST)
     except OSError as error:
         raise files.output_failed(out, error) from error
     if not ours:

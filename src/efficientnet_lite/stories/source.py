@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from efficientnet_lite import bundle
+from efficientnet_lite.doors import files
 from efficientnet_lite.errors import ArtifactError, UsageError
 from efficientnet_lite.inference.predict import Model, model_from_bytes, open_model
 from efficientnet_lite.spec import POOLED
@@ -100,7 +101,7 @@ def _is_model_file(path: Path) -> bool:
     if path.suffix in (".tflite", ".onnx"):
         return True
     try:
-        if not path.is_file():  # opening a pipe would wait for its writer
+        if not files.is_file(path):  # opening a pipe would wait for its writer
             return False
         with path.open("rb") as file:
             return file.read(8)[4:] == MODEL_IDENTIFIER
@@ -126,7 +127,7 @@ def _written(
     workers: int | None,
 ) -> Model:
     """A float32 file of what `source` is made of, with `outputs`, opened from memory."""
-    if Path(source).exists():
+    if files.exists(source):
         _check_own_weights(Path(source), weights)
     origin = open_origin(source, weights=weights, ema=ema)
     classifies = outputs == CLASSIFIER

@@ -1,9 +1,9 @@
 """Where an artifact that is a folder may go: nowhere that somebody else's folder lies."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
+from efficientnet_lite.doors import files
 from efficientnet_lite.errors import UsageError
 
 
@@ -14,13 +14,13 @@ def check_folder_target(out: Path, *, overwrite: bool, is_own: Callable[[Path], 
         is_own: whether a folder is one that we wrote, so that `overwrite` may replace it.
         what: "SavedModel", "Hub module".
     """
-    if os.path.lexists(out) and not overwrite:
+    if files.lexists(out) and not overwrite:
         raise UsageError("the target exists", where=out, fix="choose another --out, or give --overwrite")
-    if os.path.lexists(out) and not is_own(out):
+    if files.lexists(out) and not is_own(out):
         raise UsageError(
             f"the target is no {what} of ours, so it is not replaced",
             where=out,
             fix="choose another --out, or move it away",
         )
-    if not out.absolute().parent.is_dir():
+    if not files.is_dir(out.absolute().parent):
         raise UsageError("the target's folder does not exist", where=out.parent, fix="make it first")

@@ -98,7 +98,7 @@ def verify(
         trust: let TensorFlow execute a SavedModel or Hub module of the run.
     """
     target = Path(target)
-    if target.is_dir():
+    if files.is_dir(target):
         run = bundle.open_run(target)
         return _verify_run(run, Path(data) if data else None, max_drop, min_agreement, trust, stage)
     if parent is None or data is None:
@@ -126,7 +126,7 @@ def _verify_run(
     notes: list[str] = []
     bars = _bars(run.card["verification"], max_drop, min_agreement, run.folder)
     for export in run.exports:
-        if not export.path.is_file():
+        if not files.is_file(export.path):
             faults.append(f"{export.path.name} is missing")
         elif files.sha256_file(export.path) != export.sha256:
             faults.append(f"{export.path.name} is not the file that the card names: its SHA-256 differs")

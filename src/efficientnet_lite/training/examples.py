@@ -1,15 +1,14 @@
 """One part of a data set as a source of examples, by what lies in its folder: record files, or photos."""
 
-import os
 from pathlib import Path
 
-from efficientnet_lite.doors import arrayrecord, tfrecord
+from efficientnet_lite.doors import arrayrecord, files, tfrecord
 from efficientnet_lite.errors import UnusableDataset, UnusableInput, UsageError
 from efficientnet_lite.split import SPLIT_NAMES
 from efficientnet_lite.training import listed
 from efficientnet_lite.training.arrayrecords import open_arrayrecords
 from efficientnet_lite.training.listed import Source
-from efficientnet_lite.training.recordfiles import ONE_HOST, Part, found
+from efficientnet_lite.training.recordfiles import ONE_HOST, Part
 from efficientnet_lite.training.shards import open_shards
 
 CONVERT = "make record files of it: efficientnet-lite shards"
@@ -20,7 +19,7 @@ def holds_records(folder: Path, split: str) -> bool:
 
     Raises UnusableInput where the folder cannot be read, or there are files of both formats.
     """
-    formats = [find for find in (tfrecord.shards, arrayrecord.shards) if found(folder, split, find)]
+    formats = [find for find in (tfrecord.shards, arrayrecord.shards) if find(folder, split)]
     if len(formats) > 1:
         raise UnusableInput(
             f"TFRecord and ArrayRecord files, both for {split}",
@@ -52,7 +51,7 @@ def open_examples(
     """
     split = "validation" if part == "validation" else "train"
     if holds_records(folder, split):
-        if found(folder, split, arrayrecord.shards):
+        if arrayrecord.shards(folder, split):
             return open_arrayrecords(folder, part, classes=classes, holdout=holdout, host=host)
         return open_shards(
             folder, part, classes=classes, holdout=holdout, index=index, workers=workers, host=host
@@ -68,8 +67,8 @@ def open_examples(
 
 def _photos(folder: Path, split: str, classes: int) -> Source:
     places: dict[str, list[Path]] = {}
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        if entry.is_dir(follow_symlinks=False) and entry.name.lower() in SPLIT_NAMES:
+    for entry in files.entries(folder):
+        if files.is_dir(entry, follow=False) and entry.name.lower() in SPLIT_NAMES:
             places.setdefault(SPLIT_NAMES[entry.name.lower()], []).append(folder / entry.name)
     wanted = [places.get(each, []) for each in ("train", split)]
     if any(len(each) != 1 for each in wanted):

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple, Protocol
 
-from efficientnet_lite.doors import photos
+from efficientnet_lite.doors import files, photos
 from efficientnet_lite.doors.dataset import NO_PHOTO_SUFFIXES, Row
-from efficientnet_lite.errors import UnusableDataset
+from efficientnet_lite.errors import UnusableDataset, UnusableInput
 
 PLACE_BYTES, LABEL_BYTES = 8, 4  # of one entry: where its name ends, and its class
 _ENTRY = PLACE_BYTES + LABEL_BYTES
@@ -134,34 +134,28 @@ def of_folder(root: Path, classes: Sequence[str] | None = None) -> tuple[Listed,
 
 def classes_of(root: Path) -> tuple[str, ...]:
     """The sorted names of the folders in `root`. Raises UnusableDataset where it cannot be read."""
-    try:
-        return tuple(sorted(entry.name for entry in os.scandir(root) if _is_folder(entry)))
-    except OSError as error:
-        raise UnusableDataset(
-            f"the folder cannot be read: {error.strerror or error}", where=root, fix="check its permissions"
-        ) from error
+    return tuple(entry.name for entry in _entries(root) if _is_folder(entry))
 
 
 def _photos_below(root: Path, folder: str) -> Iterator[str]:
-    try:
-        entries = sorted(os.scandir(root / folder), key=lambda entry: entry.name)
-    except OSError as error:
-        raise UnusableDataset(
-            f"the folder cannot be read: {error.strerror or error}",
-            where=root / folder,
-            fix="check its permissions",
-        ) from error
-    for entry in entries:
+    for entry in _entries(root / folder):
         name = f"{folder}/{entry.name}"
         if _is_folder(entry):
             yield from _photos_below(root, name)
         elif (
             not entry.name.startswith(".")
-            and entry.is_file(follow_symlinks=False)
+            and files.is_file(entry, follow=False)
             and PurePosixPath(entry.name).suffix.lower() not in NO_PHOTO_SUFFIXES
         ):
             yield name
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    return entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return files.entries(folder)
+    except UnusableInput as error:
+        raise UnusableDataset(error.what, where=error.where, fix=error.fix) from error
+
+
+def _is_folder(entry: Path) -> bool:
+    return files.is_dir(entry, follow=False) and not entry.name.startswith(".")

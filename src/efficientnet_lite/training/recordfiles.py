@@ -71,7 +71,7 @@ def part_files(
     if not 0 <= this < hosts:
         raise ValueError(f"no such host: {host}")
     split = "validation" if part == "validation" else "train"
-    paths = found(folder, split, find)
+    paths = find(folder, split)
     _check_complete(paths, folder, split)
     if part != "validation":
         if not 0 <= holdout < len(paths) or (part == "holdout" and not holdout):
@@ -88,18 +88,6 @@ def part_files(
             fix="write more files, with `efficientnet-lite shards`, or take fewer hosts",
         )
     return paths[this::hosts]
-
-
-def found(folder: Path, split: str, find: Find) -> list[Path]:
-    """What `find` finds; raises UnusableInput where the folder cannot be read."""
-    try:
-        return find(folder, split)
-    except OSError as error:
-        raise UnusableInput(
-            f"it cannot be read: {error.strerror or error}",
-            where=folder,
-            fix="give the folder of the record files",
-        ) from error
 
 
 def labelled(example: Example, classes: int) -> Labelled:

@@ -88,7 +88,7 @@ def _index(paths: Sequence[Path], offsets: Sequence[npt.NDArray[np.int64]]) -> b
 
 def _read_index(index: Path, paths: Sequence[Path]) -> list[npt.NDArray[np.int64]] | None:
     """What `_index` wrote of the same files as they are now, or None."""
-    if not index.is_file():
+    if not files.is_file(index):
         return None
     try:
         data = files.read_bytes(index, limit=MAX_INDEX_BYTES, what="an index")
@@ -108,5 +108,5 @@ def _parts(offsets: npt.NDArray[Any], counts: npt.NDArray[Any], expected: int) -
 
 def _stamp(paths: Sequence[Path]) -> npt.NDArray[np.str_]:
     """Name, size and time of change of each file."""
-    marks = ((path.name, path.stat()) for path in paths)
-    return np.array([f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in marks])
+    marks = ((path.name, *files.stamp(path)) for path in paths)
+    return np.array([f"{name} {size} {changed}" for name, size, changed in marks])
