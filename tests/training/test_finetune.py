@@ -291,7 +291,7 @@ def test_where_no_epoch_is_better_the_head_alone_stays(photos, cache, tmp_path):
     assert np.mean(scores) >= np.mean([evaluation.top1 for evaluation in alone.proof.float32])
 
 
-def test_a_run_that_is_interrupted_leaves_nothing_and_says_so(photos, cache, tmp_path):
+def test_a_run_that_is_interrupted_leaves_its_states_alone_and_says_how_to_go_on(photos, cache, tmp_path):
     said: list[str] = []
 
     def interrupt(line):
@@ -309,8 +309,8 @@ def test_a_run_that_is_interrupted_leaves_nothing_and_says_so(photos, cache, tmp
             say=interrupt,
         )
 
-    assert scenes.names(tmp_path) == ["w.safetensors"]
-    assert said[-1].startswith("interrupted: nothing was written")
+    assert scenes.names(tmp_path) == ["run.training", "w.safetensors"]
+    assert said[-1].startswith("interrupted: the same command with --resume goes on behind the last epoch")
 
 
 def test_a_time_budget_plans_the_epochs(photos, cache, tmp_path):
@@ -353,6 +353,33 @@ def test_a_fine_tuning_that_was_killed_goes_on_to_the_bit(photos, tmp_path, monk
     for name in ("weights.safetensors", "log.csv"):
         assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     assert not (tmp_path / "run.training").exists()
+
+
+def test_a_state_that_is_damaged_is_passed_over_with_a_warning_that_quiet_does_not_hide(
+    photos, tmp_path, monkeypatch
+):
+    weights = scenes.write_random_weights(tmp_path / "w.safetensors")
+    save = EpochStates.save
+
+    def save_and_die(self, trainer, reached):
+        save(self, trainer, reached)
+        if reached.epochs[-1].number == 2:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EpochStates, "save", save_and_die)
+        with pytest.raises(Killed):
+            tuned_run(photos, weights, tmp_path / "run")
+    newest = max((tmp_path / "run.training" / "states").glob("*.safetensors"))
+    newest.write_bytes(newest.read_bytes()[:-1] + b"?")
+
+    said, warned = [], []
+    tuned_run(photos, weights, tmp_path / "run", resume=True, say=said.append, warn=warned.append)
+
+    (line,) = warned
+    assert newest.stem in line
+    assert "the state before it is taken" in line
+    assert "goes on behind epoch 1 of 4" in said
 
 
 class Killed(BaseException):

@@ -136,6 +136,7 @@ def train(
         tensorboard=tuning.tensorboard if tuning else None,
         stage=console.progress,
         say=console.note,
+        warn=console.warn,
     )
     _show(console, trained, json)
 

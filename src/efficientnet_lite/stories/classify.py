@@ -56,6 +56,7 @@ def train(
     workers: int | None = None,
     stage: Stage = silent,
     say: Callable[[str], None] = lambda line: None,
+    warn: Callable[[str], None] = lambda line: None,
 ) -> Trained:
     """Make a classifier from photos, prove it on the real runtime, and publish it as a run folder.
 
@@ -80,6 +81,7 @@ def train(
         tensorboard: folder for the figures of the fine-tuning, as TensorBoard reads them.
         stage: shows progress; see `stories.progress`.
         say: takes what a person may follow meanwhile, one line an epoch.
+        warn: takes what a person should look at, such as a saved state that is damaged.
 
     Raises:
         UsageError, UnusableDataset, UnusableInput, ArtifactError, OutputFailed: before anything is written.
@@ -134,6 +136,7 @@ def train(
                 resume=resume,
                 stage=stage,
                 say=say,
+                warn=warn,
                 tensorboard=board,
             )
             loaded, head, material = tuned.weights, tuned.head, tuned.material

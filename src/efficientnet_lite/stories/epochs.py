@@ -50,8 +50,8 @@ def begun_of(start: Mapping[str, Array], material: Material, recipe: FineTuning)
 class EpochStates:
     """Writes and reads the states of one fine-tuning."""
 
-    def __init__(self, place: Path, begun: Mapping[str, Any], say: Callable[[str], None]) -> None:
-        self._place, self._begun, self._say = place, dict(begun), say
+    def __init__(self, place: Path, begun: Mapping[str, Any], warn: Callable[[str], None]) -> None:
+        self._place, self._begun, self._warn = place, dict(begun), warn
 
     def save(self, trainer: "loop.Trainer", reached: Reached) -> None:
         """Keep the state behind the last epoch of `reached`. Raises OutputFailed where the disk is full."""
@@ -74,7 +74,7 @@ class EpochStates:
         """
         from efficientnet_lite.training import loop
 
-        found = states.newest(self._place / "states", warn=self._say)
+        found = states.newest(self._place / "states", warn=self._warn)
         if found is None:
             return None
         check_same(self._place, self._begun, found.journal.get("begun"))

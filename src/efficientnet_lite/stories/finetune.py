@@ -101,6 +101,7 @@ def fine_tune(
     resume: bool,
     stage: Stage,
     say: Say,
+    warn: Say,
     tensorboard: Path | None = None,
 ) -> FineTuned:
     """Let the upper part of the network learn, from the fitted head on.
@@ -112,6 +113,7 @@ def fine_tune(
         folder: for a file without a name that holds what does not fit into memory.
         place: gets the state behind each epoch, which `resume` goes on from.
         say: takes one line an epoch.
+        warn: takes one line for each saved state that is damaged.
         tensorboard: a folder that gets the same figures as event files.
 
     Raises:
@@ -130,7 +132,7 @@ def fine_tune(
     lower = make_lower(part, fold(plan, start), contract, workers=workers)
     with stage("Looking through the frozen blocks") as on_progress:
         examples, validation = _examples(lower, material, settings, recipe, folder, on_progress)
-    kept = EpochStates(place, begun_of(start, material, recipe), say)
+    kept = EpochStates(place, begun_of(start, material, recipe), warn)
     found = kept.newest() if resume else None
     if found is not None:
         recipe = replace(recipe, epochs=found.planned)  # a time budget was planned with when it began
