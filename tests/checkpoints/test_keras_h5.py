@@ -3,10 +3,13 @@
 # ruff: noqa: E402  (the heavy libraries are asked for before anything that needs them)
 
 import io
+import time
 import zipfile
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 h5py = pytest.importorskip("h5py", reason="needs h5py: make test-all", exc_type=ImportError)
 
@@ -14,6 +17,7 @@ from checkpoint_files import random_parameters
 
 from efficientnet_lite.checkpoints import keras_h5
 from efficientnet_lite.checkpoints.read import read_checkpoint
+from efficientnet_lite.doors import confined
 from efficientnet_lite.errors import CheckpointError
 from efficientnet_lite.spec import BN_PARTS, VARIANTS, make_plan
 
@@ -165,7 +169,7 @@ def nameless(file):
         (external_numbers, "in another file"),
         (virtual, "in another file"),
         (compressed, "is compressed"),
-        (enormous, "of another shape"),
+        (enormous, "claims more than the whole file has"),
         (text, "of type object"),
         (stray, "nothing that Keras 3 writes"),
         (circle, "twice|more objects"),
@@ -194,6 +198,88 @@ def test_damaged_files_are_refused(tmp_path, parameters):
         path.write_bytes(whole[:size])
         with pytest.raises(CheckpointError):
             read_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("place", "before", "after"), [(0xF69, 1, 5), (0xFF0, 15, 241), (0x34F4, 16, 2)], ids=hex
+)
+def test_a_byte_that_kills_detains_or_bloats_the_library_is_one_error(
+    shared, tmp_path, monkeypatch, place, before, after
+):
+    resource = pytest.importorskip("resource", reason="a Unix system measures memory")
+    monkeypatch.setattr(confined, "SECONDS", 1)
+    data = bytearray((shared / "data/hostile-models/seed.weights.h5").read_bytes())
+    assert data[place] == before
+    data[place] = after
+    path = tmp_path / "w.h5"
+    path.write_bytes(data)
+    started = time.monotonic()
+
+    with pytest.raises(CheckpointError, match="HDF5 cannot be read"):
+        read_checkpoint(path)
+
+    assert time.monotonic() - started < 20
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 500 * 2**10
+
+
+def small():
+    """A sound file of a few layers, most of whose bytes are structure."""
+    data = io.BytesIO()
+    with h5py.File(data, "w") as file:
+        fill(file, {f"blocks_{n}/{part}": np.ones((2, 2), np.float32) for n in range(3) for part in SMALL})
+    return data.getvalue()
+
+
+SMALL = ("project/kernel", "project/gamma", "project/beta")
+
+
+@settings(max_examples=40)
+@given(changes=st.lists(st.tuples(st.integers(8, len(small()) - 1), st.integers(0, 255)), max_size=4))
+def test_changed_bytes_give_arrays_or_one_error(changes):
+    data = bytearray(small())
+    for place, value in changes:
+        data[place] = value
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(confined, "SECONDS", 1)
+        try:
+            found = keras_h5.read_keras_h5(bytes(data), where="w.h5")
+        except CheckpointError:
+            return
+
+    assert changes or set(found) == {f"blocks_{n}/{part}" for n in range(3) for part in SMALL}
+    assert all(stored.load().shape == stored.shape for stored in found.values())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"\xff" * 20,
+        keras_h5.LENGTH.pack(2) + b"{}",
+        keras_h5.LENGTH.pack(2) + b"[]",
+        keras_h5.LENGTH.pack(10) + b"[[[[[[[[[[",
+        keras_h5.LENGTH.pack(49) + b'{"legacy": 1, "arrays": [["a", "b", "float32", 1]]}'[:49],
+        *(
+            keras_h5.LENGTH.pack(len(text)) + text
+            for text in (
+                b'{"legacy": false, "arrays": [["a", "b", "float32", [9]]]}',
+                b'{"legacy": false, "arrays": [["a", "b", "float32", [-1]]]}',
+                b'{"legacy": false, "arrays": [["a", "b", "object", [0]]]}',
+                b'{"legacy": false, "arrays": [["a", "b", "float32", ["x"]]]}',
+                b'{"legacy": false, "arrays": [["a"]]}',
+                b'{"legacy": false, "arrays": 7}',
+                b'{"refused": "x"}',
+                b'{"legacy": false, "arrays": [["a", "b", "float32", [1' + b"0" * 5000 + b"]]]}",
+            )
+        ),
+    ],
+)
+def test_what_a_child_gone_mad_answers_is_one_error(monkeypatch, answer):
+    monkeypatch.setattr(confined, "answer", lambda *arguments, **options: answer)
+
+    with pytest.raises(CheckpointError, match="no sensible answer"):
+        keras_h5.read_keras_h5(keras_h5.H5_MAGIC, where="w.h5")
 
 
 def test_a_zip_archive_that_unfolds_to_too_much_is_refused(tmp_path, monkeypatch):

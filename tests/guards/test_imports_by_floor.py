@@ -55,7 +55,7 @@ LIBRARIES = {  # a room, or one module of it -> what it may import beside the st
     "doors.cache": {"sqlite3", "platformdirs"},
     "doors.onnx": {"onnxruntime"},
     "checkpoints": {"safetensors"},
-    "checkpoints.keras_h5": {"h5py"},
+    "checkpoints.h5_child": {"h5py"},
     "tflite": {"ai_edge_litert", "flatbuffers"},
     "head": {"sklearn", "threadpoolctl"},
     "report": {"jinja2", "matplotlib"},

@@ -1,19 +1,21 @@
-"""Keras' weight files, `.weights.h5` and `.keras`, read as arrays: no configuration, no code, no Keras.
+"""Keras' weight files, `.weights.h5`, `.keras` and `.h5`, read as arrays: no configuration, no code, no Keras.
 
-Keras keeps a layer's variables in a group `vars` under their numbers, with the layer's name as an
-attribute; a `.keras` file is a zip archive with such a file in it. HDF5 can point outside of itself in
-several ways, all of which are refused: none of them is in a file that Keras wrote.
+Keras keeps a layer's variables in a group `vars` under their numbers, with the layer's name as an attribute; a
+`.keras` file is a zip archive with such a file in it. A whole model in an `.h5` has them under their own names in
+groups that are called like the layers. The HDF5 library itself runs elsewhere: see `h5_child`.
 
-Source: keras, saving/saving_lib.py (`H5IOStore`, `_save_state`).
+Source: keras, saving/saving_lib.py (`H5IOStore`, `_save_state`), legacy/saving/legacy_h5_format.py.
 """
 
 import io
+import json
+import math
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -24,25 +26,25 @@ from efficientnet_lite.checkpoints.tensors import (
     FLOAT32,
     FLOAT64,
     MAX_CHECKPOINT_BYTES,
+    Dtype,
     Stored,
     damaged,
     some,
 )
-from efficientnet_lite.errors import CheckpointError
+from efficientnet_lite.doors import confined
+from efficientnet_lite.errors import CheckpointError, printable
 from efficientnet_lite.spec import BN_PARTS
 
 H5_MAGIC = b"\x89HDF\r\n\x1a\n"
+CHILD = "efficientnet_lite.checkpoints.h5_child"
+LENGTH = struct.Struct("<Q")
+MAX_HEADER_BYTES = 8 * 2**20  # lite4 with its optimizer has 0.2 MB
+MAX_TEXT = 500
 ZIP_WEIGHTS = "model.weights.h5"  # within a .keras file
 ZIP_ENTRY = b"PK\x01\x02"
 MAX_ZIP_ENTRIES = 100  # Keras writes three, and a few for vocabularies and the like
-MAX_OBJECTS = 20_000  # lite4 in a model with its optimizer has 3,000
-MAX_DEPTH = 16  # of groups within groups; two for each model within a model
 NORM_SUFFIX = "_bn"
-NOT_OURS = ("optimizer", "seed_generator", "metrics")  # groups of what a training needs besides
-DTYPES = {2: FLOAT16, 4: FLOAT32, 8: FLOAT64}
-SAVE_AGAIN = (
-    "save it with model.save_weights('NAME.weights.h5') of Keras 3, or with save_weights of this package"
-)
+DTYPES = {dtype.name: dtype for dtype in (FLOAT16, FLOAT32, FLOAT64)}
 
 
 def zipped_weights(data: bytes, *, where: Path | str) -> bytes | None:
@@ -71,104 +73,89 @@ def read_keras_h5(data: bytes, *, where: Path | str) -> dict[str, Stored]:
     """The weights of the layers in `data`, which begins with H5_MAGIC, by the layer plan's names.
 
     What is no layer of the plan comes under its own name, so that `fit` can refuse it; optimizers and
-    seeds are passed over. Numbers are read when asked for, so shapes can be judged before.
+    seeds are passed over.
 
     Raises:
-        CheckpointError: the file is damaged, points outside of itself, is not of Keras 3, or h5py is not
-            installed.
+        CheckpointError: the file is damaged, kills or detains the HDF5 library, points outside of itself, is
+            not of Keras, or h5py is not installed.
     """
-    h5py = _h5py(where)
-    if not data.startswith(H5_MAGIC):
-        raise damaged("its Keras weights are no HDF5", where)
-    try:
-        file = h5py.File(io.BytesIO(data), "r")
-        found = {name: _stored(h5py, file, dataset, where) for name, dataset in _datasets(h5py, file, where)}
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError) as error:
-        raise damaged(f"its Keras weights cannot be read: {error}", where) from error
-    if not found:
-        raise CheckpointError("the HDF5 file holds no weights of Keras 3", where=where, fix=SAVE_AGAIN)
-    return found
-
-
-def _h5py(where: Path | str) -> ModuleType:
-    try:
-        import h5py
-    except ImportError as error:
+    if not _installed():
         raise CheckpointError(
             "this is a Keras file, and h5py, which reads it, is not installed",
             where=where,
             fix="pip install 'efficientnet-lite[train]'",
-        ) from error
-    return h5py  # type: ignore[no-any-return]  # it has no types
-
-
-def _datasets(h5py: ModuleType, file: Any, where: Path | str) -> Iterator[tuple[str, Any]]:
-    """Name by the plan -> dataset, of every group `vars` of a layer. Without recursion, and bounded."""
-    waiting: list[tuple[str, ...]] = [()]
-    seen, names = 0, set()
-    while waiting:
-        path = waiting.pop()
-        group = file["/".join(path)] if path else file
-        for key in group:
-            place = "/".join((*path, key))
-            seen += 1
-            if seen > MAX_OBJECTS or len(path) >= MAX_DEPTH:
-                raise damaged("it has more objects than weights of one model can have", where)
-            if type(group.get(key, getlink=True)) is not h5py.HardLink:
-                raise damaged(f"{some([place])} is a link, which Keras never writes", where)
-            member = group[key]
-            if isinstance(member, h5py.Group):
-                waiting += [(*path, key)] * (key not in NOT_OURS)
-            elif isinstance(member, h5py.Dataset) and path[-1:] == ("vars",):
-                name = _plan_name(group.attrs.get("name"), path, key)
-                if name in names:
-                    raise damaged(f"{some([name])} is there twice", where)
-                names.add(name)
-                yield name, member
-            else:
-                raise CheckpointError(
-                    f"{some([place])} is nothing that Keras 3 writes", where=where, fix=SAVE_AGAIN
-                )
-
-
-def _plan_name(layer: object, path: tuple[str, ...], key: str) -> str:
-    """`blocks_3/expand/gamma` for the first variable of the layer `blocks_3_expand_bn`."""
-    if not isinstance(layer, str) or not key.isdecimal() or len(key) > 3:
-        return "/".join((*path, key))
-    norm = layer.endswith(NORM_SUFFIX)
-    parts = BN_PARTS if norm else ("kernel", "bias")
-    block, _, part = layer.removesuffix(NORM_SUFFIX).rpartition("_")
-    number = int(key)
-    return f"{block}/{part}/{parts[number]}" if block and number < len(parts) else f"{layer}/{key}"
-
-
-def _stored(h5py: ModuleType, file: Any, dataset: Any, where: Path | str) -> Stored:
-    """The dataset as a tensor, unless it points outside of the file or unfolds to more than it holds."""
-    properties = dataset.id.get_create_plist()
-    if dataset.external is not None or dataset.is_virtual:
-        raise damaged(f"{some([dataset.name])} has its numbers in another file", where)
-    if properties.get_nfilters():
-        raise damaged(f"{some([dataset.name])} is compressed, which Keras never does", where)
-    dtype = DTYPES.get(dataset.dtype.itemsize) if dataset.dtype.kind == "f" else None
-    if dtype is None or dataset.shape is None:
-        raise CheckpointError(
-            f"{some([dataset.name])} has numbers of type {dataset.dtype}, expected float32",
-            where=where,
-            fix=SAVE_AGAIN,
         )
-    return Stored(dtype, dataset.shape, _Loader(file, dataset, where))
+    if not data.startswith(H5_MAGIC):
+        raise damaged("its Keras weights are no HDF5", where)
+    try:
+        answer = confined.answer(CHILD, data, library="h5py", limit=len(data) + MAX_HEADER_BYTES)
+        return _named(*_arrays(answer, where), where)
+    except confined.Failed as error:
+        raise damaged(f"its HDF5 cannot be read: {error}", where) from error
+    except (ValueError, KeyError, TypeError, RecursionError, struct.error) as error:  # of a child gone mad
+        raise damaged("its HDF5 cannot be read: the library gave no sensible answer", where) from error
 
 
-class _Loader:
-    """Reads a dataset when it is asked for. Holds the file, which closes with the last of its loaders."""
+def _installed() -> bool:
+    try:
+        return find_spec("h5py") is not None
+    except ValueError:  # None in its place among the modules
+        return False
 
-    def __init__(self, file: Any, dataset: Any, where: Path | str) -> None:
-        self.file, self.dataset, self.where = file, dataset, where
 
-    def __call__(self) -> NDArray[Any]:
-        try:
-            return np.asarray(self.dataset[()])
-        except (OSError, RuntimeError, ValueError, MemoryError) as error:
-            raise damaged(
-                f"the numbers of {some([self.dataset.name])} cannot be read: {error}", self.where
-            ) from error
+def _arrays(answer: bytes, where: Path | str) -> tuple[list[tuple[str, str | None, Stored]], bool]:
+    """Path, layer and numbers of each array in the child's answer, and whether it is a whole model's `.h5`."""
+    (length,) = LENGTH.unpack_from(answer)
+    position = LENGTH.size + length
+    if position > len(answer) or length > MAX_HEADER_BYTES:
+        raise ValueError(f"a header of {length:,} bytes")
+    header = json.loads(answer[LENGTH.size : position])
+    if "refused" in header:
+        what, fix = (printable(str(header[key])[:MAX_TEXT]) for key in ("refused", "fix"))
+        raise CheckpointError(what, where=where, fix=fix)
+    raw, found = memoryview(answer), []
+    for path, layer, name, sides in header["arrays"]:
+        dtype, shape = DTYPES[name], tuple(map(int, sides))
+        end = position + math.prod(shape) * dtype.itemsize
+        if min(shape, default=0) < 0 or end > len(answer):
+            raise ValueError(f"an array of {shape}")
+        found.append(
+            (str(path), layer, Stored(dtype, shape, partial(_numbers, raw[position:end], dtype, shape)))
+        )
+        position = end
+    return found, header["legacy"] is True
+
+
+def _numbers(raw: memoryview, dtype: Dtype, shape: tuple[int, ...]) -> NDArray[Any]:
+    return np.frombuffer(raw, dtype.codes).reshape(shape)
+
+
+def _named(found: list[tuple[str, str | None, Stored]], legacy: bool, where: Path | str) -> dict[str, Stored]:
+    named: dict[str, Stored] = {}
+    for path, layer, stored in found:
+        name = _legacy_name(path) if legacy else _plan_name(layer, path)
+        if name in named:
+            raise damaged(f"{some([name])} is there twice", where)
+        named[name] = stored
+    return named
+
+
+def _plan_name(layer: object, path: str) -> str:
+    """`blocks_3/expand/gamma` for the first variable of the layer `blocks_3_expand_bn`."""
+    key = path.rpartition("/")[2]
+    if not isinstance(layer, str) or not key.isdecimal() or len(key) > 3:
+        return path
+    parts = BN_PARTS if layer.endswith(NORM_SUFFIX) else ("kernel", "bias")
+    number = int(key)
+    return _of_layer(layer, parts[number]) if number < len(parts) else f"{layer}/{key}"
+
+
+def _legacy_name(path: str) -> str:
+    """`blocks_3/expand/gamma` for `model_weights/.../blocks_3_expand_bn/gamma`, in Keras 2 `gamma:0`."""
+    *_, layer, variable = ["", *path.split("/")]
+    return _of_layer(layer, variable.removesuffix(":0").replace("depthwise_kernel", "kernel"))
+
+
+def _of_layer(layer: str, part: str) -> str:
+    block, _, step = layer.removesuffix(NORM_SUFFIX).rpartition("_")
+    return f"{block}/{step}/{part}" if block else f"{layer}/{part}"
