@@ -164,6 +164,22 @@ def test_the_page_of_a_fine_tuned_run_shows_before_after_and_curves(trained):
     assert "the epoch of the fine-tuning" not in alone
 
 
+def test_the_page_of_a_run_by_a_recipe_speaks_of_its_steps_and_of_no_head(trained):
+    training = {"recipe": "imagenet", "images": 1234, "best": {"step": 5678}, "best_epoch": 3}
+    card = {**trained.card, "training": training, "head": trained.card["head"] | {"path": []}}
+    counts = {split: [1] * len(trained.card["labels"]) for split in ("train", "validation", "test")}
+
+    shown = page.render(
+        read_facts(card), name="run", counts=counts, pictures=[], curves=draw_curves(ROWS, best=3)
+    ).decode()
+
+    assert "they also chose the step of the training that was kept" in shown
+    assert "learned from 1,234 photos by the recipe <code>imagenet</code>" in shown
+    assert "step\n5,678, in epoch 3, were the best on the validation photos" in shown
+    assert "regularisation" not in shown
+    assert "The head was" not in shown
+
+
 @pytest.mark.parametrize(
     "spoiled",
     [{"chosen_epoch": -1}, {"after": {"crop": 0.8}}, {"before": {"crop": 2, "squash": 1}}, {"blocks": "5"}],

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from efficientnet_lite.report.facts import Pair, read_facts
+from efficientnet_lite.report.facts import Pair, Training, choices, read_facts
 
 
 @pytest.fixture
@@ -52,6 +52,30 @@ def test_the_commonest_confusion_comes_first_and_right_answers_are_none(card):
 
     assert facts.pairs(2) == (Pair("b", "c", 2, 0.5), Pair("a", "b", 2, 2 / 11))
     assert len(facts.pairs(9)) == 3
+
+
+BY_RECIPE = {"recipe": "imagenet", "images": 24, "best": {"step": 12, "top1": 0.5}, "best_epoch": 2}
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ({}, "the head's regularisation"),
+        ({"fine_tuning": {}}, "the head's regularisation and the epoch of the fine-tuning that was kept"),
+        ({"training": BY_RECIPE}, "the step of the training that was kept"),
+    ],
+)
+def test_what_the_validation_photos_chose_depends_on_the_kind_of_training(parts, said):
+    assert choices(parts) == said
+
+
+def test_a_training_by_a_recipe_tells_its_best_step_and_an_older_card_no_epoch(card):
+    older = {key: value for key, value in BY_RECIPE.items() if key != "best_epoch"}
+
+    assert read_facts(card | {"training": BY_RECIPE}).training == Training("imagenet", 24, 12, 2)
+    assert read_facts(card | {"training": older}).training == Training("imagenet", 24, 12, None)
+    with pytest.raises(ValueError, match="step"):
+        read_facts(card | {"training": BY_RECIPE | {"best": {}}})
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_a_run_has_its_report_and_the_card_lists_it(trained, installed):
             assert page.percent(each["top1"]) in shown
     count = trained.card["data"]["photos"]["validation"]
     assert f"is that of the {count} validation photos" in shown
-    assert "they also chose its regularisation" in shown
+    assert "they also chose the head's regularisation" in shown
     assert trained.card["weights"]["license"] in shown
 
 

@@ -1,6 +1,7 @@
 """`train --recipe imagenet` in real processes: killed by SIGKILL or told to end, and started again with --resume."""
 
 import csv
+import json
 import os
 import random
 import signal
@@ -63,6 +64,18 @@ def whole(photos, tmp_path_factory):
     code, said = end(begin(photos, out))
     assert code == 0, said
     return out
+
+
+def test_a_run_by_the_recipe_speaks_of_the_step_that_was_kept_and_of_no_regularisation(whole):
+    card = json.loads((whole / "card.json").read_text())
+    rows = list(csv.DictReader((whole / "log.csv").read_text().splitlines()))
+
+    best = next(row for row in rows if int(row["step"]) >= card["training"]["best"]["step"])
+    assert card["training"]["best_epoch"] == int(best["epoch"])
+    for page in ("README.md", "report.html"):
+        text = (whole / page).read_text()
+        assert "which also chose the step" in text or "they also chose the step" in text, page
+        assert "regularisation" not in text, page
 
 
 def published(run):

@@ -6,6 +6,7 @@ from typing import Any
 from efficientnet_lite.cli.console import Console, percent
 from efficientnet_lite.inference.evaluate import Evaluation
 from efficientnet_lite.inference.verify import Bars, Comparison
+from efficientnet_lite.report.facts import choices
 from efficientnet_lite.stories.export_checkpoint import CARD_FORMAT as CHECKPOINT
 from efficientnet_lite.stories.exported import Exported
 from efficientnet_lite.stories.finish import Trained
@@ -49,9 +50,7 @@ def show_trained(console: Console, trained: Trained) -> None:
     columns = ["file", "precision", "bytes", *(f"top-1 {view}" for view in views), "agreement", "latency"]
     console.table("", columns, rows, right=columns[2:])
     split = card["metrics"]["split"]
-    chosen = "the head's regularisation" + (" and the epoch" if card.get("fine_tuning") else "")
-    chosen = "the step" if card.get("training") else chosen
-    also = f", which also chose {chosen}" if split == "validation" else ""
+    also = f", which also chose {choices(card)}" if split == "validation" else ""
     console.line(
         f"Accuracy on the {split} photos ({proof.float32[0].count}){also}; 95 % intervals in brackets."
     )

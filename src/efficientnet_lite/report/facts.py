@@ -106,6 +106,16 @@ class Tuning:
 
 
 @dataclass(frozen=True, slots=True)
+class Training:
+    """A training of the whole network by a recipe."""
+
+    recipe: str
+    photos: int  # that it learned from
+    step: int  # whose averages were the best and are what the files hold
+    epoch: int | None  # in which that step was; None: of an older card
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What a run's card says, as far as the page shows it."""
 
@@ -119,7 +129,9 @@ class Facts:
     gates: tuple[Gate, ...]
     enough_photos: bool  # for the gate to be sure
     attempts: tuple[Attempt, ...]
-    tuning: Tuning | None  # None: the head alone learned
+    tuning: Tuning | None  # None: there was no fine-tuning
+    training: Training | None  # None: the backbone came trained
+    choices: str  # see `choices`
     confusion: Counts  # (C, C) of the float32 file in `view`, row = true class
     photos: Mapping[str, int]  # split -> how many
     skipped: int
@@ -191,6 +203,8 @@ def read_facts(card: Mapping[str, Any]) -> Facts:
         enough_photos=_get(verification, "enough_photos", bool),
         attempts=tuple(_attempt(each, strength) for each in _list(head, "path")),
         tuning=_tuning(card.get("fine_tuning")),
+        training=_training(card.get("training")),
+        choices=choices(card),
         confusion=_confusion(measured, view, len(labels)),
         photos={split: _count(counts, split) for split in SPLITS},
         skipped=_count(data, "skipped"),
@@ -202,6 +216,14 @@ def read_facts(card: Mapping[str, Any]) -> Facts:
         license=_text(_get(weights, "license", str)),
         notice=_text(_get(weights, "notice", str)),
     )
+
+
+def choices(card: Mapping[str, Any]) -> str:
+    """What the validation photos chose, as part of a sentence."""
+    if card.get("training") is not None:
+        return "the step of the training that was kept"
+    epoch = "" if card.get("fine_tuning") is None else " and the epoch of the fine-tuning that was kept"
+    return f"the head's regularisation{epoch}"
 
 
 def _file(export: object, measured: Mapping[str, Any]) -> File:
@@ -260,6 +282,17 @@ def _tuning(fields: object) -> Tuning | None:
         changes=tuple(
             Change(_text(view), _fraction(before, view), _fraction(after, view)) for view in before
         ),
+    )
+
+
+def _training(fields: object) -> Training | None:
+    if fields is None:
+        return None
+    return Training(
+        recipe=_text(_get(fields, "recipe", str)),
+        photos=_count(fields, "images"),
+        step=int(_number(_part(fields, "best"), "step")),
+        epoch=None if _mapping(fields).get("best_epoch") is None else _count(fields, "best_epoch"),
     )
 
 

@@ -78,7 +78,7 @@ def render(
         curves=curves,
         bars_shown=len(bars),
         accuracy=plots.draw_accuracy(plots.accuracy_dots(facts)),
-        path=plots.draw_path(facts.attempts),
+        path=plots.draw_path(facts.attempts) if facts.attempts else None,
         confusion=plots.draw_confusion(facts.labels, facts.confusion) if few else None,
         bars=plots.draw_counts(bars),
     )

@@ -20,6 +20,7 @@ from efficientnet_lite.errors import printable
 from efficientnet_lite.head.fit import Head
 from efficientnet_lite.inference.partition import publish_split
 from efficientnet_lite.labels import digest
+from efficientnet_lite.report.facts import choices
 from efficientnet_lite.report.page import is_installed
 from efficientnet_lite.stories import scratch
 from efficientnet_lite.stories.finetune import FineTuned, config_values, log_rows, on_card
@@ -231,12 +232,11 @@ def _config(run: Contents) -> str:
 def _model_card(run: Contents, card: Mapping[str, Any]) -> str:
     """The run's README.md: what it is, how good, under which licence."""
     settings, split = run.settings, run.material.proof_split
-    kept = "" if run.tuned is None else " and the epoch of the fine-tuning"
-    chosen = (
-        f", which were also used for choosing the head's regularisation{kept}"
-        if split == "validation"
-        else ""
-    )
+    chosen = f", which also chose {choices(card)}" if split == "validation" else ""
+    if run.scratch is None:
+        network, learned = "The backbone is", "The head was trained on your photos and"
+    else:
+        network, learned = "The network was", "What was learned from your photos"
     rows = [
         f"| {export['precision']} | {export['bytes']:,} | "
         + " | ".join(f"{100 * export['as'][view]['top1']:.1f} %" for view in settings.base_views)
@@ -249,7 +249,7 @@ def _model_card(run: Contents, card: Mapping[str, Any]) -> str:
     return f"""# {printable(run.name)}
 
 A classifier of photos into {len(card["labels"])} classes: EfficientNet-{settings.model.variant.name.capitalize()} at \
-{settings.model.size} pixels with a head of its own, made by efficientnet-lite {__version__}.
+{settings.model.size} pixels{"" if run.scratch else " with a head of its own"}, made by efficientnet-lite {__version__}.
 
 | file | bytes | {header} | one image, one thread |
 |---|---|{"---|" * len(settings.base_views)}---|
@@ -269,6 +269,6 @@ One label for each photo; a photo of none of the classes gets one of them all th
 
 ## Licence
 
-The backbone is {run.weights.source}. Its licence: {run.weights.license}. {run.weights.notice}
-The head was trained on your photos and is yours; so are the labels.
+{network} {run.weights.source}. Its licence: {run.weights.license}. {run.weights.notice}
+{learned} is yours; so are the labels.
 """

@@ -153,7 +153,7 @@ def _curves(folder: Path, facts: Facts) -> bytes | None:
         return None
     text = files.read_bytes(path, limit=MAX_LOG_BYTES, what="a log").decode(errors="replace")
     try:
-        best = facts.tuning.chosen if facts.tuning else None
+        best = facts.tuning.chosen if facts.tuning else facts.training.epoch if facts.training else None
         return draw_curves(list(csv.DictReader(text.splitlines())), best=best)
     except (ValueError, csv.Error) as error:
         raise ArtifactError(

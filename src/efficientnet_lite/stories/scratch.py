@@ -40,6 +40,7 @@ def on_card(scratch: Scratch) -> dict[str, Any]:
         **asdict(scratch.recipe),
         "images": scratch.images,
         "best": dict(scratch.best),
+        "best_epoch": scratch.best_epoch,
         "backend": scratch.backend,
         "log": LOG,
     }
