@@ -120,7 +120,8 @@ def test_labelled_photos_tell_the_drop_and_others_the_agreement_alone(trained, p
     assert [each.count for each in loose.comparisons] == [18, 18]
     assert all(each.drop is None for each in loose.comparisons)
     assert loose.to_json()["drop"] is None
-    assert loose.notes == ("1 photos could not be used",)
+    assert loose.notes[0].startswith("1 of 19 photos could not be used: broken.jpg (no JPEG")
+    assert "no labels" in loose.notes[1]
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xd8\xff"])

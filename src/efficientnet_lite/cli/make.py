@@ -157,11 +157,15 @@ def verify(
     max_drop: float | None = None,
     min_agreement: float | None = None,
     trust: Annotated[bool, Flag] = False,
+    strict: Annotated[bool, Flag] = False,
     json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
     """Replay a run's files, or a file against its parent, and say whether all still holds.
+
+    The answer is one of three: verified; not refuted, where the photos are too few to be sure; failed, with exit
+    code 5.
 
     Args:
         target: a run folder, or a .tflite file.
@@ -170,6 +174,7 @@ def verify(
         max_drop: another bar than the run's.
         min_agreement: another bar than the run's.
         trust: also let TensorFlow execute the SavedModels and Hub modules of the run.
+        strict: what is not refuted fails too.
         json: print one JSON document instead of the table.
         verbose: say more; may be given again.
         quiet: say nothing but results, warnings and errors.
@@ -188,5 +193,5 @@ def verify(
         console.json(verified.to_json())
     else:
         show_verified(console, verified)
-    if not verified.passed:
+    if not verified.passed or (strict and verified.verdict != "verified"):
         exit_with(EXIT_VERIFICATION)

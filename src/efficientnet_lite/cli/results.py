@@ -3,14 +3,21 @@
 from collections.abc import Sequence
 from typing import Any
 
+from efficientnet_lite.classes import some
 from efficientnet_lite.cli.console import Console, percent
 from efficientnet_lite.inference.evaluate import Evaluation
-from efficientnet_lite.inference.verify import Bars, Comparison
+from efficientnet_lite.inference.verify import Bars, Comparison, doubts
 from efficientnet_lite.report.facts import choices
 from efficientnet_lite.stories.export_checkpoint import CARD_FORMAT as CHECKPOINT
 from efficientnet_lite.stories.exported import Exported
 from efficientnet_lite.stories.finish import Trained
 from efficientnet_lite.stories.verify import Verified
+
+VERDICTS: dict[str, str] = {
+    "verified": "verified: {what}",
+    "not refuted": "not refuted, too few photos to be sure: {what}",
+    "failed": "failed: {what}",
+}
 
 
 def show_trained(console: Console, trained: Trained) -> None:
@@ -51,11 +58,14 @@ def show_trained(console: Console, trained: Trained) -> None:
     console.table("", columns, rows, right=columns[2:])
     split = card["metrics"]["split"]
     also = f", which also chose {choices(card)}" if split == "validation" else ""
-    console.line(
-        f"Accuracy on the {split} photos ({proof.float32[0].count}){also}; 95 % intervals in brackets."
-    )
+    judged, whole = card["metrics"]["judged"], card["metrics"]["photos"]
+    count = str(whole) if judged == whole else f"{judged} of {whole}"
+    console.line(f"Accuracy on the {split} photos ({count}){also}; 95 % intervals in brackets.")
+    _say_lost(console, trained)
     bars = Bars(card["verification"]["max_drop"], card["verification"]["min_agreement"])
-    _say_if_undecided(console, proof.comparisons, bars)
+    console.line(VERDICTS[card["verification"]["verdict"]].format(what="int8 against float32"))
+    for doubt in doubts(proof.comparisons, bars, whole=not proof.lost):
+        console.line(f"  {doubt}")
     console.line(f"The run lies in {trained.run}")
 
 
@@ -111,10 +121,9 @@ def show_verified(console: Console, verified: Verified) -> None:
             for each in verified.comparisons
         ]
         console.table("", columns, rows, right=columns[1:])
-    for fault in verified.faults:
-        console.line(f"failed: {fault}")
-    if verified.passed:
-        console.line(f"verified: {verified.target}")
+    console.line(VERDICTS[verified.verdict].format(what=verified.target))
+    for line in (*verified.faults, *verified.doubts):
+        console.line(f"  {line}")
 
 
 def _agreement(comparisons: Sequence[Comparison]) -> str:
@@ -123,11 +132,14 @@ def _agreement(comparisons: Sequence[Comparison]) -> str:
     return percent(worst.agreement, worst.agreement_interval)
 
 
-def _say_if_undecided(console: Console, comparisons: Sequence[Comparison], bars: Bars) -> None:
-    for each in comparisons:
-        if not each.decided(bars) and each.drop_interval is not None:
-            console.line(
-                f"{each.count} photos are too few to decide on the int8 file as {each.view}: top-1 drops by "
-                f"{100 * (each.drop or 0):.1f} points ({100 * each.drop_interval.low:.1f} to "
-                f"{100 * each.drop_interval.high:.1f}, allowed {100 * bars.max_drop:.1f})."
-            )
+def _say_lost(console: Console, trained: Trained) -> None:
+    """Which photos stand behind none of the figures, since they went while the run was made."""
+    by_split: dict[str, list[str]] = {}
+    for each in trained.card["data"]["lost"]:
+        by_split.setdefault(each["split"], []).append(f"{each['path']} ({each['reason']})")
+    for split, lost in by_split.items():
+        use = "that were to calibrate " if split == "train" else ""
+        console.warn(f"{len(lost)} {split} photos {use}were lost during the run: {some(lost, 3)}")
+    if trained.proof.lost and trained.proof.network_top1:
+        figures = ", ".join(f"{view} {percent(top1)}" for view, top1 in trained.proof.network_top1.items())
+        console.line(f"The network itself is right on {figures} of all {trained.card['metrics']['photos']}.")

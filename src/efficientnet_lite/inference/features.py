@@ -19,7 +19,7 @@ from efficientnet_lite.doors.files import sha256_bytes, sha256_file
 from efficientnet_lite.doors.litert import Pool, in_threads, runtime_version
 from efficientnet_lite.duplicates import FINGERPRINT_BYTES
 from efficientnet_lite.errors import UnreadablePhoto, UnusableInput
-from efficientnet_lite.inference.survey import Look, look_at
+from efficientnet_lite.inference.survey import CHANGED, Look, look_at
 from efficientnet_lite.inference.views import prepare, to_float
 from efficientnet_lite.spec import FEATURES, POOLED
 from efficientnet_lite.tensor import Engine
@@ -107,10 +107,13 @@ class FeatureStore:
         self.cache.touch([_LOOKS, *map(self.backbone.space, views)])
         self.refused.sort()
 
-    def matrix(self, positions: Sequence[int], view: FitView) -> Array:
+    def matrix(self, positions: Sequence[int], view: FitView, *, lost: dict[int, str] | None = None) -> Array:
         """The feature vectors of the photos at `positions`, float32 (len(positions), 1280).
 
-        Vectors that the cache has lost meanwhile, or that are damaged, are computed again and kept.
+        Vectors that the cache has lost meanwhile, or that are damaged, are computed again and kept. Where
+        a photo is lost as well, its position and the reason go into `lost`, and its row is NaN.
+
+        Raises UnreadablePhoto for such a photo where `lost` is None.
         """
         result = np.empty((len(positions), FEATURES), np.float32)
         places: dict[str, list[int]] = {}
@@ -119,17 +122,21 @@ class FeatureStore:
         for sha, value in self.cache.get(self.backbone.space(view), list(places)):
             if len(value) == FEATURES * 4:
                 result[places.pop(sha)] = np.frombuffer(value, "<f4")
-        lost = [(positions[found[0]], [view]) for found in places.values()]
+        absent = [(positions[found[0]], [view]) for found in places.values()]
         found_again: list[_Seen] = []
-        for seen in self._run(lost):
+        for seen in self._run(absent):
             sha = self.looks[seen.position].sha256
             if isinstance(seen, _Refused) or seen.look.sha256 != sha:  # it was another a moment ago
-                reason = seen.reason if isinstance(seen, _Refused) else "it changed during the run"
-                raise UnreadablePhoto(
-                    reason,
-                    where=self.rows[seen.position].path,
-                    fix="leave the photos in place during a run",
-                )
+                reason = seen.reason if isinstance(seen, _Refused) else CHANGED
+                if lost is None:
+                    raise UnreadablePhoto(
+                        reason,
+                        where=self.rows[seen.position].path,
+                        fix="leave the photos in place during a run",
+                    )
+                result[places[sha]] = np.nan
+                lost |= {positions[place]: reason for place in places[sha]}
+                continue
             result[places[sha]] = seen.vectors[view]
             found_again.append(seen)
         self._keep(found_again)

@@ -19,6 +19,7 @@ from efficientnet_lite.doors import files, photos
 from efficientnet_lite.doors.litert import Pool, Runner, cores
 from efficientnet_lite.doors.onnx import Runner as OnnxRunner
 from efficientnet_lite.errors import ArtifactError, UnreadablePhoto
+from efficientnet_lite.inference.survey import CHANGED
 from efficientnet_lite.inference.views import Image, prepare, prepare_pixels, to_float
 from efficientnet_lite.spec import LOGITS, POOLED, PROBABILITIES
 from efficientnet_lite.tensor import Engine, Tensor
@@ -41,6 +42,7 @@ class Refused:
 
     where: str
     reason: str
+    lost: bool = False  # it was there when the photos were looked at, with the content that was asked for
 
 
 @dataclass
@@ -218,13 +220,23 @@ class Model:
 
 
 def images_of(
-    source: Source, views: Sequence[View | FitView], contract: Contract
+    source: Source, views: Sequence[View | FitView], contract: Contract, *, sha256: str | None = None
 ) -> tuple[Image, ...] | Refused:
-    """The images of one photo, or why there are none."""
+    """The images of one photo, or why there are none.
+
+    `sha256` is of the content that a file had when it was looked at; one that has gone since, or has
+    another content, is lost.
+    """
     if isinstance(source, np.ndarray):
         return prepare_pixels(source, views, contract)
     try:
-        return prepare(photos.read_bytes(Path(source)), views, contract, where=source).images
+        data = photos.read_bytes(Path(source))
+    except UnreadablePhoto as error:
+        return Refused(str(source), error.what, lost=sha256 is not None)
+    if sha256 not in (None, files.sha256_bytes(data)):
+        return Refused(str(source), CHANGED, lost=True)
+    try:
+        return prepare(data, views, contract, where=source).images
     except UnreadablePhoto as error:
         return Refused(str(source), error.what)
 

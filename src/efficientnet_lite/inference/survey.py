@@ -13,6 +13,7 @@ from efficientnet_lite.errors import UnreadablePhoto
 
 # Large JPEGs are decoded smaller, as for the small variants; the fingerprint has 8 x 9 cells.
 MIN_SIDE = 256
+CHANGED = "it changed during the run"
 
 
 @dataclass(frozen=True, slots=True)

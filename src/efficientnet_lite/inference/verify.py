@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from efficientnet_lite.metrics import Interval
 
 Array = npt.NDArray[np.float32]
 Progress = Callable[[int, int], None]
+Verdict = Literal["verified", "not refuted", "failed"]
 
 MAX_DROP = 0.01  # of top-1 accuracy
 MIN_AGREEMENT = 0.97
@@ -70,6 +71,26 @@ class Comparison:
             )
         return missed
 
+    def doubts(self, bars: Bars) -> list[str]:
+        """Which bars the photos are too few to decide on, with what they show."""
+        found = []
+        if (
+            self.drop_interval is not None
+            and self.drop_interval.low <= bars.max_drop < self.drop_interval.high
+        ):
+            found.append(
+                f"{self.view}: top-1 drops by {_points(self.drop)} "
+                f"({_points(self.drop_interval.low)} to {_points(self.drop_interval.high)}) "
+                f"on {self.count} photos, allowed {_points(bars.max_drop)}"
+            )
+        if self.agreement_interval.low < bars.min_agreement <= self.agreement_interval.high:
+            found.append(
+                f"{self.view}: agreement is {self.agreement:.3f} "
+                f"({self.agreement_interval.low:.3f} to {self.agreement_interval.high:.3f}) "
+                f"on {self.count} photos, wanted {bars.min_agreement:.3f}"
+            )
+        return found
+
     def decided(self, bars: Bars) -> bool:
         """Whether the photos suffice: both intervals lie wholly on the good side of their bars."""
         drop_known = self.drop_interval is None or self.drop_interval.high <= bars.max_drop
@@ -79,6 +100,26 @@ class Comparison:
         """A document of plain values; `snr_db` is null where there is no difference at all."""
         fields = {("as" if key == "view" else key): value for key, value in asdict(self).items()}
         return fields | {"snr_db": finite(self.snr_db)}
+
+
+def verdict(comparisons: Sequence[Comparison], bars: Bars, *, whole: bool = True) -> Verdict:
+    """What the photos say of a file: it holds, they are too few to say, or it fails.
+
+    "verified" is sure: every interval lies on the good side of its bar. Where there is no photo, or not
+    `whole`, since some of the photos were lost, nothing is.
+    """
+    if any(each.failures(bars) for each in comparisons):
+        return "failed"
+    sure = whole and bool(comparisons) and all(each.decided(bars) for each in comparisons)
+    return "verified" if sure else "not refuted"
+
+
+def doubts(comparisons: Sequence[Comparison], bars: Bars, *, whole: bool = True) -> list[str]:
+    """Why the photos refute nothing and prove nothing: which interval reaches beyond its bar."""
+    if not comparisons:
+        return ["no photo was replayed"]
+    open_questions = [line for each in comparisons for line in each.doubts(bars)]
+    return open_questions if whole else ["some of the photos were lost meanwhile", *open_questions]
 
 
 def finite(value: float) -> float | None:
@@ -96,9 +137,12 @@ def score_together(
     truth: Sequence[int] | None,
     views: Sequence[View],
     *,
+    contents: Sequence[str] | None = None,
     on_progress: Progress | None = None,
 ) -> list[Scored]:
     """Every model on the same pixels of every photo, each decoded once; models share one contract.
+
+    `contents` has the SHA-256 that each photo must have; another counts as lost.
 
     Raises:
         ArtifactError: the models take inputs of different sizes.
@@ -114,8 +158,8 @@ def score_together(
                 fix="compare files of the same export",
             )
 
-    def one(photo: Path) -> list[list[Array]] | Refused:
-        images = images_of(photo, views, contract)
+    def one(photo: tuple[Path, str | None]) -> list[list[Array]] | Refused:
+        images = images_of(photo[0], views, contract, sha256=photo[1])
         if isinstance(images, Refused):
             return images
         found = []
@@ -126,7 +170,9 @@ def score_together(
 
     rows: list[list[list[Array]]] = [[[] for _ in views] for _ in models]
     kept, refused = [], []
-    for position, outcome in enumerate(in_threads(one, photos, workers=models[0].workers)):
+    wanted: Sequence[str | None] = contents if contents is not None else [None] * len(photos)
+    work = list(zip(photos, wanted, strict=True))
+    for position, outcome in enumerate(in_threads(one, work, workers=models[0].workers)):
         if isinstance(outcome, Refused):
             refused.append(outcome)
         else:
@@ -155,10 +201,14 @@ def score_together(
 def compare(parent: Array, child: Array, truth: npt.NDArray[np.intp] | None, view: View) -> Comparison:
     """`child` against `parent`, scores (N, C) of the same N >= 1 photos; `truth` (N,) where it is known."""
     count = len(parent)
-    same = int((parent.argmax(axis=1) == child.argmax(axis=1)).sum())
+    sure = [~np.isnan(scores).any(axis=1) for scores in (parent, child)]  # NaN answers nothing
+    same = int(((parent.argmax(axis=1) == child.argmax(axis=1)) & sure[0] & sure[1]).sum())
     drop = drop_interval = top1_parent = top1_child = None
     if truth is not None:
-        right = [scores.argmax(axis=1) == truth for scores in (parent, child)]
+        right = [
+            (scores.argmax(axis=1) == truth) & each
+            for scores, each in zip((parent, child), sure, strict=True)
+        ]
         top1_parent, top1_child = (float(each.mean()) for each in right)
         drop, drop_interval = top1_parent - top1_child, metrics.paired_interval(*right)
     return Comparison(

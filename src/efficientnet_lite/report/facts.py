@@ -128,6 +128,7 @@ class Facts:
     files: tuple[File, ...]
     gates: tuple[Gate, ...]
     enough_photos: bool  # for the gate to be sure
+    lost: int  # photos of the split that are behind no figure: they went while the run was made
     attempts: tuple[Attempt, ...]
     tuning: Tuning | None  # None: there was no fine-tuning
     training: Training | None  # None: the backbone came trained
@@ -200,7 +201,8 @@ def read_facts(card: Mapping[str, Any]) -> Facts:
         view=view,
         files=files,
         gates=tuple(_gate(each) for each in _list(verification, "comparisons")),
-        enough_photos=_get(verification, "enough_photos", bool),
+        enough_photos=_enough(verification),
+        lost=_lost(data, _get(measured, "split", str)),
         attempts=tuple(_attempt(each, strength) for each in _list(head, "path")),
         tuning=_tuning(card.get("fine_tuning")),
         training=_training(card.get("training")),
@@ -224,6 +226,16 @@ def choices(card: Mapping[str, Any]) -> str:
         return "the step of the training that was kept"
     epoch = "" if card.get("fine_tuning") is None else " and the epoch of the fine-tuning that was kept"
     return f"the head's regularisation{epoch}"
+
+
+def _enough(verification: Mapping[str, Any]) -> bool:
+    """Whether the gate was sure; a card of an older version has no verdict."""
+    said = verification.get("verdict")
+    return _get(verification, "enough_photos", bool) if said is None else said == "verified"
+
+
+def _lost(data: Mapping[str, Any], split: str) -> int:
+    return sum(_get(each, "split", str) == split for each in _list({"lost": [], **data}, "lost"))
 
 
 def _file(export: object, measured: Mapping[str, Any]) -> File:

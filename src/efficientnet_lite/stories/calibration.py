@@ -11,7 +11,6 @@ from efficientnet_lite.contract import Contract, FitView
 from efficientnet_lite.doors.cache import Cache
 from efficientnet_lite.doors.files import sha256_bytes
 from efficientnet_lite.doors.litert import in_threads, runtime_version
-from efficientnet_lite.errors import UnusableInput
 from efficientnet_lite.forward import Layer
 from efficientnet_lite.inference.features import PIXELS_VERSION
 from efficientnet_lite.inference.predict import Refused, images_of
@@ -35,31 +34,31 @@ def stratified(labels: Sequence[str], contents: Sequence[str], count: int) -> li
     return order[:count]
 
 
-def usable_images(
-    photos: Sequence[Path], contract: Contract, views: Sequence[FitView], *, workers: int
-) -> list[tuple[int, npt.NDArray[np.uint8]]]:
-    """One image of each photo that can be used, with its place among `photos`; the views take turns."""
-    work = [(photo, views[number % len(views)]) for number, photo in enumerate(photos)]
-    outcomes = in_threads(lambda item: images_of(item[0], [item[1]], contract), work, workers=workers)
-    return [(place, each[0]) for place, each in enumerate(outcomes) if not isinstance(each, Refused)]
+def images_by_place(
+    photos: Sequence[Path],
+    contents: Sequence[str],
+    contract: Contract,
+    views: Sequence[FitView],
+    *,
+    workers: int,
+) -> tuple[dict[int, npt.NDArray[np.uint8]], dict[int, Refused]]:
+    """One image of each photo that can be used, and why the others cannot, by place; the views take turns.
 
-
-def calibration_images(
-    photos: Sequence[Path], contract: Contract, views: Sequence[FitView], *, workers: int
-) -> list[npt.NDArray[np.uint8]]:
-    """The images of `usable_images`.
-
-    Raises:
-        UnusableInput: none can be used.
+    `contents` has the SHA-256 of each photo; one that has another content by now is refused.
     """
-    images = [image for _, image in usable_images(photos, contract, views, workers=workers)]
-    if not images:
-        raise UnusableInput(
-            f"none of the {len(photos)} photos for calibration can be used",
-            where=photos[0].parent if photos else "calibration",
-            fix="give photos like those that the model will see (--data)",
-        )
-    return images
+    work = [
+        (*photo, views[place % len(views)]) for place, photo in enumerate(zip(photos, contents, strict=True))
+    ]
+    outcomes = in_threads(
+        lambda item: images_of(item[0], [item[2]], contract, sha256=item[1]), work, workers=workers
+    )
+    images, refused = {}, {}
+    for place, outcome in enumerate(outcomes):
+        if isinstance(outcome, Refused):
+            refused[place] = outcome
+        else:
+            images[place] = outcome[0]
+    return images, refused
 
 
 def quantized_backbone(

@@ -19,11 +19,13 @@ from efficientnet_lite.doors.weights import NAMES
 from efficientnet_lite.errors import printable
 from efficientnet_lite.head.fit import Head
 from efficientnet_lite.inference.partition import publish_split
+from efficientnet_lite.inference.verify import verdict
 from efficientnet_lite.labels import digest
 from efficientnet_lite.report.facts import choices
 from efficientnet_lite.report.page import is_installed
 from efficientnet_lite.stories import scratch
 from efficientnet_lite.stories.finetune import FineTuned, config_values, log_rows, on_card
+from efficientnet_lite.stories.labelled import LostPhoto
 from efficientnet_lite.stories.log import publish_log
 from efficientnet_lite.stories.material import Material, Settings
 from efficientnet_lite.stories.proof import Proof
@@ -31,6 +33,10 @@ from efficientnet_lite.stories.report import class_counts, first_page
 from efficientnet_lite.stories.scratch import Scratch
 
 PRECISIONS = ("float32", "int8")
+VERDICTS = {  # a file that failed has no run
+    "verified": "verified, it loses no more than was allowed",
+    "not refuted": "not refuted, but the photos are too few to be sure that it loses no more than was allowed",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,7 @@ class Contents:
     head: Head
     files: Mapping[str, bytes]  # precision -> .tflite
     proof: Proof
+    lost: Sequence[LostPhoto]  # while the run was made, of all splits
     parameters: Mapping[str, npt.NDArray[np.float32]]
     photos: Path
     tuned: FineTuned | None = None
@@ -133,6 +140,7 @@ def _card(folder: Path, run: Contents, refused: Sequence[tuple[str, str]]) -> di
             "exact_duplicates": len(material.assignment.exact),
             "near_duplicates": len(material.assignment.near),
             "leaks": len(material.assignment.leaks),
+            "lost": [{"path": each.name, "split": each.split, "reason": each.reason} for each in run.lost],
             "notes": list(material.dataset.notes + material.assignment.notes),
         },
         "head": {
@@ -146,6 +154,9 @@ def _card(folder: Path, run: Contents, refused: Sequence[tuple[str, str]]) -> di
         "metrics": {
             "split": material.proof_split,
             "chosen_on_the_same_photos": material.proof_split == "validation",
+            "photos": len(material.positions(material.proof_split)),
+            "judged": proof.comparisons[0].count,
+            "network_top1": proof.network_top1,
             **{
                 precision: [each.to_json(labels) for each in evaluations[precision]]
                 for precision in PRECISIONS
@@ -157,6 +168,7 @@ def _card(folder: Path, run: Contents, refused: Sequence[tuple[str, str]]) -> di
             "float_difference": proof.float_difference,
             "comparisons": [each.to_json() for each in proof.comparisons],
             "enough_photos": all(each.decided(settings.bars) for each in proof.comparisons),
+            "verdict": verdict(proof.comparisons, settings.bars, whole=not proof.lost),
         },
         "exports": [
             {
@@ -192,7 +204,7 @@ def _page(folder: Path, run: Contents, card: Mapping[str, Any]) -> bytes:
             material.dataset.labels, ((row.label, split) for row, split in zip(rows, splits, strict=True))
         ),
         mistakes=run.proof.mistakes,
-        shown=[(rows[at].path, rows[at].name) for at in material.positions(material.proof_split)],
+        shown=material.surveyed(material.positions(material.proof_split)),
     )
 
 
@@ -243,7 +255,10 @@ def _model_card(run: Contents, card: Mapping[str, Any]) -> str:
         + f" | {export['latency_ms']:.1f} ms |"
         for export in card["exports"]
     ]
-    count = card["data"]["photos"]
+    count, measured = card["data"]["photos"], card["metrics"]
+    judged = str(measured["photos"])
+    if measured["judged"] < measured["photos"]:
+        judged = f"{measured['judged']} of {measured['photos']}, the others were lost while the run was made"
     header = " | ".join(settings.base_views)
     labels = "\n".join(f"{number}. {printable(label)}" for number, label in enumerate(card["labels"]))
     return f"""# {printable(run.name)}
@@ -255,8 +270,9 @@ A classifier of photos into {len(card["labels"])} classes: EfficientNet-{setting
 |---|---|{"---|" * len(settings.base_views)}---|
 {chr(10).join(rows)}
 
-Accuracy is top-1 on the {split} photos ({count[split]}){chosen}. `card.json` has the intervals, the accuracy of each
-class, and how the int8 file agrees with the float32 file. It was fitted on {count["train"]} photos.
+Accuracy is top-1 on the {split} photos ({judged}){chosen}. `card.json` has the intervals, the accuracy of each
+class, and how the int8 file agrees with the float32 file: {VERDICTS[card["verification"]["verdict"]]}. It was fitted on
+{count["train"]} photos.
 
 Input: RGB, {settings.model.size} x {settings.model.size}; float32 in [0, 1], or uint8 as the pixels are. The file
 normalizes by itself. `exports/golden.npz` has five inputs and the outputs to expect of them, for tests of your app.

@@ -6,13 +6,14 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from efficientnet_lite.classes import some
 from efficientnet_lite.contract import BaseView
-from efficientnet_lite.doors import files
+from efficientnet_lite.doors import files, photos
 from efficientnet_lite.doors.cache import Cache
 from efficientnet_lite.doors.litert import Runner, cores
-from efficientnet_lite.errors import UnusableInput, UsageError, VerificationFailed
+from efficientnet_lite.errors import UnreadablePhoto, UnusableInput, UsageError, VerificationFailed
 from efficientnet_lite.forward import Layer
-from efficientnet_lite.inference.predict import Model, model_from_bytes
+from efficientnet_lite.inference.predict import Model, Refused, model_from_bytes
 from efficientnet_lite.inference.verify import MAX_DROP, MIN_AGREEMENT, Bars
 from efficientnet_lite.spec import POOLED, Plan
 from efficientnet_lite.stories import calibration
@@ -118,7 +119,7 @@ def export(
         nearness = float_parity(parent, origin.plan, layers)
         on_progress(1, 1)
     nearness.require(what="the float32 file", where=out)
-    reduced = None
+    reduced, sample = None, None
     if precision != "float32":
         sample = _sample(Path(data), origin, calibration_photos, workers) if data is not None else None
         if precision == "int8":
@@ -149,7 +150,8 @@ def export(
         comparison=reduced.comparison if reduced else None,
         reduction=reduced.parity if reduced else None,
         cross_fitted=reduced.cross_fitted if reduced else False,
-        notes=_notes(names, form),
+        notes=_notes(names, form) + (_notes_of(sample) if sample else ()),
+        skipped=sample.refused if sample else (),
     )
 
 
@@ -259,6 +261,14 @@ def _notes(outputs: Sequence[str], form: Form) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def _notes_of(sample: Sample) -> tuple[str, ...]:
+    if not sample.refused:
+        return ()
+    named = some([f"{Path(each.where).name} ({each.reason})" for each in sample.refused], 3)
+    whole = len(sample.images) + len(sample.refused)
+    return (f"{len(sample.refused)} of {whole} photos could not be used: {named}",)
+
+
 def float_parity(model: Model, plan: Plan, layers: Mapping[str, Layer]) -> Parity:
     """The outputs of the float file against the numpy run, over `fixed_inputs`."""
     images = fixed_inputs(plan.size)
@@ -273,21 +283,28 @@ def _sample(data: Path, origin: Origin, count: int, workers: int) -> Sample:
     """
     paths, truth = labelled_photos(data, origin.labels)
     by_content: dict[str, int] = {}
+    refused: list[Refused] = []
     for place, path in enumerate(paths):
-        by_content.setdefault(files.sha256_file(path), place)
-    places = list(by_content.values())
+        try:
+            by_content.setdefault(files.sha256_bytes(photos.read_bytes(path)), place)
+        except UnreadablePhoto as error:
+            refused.append(Refused(str(path), error.what))
     chosen = calibration.stratified(
-        [str(paths[place].parent) for place in places], list(by_content), count + MOST_KEPT_BACK
+        [str(paths[place].parent) for place in by_content.values()], list(by_content), count + MOST_KEPT_BACK
     )
-    places = [places[each] for each in chosen]
-    photos = [paths[place] for place in places]
-    kept = calibration.usable_images(photos, origin.contract, VIEWS, workers=workers)
-    if len(kept) < 2:
+    contents = [list(by_content)[each] for each in chosen]
+    places = [by_content[content] for content in contents]
+    images, others = calibration.images_by_place(
+        [paths[place] for place in places], contents, origin.contract, VIEWS, workers=workers
+    )
+    refused += others.values()
+    if len(images) < 2:
+        reason = f"; the first of the others: {refused[0].where}: {refused[0].reason}" if refused else ""
         raise UnusableInput(
-            f"{len(kept)} of {len(paths)} photos can be used, and no copies count: int8 needs 2 to be made "
-            "and proven, and 100 to be good",
+            f"{len(images)} of {len(paths)} photos can be used, and no copies count: int8 needs 2 to be made "
+            f"and proven, and 100 to be good{reason}",
             where=data,
             fix="give a folder with photos like those that the model will see",
         )
-    classes = None if truth is None else [truth[places[place]] for place, _ in kept]
-    return Sample([image for _, image in kept], classes)
+    classes = None if truth is None else [truth[places[each]] for each in images]
+    return Sample(list(images.values()), classes, tuple(refused))

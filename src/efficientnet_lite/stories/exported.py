@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from efficientnet_lite.inference.predict import Refused
 from efficientnet_lite.inference.verify import Comparison, finite
 from efficientnet_lite.stories.parity import Parity
 
@@ -23,6 +24,7 @@ class Exported:
     reduction: Parity | None = None  # all of its outputs against float32, on photos or else fixed inputs
     cross_fitted: bool = False  # every photo calibrated, so two halves proved each other
     notes: tuple[str, ...] = ()  # what a consumer of the artifact should know
+    skipped: tuple[Refused, ...] = ()  # photos that stand behind no figure, and set no range
 
     def to_json(self) -> dict[str, Any]:
         """A document of plain values."""
@@ -37,6 +39,8 @@ class Exported:
             "float_cosine": self.parity.cosine,
             "notes": list(self.notes),
         }
+        if self.skipped:
+            document["skipped"] = [{"path": each.where, "reason": each.reason} for each in self.skipped]
         if self.reduction is not None:
             document["reduction"] = self.reduction.to_json()
         if self.comparison is not None:

@@ -12,6 +12,7 @@ from efficientnet_lite import bundle, metrics
 from efficientnet_lite.checkpoints.read import Weights
 from efficientnet_lite.contract import Contract, View
 from efficientnet_lite.doors.cache import Cache
+from efficientnet_lite.errors import UnusableInput
 from efficientnet_lite.forward import Layer
 from efficientnet_lite.head.fit import Head
 from efficientnet_lite.inference.predict import model_from_bytes
@@ -20,6 +21,7 @@ from efficientnet_lite.report.page import INSTALL
 from efficientnet_lite.spec import DENSE, Plan
 from efficientnet_lite.stories import calibration, card
 from efficientnet_lite.stories.finetune import FineTuned
+from efficientnet_lite.stories.labelled import LostPhoto
 from efficientnet_lite.stories.material import Material, Settings
 from efficientnet_lite.stories.progress import OnProgress, Stage
 from efficientnet_lite.stories.proof import Proof, prove
@@ -69,7 +71,7 @@ def publish_run(folder: Path, found: Finished, cache: Cache, stage: Stage) -> Tr
         found.contract, weights.sha256, weights.license, labels=labels, translations=found.translations
     )
     with stage("Quantizing to int8") as on_progress:
-        network = _quantize(found.plan, layers, material, settings, cache, on_progress)
+        network, lost = _quantize(found.plan, layers, material, settings, cache, on_progress)
     files = {
         "float32": float_artifact(found.plan, layers, about),
         "int8": int8_artifact(found.plan, network, about),
@@ -87,6 +89,7 @@ def publish_run(folder: Path, found: Finished, cache: Cache, stage: Stage) -> Tr
             head=head,
             files=files,
             proof=proof,
+            lost=(*lost, *proof.lost),
             parameters=_parameters(weights, head),
             photos=found.photos,
             tuned=found.tuned,
@@ -105,23 +108,29 @@ def _quantize(
     settings: Settings,
     cache: Cache,
     on_progress: OnProgress,
-) -> IntegerNetwork:
+) -> tuple[IntegerNetwork, list[LostPhoto]]:
+    """The network in integers, and the photos that were to calibrate it and are lost."""
     training, store = material.positions("train"), material.store
     chosen = calibration.stratified(
         [material.dataset.rows[position].label for position in training],
         [store.looks[position].sha256 for position in training],
         settings.calibration,
     )
-    images = calibration.calibration_images(
-        [material.dataset.rows[training[place]].path for place in chosen],
-        store.backbone.contract,
-        settings.base_views,
-        workers=store.workers,
+    photos = material.surveyed([training[place] for place in chosen])
+    images, refused = calibration.images_by_place(
+        photos.paths, photos.contents, store.backbone.contract, settings.base_views, workers=store.workers
     )
+    lost = [LostPhoto(photos.names[place], "train", each.reason) for place, each in refused.items()]
+    if not images:
+        raise UnusableInput(
+            f"all {len(photos.paths)} photos that were to calibrate were lost during the run: {lost[0]}",
+            where=material.dataset.root,
+            fix="leave the photos in place during a run, and run it again",
+        )
     backbone = calibration.quantized_backbone(
-        plan, layers, images, cache, workers=store.workers, on_progress=on_progress
+        plan, layers, list(images.values()), cache, workers=store.workers, on_progress=on_progress
     )
-    return quantize_head(backbone, layers[DENSE])
+    return quantize_head(backbone, layers[DENSE]), lost
 
 
 def _prove(
@@ -134,8 +143,9 @@ def _prove(
 ) -> Proof:
     positions = material.positions(material.proof_split)
     layer, store = head.layer, material.store
+    gone: dict[int, str] = {}  # of features that are not kept: photos that are lost before the replay
     expected: dict[View, npt.NDArray[np.float32]] = {
-        view: metrics.softmax(store.matrix(positions, view) @ layer.kernel + layer.bias)
+        view: metrics.softmax(store.matrix(positions, view, lost=gone) @ layer.kernel + layer.bias)
         for view in settings.base_views
     }
     models = [
@@ -145,9 +155,11 @@ def _prove(
     return prove(
         models[0],
         models[1],
-        [material.dataset.rows[position].path for position in positions],
-        material.truth(positions).tolist(),
+        material.surveyed(positions),
         expected,
+        split=material.proof_split,
+        labels=material.dataset.labels,
+        gone={positions.index(position): reason for position, reason in gone.items()},
         bars=settings.bars,
         where=where,
         on_progress=on_progress,

@@ -1,10 +1,33 @@
 """Photos for a proof: of any folder, with their classes where it is a data set of the model's classes."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from efficientnet_lite.doors.dataset import list_photos, open_dataset
 from efficientnet_lite.errors import UnusableInput
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """Labelled photos, and what they held when they were looked at."""
+
+    names: Sequence[str]  # as split.csv has them
+    paths: Sequence[Path]
+    truth: Sequence[int]  # class indices
+    contents: Sequence[str]  # SHA-256 of each
+
+
+@dataclass(frozen=True, slots=True)
+class LostPhoto:
+    """A photo that was there when the data set was looked at, and could not be used when it was needed."""
+
+    name: str
+    split: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.reason})"
 
 
 def labelled_photos(data: Path, labels: Sequence[str] | None) -> tuple[list[Path], list[int] | None]:

@@ -15,6 +15,7 @@ from efficientnet_lite.inference.partition import Assignment
 from efficientnet_lite.inference.verify import Bars
 from efficientnet_lite.spec import ModelName
 from efficientnet_lite.split import Split
+from efficientnet_lite.stories.labelled import Surveyed
 from efficientnet_lite.training.finetune import FineTuning
 
 Labels = npt.NDArray[np.intp]
@@ -59,6 +60,16 @@ class Material:
     def truth(self, positions: Sequence[int]) -> Labels:
         index = {label: number for number, label in enumerate(self.dataset.labels)}
         return np.array([index[self.dataset.rows[position].label] for position in positions], np.intp)
+
+    def surveyed(self, positions: Sequence[int]) -> Surveyed:
+        """The photos at `positions`, as they were when they were looked at."""
+        rows = [self.dataset.rows[position] for position in positions]
+        return Surveyed(
+            names=[row.name for row in rows],
+            paths=[row.path for row in rows],
+            truth=self.truth(positions).tolist(),
+            contents=[self.store.looks[position].sha256 for position in positions],
+        )
 
     @property
     def proof_split(self) -> Split:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from efficientnet_lite.doors.cache import Cache
 from efficientnet_lite.errors import VerificationFailed
 from efficientnet_lite.forward import Layer
-from efficientnet_lite.inference.predict import Model, Outputs, model_from_bytes
+from efficientnet_lite.inference.predict import Model, Outputs, Refused, model_from_bytes
 from efficientnet_lite.inference.verify import Bars, Comparison, compare, require
 from efficientnet_lite.quantize.recipe import quantize_head
 from efficientnet_lite.spec import DENSE, LOGITS, POOLED, PROBABILITIES
@@ -40,9 +40,10 @@ class Sample(NamedTuple):
 
     images: Sequence[Image]
     truth: Sequence[int] | None = None
+    refused: tuple[Refused, ...] = ()  # photos that could not be used, and stand behind no figure
 
     def part(self, places: slice) -> "Sample":
-        return Sample(self.images[places], None if self.truth is None else self.truth[places])
+        return Sample(self.images[places], None if self.truth is None else self.truth[places], self.refused)
 
 
 @dataclass(frozen=True, slots=True)

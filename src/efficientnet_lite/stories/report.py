@@ -18,10 +18,11 @@ from efficientnet_lite.inference.predict import Refused, open_model
 from efficientnet_lite.report import page
 from efficientnet_lite.report.curves import draw_curves
 from efficientnet_lite.report.facts import SPLITS, Facts, read_facts
+from efficientnet_lite.stories.labelled import Surveyed
 from efficientnet_lite.stories.log import LOG
 from efficientnet_lite.stories.mistakes import Mistake, most_confident
 from efficientnet_lite.stories.progress import Stage, silent
-from efficientnet_lite.stories.verify import Proven, proven_photos, split_rows
+from efficientnet_lite.stories.proven import proven_photos, split_rows
 
 MAX_LOG_BYTES = 16 * 2**20
 THUMBNAIL_PX = 160  # the longer side
@@ -74,14 +75,15 @@ def report(
     _check(out, overwrite)
     facts = _facts(opened.card, opened.folder)
     counts = class_counts(opened.labels, ((label, split) for _, label, split, _ in split_rows(opened)))
-    proven = proven_photos(opened, Path(photos) if photos is not None else None)
-    if proven is None and photos is not None:
-        raise UnusableInput(
-            "these are not the photos that proved the run, or not as they were",
-            where=photos,
-            fix=f"give the folder or manifest that {opened.folder / 'config.toml'} names, where it is now",
-        )
-    notes = [] if proven else ["the photos that proved this run are not there as they were: give --photos"]
+    notes = []
+    try:
+        proven = proven_photos(opened, Path(photos) if photos is not None else None)
+    except UnusableInput as error:
+        if photos is not None:
+            what = f"these are not the photos that proved the run: {error.what}"
+            raise UnusableInput(what, where=error.where, fix=error.fix) from error
+        proven = None
+        notes.append(f"{error.what} (in {printable(error.where)}): give --photos")
     pictures = _replayed(opened, proven, stage) if proven else None
     content = page.render(
         facts,
@@ -103,14 +105,14 @@ def first_page(
     name: str,
     counts: Mapping[str, Sequence[int]],
     mistakes: Sequence[Mistake],
-    shown: Sequence[tuple[Path, str]],
+    shown: Surveyed,
 ) -> bytes:
     """The page of a run that is just being made, from what its proof saw.
 
     Args:
         counts: see `class_counts`.
         mistakes: their positions are those of `shown`.
-        shown: path and name of each photo of the proof.
+        shown: the photos of the proof.
     """
     facts = _facts(card, folder)
     return page.render(
@@ -161,7 +163,7 @@ def _curves(folder: Path, facts: Facts) -> bytes | None:
         ) from error
 
 
-def _replayed(run: Run, proven: Proven, stage: Stage) -> list[page.Picture]:
+def _replayed(run: Run, proven: Surveyed, stage: Stage) -> list[page.Picture]:
     """The surest mistakes of the float32 file among the photos that proved the run."""
     model = open_model(run.export("float32"))
     if model.classes != len(run.labels):
@@ -181,30 +183,29 @@ def _replayed(run: Run, proven: Proven, stage: Stage) -> list[page.Picture]:
         raise UnusableInput("none of the photos can be used", where=run.folder, fix="give --photos")
     truth = np.array(proven.truth, np.intp)[kept]
     mistakes = most_confident(np.stack(rows), truth, kept)
-    return _pictures(
-        tuple(map(printable, run.labels)), mistakes, list(zip(proven.paths, proven.names, strict=True))
-    )
+    return _pictures(tuple(map(printable, run.labels)), mistakes, proven)
 
 
-def _pictures(
-    labels: Sequence[str], mistakes: Sequence[Mistake], shown: Sequence[tuple[Path, str]]
-) -> list[page.Picture]:
+def _pictures(labels: Sequence[str], mistakes: Sequence[Mistake], shown: Surveyed) -> list[page.Picture]:
     return [
         page.Picture(
-            name=printable(shown[mistake.position][1]),
+            name=printable(shown.names[mistake.position]),
             true=labels[mistake.true],
             predicted=labels[mistake.predicted],
             probability=mistake.probability,
-            jpeg=_thumbnail(shown[mistake.position][0]),
+            jpeg=_thumbnail(shown.paths[mistake.position], shown.contents[mistake.position]),
         )
         for mistake in mistakes
     ]
 
 
-def _thumbnail(path: Path) -> bytes | None:
-    """A small JPEG of the photo, None where it cannot be read any more."""
+def _thumbnail(path: Path, sha256: str) -> bytes | None:
+    """A small JPEG of the photo of that content, None where it is not there any more."""
     try:
-        photo = photo_door.decode(photo_door.read_bytes(path), where=path, min_side=THUMBNAIL_PX)
+        data = photo_door.read_bytes(path)
+        if files.sha256_bytes(data) != sha256:
+            return None
+        photo = photo_door.decode(data, where=path, min_side=THUMBNAIL_PX)
     except UnreadablePhoto:
         return None
     return photo_door.thumbnail(photo.pixels, THUMBNAIL_PX)

@@ -20,6 +20,7 @@ from efficientnet_lite.stories.export_hub import require_tensorflow as require_h
 from efficientnet_lite.stories.export_saved_model import require_tensorflow as require_saved_model
 from efficientnet_lite.stories.exported import Exported
 from efficientnet_lite.stories.golden import faults, golden_path, read_golden, unusable
+from efficientnet_lite.stories.proven import own
 
 Outputs = Mapping[str, npt.NDArray[Any]]
 KEY = "artifacts"  # in the card
@@ -77,6 +78,7 @@ def replay(run: bundle.Run, *, trust: bool) -> tuple[list[str], list[str]]:
     wrong, notes = [], []
     for artifact in artifacts_of(run):
         name = artifact.path.relative_to(run.folder).as_posix()
+        own(run, artifact.path)
         if not files.exists(artifact.path):
             wrong.append(f"{name} is missing")
         elif _sha256(artifact.path) != artifact.sha256:
@@ -97,13 +99,13 @@ def _sha256(path: Path) -> str:
 
 def _replay(run: bundle.Run, artifact: Artifact, name: str) -> list[str]:
     if artifact.format == CHECKPOINT:
-        return checkpoint_faults(artifact.path, run.folder / bundle.WEIGHTS, name)
+        return checkpoint_faults(artifact.path, own(run, run.folder / bundle.WEIGHTS), name)
     run_one = _RUNTIMES.get(artifact.format)
     if run_one is None:
         raise UsageError(
             f"its format is {artifact.format}", where=artifact.path, fix="upgrade efficientnet-lite"
         )
-    golden = golden_path(artifact.path)
+    golden = own(run, golden_path(artifact.path))
     wanted = read_golden(golden, ("images", *artifact.outputs))
     images = wanted["images"]
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] != images.shape[2]:

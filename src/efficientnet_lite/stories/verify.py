@@ -1,9 +1,6 @@
 """`verify`: a finished run, or a file and its parent, replayed once more on this machine."""
 
-import csv
-import io
 import math
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,27 +10,28 @@ import numpy as np
 
 from efficientnet_lite import bundle
 from efficientnet_lite.bundle import Run
+from efficientnet_lite.classes import some
 from efficientnet_lite.doors import files
-from efficientnet_lite.doors.dataset import open_dataset
-from efficientnet_lite.errors import ArtifactError, UnusableInput, UsageError
+from efficientnet_lite.errors import ArtifactError, UnusableInput, UsageError, printable
 from efficientnet_lite.inference.predict import Model, open_model
 from efficientnet_lite.inference.verify import (
     MAX_DROP,
     MIN_AGREEMENT,
     Bars,
     Comparison,
+    Verdict,
     compare,
+    doubts,
     finite,
     score_together,
+    verdict,
 )
 from efficientnet_lite.spec import PROBABILITIES
 from efficientnet_lite.stories import golden
 from efficientnet_lite.stories.labelled import labelled_photos
 from efficientnet_lite.stories.progress import Stage, silent
+from efficientnet_lite.stories.proven import own, proven_photos
 from efficientnet_lite.stories.run_artifacts import replay
-
-MAX_CONFIG_BYTES = 2**20
-MAX_SPLIT_BYTES = 2**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +40,26 @@ class Verified:
 
     target: Path
     comparisons: tuple[Comparison, ...]  # one for each view; empty where there are no photos
-    faults: tuple[str, ...]  # why it did not pass
+    faults: tuple[str, ...]  # why it failed
     notes: tuple[str, ...]
+    bars: Bars
+    whole: bool = True  # no photo was lost while it was replayed
 
     @property
     def passed(self) -> bool:
+        """Nothing speaks against it, though the photos may be too few to be sure: see `verdict`."""
         return not self.faults
+
+    @property
+    def verdict(self) -> Verdict:
+        return "failed" if self.faults else verdict(self.comparisons, self.bars, whole=self.whole)
+
+    @property
+    def doubts(self) -> list[str]:
+        """Why it is not refuted and no more, where that is its verdict."""
+        if self.verdict != "not refuted":
+            return []
+        return doubts(self.comparisons, self.bars, whole=self.whole)
 
     def to_json(self) -> dict[str, Any]:
         """`agreement`, `drop` and `snr_db` are those of the worst view; null where nothing was compared."""
@@ -55,23 +67,18 @@ class Verified:
         drops = [each.drop for each in self.comparisons if each.drop is not None]
         return {
             "target": str(self.target),
+            "verdict": self.verdict,
             "passed": self.passed,
+            "doubts": self.doubts,
             "agreement": worst.agreement if worst else None,
             "drop": max(drops, default=None),
             "snr_db": finite(min((each.snr_db for each in self.comparisons), default=math.inf)),
             "comparisons": [each.to_json() for each in self.comparisons],
             "faults": list(self.faults),
             "notes": list(self.notes),
+            "max_drop": float(self.bars.max_drop),
+            "min_agreement": float(self.bars.min_agreement),
         }
-
-
-@dataclass(frozen=True, slots=True)
-class Proven:
-    """The labelled photos that proved a run."""
-
-    names: tuple[str, ...]  # as split.csv has them
-    paths: tuple[Path, ...]
-    truth: tuple[int, ...]  # class indices
 
 
 def verify(
@@ -109,9 +116,9 @@ def verify(
         )
     bars = _bars({}, max_drop, min_agreement, target)
     models = [open_model(Path(parent)), open_model(target)]
-    comparisons, notes = _compare(models, *labelled_photos(Path(data), models[0].labels), stage)
+    comparisons, notes, whole = _compare(models, *labelled_photos(Path(data), models[0].labels), stage)
     faults = [fault for each in comparisons for fault in each.failures(bars)]
-    return Verified(target.absolute(), tuple(comparisons), tuple(faults), tuple(notes))
+    return Verified(target.absolute(), tuple(comparisons), tuple(faults), tuple(notes), bars, whole)
 
 
 def _verify_run(
@@ -126,12 +133,13 @@ def _verify_run(
     notes: list[str] = []
     bars = _bars(run.card["verification"], max_drop, min_agreement, run.folder)
     for export in run.exports:
+        own(run, export.path)
         if not files.is_file(export.path):
             faults.append(f"{export.path.name} is missing")
         elif files.sha256_file(export.path) != export.sha256:
             faults.append(f"{export.path.name} is not the file that the card names: its SHA-256 differs")
     if faults:
-        return Verified(run.folder.absolute(), (), tuple(faults), ())
+        return Verified(run.folder.absolute(), (), tuple(faults), (), bars)
     models = [open_model(run.export(precision)) for precision in ("float32", "int8")]
     with stage("Replaying the golden inputs") as on_progress:
         faults += _golden_faults(run, *models)
@@ -139,16 +147,20 @@ def _verify_run(
         faults, notes = faults + wrong, notes + unplayed
         on_progress(1, 1)
     comparisons: Sequence[Comparison] = ()
+    whole = True
     if data is not None:
-        comparisons, refused = _compare(models, *labelled_photos(data, run.labels), stage)
-        notes += refused
-    elif proven := proven_photos(run):
-        comparisons, refused = _compare(models, proven.paths, proven.truth, stage)
+        comparisons, refused, whole = _compare(models, *labelled_photos(data, run.labels), stage)
         notes += refused
     else:
-        notes.append("the photos that proved this run are not there as they were; give some with --data")
+        try:
+            photos = proven_photos(run)
+        except UnusableInput as error:
+            notes.append(f"{error.what} (in {printable(error.where)}); give some with --data")
+        else:
+            comparisons, refused, whole = _compare(models, photos.paths, photos.truth, stage, photos.contents)
+            notes += refused
     faults += [fault for each in comparisons for fault in each.failures(bars)]
-    return Verified(run.folder.absolute(), tuple(comparisons), tuple(faults), tuple(notes))
+    return Verified(run.folder.absolute(), tuple(comparisons), tuple(faults), tuple(notes), bars, whole)
 
 
 def _bars(saved: Mapping[str, Any], max_drop: float | None, min_agreement: float | None, where: Path) -> Bars:
@@ -165,7 +177,7 @@ def _bars(saved: Mapping[str, Any], max_drop: float | None, min_agreement: float
 
 
 def _golden_faults(run: Run, float_model: Model, int8_model: Model) -> list[str]:
-    path = run.folder / bundle.GOLDEN
+    path = own(run, run.folder / bundle.GOLDEN)
     wanted = golden.read_golden(path, ("images", "float32", "int8"))
     images = wanted["images"]
     try:
@@ -181,64 +193,33 @@ def _golden_faults(run: Run, float_model: Model, int8_model: Model) -> list[str]
     return golden.faults(found, wanted, "the run's files")
 
 
-def proven_photos(run: Run, root: Path | None = None) -> Proven | None:
-    """The labelled photos that proved the run, where they are still there with the same content.
-
-    `root` is the folder or manifest where they are looked for; None: where they were.
-    """
-    try:
-        if root is None:
-            config = tomllib.loads(
-                files.read_bytes(run.folder / "config.toml", limit=MAX_CONFIG_BYTES, what="a config").decode()
-            )
-            copied = config.get("proof_photos")  # where the data set is none of photo files
-            root = (
-                bundle.inside(run.folder, copied) if copied else Path(files.unescaped(str(config["photos"])))
-            )
-        rows = {row.name: row for row in open_dataset(root).rows}
-        index = {label: number for number, label in enumerate(run.labels)}
-        names, paths, truth = [], [], []
-        for name, label, split, sha256 in split_rows(run):
-            if split == run.card["metrics"].get("split"):
-                if files.sha256_file(rows[name].path) != sha256:
-                    return None
-                names.append(name)
-                paths.append(rows[name].path)
-                truth.append(index[label])
-    except (UnusableInput, ValueError, KeyError):
-        return None
-    return Proven(tuple(names), tuple(paths), tuple(truth)) if names else None
-
-
-def split_rows(run: Run) -> list[tuple[str, str, str, str]]:
-    """Path, label, split and SHA-256 of each row of split.csv.
-
-    Raises:
-        ArtifactError: it is damaged.
-    """
-    path = run.folder / "split.csv"
-    try:
-        text = files.read_bytes(path, limit=MAX_SPLIT_BYTES, what="a split").decode()
-        return [
-            (files.csv_text(row["path"]), files.csv_text(row["label"]), row["split"], row["sha256"])
-            for row in csv.DictReader(io.StringIO(text, newline=""), strict=True, restval="")
-        ]
-    except (ValueError, KeyError, csv.Error) as error:
-        raise ArtifactError(
-            f"the split cannot be read: {type(error).__name__}: {error}",
-            where=path,
-            fix="train the run again",
-        ) from error
-
-
 def _compare(
-    models: Sequence[Model], photos: Sequence[Path], truth: Sequence[int] | None, stage: Stage
-) -> tuple[list[Comparison], list[str]]:
+    models: Sequence[Model],
+    photos: Sequence[Path],
+    truth: Sequence[int] | None,
+    stage: Stage,
+    contents: Sequence[str] | None = None,
+) -> tuple[list[Comparison], list[str], bool]:
+    """A comparison for each view, notes, and whether no photo was lost meanwhile."""
     with stage("Replaying the photos") as on_progress:
-        parent, child = score_together(models, photos, truth, ["crop", "squash"], on_progress=on_progress)
+        parent, child = score_together(
+            models, photos, truth, ["crop", "squash"], contents=contents, on_progress=on_progress
+        )
     if not parent.kept:
-        raise UnusableInput("none of the photos can be used", where="--data", fix="give a folder of photos")
+        raise UnusableInput(
+            f"none of {len(photos)} photos can be used"
+            + (f"; the first: {parent.refused[0].reason}" if parent.refused else ""),
+            where=photos[0] if photos else "--data",
+            fix="give a folder of photos",
+        )
     known = parent.truth if truth is not None else None
     comparisons = [compare(parent.scores[view], child.scores[view], known, view) for view in parent.scores]
-    notes = [f"{len(parent.refused)} photos could not be used"] if parent.refused else []
-    return comparisons, notes
+    notes = []
+    if parent.refused:
+        named = some([f"{Path(each.where).name} ({each.reason})" for each in parent.refused], 3)
+        notes.append(f"{len(parent.refused)} of {len(photos)} photos could not be used: {named}")
+    if truth is None:
+        notes.append("the photos have no labels of the model's, so nobody knows what is lost in accuracy")
+    elif wholly := set(truth) - set(parent.truth.tolist()):
+        notes.append(f"of {len(wholly)} classes no photo could be used")
+    return comparisons, notes, not any(each.lost for each in parent.refused)
