@@ -16,7 +16,6 @@ next run, which finds the old one under its hidden name.
 
 import glob
 import json
-import os
 import secrets
 import shutil
 from collections.abc import Collection, Iterator, Mapping
@@ -157,7 +156,7 @@ def check_target(target: Path, *, photos: Collection[Path], overwrite: bool) -> 
         OutputFailed: it cannot be looked at.
     """
     _check_place(target, photos)
-    here = _real(target)
+    here = files.real(target)
     try:
         if not files.lexists(here) or files.is_empty_dir(here):
             return
@@ -176,19 +175,14 @@ def check_target(target: Path, *, photos: Collection[Path], overwrite: bool) -> 
 
 
 def _check_place(target: Path, photos: Collection[Path]) -> None:
-    here = _real(target)
-    for folder in map(_real, photos):
+    here = files.real(target)
+    for folder in map(files.real, photos):
         if here == folder or here in folder.parents or folder in here.parents:
             raise UsageError(
                 f"the target lies inside, above or on the photo folder {folder}",
                 where=target,
                 fix="choose another --out",
             )
-
-
-def _real(path: Path) -> Path:
-    """`path` without links and dots, so that places can be compared; it need not exist."""
-    return Path(os.path.realpath(path))
 
 
 @contextmanager
@@ -204,7 +198,7 @@ def building(target: Path, *, photos: Collection[Path], overwrite: bool = False)
         OutputFailed: the disk is full or cannot be written to.
     """
     _check_place(target, photos)
-    target = _real(target)
+    target = files.real(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

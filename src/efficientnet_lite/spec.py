@@ -282,38 +282,65 @@ class ModelName(NamedTuple):
 
 
 MIN_SIZE, MAX_SIZE = 32, 2048  # below 32 the last feature map vanishes; above, memory alone forbids it
-_NAME = re.compile(r"(?:tf[_-])?(?:efficientnet[_-])?(lite[0-4])(?:@([0-9]{1,5}))?")
+_NAME = re.compile(r"(?:tf[_-])?(?:efficientnet[_-])?(lite[0-4])(?:@(.*))?", re.DOTALL)
 _HUB = re.compile(
     r"https?://(?:www\.)?tfhub\.dev/tensorflow/efficientnet/(lite[0-4])/(?:feature-vector|classification)/[12]/?"
 )
+_FORMS = {  # as people write the names elsewhere, without what is no letter or digit
+    form.format(name): name
+    for name in VARIANTS
+    for form in ("{}", "efficientnet{}", "tfefficientnet{}", "timmtfefficientnet{}in1k", "efficientnet{}fp32")
+}
 
 
 def parse_model_name(text: str) -> ModelName | None:
     """`lite1`, `lite4@300`, `efficientnet-lite1`, `tf_efficientnet_lite1` or a TF Hub address; else None.
 
-    Raises UsageError for a name with a size outside MIN_SIZE to MAX_SIZE.
+    Raises UsageError for a name with a size that is no number, or outside MIN_SIZE to MAX_SIZE.
     """
     match = _NAME.fullmatch(text.strip().lower()) or _HUB.fullmatch(text.strip())
     if match is None:
         return None
     variant = VARIANTS[match[1]]
-    size = int(match[2]) if match.re is _NAME and match[2] else variant.size
-    if not MIN_SIZE <= size <= MAX_SIZE:
+    said = match[2] if match.re is _NAME else None
+    if said is None:
+        return ModelName(variant, variant.size)
+    if not re.fullmatch("[0-9]+", said):
         raise UsageError(
-            f"an input of {size} pixels is outside {MIN_SIZE} to {MAX_SIZE}",
+            f"the size after @ is no whole number: {said[:40]!r}",
+            where=text,
+            fix=f"write for example {variant.name}@{variant.size}, the side of the input in pixels",
+        )
+    digits = said.lstrip("0") or "0"
+    if len(digits) > len(str(MAX_SIZE)) or not MIN_SIZE <= int(digits) <= MAX_SIZE:
+        raise UsageError(
+            f"an input of {digits[:40]} pixels is outside {MIN_SIZE} to {MAX_SIZE}",
             where=text,
             fix=f"use {variant.name} ({variant.size} pixels) or another {variant.name}@SIZE",
         )
-    return ModelName(variant, size)
+    return ModelName(variant, int(digits))
+
+
+def nearest_model(text: str) -> str | None:
+    """The model that `text` seems to mean, with its size: `lite1@300` for `Lite-1@300`; None for no model.
+
+    The number decides: `lite9` is near to none, as any other would be a guess, and so is `efficientnet-b0`.
+    """
+    core, at, size = text[:200].lower().partition("@")
+    core = re.sub("[^a-z0-9]", "", core)
+    near = difflib.get_close_matches(core, _FORMS, n=1, cutoff=0.6)
+    name = _FORMS[near[0]] if near else ""
+    if not name or not re.search(f"(?<![0-9b]){name[-1]}(?![0-9])", core):
+        return None
+    return f"{name}{at}{size}" if re.fullmatch("[0-9]{2,4}", size) else name
 
 
 def model_name(text: str) -> ModelName:
-    """Like `parse_model_name`, but an unknown name is an error with the nearest known one."""
+    """Like `parse_model_name`, but an unknown name is an error, with the known one that it seems to mean."""
     if parsed := parse_model_name(text):
         return parsed
-    known = list(VARIANTS) + [f"efficientnet-{name}" for name in VARIANTS]
-    near = difflib.get_close_matches(text.lower(), known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}? " if near else ""
+    near = nearest_model(text)
+    hint = f"did you mean {near}? " if near else ""
     raise UsageError(
         "no such model",
         where=text,

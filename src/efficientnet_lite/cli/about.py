@@ -7,14 +7,15 @@ from typing import Any
 
 from efficientnet_lite import bundle
 from efficientnet_lite.checkpoints.read import read_checkpoint
-from efficientnet_lite.cli.common import COMMAND_LINE, Json, Quiet, Verbose, console_of
+from efficientnet_lite.cli.common import Json, Quiet, Verbose, console_of
 from efficientnet_lite.cli.console import Console, percent
 from efficientnet_lite.doors import files
 from efficientnet_lite.doors.files import read_bytes
 from efficientnet_lite.doors.weights import HUB_FILES, PACKAGES
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.inference.predict import MAX_MODEL_BYTES
-from efficientnet_lite.spec import VARIANTS, make_plan, model_name
+from efficientnet_lite.spec import VARIANTS, make_plan
+from efficientnet_lite.stories.origin import named_model
 from efficientnet_lite.tflite.inspect import ModelInfo, Port, describe
 from efficientnet_lite.tflite.readiness import Finding, Placed, Readiness, check_readiness
 from efficientnet_lite.tflite.targets import MIB, TargetName
@@ -62,7 +63,7 @@ def info(
         described = describe(data, where=path)
         document, rows = {"path": path.absolute(), **described.to_json()}, _file_rows(described)
     else:
-        name = model_name(source)
+        name = named_model(source)
         document = _facts(name.variant.name, name.size)
         rows = [[key.replace("_", " "), _shown(value)] for key, value in document.items()]
     if json:
@@ -90,8 +91,10 @@ def models(*, json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) ->
 def _show_target(console: Console, path: Path, target: TargetName) -> None:
     if files.is_dir(path) or not (files.exists(path) or path.suffix == ".tflite"):
         raise UsageError(
-            f"--target is a question about a .tflite file, and {path} is none",
-            where=COMMAND_LINE,
+            "--target is a question about a .tflite file, and this is none"
+            if files.exists(path)
+            else files.missing(path, "file"),
+            where=path,
             fix="give a .tflite file, of a run one of its exports/",
         )
     data = read_bytes(path, limit=MAX_MODEL_BYTES, what="a .tflite file")

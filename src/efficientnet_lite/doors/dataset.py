@@ -95,20 +95,16 @@ def open_dataset(path: Path) -> Dataset:
     fewer than two photos, labels that differ between splits, names that cannot be class names, a
     broken manifest.
     """
-    try:
-        mode = path.stat().st_mode
-    except OSError as error:
-        raise UnusableDataset(
-            f"it cannot be opened: {error.strerror or error}",
-            where=path,
-            fix="give a folder of photos, or a CSV or JSONL manifest",
-        ) from error
-    if stat.S_ISDIR(mode):
+    if files.is_dir(path):
         return _open_folder(path)
-    if stat.S_ISREG(mode):
+    if files.is_file(path):
         return _open_manifest(path)
     raise UnusableDataset(
-        "neither a folder nor a file", where=path, fix="give a folder of photos, or a CSV or JSONL manifest"
+        "neither a folder nor a file"
+        if files.exists(path)
+        else f"it cannot be opened: {files.obstacle(path) or 'no such folder or file'}",
+        where=path,
+        fix="give a folder of photos, or a CSV or JSONL manifest",
     )
 
 
@@ -379,7 +375,10 @@ def _matches(pattern: Path) -> list[Path]:
         found = []
     matches = [path for path in found if not path.name.startswith(".") or pattern.name.startswith(".")]
     if not matches:
+        said = files.obstacle(pattern)
         raise UnusableInput(
-            "no such file or folder, and no pattern that matches one", where=pattern, fix="check its spelling"
+            f"no such file or folder, and no pattern that matches one{f': {said}' if said else ''}",
+            where=pattern,
+            fix="check its spelling",
         )
     return matches

@@ -131,6 +131,12 @@ def obstacle(path: AnyPath) -> str | None:
     return None
 
 
+def missing(path: AnyPath, kind: str = "file or folder") -> str:
+    """What to say of a path where nothing was found: that there is none, or why the system does not say."""
+    said = obstacle(path)
+    return f"it cannot be reached: {said}" if said else f"no such {kind}"
+
+
 def _obstacle(path: Path, error: OSError) -> str | None:
     if error.errno == errno.ENOENT:
         return None
@@ -144,6 +150,14 @@ def _obstacle(path: Path, error: OSError) -> str | None:
             return f"{printable(above)} is a file, not a folder"
         return f"the folder {printable(above)} may not be entered"
     return error.strerror or str(error)
+
+
+def real(path: AnyPath) -> Path:
+    """`path` without links and dots, so that places can be compared; it need not exist, and nothing is raised."""
+    try:
+        return Path(os.path.realpath(path))
+    except (OSError, ValueError):  # it cannot be asked about, so nothing lies there
+        return Path(path).absolute()
 
 
 def _status(path: AnyPath, follow: bool) -> os.stat_result | None:
@@ -169,7 +183,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     # a name of 255 bytes is allowed, and a character has up to four
     temporary = path.with_name(f".{path.name[:50]}.{secrets.token_hex(4)}{PART_SUFFIX}")
     try:
-        with temporary.open("xb") as file:
+        with _made(temporary) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -180,6 +194,13 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):  # the folder may have gone or become read-only; the error above says so
             temporary.unlink(missing_ok=True)  # already gone after a successful replace
+
+
+def _made(path: Path) -> BinaryIO:
+    try:
+        return path.open("xb")
+    except ValueError as error:  # a NUL, or a character that the system cannot write
+        raise output_failed(path, error) from error
 
 
 def publish(path: Path, data: bytes) -> None:
@@ -318,12 +339,7 @@ def _reading(path: Path, what: str) -> Iterator[io.BufferedReader]:
     """Open a regular file; a named pipe is refused before it could block."""
     try:
         if not exists(path):
-            said = obstacle(path)
-            raise UnusableInput(
-                f"it cannot be read: {said}" if said else "no such file",
-                where=path,
-                fix=f"give the path of {what}",
-            )
+            raise UnusableInput(missing(path, "file"), where=path, fix=f"give the path of {what}")
         if not is_file(path):
             raise UnusableInput("this is no regular file", where=path, fix=f"give the path of {what}")
         with path.open("rb") as file:
@@ -334,7 +350,7 @@ def _reading(path: Path, what: str) -> Iterator[io.BufferedReader]:
         ) from error
 
 
-def output_failed(path: Path, error: OSError) -> OutputFailed:
+def output_failed(path: Path, error: OSError | ValueError) -> OutputFailed:
     """`error` as the message a user can act on."""
     fixes = {
         errno.ENOSPC: "free some space on that disk, or choose another place",
@@ -344,10 +360,13 @@ def output_failed(path: Path, error: OSError) -> OutputFailed:
         errno.ENOTDIR: "a part of this path is a file; choose another place",
         errno.EISDIR: "give the name of a file, not of a folder",
     }
+    said = obstacle(path) or getattr(error, "strerror", None) or error
+    if getattr(error, "errno", None) == errno.EEXIST and is_file(path):
+        said = "it is a file, not a folder"
     return OutputFailed(
-        f"it could not be written: {error.strerror or error}",
+        f"it could not be written: {said}",
         where=path,
-        fix=fixes.get(error.errno or 0, "choose another place"),
+        fix=fixes.get(getattr(error, "errno", None) or 0, "choose another place"),
     )
 
 
@@ -377,9 +396,7 @@ def locked(target: Path) -> Iterator[None]:
         UsageError: another process holds it, or it is the root of the file system.
         OutputFailed: the folder cannot be written to.
     """
-    place = Path(
-        os.path.realpath(target)
-    )  # one lock for all spellings; `.` and `..` have no name of their own
+    place = real(target)  # one lock for all spellings; `.` and `..` have no name of their own
     if not place.name:
         raise UsageError("this place cannot be locked", where=target, fix="choose a folder below it")
     path = place.with_name(f".{place.name}.lock")
@@ -391,8 +408,8 @@ def locked(target: Path) -> Iterator[None]:
         raise UsageError(
             "another run is writing to this target", where=target, fix="wait for it, or choose another --out"
         ) from None
-    except OSError as error:
-        raise output_failed(path, error) from error
+    except (OSError, ValueError) as error:
+        raise output_failed(target, error) from error
     try:
         yield
     finally:

@@ -200,7 +200,9 @@ def _check(settings: Settings, photos: Path) -> None:
         finetune.require_keras()
     if not files.exists(photos):
         raise UnusableInput(
-            "no such folder or file", where=photos, fix="give the folder of photos or a manifest"
+            files.missing(photos, "folder or file"),
+            where=photos,
+            fix="give the folder of photos or a manifest",
         )
 
 

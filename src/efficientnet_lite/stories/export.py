@@ -30,6 +30,7 @@ from efficientnet_lite.stories.parity import (
 )
 from efficientnet_lite.stories.progress import Stage, silent
 from efficientnet_lite.stories.reduced import Int8Maker, Sample, reduced_float
+from efficientnet_lite.stories.targets import check_file_target
 from efficientnet_lite.stories.translations import read_translations
 from efficientnet_lite.tflite.artifact import PRECISIONS, About, Form, Precision, float_artifact
 from efficientnet_lite.tflite.quantized import IOS, Io
@@ -209,15 +210,8 @@ def output_names(origin: Origin, outputs: Sequence[str], endpoints: Sequence[str
 
 def check_target(out: Path, overwrite: bool) -> None:
     """Refuse a target that cannot be written, before any work is done."""
-    if files.is_dir(out):
-        raise UsageError(
-            "the target is a folder", where=out, fix="give the name of a file, such as model.tflite"
-        )
-    for path in (out, golden_path(out)):
-        if files.lexists(path) and not overwrite:
-            raise UsageError("the target exists", where=path, fix="choose another --out, or give --overwrite")
-    if not files.is_dir(out.absolute().parent):
-        raise UsageError("the target's folder does not exist", where=out.parent, fix="make it first")
+    check_file_target(out, overwrite=overwrite, example="model.tflite")
+    check_file_target(golden_path(out), overwrite=overwrite, example="model.golden.npz")
 
 
 def publish_with_golden(out: Path, data: bytes, golden: bytes, *, overwrite: bool) -> None:

@@ -15,6 +15,7 @@ from efficientnet_lite.stories.exported import Exported
 from efficientnet_lite.stories.origin import Origin, open_origin
 from efficientnet_lite.stories.parity import fixed_inputs, numpy_outputs, parity
 from efficientnet_lite.stories.progress import Stage, silent
+from efficientnet_lite.stories.targets import check_file_target
 from efficientnet_lite.tflite.attached import label_files
 from efficientnet_lite.tflite.identity import OWN_ENTRY, Identity
 
@@ -110,14 +111,7 @@ def _check(out: Path, outputs: Sequence[str], overwrite: bool) -> None:
         raise UsageError(
             "the name of an ONNX file must end in .onnx", where=out, fix=f"write {out.with_suffix('.onnx')}"
         )
-    if files.is_dir(out):
-        raise UsageError(
-            "the target is a folder", where=out, fix="give the name of a file, such as model.onnx"
-        )
-    if files.exists(out) and not overwrite:
-        raise _exists(out)
-    if not files.is_dir(out.absolute().parent):
-        raise UsageError("the target's folder does not exist", where=out.parent, fix="make it first")
+    check_file_target(out, overwrite=overwrite, example="model.onnx")
 
 
 def _exists(out: Path) -> UsageError:

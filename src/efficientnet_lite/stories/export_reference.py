@@ -28,6 +28,7 @@ from efficientnet_lite.stories.origin import Origin, open_origin
 from efficientnet_lite.stories.parity import fixed_inputs, numpy_outputs, parity
 from efficientnet_lite.stories.progress import Stage, silent
 from efficientnet_lite.stories.reduced import Int8Maker, Sample
+from efficientnet_lite.stories.targets import check_file_target
 from efficientnet_lite.tflite.artifact import About, Form, float_artifact
 
 NUM_STEPS = 2000
@@ -132,20 +133,16 @@ def _check(flags: Flags) -> None:
             raise UsageError(f"{flag} is {value}", where=WHERE, fix="give at least 1")
     if not files.exists(flags.ckpt_dir) and not files.exists(f"{flags.ckpt_dir}.index"):
         raise UnusableInput(
-            "no such checkpoint", where=flags.ckpt_dir, fix="give the folder of the checkpoint"
+            files.missing(flags.ckpt_dir, "checkpoint"),
+            where=flags.ckpt_dir,
+            fix="give the folder of the checkpoint",
         )
     target = Path(flags.output_tflite or "")
-    if flags.output_tflite and files.is_dir(target):
-        raise UsageError("--output_tflite is a folder", where=target, fix="give the name of a file")
-    if flags.output_tflite and not files.is_dir(target.absolute().parent):
-        raise UsageError("the target's folder does not exist", where=target.parent, fix="make it first")
+    if flags.output_tflite:
+        check_file_target(target, overwrite=True, example="model.tflite")
     folder = Path(flags.output_saved_model_dir or "")
-    if flags.output_saved_model_dir and files.lexists(folder) and not _is_empty(folder):
+    if flags.output_saved_model_dir and files.lexists(folder) and not files.is_empty_dir(folder):
         raise UsageError("the SavedModel exists", where=folder, fix="give another --output_saved_model_dir")
-
-
-def _is_empty(folder: Path) -> bool:
-    return files.is_empty_dir(folder)
 
 
 def _float(
@@ -234,7 +231,7 @@ def calibration_photos(
 def _photos(folder: Path, most: int) -> Iterator[tuple[bytes, str]]:
     """Bytes and place of each photo that can be read, the first `most` of different content."""
     if not files.is_dir(folder):
-        raise UnusableInput("no such folder", where=folder, fix="give --data_dir=FOLDER")
+        raise UnusableInput(files.missing(folder, "folder"), where=folder, fix="give --data_dir=FOLDER")
     seen: set[str] = set()
     for data, where in _records(folder) if tfrecord.shards(folder) else _files(folder):
         digest = files.sha256_bytes(data)

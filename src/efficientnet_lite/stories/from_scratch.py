@@ -188,7 +188,9 @@ def _check(photos: Path, settings: Settings) -> None:
     settings.bars.check()
     if not files.exists(photos):
         raise UnusableInput(
-            "no such folder or file", where=photos, fix="give photos, a manifest, or record files"
+            files.missing(photos, "folder or file"),
+            where=photos,
+            fix="give photos, a manifest, or record files",
         )
 
 

@@ -214,4 +214,11 @@ def _local(cache: str | Path) -> Path:
         raise UsageError(
             "the cache must be a folder of this machine", where=str(cache), fix="give --dir FOLDER"
         )
-    return Path(cache)
+    folder = Path(cache)
+    if files.obstacle(folder) or (files.lexists(folder) and not files.is_dir(folder)):
+        raise UsageError(
+            files.missing(folder) if files.obstacle(folder) else "this is no folder",
+            where=folder,
+            fix="give another --dir",
+        )
+    return folder

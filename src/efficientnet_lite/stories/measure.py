@@ -89,7 +89,11 @@ def from_indices(pattern: str, labels: Path, model: Model, limit: int | None) ->
     matches = glob.glob(pattern, recursive=True)  # noqa: PTH207 - sorts as texts, as the reference does
     photos = [Path(name) for name in sorted(matches) if not files.is_dir(name)]
     if not photos:
-        raise UnusableInput("no photo matches", where=pattern, fix="check the pattern, and quote it")
+        raise UnusableInput(
+            files.missing(pattern) if files.obstacle(pattern) else "no photo matches",
+            where=pattern,
+            fix="check the pattern, and quote it",
+        )
     shift = 1 if model.classes == IMAGENET_CLASSES + 1 else 0
     truth = [index + shift for index in _read_indices(labels, model.classes - shift)]
     if len(truth) != len(photos):

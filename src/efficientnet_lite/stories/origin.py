@@ -13,7 +13,7 @@ from efficientnet_lite.contract import Contract
 from efficientnet_lite.doors import files
 from efficientnet_lite.errors import CheckpointError, UsageError
 from efficientnet_lite.forward import Layer
-from efficientnet_lite.spec import ModelName, Plan, make_plan, model_name, parse_model_name
+from efficientnet_lite.spec import ModelName, Plan, make_plan, model_name, nearest_model, parse_model_name
 from efficientnet_lite.tflite.fold import fold
 
 
@@ -63,11 +63,7 @@ def open_origin(
         )
     if files.lexists(path):
         return _from_run(path)
-    if parse_model_name(str(text)) is None and len(path.parts) > 1:
-        raise UsageError(
-            "no such file or folder", where=path, fix="check the path, or give a model such as lite1"
-        )
-    name = model_name(str(text))
+    name = named_model(str(text))
     loaded = load_weights(name.variant, weights, ema=ema)
     return Origin(
         name=str(name),
@@ -79,6 +75,19 @@ def open_origin(
         license=loaded.license,
         sha256=loaded.sha256,
     )
+
+
+def named_model(text: str) -> ModelName:
+    """The model that `text` names, where nothing lies at `text` as a path; UsageError for a path or no model."""
+    path = Path(text)
+    looks_like_one = len(path.parts) > 1 or text.startswith(".") or path.suffix or files.obstacle(path)
+    if looks_like_one and parse_model_name(text) is None:
+        raise UsageError(
+            files.missing(path),
+            where=text,
+            fix=f"check the path, or give a model such as {nearest_model(text) or 'lite1'}",
+        )
+    return model_name(text)
 
 
 def _from_checkpoint(path: Path, model: str | None, ema: bool) -> Origin:

@@ -23,6 +23,7 @@ from efficientnet_lite.stories.log import LOG
 from efficientnet_lite.stories.mistakes import Mistake, most_confident
 from efficientnet_lite.stories.progress import Stage, silent
 from efficientnet_lite.stories.proven import proven_photos, split_rows
+from efficientnet_lite.stories.targets import check_file_target
 
 MAX_LOG_BYTES = 16 * 2**20
 THUMBNAIL_PX = 160  # the longer side
@@ -133,10 +134,7 @@ def class_counts(labels: Sequence[str], rows: Iterable[tuple[str, str | None]]) 
 def _check(out: Path, overwrite: bool) -> None:
     if out.suffix.lower() not in SUFFIXES:
         raise UsageError("a report is an HTML file", where=out, fix="give a name that ends in .html")
-    if files.is_dir(out):
-        raise UsageError("the target is a folder", where=out, fix="give the name of a file")
-    if files.exists(out) and not overwrite:
-        raise UsageError("the target exists", where=out, fix="choose another --out, or give --overwrite")
+    check_file_target(out, overwrite=overwrite, example="report.html")
 
 
 def _facts(card: Mapping[str, Any], folder: Path) -> Facts:

@@ -125,7 +125,7 @@ def make_shards(
         UnusableInput: there is nothing to write; nothing is published.
         OutputFailed: the disk is full or cannot be written to.
     """
-    out, workers = Path(os.path.realpath(out)), workers or os.cpu_count() or 1
+    out, workers = files.real(out), workers or os.cpu_count() or 1
     _check_target(out, overwrite=overwrite)
     dataset = open_dataset(source)
     _check_place(out, source, dataset)
@@ -290,12 +290,8 @@ def _record(row: Row, class_index: int) -> _Record | str:
 
 def _check_place(out: Path, source: Path, dataset: Dataset) -> None:
     """Photos must survive a replaced target, and record files are no class of photos."""
-    folder = Path(os.path.realpath(source))
-    holding = (
-        {folder}
-        if files.is_dir(source)
-        else {Path(os.path.realpath(row.path.parent)) for row in dataset.rows}
-    )
+    folder = files.real(source)
+    holding = {folder} if files.is_dir(source) else {files.real(row.path.parent) for row in dataset.rows}
     for each in holding:
         if out == each or out in each.parents or (files.is_dir(source) and each in out.parents):
             raise UsageError(

@@ -108,6 +108,8 @@ def verify(
     if files.is_dir(target):
         run = bundle.open_run(target)
         return _verify_run(run, Path(data) if data else None, max_drop, min_agreement, trust, stage)
+    if not files.exists(target):
+        raise UnusableInput(files.missing(target), where=target, fix="give a run folder, or a .tflite file")
     if parent is None or data is None:
         raise UsageError(
             "a single file is verified against its parent, on photos",

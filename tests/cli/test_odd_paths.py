@@ -1,0 +1,199 @@
+"""Every place of every command line that takes a path, with every kind of path that cannot serve there."""
+
+import json
+import os
+import socket
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from efficientnet_lite.cli.app import run
+from efficientnet_lite.contract import Contract
+from efficientnet_lite.spec import VARIANTS, make_plan
+from efficientnet_lite.tflite.artifact import About, float_artifact
+from efficientnet_lite.tflite.fold import fold
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX files")
+SIZE = 32
+
+# A row for each place: the command line, where PATH stands for the odd one and HERE for the folder of models.
+PLACES = (
+    "train PATH --out HERE/new --model lite0@32 --weights HERE/weights.safetensors",
+    "train HERE/photos --out PATH --model lite0@32",
+    "train HERE/photos --out PATH --model lite0@32 --overwrite",
+    "train HERE/photos --out HERE/new --config PATH",
+    "train HERE/photos --out HERE/new --model lite0@32 --weights PATH",
+    "train HERE/photos --out HERE/new --model lite0@32 --labels-locale de=PATH",
+    "check PATH",
+    "shards PATH --out HERE/new",
+    "shards HERE/photos --out PATH",
+    "shards HERE/photos --out PATH --overwrite",
+    "predict PATH HERE/photos",
+    "predict HERE/model.tflite PATH",
+    "predict lite0@32 HERE/photos --weights PATH",
+    "predict HERE/model.tflite HERE/photos --labels-map PATH",
+    "evaluate PATH HERE/photos",
+    "evaluate HERE/model.tflite PATH",
+    "evaluate HERE/model.tflite --images HERE/photos/a/*.png --labels PATH",
+    "evaluate HERE/model.tflite --images PATH --labels HERE/one.txt",
+    "verify PATH",
+    "verify HERE/model.tflite --parent PATH --data HERE/photos",
+    "verify HERE/model.tflite --parent HERE/model.tflite --data PATH",
+    "report PATH",
+    "report PATH --out HERE/new.html",
+    "export PATH --out HERE/new.tflite",
+    "export lite0@32 --out PATH",
+    "export lite0@32 --out PATH --overwrite",
+    "export lite0@32 --weights PATH --out HERE/new.tflite",
+    "export lite0@32 --out HERE/new.tflite --precision int8 --data PATH",
+    "export lite0@32 --out HERE/new.tflite --labels-locale de=PATH",
+    "export lite0@32 --out PATH --format tf1-checkpoint",
+    "export lite0@32 --out PATH --format tf1-checkpoint --overwrite",
+    "hub-cache lite0 --dir PATH",
+    "hub-cache lite0 --dir PATH --remove",
+    "embed PATH HERE/photos --out HERE/new",
+    "embed lite0@32 PATH --out HERE/new",
+    "embed lite0@32 HERE/photos --out PATH",
+    "embed lite0@32 HERE/photos --out PATH --overwrite",
+    "info PATH",
+    "info PATH --target gpu",
+)
+# Path -> what the message says of it; of what lies there as something else, commands say it in their own words.
+APART = (
+    "predict HERE/model.tflite PATH",
+    "verify PATH",
+    "hub-cache lite0 --dir PATH",
+)  # other words, as good
+PREDICTED = "predict HERE/model.tflite PATH"
+ODD = {
+    "n" * 300: "longer than the file system allows",
+    "file.txt/below": "a file, not a folder",
+    "loop": "",
+    "pipe": "",
+    "socket": "",
+    "nul\0inside": "a NUL character",
+    "\ud800": "a character that this system cannot write",
+}
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory):
+    root = tmp_path_factory.mktemp("odd")
+    plan = make_plan(VARIANTS["lite0"], size=SIZE, classes=2)
+    random = np.random.default_rng(0)
+    parameters = {
+        name: np.ones(shape, np.float32)
+        if name.endswith(("gamma", "moving_variance"))
+        else random.normal(0, 0.1, shape).astype(np.float32)
+        for name, shape in plan.parameter_shapes().items()
+    }
+    about = About(Contract(SIZE), "0" * 64, "unknown", labels=("a", "b"))
+    (root / "model.tflite").write_bytes(float_artifact(plan, fold(plan, parameters), about))
+    for label in "ab":
+        (root / "photos" / label).mkdir(parents=True)
+        for number in range(3):
+            pixels = random.integers(0, 255, (40, 40, 3), np.uint8)
+            Image.fromarray(pixels).save(root / "photos" / label / f"{number}.png")
+    (root / "one.txt").write_text("0\n")
+    (root / "file.txt").write_text("neither model nor photo\n")
+    (root / "loop").symlink_to("loop")
+    os.mkfifo(root / "pipe")
+    with socket.socket(socket.AF_UNIX) as bound:
+        folder = os.open(root, os.O_RDONLY)
+        try:
+            bound.bind(f"/proc/self/fd/{folder}/socket")
+        finally:
+            os.close(folder)
+    return root
+
+
+def arguments(line, here, path):
+    return [word.replace("PATH", str(here / path)).replace("HERE", str(here)) for word in line.split()]
+
+
+def left(here):
+    return sorted(path.relative_to(here).as_posix() for path in here.rglob("*"))
+
+
+@pytest.mark.parametrize(("odd", "said"), ODD.items(), ids=[ascii(odd)[:20] for odd in ODD])
+@pytest.mark.parametrize("line", PLACES)
+def test_an_odd_path_is_one_message_that_names_the_cause(here, capfd, monkeypatch, line, odd, said):
+    if line.startswith("report"):
+        pytest.importorskip("matplotlib")
+    monkeypatch.setenv("EFFICIENTNET_LITE_OFFLINE", "1")
+    before = left(here)
+
+    try:
+        code = run(arguments(line, here, odd))
+    except SystemExit as ending:
+        code = ending.code
+
+    out, printed = capfd.readouterr()
+    assert code in (2, 3), (code, printed)
+    if line == PREDICTED and odd in ("loop", "pipe", "socket"):  # the row of that photo says it
+        assert odd in out
+    else:
+        assert [printed.count(part) for part in ("error: ", "\n  in:  ", "\n  try: ")] == [1, 1, 1]
+        assert said in printed
+    assert left(here) == before
+
+
+RUN_ALL = """
+import contextlib, io, json, os, sys, traceback
+from efficientnet_lite.cli.app import run
+for arguments in json.loads(sys.argv[1]):
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+        try:
+            code = run(arguments)
+        except SystemExit as ending:
+            code = ending.code
+        except Exception:
+            code = traceback.format_exc()
+    print(json.dumps([code, said.getvalue()]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "lines"),
+    [
+        ("closed/inside", "closed may not be entered", PLACES),
+        (
+            "unreadable",
+            "Permission denied",
+            [
+                line
+                for line in PLACES
+                if not any(part in line for part in ("--out PATH", "--data PATH", "--dir PATH"))
+            ],
+        ),
+        (
+            "sealed/new.tflite",
+            "written",
+            [line for line in PLACES if "--out PATH" in line],
+        ),
+    ],
+)
+def test_a_path_that_permissions_bar_is_one_message_that_names_the_cause(here, bound, name, said, lines):
+    (here / "closed").mkdir(mode=0)
+    (here / "unreadable").touch(mode=0)
+    (here / "sealed").mkdir(mode=0o555)
+    lines = [line for line in lines if not line.startswith("report") and line not in APART]
+    try:
+        done = bound(
+            RUN_ALL,
+            json.dumps([arguments(line, here, name) for line in lines]),
+            EFFICIENTNET_LITE_OFFLINE="1",
+        )
+    finally:
+        (here / "closed").rmdir()
+        (here / "unreadable").unlink()
+        (here / "sealed").rmdir()
+
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(found) == len(lines), done.stderr
+    for line, (code, printed) in zip(lines, found, strict=True):
+        assert code in (2, 3), (line, code, printed)
+        assert printed.count("error: ") == 1, line
+        assert said in printed, line
