@@ -1,5 +1,6 @@
 """What every runtime says of an input or output, and what a runtime is to those who use one. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,6 +18,19 @@ class Tensor:
     dtype: np.dtype[Any]
     scale: float
     zero_point: int
+
+
+def main_signature(sizes: Mapping[str, int]) -> str | None:
+    """The signature by whose names a file's inputs and outputs go; None where it has none.
+
+    That is `serving_default`, which is what converters call the only one; else the one that names the most.
+
+    Args:
+        sizes: signature -> how many inputs and outputs it names.
+    """
+    if "serving_default" in sizes or not sizes:
+        return "serving_default" if sizes else None
+    return max(sizes, key=lambda key: sizes[key])
 
 
 class Engine(Protocol):

@@ -11,7 +11,7 @@ from efficientnet_lite.errors import ArtifactError
 from efficientnet_lite.spec import VARIANTS, make_plan
 from efficientnet_lite.tflite.attached import pack_labels
 from efficientnet_lite.tflite.fold import fold
-from efficientnet_lite.tflite.graph import Graph
+from efficientnet_lite.tflite.graph import Graph, Quantization
 from efficientnet_lite.tflite.inspect import OperatorCount, Port, describe
 from efficientnet_lite.tflite.write import write_float
 
@@ -52,7 +52,8 @@ def test_parameters_are_weights_and_biases_alone():
 def test_weights_behind_a_dequantize_are_counted_once():
     graph = Graph()
     image = graph.tensor("image", (1, 4), "float32")
-    stored = graph.tensor("stored", (3, 4), "int8", data=np.ones((3, 4), np.int8))
+    scale = Quantization(np.ones(1, np.float32))
+    stored = graph.tensor("stored", (3, 4), "int8", quantization=scale, data=np.ones((3, 4), np.int8))
     bias = graph.tensor("bias", (3,), "float32", data=np.zeros(3, np.float32))
     kernel, result, again = (
         graph.tensor(name, shape, "float32")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from efficientnet_lite.errors import ArtifactError
 from efficientnet_lite.tflite.check import check_model
 from efficientnet_lite.tflite.graph import Graph
-from efficientnet_lite.tflite.shapes import fits
+from efficientnet_lite.tflite.shapes import fits, spans_of
 
 small = st.integers(1, 4)
 side = st.integers(1, 9)
@@ -155,19 +155,23 @@ PADDING = np.array([[0, 0], [1, 2], [0, 3], [0, 0]], np.int32)
             schema.ConcatenationOptionsT(axis=-1),
             [np.ones((1, 4, 3), np.float32)],
         ),
+        ("PRELU", (1, 4, 4, 2), (1, 4, 4, 2), None, [np.ones((1, 1, 2), np.float32)]),
+        ("SQUEEZE", (1, 4, 1, 2), (1, 4, 2), schema.SqueezeOptionsT(squeezeDims=[-2]), []),
+        ("SQUEEZE", (1, 4, 1, 2), (4, 2), schema.SqueezeOptionsT(), []),
+        ("EXPAND_DIMS", (4, 2), (4, 1, 2), schema.ExpandDimsOptionsT(), [np.array(-2, np.int32)]),
         (
-            "PACK",
-            (4, 2),
-            (4, 2, 2),
-            schema.PackOptionsT(valuesCount=2, axis=1),
-            [np.ones((4, 2), np.float32)],
+            "RESHAPE",
+            (1, 4, 4, 2),
+            (2, 16),
+            schema.ReshapeOptionsT(newShape=[2, -1]),
+            [],
         ),
         (
-            "BATCH_MATMUL",
-            (2, 3, 4),
-            (2, 3, 5),
-            schema.BatchMatMulOptionsT(adjY=True),
-            [np.ones((2, 5, 4), np.float32)],
+            "STRIDED_SLICE",
+            (1, 9, 8, 2),
+            (1, 3, 5),
+            schema.StridedSliceOptionsT(beginMask=5, endMask=1, shrinkAxisMask=8),
+            [np.array(each, np.int32) for each in ([0, 2, 3, -1], [0, -1, 5, 2], [1, 2, 1, 1])],
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
@@ -185,20 +189,59 @@ def test_each_operator_makes_what_litert_makes_and_nothing_else(kind, shape, out
     [
         ("ADD", [(1, 4), (1, 3)], (0, 0), None, (1, 4)),
         ("PAD", [(1, 4), (2, 2)], (), None, (1, 6)),
-        ("PAD", [(1, 4), (2, 2)], (), [0, 0, -1, 3], (1, 6)),
-        ("MEAN", [(1, 4), (1,)], (0,), [2], (1,)),
+        ("PAD", [(1, 4), (2, 2)], (), (0, 0, -1, 3), (1, 6)),
+        ("MEAN", [(1, 4), (1,)], (0,), (2,), (1,)),
+        ("MEAN", [(1, 4), (2,)], (0,), (1, -1), (1,)),
         ("MEAN", [(1, 4), (1,)], (0,), None, (1,)),
         ("CONCATENATION", [(1, 4), (2, 4)], (1, 0), None, (1, 8)),
         ("CONCATENATION", [(1, 4), (1, 4)], (7, 0), None, (1, 8)),
-        ("PACK", [(4,), (4,)], (3, 0), None, (2, 4)),
+        ("PACK", [(4,), (4,)], (2, 0), None, (2, 4)),
         ("CONV_2D", [(1, 4)], (0, 1, 1, 0, 1, 1, 0), None, (1, 4)),
         ("CONV_2D", [(1, 4, 4, 3), (8, 1, 1, 3), (7,)], (0, 1, 1, 0, 1, 1, 0), None, (1, 4, 4, 8)),
+        ("CONV_2D", [(1, 4, 4, 4), (5, 1, 1, 2), (5,)], (0, 1, 1, 0, 1, 1, 0), None, (1, 4, 4, 5)),
+        ("CONV_2D", [(1, 4, 4, 3), (8, 5, 5, 3), (8,)], (1, 3, 3, 0, 1, 1, 0), None, (1, 0, 0, 8)),
         ("DEPTHWISE_CONV_2D", [(1, 4, 4, 3), (2, 1, 1, 3)], (0, 1, 1, 1, 0, 1, 1), None, (1, 4, 4, 3)),
         ("FULLY_CONNECTED", [(1, 7), (5, 6)], (0,) * 6, None, (1, 5)),
         ("FULLY_CONNECTED", [(1, 6), (5, 6), (4,)], (0,) * 6, None, (1, 5)),
-        ("BATCH_MATMUL", [(3, 4), (5, 4)], (0, 0, 0), None, (3, 4)),
-        ("SPLIT", [(), (1, 6)], (4,), None, (1, 2)),
+        ("FULLY_CONNECTED", [(1, 2, 6), (5, 6)], (0,) * 6, None, (1, 2, 5)),
+        ("FULLY_CONNECTED", [(1, 2, 3), (5, 6)], (0, 0, 1, 0, 0, 0), None, (1, 5)),
+        ("TRANSPOSE", [(1, 4), (2,)], (), (0, 0), (1, 1)),
+        ("RESHAPE", [(1, 4), (2,)], (0,), (-1, -1), (2, 2)),
+        ("RESHAPE", [(1, 4), (2,)], (0,), (0, 4), (1, 4)),
+        ("RESHAPE", [(1, 4), (1, 2)], (0,), (2, 2), (2, 2)),
+        ("EXPAND_DIMS", [(1, 4), ()], (), (3,), (1, 4, 1)),
+        ("PRELU", [(1, 4), (1, 1)], (), None, (1, 4)),
+        ("RESIZE_BILINEAR", [(1, 4, 4, 1), (2,)], (0, 0, 1, 1), (8, 8), (1, 8, 8, 1)),
     ],
 )
 def test_inputs_that_do_not_go_together_fit_no_output(kind, inputs, options, second, output):
-    assert not fits(kind, inputs, options, second, [output])
+    assert not fits(kind, inputs, options, (), [None, second], [output])
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "strides", "masks"),
+    [
+        ((0, 4), (1, 4), (1, 1), (0, 0, 0)),
+        ((0, 3), (1, 1), (1, 1), (0, 0, 0)),
+        ((0, 3), (1, 1), (1, -1), (0, 0, 0)),
+        ((0, 0), (1, 5), (1, 1), (0, 0, 0)),
+        ((0, 0), (1, 4), (1, 0), (0, 0, 0)),
+        ((0, 0, 0), (1, 4, 1), (1, 1, 1), (0, 0, 0)),
+        ((0, 0), (1, 4), (1,), (0, 0, 0)),
+        ((0, 0), (1, 4), (1, 1), (4, 0, 0)),
+        ((0, 0), (1, 4), (1, 1), (0, 4, 0)),
+        ((0, 0), (1, 4), (1, 1), (0, 0, 4)),
+        ((0, 0), (1, 4), (1, 1), (1, 0, 1)),
+        ((0, 0), (1, 4), (2, 1), (0, 0, 1)),
+        ((0, 0), (1, 4), (1, 1), (-1, 0, 0)),
+    ],
+)
+def test_a_slice_that_reaches_outside_or_walks_backwards_leaves_nothing(begins, ends, strides, masks):
+    assert spans_of((1, 4), (masks[0], masks[1], 0, 0, masks[2], 0), begins, ends, strides) is None
+
+
+def test_a_split_gives_equal_parts_or_nothing():
+    assert fits("SPLIT", [(), (1, 6)], (2,), (), [(-1,), None], [(1, 3), (1, 3)])
+    assert not fits("SPLIT", [(), (1, 6)], (2,), (), [(-1,), None], [(1, 2), (1, 4)])
+    assert not fits("SPLIT", [(), (1, 6)], (4,), (), [(1,), None], [(1, 2)] * 4)
+    assert not fits("SPLIT", [(), (1, 6)], (2,), (), [None, None], [(1, 3), (1, 3)])

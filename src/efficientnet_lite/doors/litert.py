@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from efficientnet_lite.errors import ArtifactError
-from efficientnet_lite.tensor import Engine, Tensor
+from efficientnet_lite.tensor import Engine, Tensor, main_signature
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -43,6 +43,7 @@ class Runner:
         """
         from ai_edge_litert.interpreter import Interpreter
 
+        self._where = where
         try:
             with _without_greeting():
                 self._interpreter = Interpreter(model_content=model, num_threads=threads)
@@ -50,27 +51,24 @@ class Runner:
                     shape = [batch, *detail["shape"][1:]]
                     self._interpreter.resize_tensor_input(detail["index"], shape, strict=True)
                 self._interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
-            reason = str(error).partition("\n")[0] or type(error).__name__
-            raise ArtifactError(
-                f"LiteRT cannot open it: {reason}",
-                where=where,
-                fix="export the model again",
-            ) from error
-        names: dict[int, str] = {}
-        if self._interpreter.get_signature_list():
-            signature = self._interpreter.get_signature_runner()
-            for details in (signature.get_input_details(), signature.get_output_details()):
-                names.update({detail["index"]: name for name, detail in details.items()})
-        self.inputs = tuple(_tensor(d, names) for d in self._interpreter.get_input_details())
-        self.outputs = tuple(_tensor(d, names) for d in self._interpreter.get_output_details())
+            names = _signature_names(self._interpreter)
+            self.inputs = tuple(_tensor(d, names) for d in self._interpreter.get_input_details())
+            self.outputs = tuple(_tensor(d, names) for d in self._interpreter.get_output_details())
+        except (ValueError, RuntimeError) as error:  # names that are no UTF-8 are a ValueError too
+            raise _refused("open", error, where) from error
 
     def __call__(self, *inputs: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
-        """Output name -> a fresh array, codes as they are. Inputs must have the file's shapes and dtypes."""
+        """Output name -> a fresh array, codes as they are. Inputs must have the file's shapes and dtypes.
+
+        Raises ArtifactError where the file opens but cannot be run.
+        """
         for tensor, value in zip(self.inputs, inputs, strict=True):
             self._interpreter.set_tensor(tensor.index, value)
-        self._interpreter.invoke()
-        return {tensor.name: self._interpreter.get_tensor(tensor.index) for tensor in self.outputs}
+        try:
+            self._interpreter.invoke()
+            return {tensor.name: self._interpreter.get_tensor(tensor.index) for tensor in self.outputs}
+        except (ValueError, RuntimeError) as error:
+            raise _refused("run", error, self._where) from error
 
 
 class Pool:
@@ -140,6 +138,25 @@ def cores() -> int:
 def runtime_version() -> str:
     """Version of LiteRT, without importing it."""
     return version("ai-edge-litert")
+
+
+def _signature_names(interpreter: Any) -> dict[int, str]:
+    """Index of a tensor -> its public name; of several signatures the one of `main_signature`."""
+    signatures = interpreter.get_signature_list()
+    main = main_signature({key: sum(map(len, named.values())) for key, named in signatures.items()})
+    if main is None:
+        return {}
+    runner = interpreter.get_signature_runner(main)
+    return {
+        detail["index"]: name
+        for details in (runner.get_input_details(), runner.get_output_details())
+        for name, detail in details.items()
+    }
+
+
+def _refused(verb: str, error: Exception, where: Path | str) -> ArtifactError:
+    reason = str(error).partition("\n")[0] or type(error).__name__
+    return ArtifactError(f"LiteRT cannot {verb} it: {reason}", where=where, fix="export the model again")
 
 
 def _tensor(detail: dict[str, Any], names: dict[int, str]) -> Tensor:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from efficientnet_lite.errors import ArtifactError, UsageError
-from efficientnet_lite.protobuf import BYTES, VARINT, Malformed, fields, typed
+from efficientnet_lite.protobuf import BYTES, VARINT, Malformed, fields, typed, varint
 from efficientnet_lite.tensor import Tensor
 
 OPERATORS = frozenset(  # all that we write
@@ -53,10 +53,10 @@ class Runner:
             )
             self.inputs = _tensors(self._session.get_inputs())
             self.outputs = _tensors(self._session.get_outputs())
+            self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         except Exception as error:  # its errors have no common base
             raise _refused(f"ONNX Runtime cannot open it: {_reason(error)}", where) from error
         self._where = where
-        self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
 
     def __call__(self, *inputs: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
         """Output name -> a fresh array. Inputs must have the file's shapes and dtypes, with any batch.
@@ -81,9 +81,10 @@ class Runner:
 def check(model: bytes, *, where: Path | str) -> None:
     """Refuse, without any library, what only a hostile file has. Raises ArtifactError."""
     try:
-        parts = _collect(model, {7: BYTES})  # ModelProto.graph
-        if len(parts) != 1:
-            raise Malformed(f"it has {len(parts)} graphs, expected 1")
+        # ModelProto: graph 7, training_info 20, functions 25, which could stand behind any operator's name
+        parts = _collect(model, {7: BYTES, 20: BYTES, 25: BYTES})
+        if [number for number, _ in parts] != [7]:
+            raise Malformed(f"it has {len(parts)} graphs and functions, expected 1 graph")
         graph = _collect(parts[0][1], {1: BYTES, 5: BYTES, 15: BYTES})
         nodes = [value for number, value in graph if number == 1]
         if not 1 <= len(nodes) <= MAX_NODES:
@@ -118,9 +119,9 @@ def _array(tensor: bytes) -> tuple[bytes, int]:
         if number in (13, 14):
             raise Malformed("it keeps an array in another file")
         if number == 1:
-            rank += 1 if wire == VARINT else len(value)
-        elif number == 8 and wire == BYTES:
-            name = value
+            rank += len(_whole_numbers(wire, value))
+        elif number == 8:
+            name = _text(wire, value)
     return name, rank
 
 
@@ -151,14 +152,33 @@ def _check_attribute(attribute: bytes) -> None:
     """AttributeProto: name 1, ints 8 (packed or not); a tensor 5 or graph 6, 11 has no place here."""
     name, numbers = b"", []
     for number, wire, value in fields(attribute):
-        if number == 1 and wire == BYTES:
-            name = value
+        if number == 1:
+            name = _text(wire, value)
         elif number in (5, 6, 10, 11, 22, 23):
             raise Malformed("an operator has an array or a graph of its own")
         elif number == 8:
-            numbers.append(value if wire == VARINT else max(value, default=0))
+            numbers += _whole_numbers(wire, value)
     if name == b"pads" and any(not 0 <= pad <= MAX_PADDING for pad in numbers):
         raise Malformed(f"a convolution is padded by more than {MAX_PADDING} pixels")
+
+
+def _whole_numbers(wire: int, value: Any) -> list[int]:
+    """One entry of a repeated int64, packed or not; no parser reads another wire type as one."""
+    if wire == VARINT:
+        return [value]
+    if wire != BYTES:
+        raise Malformed(f"a whole number has wire type {wire}")
+    numbers, position = [], 0
+    while position < len(value):
+        number, position = varint(value, position)
+        numbers.append(number)
+    return numbers
+
+
+def _text(wire: int, value: Any) -> bytes:
+    if wire != BYTES:
+        raise Malformed(f"a name has wire type {wire}")
+    return bytes(value)
 
 
 def _tensors(described: list[Any]) -> tuple[Tensor, ...]:

@@ -6,25 +6,25 @@ whatever an ordinary image classifier has no use for is refused. What is describ
 Source: tensorflow/lite/schema/schema.fbs; tensorflow/lite/core/interpreter_builder.cc for what LiteRT reads.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from efficientnet_lite.errors import ArtifactError
-from efficientnet_lite.tflite import slots
+from efficientnet_lite.tflite import slots, work
 from efficientnet_lite.tflite.flatbuffer import Reader, Table
-from efficientnet_lite.tflite.operators import OPERATORS, Rule
+from efficientnet_lite.tflite.flow import Known, arena_bytes, check_order, computed_numbers, numbers
+from efficientnet_lite.tflite.operators import MAX_DILATION, MAX_STEP, OPERATORS, OperatorInfo, Rule
+from efficientnet_lite.tflite.rules import fault
 from efficientnet_lite.tflite.shapes import fits
-from efficientnet_lite.tflite.tensors import MAX_RANK, TensorInfo, read_tensor, refused
+from efficientnet_lite.tflite.tensors import TensorInfo, read_tensor, refused
 
 MAX_TENSORS = MAX_OPERATORS = 10_000  # EfficientNet-B7 has about 1,500
 MAX_BUFFERS = 20_000
-MAX_ARENA_BYTES = 1 << 30  # what all tensors that are alive at once take; lite4 has 28 MB
-MAX_SUM_RATIO = 1 << 13  # of scales, input to output: beyond, a sum is all saturation
 SCHEMA_VERSION = 3
 
 
@@ -34,16 +34,6 @@ def _names(enumeration: type) -> dict[int, str]:
 
 _OPERATORS = _names(schema.BuiltinOperator)
 _OPTIONS = _names(schema.BuiltinOptions)
-
-
-class OperatorInfo(NamedTuple):
-    """One operator, `inputs` and `outputs` as indices of tensors; -1 is a bias that is left out."""
-
-    name: str
-    version: int
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-    options: tuple[float, ...]  # by slot of the operator's options table; vectors count as 0
 
 
 class SignatureInfo(NamedTuple):
@@ -72,9 +62,9 @@ def check_model(data: bytes | memoryview, *, where: Path | str = "the model") ->
     """What `data` holds, when it is one image classifier's worth of TFLite and every part is in place.
 
     Checked: every offset, table, vector and text; one subgraph of builtin operators from `OPERATORS`,
-    each with options of its kind and strides of at least 1; each tensor read only once it is made, and
-    made once; known types, shapes that the operators make, constants exactly as large as their shape,
-    scales and zero points that can be; memory. Weights are not read, so this takes milliseconds.
+    each in a form of its rule (types, constants, scales, options); each tensor read only once it is made,
+    and made once; shapes that the operators make, constants exactly as large as their shape, scales and
+    zero points that can be; steps and memory. Weights are not read, so this takes milliseconds.
 
     Raises:
         ArtifactError: says which part, with what was found and what is expected.
@@ -91,10 +81,8 @@ def check_model(data: bytes | memoryview, *, where: Path | str = "the model") ->
     if len(graphs) != 1:
         raise refused(f"it has {len(graphs)} subgraphs, expected 1", where)
     graph = graphs[0]
-    tensors = tuple(
-        read_tensor(table, index, buffers, where)
-        for index, table in enumerate(graph.tables(slots.SubGraph.TENSORS, limit=MAX_TENSORS, what="tensors"))
-    )
+    tables = graph.tables(slots.SubGraph.TENSORS, limit=MAX_TENSORS, what="tensors")
+    tensors = tuple(read_tensor(table, index, buffers, where) for index, table in enumerate(tables))
     codes = [
         _operator_code(table, where)
         for table in model.tables(slots.Model.OPERATOR_CODES, limit=MAX_OPERATORS, what="operator codes")
@@ -106,12 +94,12 @@ def check_model(data: bytes | memoryview, *, where: Path | str = "the model") ->
     graph.text(slots.SubGraph.NAME)
     inputs = _indices(graph, slots.SubGraph.INPUTS, len(tensors))
     outputs = _indices(graph, slots.SubGraph.OUTPUTS, len(tensors))
-    _check_order(reader, tensors, operators, inputs, outputs)
-    _check_shapes(reader, tensors, operators)
-    _check_sums(reader, tensors, operators)
-    arena = _arena_bytes(tensors, operators, inputs, outputs)
-    if arena > MAX_ARENA_BYTES:
-        raise refused(f"its tensors take {arena:,} bytes at once, more than {MAX_ARENA_BYTES:,}", where)
+    for index in (*inputs, *outputs):
+        tables[index].exact_text(slots.Tensor.NAME)
+    check_order(reader, tensors, operators, inputs, outputs)
+    _check_operators(reader, tensors, operators, where)
+    arena = arena_bytes(tensors, operators, inputs, outputs)
+    _check_work(reader, tensors, operators, arena, where)
     return CheckedModel(
         description=model.text(slots.Model.DESCRIPTION),
         tensors=tensors,
@@ -169,47 +157,60 @@ def _operator(
         raise refused(f"its {name} has options that are not of that operator", where)
     if table.array(slots.Operator.MUTATING_INPUTS, "u1").any():
         raise refused(f"its {name} keeps a state between runs", where)
-    inputs = _indices(table, slots.Operator.INPUTS, tensors, optional=rule.optional)
+    inputs = _indices(table, slots.Operator.INPUTS, tensors, optional="-" in "".join(rule.forms))
     outputs = _indices(table, slots.Operator.OUTPUTS, tensors)
-    least, most = rule.inputs
-    options = _options(table, name, rule)
-    if not least <= len(inputs) <= most or len(outputs) != (options[0] if name == "SPLIT" else 1):
+    if (len(inputs), len(outputs)) not in rule.counts:
         raise table.damaged(f"its {name} has {len(inputs)} inputs and {len(outputs)} outputs")
-    return OperatorInfo(name, version, inputs, outputs, options)
+    options, vector = _options(table, name, rule)
+    return OperatorInfo(name, version, inputs, outputs, options, vector)
 
 
-def _options(table: Table, name: str, rule: Rule) -> tuple[float, ...]:
-    """The options by slot; raises where they are not those of the operator's rule."""
+def _options(table: Table, name: str, rule: Rule) -> tuple[tuple[float, ...], tuple[int, ...]]:
+    """The options by slot, and their vector; raises where they are not those of the operator's rule."""
     code = table.number(slots.Operator.OPTIONS_TYPE, "B")
     kind = _OPTIONS.get(code, str(code)) if code else ""
     options = table.table(slots.Operator.OPTIONS)
     if kind not in ("", rule.options) or (options is None) != (kind == ""):
         raise table.damaged(f"its {name} has the options {kind or 'NONE'}, expected {rule.options or 'NONE'}")
     if options is None:
-        if "s" in rule.layout:
+        if set(rule.layout) & set("s1"):
             raise table.damaged(f"its {name} has no {rule.options}")
-        return (0,) * len(rule.layout)
+        return (0,) * len(rule.layout), ()
     if options.slots > len(rule.layout):
         raise table.damaged(f"its {name} has {options.slots} options, expected {len(rule.layout)}")
-    return tuple(_option(options, slot, letter, name) for slot, letter in enumerate(rule.layout))
+    vector = options.array(rule.layout.index("v"), "<i4").tolist() if "v" in rule.layout else ()
+    return tuple(_option(options, slot, letter, name) for slot, letter in enumerate(rule.layout)), tuple(
+        vector
+    )
+
+
+_FORMATS = {"a": "b", "p": "b", "t": "b", "0": "b", "o": "i", "s": "i", "d": "i", "1": "f", "l": "f"}
+_RANGES: dict[str, tuple[float, float]] = {  # letters of `Rule.layout` -> least and most
+    "a": (schema.ActivationFunctionType.NONE, schema.ActivationFunctionType.RELU6),
+    "p": (schema.Padding.SAME, schema.Padding.VALID),
+    "t": (schema.TensorType.INT32, schema.TensorType.INT32),
+    "s": (1, MAX_STEP),
+    "d": (1, MAX_DILATION),
+    "0": (0, 0),
+    "o": (0, 0),
+    "1": (1, 1),
+    "l": (0, 1),
+}
 
 
 def _option(options: Table, slot: int, letter: str, name: str) -> float:
-    match letter:
-        case "s" | "d":
-            value = int(options.number(slot, "i", int(letter == "d")))
-            if value < 1:
-                raise options.damaged(f"its {name} has {value} for option {slot}, which must be at least 1")
-            return value
-        case "v":
-            options.array(slot, "<i4")
-            return 0
-        case "-":
-            if options.has(slot):
-                raise options.damaged(f"its {name} has a retired option {slot}")
-            return 0
-        case _:
-            return float(options.number(slot, letter))
+    if letter == "v":
+        return 0
+    if letter == "-":
+        if options.has(slot):
+            raise options.damaged(f"its {name} has a retired option {slot}")
+        return 0
+    value = float(options.number(slot, _FORMATS.get(letter, letter), int(letter == "d")))
+    least, most = _RANGES.get(letter, (-math.inf, math.inf))
+    if not least <= value <= most:  # NaN neither
+        bound = f"must be at least {least:g}" if value < least else f"must be at most {most:g}"
+        raise options.damaged(f"its {name} has {value:g} for option {slot}, which {bound}")
+    return value
 
 
 def _indices(table: Table, slot: int, tensors: int, *, optional: bool = False) -> tuple[int, ...]:
@@ -222,91 +223,53 @@ def _indices(table: Table, slot: int, tensors: int, *, optional: bool = False) -
     return indices
 
 
-def _check_order(
-    reader: Reader,
-    tensors: Sequence[TensorInfo],
-    operators: Sequence[OperatorInfo],
-    inputs: Sequence[int],
-    outputs: Sequence[int],
+def _check_operators(
+    reader: Reader, tensors: Sequence[TensorInfo], operators: Sequence[OperatorInfo], where: Path | str
 ) -> None:
-    """Refuse a tensor that is read before it is made, or made twice: it has no memory, or too little."""
-    if not inputs or not outputs or len(set(inputs)) != len(inputs):
-        raise reader.damaged(f"it has {len(inputs)} inputs and {len(outputs)} outputs")
-    ready = {index for index, tensor in enumerate(tensors) if tensor.constant_bytes is not None}
-    for index in inputs:
-        if index in ready:
-            raise reader.damaged(f"its input {tensors[index].name!r} is a constant")
-    ready.update(inputs)
+    """Refuse an operator that has no form of its rule, or records another shape than the one that it makes."""
+    known: Known = {
+        index: values
+        for index, tensor in enumerate(tensors)
+        if (values := numbers(reader, tensor)) is not None
+    }
+    fixed = {index for index, tensor in enumerate(tensors) if tensor.constant_bytes is not None}
     for place, operator in enumerate(operators):
-        for index in operator.inputs:
-            if index != -1 and index not in ready:
-                raise reader.damaged(
-                    f"operator {place} ({operator.name}) reads tensor {index} before it is made"
-                )
-        for index in operator.outputs:
-            if index in ready:
-                raise reader.damaged(
-                    f"operator {place} ({operator.name}) writes tensor {index}, which exists"
-                )
-            ready.add(index)
-    for index in outputs:
-        if index not in ready:
-            raise reader.damaged(f"its output {tensors[index].name!r} is made by no operator")
-
-
-def _check_shapes(reader: Reader, tensors: Sequence[TensorInfo], operators: Sequence[OperatorInfo]) -> None:
-    """Refuse a tensor whose recorded shape is not the one that its operator makes."""
-
-    def numbers(index: int) -> list[int] | None:
-        tensor = tensors[index]
-        if tensor.constant_bytes is None or tensor.dtype != "int32" or tensor.elements > 2 * MAX_RANK:
-            return None
-        return [int(n) for n in np.frombuffer(reader.view, "<i4", tensor.elements, tensor.data_at)]
-
-    for place, operator in enumerate(operators):
+        if (values := computed_numbers(operator, tensors, known)) is not None:
+            known[operator.outputs[0]] = values
+        if why := fault(operator, OPERATORS[operator.name], tensors, fixed, known):
+            raise refused(f"its operator {place} ({operator.name}) is unusual: {why}", where)
+        if operator.inputs and all(index in fixed for index in operator.inputs):
+            fixed.update(operator.outputs)
         read = [index for index in operator.inputs if index != -1]
         inputs = [tensors[index].shape for index in read]
         outputs = [tensors[index].shape for index in operator.outputs]
-        second = numbers(read[1]) if len(read) > 1 else None
-        if not fits(operator.name, inputs, operator.options, second, outputs):
+        values_read = [known.get(index) for index in read]
+        if not fits(operator.name, inputs, operator.options, operator.vector, values_read, outputs):
             raise reader.damaged(
                 f"operator {place} ({operator.name}) of {_listed(inputs)} does not make {_listed(outputs)}"
             )
 
 
-def _check_sums(reader: Reader, tensors: Sequence[TensorInfo], operators: Sequence[OperatorInfo]) -> None:
-    """Refuse sums of quantized tensors whose scales make LiteRT abort the process (2.3.0)."""
-    for place, operator in enumerate(operators):
-        if operator.name in ("ADD", "SUB"):
-            *scales, made = (tensors[index].scale or 0.0 for index in operator.inputs + operator.outputs)
-            if made and max(scales) > MAX_SUM_RATIO * made:
-                raise reader.damaged(
-                    f"operator {place} ({operator.name}) has the scales {scales}, and {made} for their sum"
-                )
+def _check_work(
+    reader: Reader,
+    tensors: Sequence[TensorInfo],
+    operators: Sequence[OperatorInfo],
+    arena: int,
+    where: Path | str,
+) -> None:
+    """Refuse what would take minutes or gigabytes to open and run."""
+    if (total := sum(work.steps(operator, tensors) for operator in operators)) > work.MAX_STEPS:
+        billions = f"{total / 1e9:.0f} billion steps, more than {work.MAX_STEPS / 1e9:.0f}"
+        raise refused(f"it takes about {billions} for one image", where)
+    kept = sum(work.bytes_kept(operator, tensors) for operator in operators)
+    lent = max((work.bytes_lent(operator, tensors) for operator in operators), default=0)
+    memory, most = kept + lent + work.ARENAS * arena, work.MAX_EXTRA_BYTES + len(reader.view)
+    if memory > most:
+        raise refused(f"it takes about {memory:,} bytes to run, more than {most:,}", where)
 
 
 def _listed(shapes: Sequence[tuple[int, ...]]) -> str:
     return " and ".join(str(list(shape)) for shape in shapes)
-
-
-def _arena_bytes(
-    tensors: Sequence[TensorInfo],
-    operators: Sequence[OperatorInfo],
-    inputs: Sequence[int],
-    outputs: Sequence[int],
-) -> int:
-    """The most bytes that tensors alive at once take: from the operator that makes one to its last reader."""
-    last = {index: place for place, operator in enumerate(operators) for index in operator.inputs}
-    last.update(dict.fromkeys(outputs, len(operators)))
-    ending = [0] * (len(operators) + 1)  # bytes that end with each operator
-    alive = most = sum(tensors[index].memory_bytes for index in inputs)
-    for place, operator in enumerate(operators):
-        for index in operator.outputs:
-            alive += tensors[index].memory_bytes
-            ending[last.get(index, place)] += tensors[index].memory_bytes
-        most = max(most, alive)
-        alive -= ending[place]
-    return most
 
 
 def _signatures(model: Table, inputs: Sequence[int], outputs: Sequence[int]) -> tuple[SignatureInfo, ...]:
@@ -314,10 +277,11 @@ def _signatures(model: Table, inputs: Sequence[int], outputs: Sequence[int]) -> 
     for table in model.tables(slots.Model.SIGNATURES, limit=16, what="signatures"):
         if table.number(slots.Signature.SUBGRAPH, "I"):
             raise table.damaged("a signature is for a subgraph that it does not have")
-        key = table.text(slots.Signature.KEY)
+        if not (key := table.exact_text(slots.Signature.KEY)):
+            raise table.damaged("a signature has no name")
         maps = [
             {
-                entry.text(slots.TensorMap.NAME): int(entry.number(slots.TensorMap.TENSOR, "I"))
+                entry.exact_text(slots.TensorMap.NAME): int(entry.number(slots.TensorMap.TENSOR, "I"))
                 for entry in table.tables(slot, limit=MAX_TENSORS, what="names in a signature")
             }
             for slot in (slots.Signature.INPUTS, slots.Signature.OUTPUTS)

@@ -115,6 +115,15 @@ class Table:
             raise self._reader.damaged(f"the text at byte {at} has no end")
         return bytes(self._reader.view[start : start + count]).decode(errors="backslashreplace")
 
+    def exact_text(self, slot: int) -> str:
+        """Like `text`, but raises where it is no UTF-8: whoever opens the file will ask for it by this text."""
+        text = self.text(slot)
+        try:
+            self.raw(slot)[1].tobytes().decode()
+        except UnicodeDecodeError:
+            raise self.damaged(f"the name {text[:80]!r} is no UTF-8") from None
+        return text
+
     def raw(self, slot: int) -> tuple[int, memoryview]:
         """Position and bytes of a vector of bytes, however long; (0, b"") where absent."""
         at = self._target(slot)

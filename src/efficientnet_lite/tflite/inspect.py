@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from efficientnet_lite.tensor import main_signature
 from efficientnet_lite.tflite.attached import read_files, read_labels
 from efficientnet_lite.tflite.check import CheckedModel, check_model
 from efficientnet_lite.tflite.graph import ALIGNMENT
@@ -125,9 +126,11 @@ def _parameters(model: CheckedModel) -> int:
 
 
 def _ports(model: CheckedModel, indices: tuple[int, ...]) -> tuple[Port, ...]:
+    main = main_signature({each.key: len(each.inputs) + len(each.outputs) for each in model.signatures})
     names = {
         index: name
-        for signature in model.signatures[:1]
+        for signature in model.signatures
+        if signature.key == main
         for named in (signature.inputs, signature.outputs)
         for name, index in named.items()
     }

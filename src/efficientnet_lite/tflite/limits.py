@@ -9,23 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from efficientnet_lite.tflite.check import OperatorInfo
+from efficientnet_lite.tflite.operators import OperatorInfo
 from efficientnet_lite.tflite.targets import Check, Rule
 from efficientnet_lite.tflite.tensors import MAX_RANK, TensorInfo
 
-_SIGN_BIT = 5  # schema.fbs, ActivationFunctionType
-_ACTIVATION_SLOTS = {
-    "ADD": 0,
-    "AVERAGE_POOL_2D": 5,
-    "CONCATENATION": 1,
-    "CONV_2D": 3,
-    "DEPTHWISE_CONV_2D": 4,
-    "DIV": 0,
-    "FULLY_CONNECTED": 0,
-    "MAX_POOL_2D": 5,
-    "MUL": 0,
-    "SUB": 0,
-}
+_POOL_ACTIVATION, _SHRUNKEN_AXES = 5, 4  # slots of options
 _DILATION_SLOTS = {"CONV_2D": 4, "DEPTHWISE_CONV_2D": 5}  # width; height follows
 
 
@@ -166,24 +154,14 @@ def _padding_rows(place: Place, rule: Rule) -> Broken:
 
 
 def _no_activation(place: Place, rule: Rule) -> Broken:
-    code = int(place.operator.options[_ACTIVATION_SLOTS[place.operator.name]])
+    code = int(place.operator.options[_POOL_ACTIVATION])
     return _when(code, _output(place), f"activation {code}")
-
-
-def _known_activation(place: Place, rule: Rule) -> Broken:
-    code = int(place.operator.options[_ACTIVATION_SLOTS[place.operator.name]])
-    return _when(code >= _SIGN_BIT, _output(place), f"activation {code}")
 
 
 def _same_dilation(place: Place, rule: Rule) -> Broken:
     slot = _DILATION_SLOTS[place.operator.name]
     width, height = place.operator.options[slot : slot + 2]
     return _when(width != height, _output(place), f"dilations {height:g} and {width:g}")
-
-
-def _default_weights(place: Place, rule: Rule) -> Broken:
-    form = int(place.operator.options[1])
-    return _when(form, place.input(1), f"format {form}")
 
 
 def _rank_kept(place: Place, rule: Rule) -> Broken:
@@ -229,44 +207,26 @@ def _unit_strides(place: Place, rule: Rule) -> Broken:
     return _when(strides is None or set(strides) != {1}, place.input(3), f"strides {strides}")
 
 
-def _no_masks(place: Place, rule: Rule) -> Broken:
-    masks = place.operator.options[2 : 2 + rule.limit]
-    return _when(any(masks), _output(place), f"masks {[int(mask) for mask in masks]}")
-
-
-def _not_both_flags(place: Place, rule: Rule) -> Broken:
-    return _when(all(place.operator.options[-2:]), _output(place), "both")
-
-
-def _option(wrong: Callable[[float], bool], what: str) -> Callable[[Place, Rule], Broken]:
-    """A check of an operator's first option."""
-
-    def check(place: Place, rule: Rule) -> Broken:
-        value = place.operator.options[0]
-        return _when(wrong(value), _output(place), f"{what} {value:g}")
-
-    return check
+def _no_shrunken_axis(place: Place, rule: Rule) -> Broken:
+    mask = int(place.operator.options[_SHRUNKEN_AXES])
+    return _when(mask, _output(place), f"mask {mask}")
 
 
 CHECKS: dict[Check, Callable[[Place, Rule], Broken]] = {
     "always": lambda place, rule: (_output(place), _shape(_output(place))),
     "axes_constant": _axes_constant,
     "axes_without_batch": _axes_without_batch,
-    "beta_one": _option(lambda beta: beta != 1, "beta"),
     "channels_multiple": _channels_multiple,
     "computed_types": _computed_types,
     "constant_types": _constant_types,
     "covers": _covers,
-    "default_weights": _default_weights,
     "fixed_shapes": _fixed_shapes,
     "inner_dimensions": _inner_dimensions,
     "input_elements": _input_elements,
     "input_flat": lambda place, rule: _flat(place.input(0)),
-    "known_activation": _known_activation,
     "multiplier_one": _multiplier_one,
     "no_activation": _no_activation,
-    "no_masks": _no_masks,
-    "not_both_flags": _not_both_flags,
+    "no_shrunken_axis": _no_shrunken_axis,
     "output_flat": lambda place, rule: _flat(_output(place)),
     "pack_without_batch": _pack_without_batch,
     "padding_rows": _padding_rows,
@@ -275,7 +235,6 @@ CHECKS: dict[Check, Callable[[Place, Rule], Broken]] = {
     "per_tensor": _per_tensor,
     "rank": _rank,
     "rank_kept": _rank_kept,
-    "reflect": _option(lambda mode: mode != 0, "mode"),
     "same_dilation": _same_dilation,
     "second_flat": lambda place, rule: _flat(place.input(1)),
     "split_without_batch": _split_without_batch,

@@ -1,85 +1,119 @@
-"""The operators that a file from outside may use, with the layout of their options.
+"""The operators that a file from outside may use: the forms in which each may stand, and its options.
 
-Enough for image classifiers as people export them (MobileNet, EfficientNet, ResNet, Inception, and
-those with attention). What is not here is refused before LiteRT sees it: custom operators, control flow,
-variables, hash tables, random numbers and whatever gathers by index. Each of those is a way to reach code
-that ordinary classifiers never run.
+Enough for image classifiers as people export them (MobileNet, EfficientNet, ResNet, Inception, DenseNet,
+ShuffleNet, with what converters put around them). What is not here is refused before LiteRT sees it, by
+name; so is a listed operator in a form that no such classifier has. LiteRT trusts what its converter would
+not write: an output of a narrower type than the input is written beyond its end, a missing scale divides.
 
-Source: tensorflow/lite/schema/schema.fbs for the options; tensorflow/lite/kernels for the counts of inputs.
-A depthwise convolution of two inputs is one of those counts, but kills the process in XNNPACK (LiteRT 2.3.0).
+Source: tensorflow/lite/schema/schema.fbs for the options; the Prepare functions of tensorflow/lite/kernels
+for inputs, types and scales. A convolution without a bias is refused by LiteRT 2.3.0, or kills it.
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+Scales = Literal["free", "equal", "product", "sum", "ratio", "probability", "tangent"]
+
+
+class OperatorInfo(NamedTuple):
+    """One operator, `inputs` and `outputs` as indices of tensors; -1 is a bias that is left out."""
+
+    name: str
+    version: int
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    options: tuple[float, ...]  # by slot of the operator's options table; vectors count as 0
+    vector: tuple[int, ...]  # its options' vector of int32, where they have one
 
 
 class Rule(NamedTuple):
     """What one operator may look like.
 
-    `layout` has one letter for each slot of its options: b a byte, ? a flag, i an int32, f a float32,
-    s an int32 of at least 1 without which the kernel would divide by zero (or make nothing), d the same
-    where 1 is the default, v a vector of int32, - a slot that must be empty.
+    Each of `forms` has a letter for each input, ">", and one for each output:
+
+        f  float32, computed         F  float32, constant (also by a DEQUANTIZE of a constant)
+        s  int8 with a scale         S  the same, constant       K  int8 constant, symmetric: a kernel
+        u  uint8 with a scale        U  the same, constant       B  int32 constant with scales: a bias
+        c  8 bits without a scale    H  float16, constant        n  int32, known before anything is run
+        -  a bias that is left out   *  behind a letter: one or more of it
+                                     +  the same, of which all but one may be constant
+
+    `layout` has one letter for each slot of its options:
+
+        a  a fused activation (none, RELU, RELU_N1_TO_1, RELU6)     p  padding, SAME or VALID
+        s  an int32 from 1 to `MAX_STEP`    d  the same, to `MAX_DILATION`, and 1 is the default
+        i  an int32    b  a byte    ?  a flag    v  a vector of int32    t  the type INT32
+        1  a float32 that is 1      l  a float32 from 0 to 1             -  a slot that must be empty
+        0  a byte that must be 0    o  an int32 that must be 0
     """
 
-    inputs: tuple[int, int]  # fewest and most
+    forms: tuple[str, ...]
     options: str = ""  # name of the options table
     layout: str = ""
-    optional: bool = False  # the last input may be left out by the index -1: a bias
+    scales: Scales = "free"  # what must hold between the scales of 8-bit inputs and outputs
+    rank: int = 4  # the largest
+
+    @property
+    def counts(self) -> set[tuple[int, int]]:
+        """Numbers of inputs and outputs that its forms have."""
+        found = set()
+        for form in self.forms:
+            many = {"*", "+"} & set(form)
+            for more in range(MAX_PARTS if many else 1):
+                read, made = (
+                    len(side.replace("*", "x" * more).replace("+", "x" * more)) for side in form.split(">")
+                )
+                found.add((read, made))
+        return found
 
 
-_UNARY = Rule((1, 1))
+MAX_STEP, MAX_DILATION = 1024, 64  # strides and windows of pools; dilations
+MAX_PARTS = 64  # inputs of one operator
+
+_FLOAT = ("f>f",)
+_UNARY = ("f>f", "s>s", "u>u")
+_BINARY = tuple(form for f, c in ("fF", "sS", "uU") for form in (f"{f}{f}>{f}", f"{f}{c}>{f}", f"{c}{f}>{f}"))
+_WITH_NUMBERS = ("fn>f", "sn>s", "un>u")
+_WEIGHTED = ("fFF>f", "fKF>f", "sKB>s", "uUB>u")
+_UNBIASED = ("fF->f", "fF>f", "fK->f", "fK>f", "sK->s", "sK>s", "uU->u", "uU>u")
 
 OPERATORS: dict[str, Rule] = {
-    "ABS": Rule((1, 1), "AbsOptions"),
-    "ADD": Rule((2, 2), "AddOptions", "b?"),
-    "AVERAGE_POOL_2D": Rule((1, 1), "Pool2DOptions", "bssssb"),
-    "BATCH_MATMUL": Rule((2, 2), "BatchMatMulOptions", "???"),
-    "CAST": Rule((1, 1), "CastOptions", "bb"),
-    "CONCATENATION": Rule((1, 64), "ConcatenationOptions", "ib"),
-    "CONV_2D": Rule((2, 3), "Conv2DOptions", "bssbddb", optional=True),
-    "DEPTHWISE_CONV_2D": Rule((3, 3), "DepthwiseConv2DOptions", "bsssbdd", optional=True),
-    "DEQUANTIZE": Rule((1, 1), "DequantizeOptions"),
-    "DIV": Rule((2, 2), "DivOptions", "b"),
-    "ELU": _UNARY,
-    "EXP": Rule((1, 1), "ExpOptions"),
-    "EXPAND_DIMS": Rule((2, 2), "ExpandDimsOptions"),
-    "FULLY_CONNECTED": Rule((2, 3), "FullyConnectedOptions", "bb??b-", optional=True),
-    "GELU": Rule((1, 1), "GeluOptions", "?"),
-    "HARD_SWISH": Rule((1, 1), "HardSwishOptions"),
-    "L2_NORMALIZATION": Rule((1, 1), "L2NormOptions", "b"),
-    "LEAKY_RELU": Rule((1, 1), "LeakyReluOptions", "f"),
-    "LOCAL_RESPONSE_NORMALIZATION": Rule((1, 1), "LocalResponseNormalizationOptions", "ifff"),
-    "LOGISTIC": _UNARY,
-    "LOG_SOFTMAX": Rule((1, 1), "LogSoftmaxOptions"),
-    "MAXIMUM": Rule((2, 2), "MaximumMinimumOptions"),
-    "MAX_POOL_2D": Rule((1, 1), "Pool2DOptions", "bssssb"),
-    "MEAN": Rule((2, 2), "ReducerOptions", "?"),
-    "MINIMUM": Rule((2, 2), "MaximumMinimumOptions"),
-    "MIRROR_PAD": Rule((2, 2), "MirrorPadOptions", "b"),
-    "MUL": Rule((2, 2), "MulOptions", "b"),
-    "NEG": Rule((1, 1), "NegOptions"),
-    "PACK": Rule((1, 64), "PackOptions", "ii"),
-    "PAD": Rule((2, 2), "PadOptions"),
-    "PADV2": Rule((3, 3), "PadV2Options"),
-    "PRELU": Rule((2, 2)),
-    "QUANTIZE": Rule((1, 1), "QuantizeOptions"),
-    "REDUCE_MAX": Rule((2, 2), "ReducerOptions", "?"),
-    "RELU": _UNARY,
-    "RELU6": _UNARY,
-    "RELU_N1_TO_1": _UNARY,
-    "RESHAPE": Rule((1, 2), "ReshapeOptions", "v"),
-    "RESIZE_BILINEAR": Rule((2, 2), "ResizeBilinearOptions", "--??"),
-    "RESIZE_NEAREST_NEIGHBOR": Rule((2, 2), "ResizeNearestNeighborOptions", "??"),
-    "RSQRT": _UNARY,
-    "SHAPE": Rule((1, 1), "ShapeOptions", "b"),
-    "SOFTMAX": Rule((1, 1), "SoftmaxOptions", "f"),
-    "SPLIT": Rule((2, 2), "SplitOptions", "s"),
-    "SQRT": _UNARY,
-    "SQUARE": Rule((1, 1), "SquareOptions"),
-    "SQUARED_DIFFERENCE": Rule((2, 2), "SquaredDifferenceOptions"),
-    "SQUEEZE": Rule((1, 1), "SqueezeOptions", "v"),
-    "STRIDED_SLICE": Rule((4, 4), "StridedSliceOptions", "iiiii?"),
-    "SUB": Rule((2, 2), "SubOptions", "b?"),
-    "SUM": Rule((2, 2), "ReducerOptions", "?"),
-    "TANH": _UNARY,
-    "TRANSPOSE": Rule((2, 2), "TransposeOptions"),
+    "ADD": Rule(_BINARY, "AddOptions", "a?", "sum"),
+    "AVERAGE_POOL_2D": Rule(_UNARY, "Pool2DOptions", "pssssa", "equal"),
+    "CAST": Rule(("c>f",), "CastOptions", "bb"),
+    "CONCATENATION": Rule(("f+>f", "s+>s", "u+>u"), "ConcatenationOptions", "i0", "equal"),
+    "CONV_2D": Rule(_WEIGHTED, "Conv2DOptions", "pssaddb", "product"),
+    "DEPTHWISE_CONV_2D": Rule(_WEIGHTED, "DepthwiseConv2DOptions", "psssadd", "product"),
+    "DEQUANTIZE": Rule(("s>f", "u>f", "H>F", "K>F"), "DequantizeOptions"),
+    "DIV": Rule(("ff>f", "fF>f", "Ff>f"), "DivOptions", "a"),
+    "EXPAND_DIMS": Rule(_WITH_NUMBERS, "ExpandDimsOptions", scales="equal"),
+    "FULLY_CONNECTED": Rule((*_WEIGHTED, *_UNBIASED), "FullyConnectedOptions", "a0??b-", "product"),
+    "HARD_SWISH": Rule(_UNARY, "HardSwishOptions", scales="ratio"),
+    "LEAKY_RELU": Rule(_UNARY, "LeakyReluOptions", "l", "ratio"),
+    "LOGISTIC": Rule(_UNARY, scales="probability"),
+    "LOG_SOFTMAX": Rule(_FLOAT, "LogSoftmaxOptions"),
+    "MAXIMUM": Rule(_BINARY, "MaximumMinimumOptions", scales="equal"),
+    "MAX_POOL_2D": Rule(_UNARY, "Pool2DOptions", "pssssa", "equal"),
+    "MEAN": Rule(_WITH_NUMBERS, "ReducerOptions", "?", "ratio"),
+    "MINIMUM": Rule(_BINARY, "MaximumMinimumOptions", scales="equal"),
+    "MUL": Rule(_BINARY, "MulOptions", "a", "product"),
+    "PACK": Rule(("n*>n",), "PackOptions", "io"),
+    "PAD": Rule(_WITH_NUMBERS, "PadOptions", scales="equal"),
+    "PADV2": Rule(("fnF>f", "snS>s", "unU>u"), "PadV2Options", scales="equal"),
+    "PRELU": Rule(("fF>f",)),
+    "QUANTIZE": Rule(("f>s", "f>u", "s>s", "s>u", "u>s", "u>u"), "QuantizeOptions", scales="ratio"),
+    "REDUCE_MAX": Rule(_WITH_NUMBERS, "ReducerOptions", "?", "equal"),
+    "RELU": Rule(_UNARY, scales="ratio"),
+    "RELU6": Rule(_UNARY, scales="ratio"),
+    "RELU_N1_TO_1": Rule(_FLOAT),
+    "RESHAPE": Rule((*_WITH_NUMBERS, *_UNARY), "ReshapeOptions", "v", "equal", rank=5),
+    "RESIZE_BILINEAR": Rule(_WITH_NUMBERS, "ResizeBilinearOptions", "--??", "equal"),
+    "SHAPE": Rule(("f>n", "s>n", "u>n"), "ShapeOptions", "t"),
+    "SOFTMAX": Rule(_UNARY, "SoftmaxOptions", "1", "probability"),
+    "SPLIT": Rule(("nf>f*", "ns>s*", "nu>u*"), "SplitOptions", "s", "equal"),
+    "SQUEEZE": Rule(_UNARY, "SqueezeOptions", "v", "equal"),
+    "STRIDED_SLICE": Rule(("fnnn>f", "snnn>s", "unnn>u", "nnnn>n"), "StridedSliceOptions", "iiooi0", "equal"),
+    "SUB": Rule(_BINARY, "SubOptions", "a?", "sum"),
+    "SUM": Rule(("fn>f",), "ReducerOptions", "?"),
+    "TANH": Rule(_UNARY, scales="tangent"),
+    "TRANSPOSE": Rule(_WITH_NUMBERS, "TransposeOptions", scales="equal", rank=5),
 }

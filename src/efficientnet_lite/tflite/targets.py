@@ -16,21 +16,17 @@ Check = Literal[
     "always",
     "axes_constant",
     "axes_without_batch",
-    "beta_one",
     "channels_multiple",
     "computed_types",
     "constant_types",
     "covers",
-    "default_weights",
     "fixed_shapes",
     "inner_dimensions",
     "input_elements",
     "input_flat",
-    "known_activation",
     "multiplier_one",
     "no_activation",
-    "no_masks",
-    "not_both_flags",
+    "no_shrunken_axis",
     "output_flat",
     "pack_without_batch",
     "padding_rows",
@@ -39,7 +35,6 @@ Check = Literal[
     "per_tensor",
     "rank",
     "rank_kept",
-    "reflect",
     "same_dilation",
     "second_flat",
     "split_without_batch",
@@ -126,7 +121,6 @@ _CORAL_ROWS = (
     _coral(
         "CONCATENATION",
         3,
-        _NO_ACTIVATION,
         Rule("two_with_constant", "a constant only as zero padding, one of two inputs", _CORAL),
     ),
     _coral("CONV_2D", 5, _SAME_DILATION, log=631),
@@ -135,7 +129,6 @@ _CORAL_ROWS = (
     _coral(
         "FULLY_CONNECTED",
         9,
-        Rule("default_weights", "weights in the default format", _CORAL),
         Rule("output_flat", "a one-dimensional output", _CORAL),
         Rule(
             "per_tensor",
@@ -144,7 +137,6 @@ _CORAL_ROWS = (
             "unknown",
         ),
     ),
-    _coral("L2_NORMALIZATION", 2),
     _coral("LOGISTIC", 3),
     _coral("MAXIMUM", 4),
     _coral("MAX_POOL_2D", 3, _NO_ACTIVATION),
@@ -166,8 +158,6 @@ _CORAL_ROWS = (
     _coral("RELU_N1_TO_1", 1),
     _coral("RESHAPE", 1, _SIZE_DECIDES),
     _coral("RESIZE_BILINEAR", 4, _SIZE_DECIDES),
-    _coral("RESIZE_NEAREST_NEIGHBOR", 4, _SIZE_DECIDES),
-    _coral("RSQRT", 2, newer=True),
     _coral(
         "SOFTMAX",
         3,
@@ -175,13 +165,11 @@ _CORAL_ROWS = (
         Rule("input_elements", "at most 16,000 elements", _CORAL, limit=16_000),
     ),
     _coral("SPLIT", 4, Rule("split_without_batch", "no splitting along the batch", _CORAL_NEWER)),
-    _coral("SQUARED_DIFFERENCE", 2, newer=True),
     _coral("SQUEEZE", 2),
     _coral(
         "STRIDED_SLICE",
         6,
         Rule("unit_strides", "all strides are 1", _CORAL),
-        Rule("no_masks", "no ellipsis and no new axis", _CORAL, limit=2),
     ),
     _coral("SUB", 5),
     _coral("SUM", 2, _NO_BATCH_AXIS, newer=True),
@@ -218,10 +206,8 @@ EDGE_TPU = Target(
 
 _DELEGATE = Source("tensorflow/lite/tools/versioning/gpu_compatibility.cc", seen=True)
 _BUILDER = Source("tensorflow/lite/delegates/gpu/common/model_builder.cc", seen=True)
-_ACTIVATION = Rule("known_activation", "any fused activation but SIGN_BIT", _DELEGATE)
 _CONSTANT_AXES = Rule("axes_constant", "axes are constants", _DELEGATE)
 _PADDING = Rule("padding_rows", "paddings of 3 or 4 dimensions", _DELEGATE)
-_FLAGS = Rule("not_both_flags", "not align_corners and half_pixel_centers at once", _DELEGATE)
 
 
 def _gpu(name: str, newest: int | None, *rules: Rule) -> Row:
@@ -229,18 +215,16 @@ def _gpu(name: str, newest: int | None, *rules: Rule) -> Row:
 
 
 _GPU_ROWS = (
-    *(_gpu(name, 2) for name in ("ABS", "ELU", "EXP", "LOGISTIC", "NEG", "RSQRT", "SQRT", "SQUARE", "TANH")),
-    *(_gpu(name, 2) for name in ("MAXIMUM", "MINIMUM", "SQUARED_DIFFERENCE", "RELU", "RELU6", "LEAKY_RELU")),
-    *(_gpu(name, 2, _ACTIVATION) for name in ("AVERAGE_POOL_2D", "DIV", "MAX_POOL_2D", "SUB")),
+    *(_gpu(name, 2) for name in ("LEAKY_RELU", "LOGISTIC", "MAXIMUM", "MINIMUM", "RELU", "RELU6", "TANH")),
+    *(_gpu(name, 2) for name in ("AVERAGE_POOL_2D", "DIV", "MAX_POOL_2D", "SUB")),
     *(_gpu(name, None, _CONSTANT_AXES) for name in ("MEAN", "REDUCE_MAX", "SUM")),
-    *(_gpu(name, None) for name in ("BATCH_MATMUL", "GELU", "HARD_SWISH", "PACK", "SPLIT", "TRANSPOSE")),
+    *(_gpu(name, None) for name in ("HARD_SWISH", "PACK", "SPLIT", "TRANSPOSE")),
     _gpu("ADD", 2),
     _gpu("CONCATENATION", 2),
-    _gpu("CONV_2D", 5, _ACTIVATION),
+    _gpu("CONV_2D", 5),
     _gpu(
         "DEPTHWISE_CONV_2D",
         6,
-        _ACTIVATION,
         Rule("multiplier_one", "a depth multiplier of 1, or one input channel", _DELEGATE),
     ),
     # Weights stored as float16 come through one of these, which the delegate takes out again.
@@ -248,24 +232,21 @@ _GPU_ROWS = (
     _gpu(
         "FULLY_CONNECTED",
         9,
-        Rule("default_weights", "weights in the default format", _DELEGATE),
         Rule("rank_kept", "with keep_num_dims, as many dimensions out as in", _DELEGATE),
     ),
-    _gpu("MIRROR_PAD", 2, _PADDING, Rule("reflect", "reflection", _DELEGATE)),
-    _gpu("MUL", 3, _ACTIVATION, Rule("covers", "one operand is nowhere smaller than the other", _DELEGATE)),
+    _gpu("MUL", 3, Rule("covers", "one operand is nowhere smaller than the other", _DELEGATE)),
     _gpu("PAD", 2, _PADDING),
     _gpu("PADV2", 2, _PADDING),
     _gpu("PRELU", 1),
     _gpu("QUANTIZE", 2),
     _gpu("RELU_N1_TO_1", None),
     _gpu("RESHAPE", 1),
-    _gpu("RESIZE_BILINEAR", 3, _FLAGS),
-    _gpu("RESIZE_NEAREST_NEIGHBOR", 3),
-    _gpu("SOFTMAX", 2, Rule("beta_one", "a beta of 1", _DELEGATE)),
+    _gpu("RESIZE_BILINEAR", 3),
+    _gpu("SOFTMAX", 2),
     _gpu(
         "STRIDED_SLICE",
         2,
-        Rule("no_masks", "no ellipsis, new axis or shrunken axis", _DELEGATE, limit=3),
+        Rule("no_shrunken_axis", "no shrunken axis", _DELEGATE),
     ),
 )
 
@@ -291,7 +272,7 @@ GPU = Target(
             "8-bit tensors only with the delegate's option for quantized models",
             Source("GPU delegates for LiteRT; that it is off or on by default was not tried", seen=False),
             "option",
-            types=("float32", "float16", "int4", "int16", "int32", "int64", "bool"),
+            types=("float32", "float16", "int32"),
         ),
         Rule(
             "rank",

@@ -21,16 +21,12 @@ MAX_ELEMENTS = 1 << 28  # of one tensor
 MAX_CHANNELS = 1 << 16  # scales of one tensor
 SMALLEST_SCALE, LARGEST_SCALE = 2.0**-64, 2.0**64  # of a whole tensor; LiteRT dies of subnormal ones
 
-_BITS = {  # the types that image classifiers need; strings, complex numbers and resources are not among them
-    "FLOAT32": 32,
-    "FLOAT16": 16,
-    "INT64": 64,
-    "INT32": 32,
-    "INT16": 16,
-    "INT8": 8,
-    "UINT8": 8,
-    "INT4": 4,
-    "BOOL": 8,
+_BYTES = {  # the types that image classifiers need; strings, complex numbers and resources are not among them
+    "FLOAT32": 4,
+    "FLOAT16": 2,
+    "INT32": 4,
+    "INT8": 1,
+    "UINT8": 1,
 }
 _TYPES = {code: name for name, code in vars(schema.TensorType).items() if isinstance(code, int)}
 
@@ -42,11 +38,12 @@ class TensorInfo:
     name: str
     shape: tuple[int, ...]
     dynamic: bool  # some side may be changed, -1 in its signature
-    dtype: str  # "float32", "uint8", "int4"
+    dtype: str  # "float32", "uint8"
     scales: int  # how many: 0 not quantized, 1 for the tensor, else one for each index along `axis`
     scale: float | None  # where there is one
     zero_point: int | None  # likewise
     axis: int
+    largest_scale: float  # of all of them; 0 where there is none
     constant_bytes: int | None  # None where it is computed
     data_at: int  # position of a constant's data in the file
 
@@ -55,9 +52,14 @@ class TensorInfo:
         return math.prod(self.shape)
 
     @property
+    def symmetric(self) -> bool:
+        """Its zero point, if any, is 0; those of many channels always are."""
+        return not self.zero_point
+
+    @property
     def memory_bytes(self) -> int:
         """What it takes in memory."""
-        return (self.elements * _BITS[self.dtype.upper()] + 7) // 8
+        return self.elements * _BYTES[self.dtype.upper()]
 
 
 def read_tensor(
@@ -72,7 +74,7 @@ def read_tensor(
     label = f"tensor {index} ({name[:80]!r})"
     code = table.number(slots.Tensor.TYPE, "b")
     kind = _TYPES.get(code, str(code))
-    if kind not in _BITS:
+    if kind not in _BYTES:
         raise refused(f"{label} has the type {kind}", where)
     if table.number(slots.Tensor.IS_VARIABLE, "?"):
         raise refused(f"{label} keeps a state between runs", where)
@@ -84,11 +86,11 @@ def read_tensor(
     number = table.number(slots.Tensor.BUFFER, "I")
     if number >= len(buffers):
         raise table.damaged(f"{label} has buffer {number} of {len(buffers)}")
-    at, size = buffers[number]
-    expected = (math.prod(shape) * _BITS[kind] + 7) // 8  # int4: two in a byte
+    at, size = buffers[number] if number else (0, 0)  # LiteRT takes the first for empty, whatever it holds
+    expected = math.prod(shape) * _BYTES[kind]
     if size and size != expected:
         raise table.damaged(f"{label} has {size:,} bytes of data, its shape {list(shape)} wants {expected:,}")
-    scales, scale, zero_point, axis = _quantization(table, kind, shape, label)
+    scales, scale, zero_point, axis, largest = _quantization(table, kind, shape, label)
     return TensorInfo(
         name=name,
         shape=shape,
@@ -98,6 +100,7 @@ def read_tensor(
         scale=scale,
         zero_point=zero_point,
         axis=axis,
+        largest_scale=largest,
         constant_bytes=size or None,
         data_at=at,
     )
@@ -119,11 +122,11 @@ def _shape(table: Table, label: str) -> tuple[tuple[int, ...], bool]:
 
 def _quantization(
     table: Table, kind: str, shape: tuple[int, ...], label: str
-) -> tuple[int, float | None, int | None, int]:
-    """Number of scales, the scale and zero point where there is one, and the axis."""
+) -> tuple[int, float | None, int | None, int, float]:
+    """Number of scales, the scale and zero point where there is one, the axis, and the largest scale."""
     quantization = table.table(slots.Tensor.QUANTIZATION)
     if quantization is None:
-        return 0, None, None, 0
+        return 0, None, None, 0, 0.0
     if quantization.number(slots.Quantization.DETAILS_TYPE, "B"):
         raise table.damaged(f"{label} is quantized in blocks or in a way of its own")
     for slot in (slots.Quantization.MIN, slots.Quantization.MAX):
@@ -135,13 +138,13 @@ def _quantization(
     if count != len(zero_points) or count > MAX_CHANNELS:
         raise table.damaged(f"{label} has {count} scales and {len(zero_points)} zero points")
     if count == 0:
-        return 0, None, None, 0
+        return 0, None, None, 0, 0.0
     if count > 1 and not (0 <= axis < len(shape) and shape[axis] == count):
         raise table.damaged(f"{label} has {count} scales along axis {axis} of its shape {list(shape)}")
     _check_codes(table, kind, scales, zero_points, label)
     if count > 1:
-        return count, None, None, axis
-    return 1, float(scales[0]), int(zero_points[0]), axis
+        return count, None, None, axis, float(scales.max())
+    return 1, float(scales[0]), int(zero_points[0]), axis, float(scales[0])
 
 
 def _check_codes(
@@ -153,8 +156,10 @@ def _check_codes(
         usable &= (scales >= SMALLEST_SCALE) & (scales <= LARGEST_SCALE)
     if not usable.all():
         raise table.damaged(f"{label} has the scale {scales[~usable][0]}")
-    bits = _BITS[kind]
+    bits = 8 * _BYTES[kind]
     low, high = (0, 255) if kind == "UINT8" else (-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
+    if len(scales) > 1 or kind == "INT32":  # kernels take this for granted
+        low = high = 0
     outside = (zero_points < low) | (zero_points > high)
     if outside.any():
         raise table.damaged(f"{label} has the zero point {zero_points[outside][0]}, outside {low} to {high}")
