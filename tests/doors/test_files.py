@@ -244,6 +244,40 @@ def test_every_row_of_a_table_is_a_line_that_any_reader_takes_apart(tmp_path_fac
     assert [tuple(map(files.csv_text, row)) for row in read[1:]] == rows
 
 
+starts = st.sampled_from(
+    ["=", "+", "-", "@", "＝", "＋", "－", "＠", "\t=", "\r=", '"=', "'=", " =", "\xa0=", "|", ""]
+)
+pieces = st.sampled_from(
+    [";", ",", "\t", '"', '""', "'", " ", "\n", "x", "\\", ";;", '";"', "=HYPERLINK(1)", "@SUM", "-1"]
+)
+hostile = st.builds(lambda start, parts: start + "".join(parts), starts, st.lists(pieces, max_size=8))
+
+
+@given(st.lists(st.lists(hostile | anything, min_size=2, max_size=3), min_size=1, max_size=3))
+@example([["name", "x;=cmd|' /C calc'!A0"]])
+@example([["x;", "=1"], ['x;"', "=1"]])
+@example([["a", 'x;""=1'], [" =1", "＝1"]])
+def test_no_spreadsheet_finds_a_formula_wherever_it_separates(rows):
+    lines = "".join(map(files.csv_line, rows)).splitlines(keepends=True)
+
+    for separator in (",", ";", "\t"):
+        for skip, quoting in ((False, csv.QUOTE_MINIMAL), (True, csv.QUOTE_MINIMAL), (False, csv.QUOTE_NONE)):
+            if separator == "," and quoting == csv.QUOTE_NONE:
+                continue  # such a reader takes no table apart whose cells have commas
+            for row in csv.reader(lines, delimiter=separator, skipinitialspace=skip, quoting=quoting):
+                assert [cell for cell in row if cell.lstrip()[:1] in files.ANY_STARTS] == []
+    assert [[files.csv_text(cell) for cell in row] for row in csv.reader(lines)] == rows
+
+
+@given(hostile | anything)
+def test_a_cell_of_an_earlier_version_reads_as_it_was_meant(text):
+    def earlier(text):
+        text = files.escaped(text)
+        return f"'{text}" if text.lstrip("'")[:1] in ("=", "+", "-", "@") else text
+
+    assert files.csv_text(earlier(text)) == text
+
+
 def test_digests_are_those_of_the_content(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(b"abc")

@@ -240,3 +240,17 @@ def test_the_surest_mistakes_come_first_and_right_or_nan_rows_never():
         Mistake(14, 0, 1, float(np.float32(0.7))),
     )
     assert most_confident(np.array([[1.0, 0.0]], np.float32), np.array([0]), (0,)) == ()
+
+
+def test_a_text_neither_turns_the_writing_direction_nor_becomes_markup(trained, installed):
+    hostile = "<b>\u202e\x1b[31m\u2066&\u200f"
+    card = {**trained.card, "labels": [hostile, *trained.card["labels"][1:]]}
+    card["weights"] = {**card["weights"], "license": hostile, "notice": hostile}
+    picture = page.Picture(hostile, hostile, hostile, 0.5, None)
+    counts = {"train": [1, 2, 3], "validation": [1, 2, 3], "test": [0, 0, 0]}
+
+    text = page.render(read_facts(card), name=hostile, counts=counts, pictures=[picture]).decode()
+
+    assert [c for c in text if not c.isprintable() and c != "\n"] == []
+    assert text.count("&lt;b&gt;\\u202e\\x1b[31m\\u2066&amp;\\u200f") >= 7
+    assert "b" not in {tag for tag, _ in Read(text).tags}

@@ -28,6 +28,9 @@ AnyPath = str | os.PathLike[str]
 
 PART_SUFFIX = ".part"
 FORMULA_STARTS = ("=", "+", "-", "@")
+WIDE_STARTS = ("\uff1d", "\uff0b", "\uff0d", "\uff20")  # the same as East Asian keyboards write them
+ANY_STARTS = (*FORMULA_STARTS, *WIDE_STARTS)
+_INNER_START = re.compile(f""";(?=[ "]*[{"".join(map(re.escape, ANY_STARTS))}])""")
 ESCAPED = {"\\": "\\", "n": "\n", "r": "\r", "t": "\t"}
 _ESCAPE = re.compile(
     r"\\([\\nrt]|x[0-9a-f]{2}|u[0-9a-f]{4}|U000[0-9a-f]{5}|U0010[0-9a-f]{4})"  # up to U+10FFFF
@@ -235,11 +238,15 @@ def csv_cell(value: object) -> str:
 
     So does such a cell with quotes in front already, or `csv_text` could not tell them apart. Control
     characters, tabs and line breaks among them, and bytes that are no UTF-8 are backslash-escaped, so
-    that a row stays a line. Numbers stay numbers.
+    that a row stays a line. A spreadsheet that separates at semicolons would find cells of its own in a
+    text: a semicolon before such a sign is escaped, and so is white space or a full-width sign at the
+    beginning, which some take for nothing and for the sign. Numbers stay numbers.
     """
     if isinstance(value, Real):
         return str(value)
-    text = escaped(str(value))
+    text = _INNER_START.sub(r"\\x3b", escaped(str(value)))
+    if text[:1] not in FORMULA_STARTS and text.lstrip(" ")[:1] in ANY_STARTS:
+        text = f"\\u{ord(text[0]):04x}{text[1:]}"
     return f"'{text}" if text.lstrip("'")[:1] in FORMULA_STARTS else text
 
 

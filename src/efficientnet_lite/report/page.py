@@ -62,7 +62,7 @@ def render(
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_visible
     )
     environment.filters |= {"percent": percent, "between": between, "points": points, "data_uri": data_uri}
     source = resources.files(__package__).joinpath(TEMPLATE).read_text(encoding="utf-8")
@@ -83,6 +83,11 @@ def render(
         bars=plots.draw_counts(bars),
     )
     return text.encode()
+
+
+def _visible(value: object) -> object:
+    """A text without characters that turn the writing direction or hide; drawings are no plain `str`."""
+    return printable(value) if type(value) is str else value
 
 
 def percent(fraction: float | None, interval: Interval | None = None) -> str:

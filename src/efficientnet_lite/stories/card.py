@@ -16,27 +16,22 @@ from efficientnet_lite.contract import Contract
 from efficientnet_lite.doors import files
 from efficientnet_lite.doors.litert import runtime_version
 from efficientnet_lite.doors.weights import NAMES
-from efficientnet_lite.errors import printable
 from efficientnet_lite.head.fit import Head
 from efficientnet_lite.inference.partition import publish_split
 from efficientnet_lite.inference.verify import verdict
 from efficientnet_lite.labels import digest
-from efficientnet_lite.report.facts import choices
 from efficientnet_lite.report.page import is_installed
 from efficientnet_lite.stories import scratch
 from efficientnet_lite.stories.finetune import FineTuned, config_values, log_rows, on_card
 from efficientnet_lite.stories.labelled import LostPhoto
 from efficientnet_lite.stories.log import publish_log
 from efficientnet_lite.stories.material import Material, Settings
+from efficientnet_lite.stories.model_card import model_card
 from efficientnet_lite.stories.proof import Proof
 from efficientnet_lite.stories.report import class_counts, first_page
 from efficientnet_lite.stories.scratch import Scratch
 
 PRECISIONS = ("float32", "int8")
-VERDICTS = {  # a file that failed has no run
-    "verified": "verified, it loses no more than was allowed",
-    "not refuted": "not refuted, but the photos are too few to be sure that it loses no more than was allowed",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +88,7 @@ def publish(folder: Path, run: Contents) -> dict[str, Any]:
     if is_installed():
         files.publish(folder / bundle.REPORT, _page(folder, run, card))
         card["files"] = sorted([*card["files"], bundle.REPORT])
-    files.publish(folder / "README.md", _model_card(run, card).encode())
+    files.publish(folder / "README.md", model_card(run.name, card).encode())
     files.publish_json(folder / bundle.CARD, card)
     return card
 
@@ -239,52 +234,3 @@ def _config(run: Contents) -> str:
         values |= scratch.config_values(run.scratch)
     lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
     return "# efficientnet-lite train --config makes this run again\n" + "\n".join(lines) + "\n"
-
-
-def _model_card(run: Contents, card: Mapping[str, Any]) -> str:
-    """The run's README.md: what it is, how good, under which licence."""
-    settings, split = run.settings, run.material.proof_split
-    chosen = f", which also chose {choices(card)}" if split == "validation" else ""
-    if run.scratch is None:
-        network, learned = "The backbone is", "The head was trained on your photos and"
-    else:
-        network, learned = "The network was", "What was learned from your photos"
-    rows = [
-        f"| {export['precision']} | {export['bytes']:,} | "
-        + " | ".join(f"{100 * export['as'][view]['top1']:.1f} %" for view in settings.base_views)
-        + f" | {export['latency_ms']:.1f} ms |"
-        for export in card["exports"]
-    ]
-    count, measured = card["data"]["photos"], card["metrics"]
-    judged = str(measured["photos"])
-    if measured["judged"] < measured["photos"]:
-        judged = f"{measured['judged']} of {measured['photos']}, the others were lost while the run was made"
-    header = " | ".join(settings.base_views)
-    labels = "\n".join(f"{number}. {printable(label)}" for number, label in enumerate(card["labels"]))
-    return f"""# {printable(run.name)}
-
-A classifier of photos into {len(card["labels"])} classes: EfficientNet-{settings.model.variant.name.capitalize()} at \
-{settings.model.size} pixels{"" if run.scratch else " with a head of its own"}, made by efficientnet-lite {__version__}.
-
-| file | bytes | {header} | one image, one thread |
-|---|---|{"---|" * len(settings.base_views)}---|
-{chr(10).join(rows)}
-
-Accuracy is top-1 on the {split} photos ({judged}){chosen}. `card.json` has the intervals, the accuracy of each
-class, and how the int8 file agrees with the float32 file: {VERDICTS[card["verification"]["verdict"]]}. It was fitted on
-{count["train"]} photos.
-
-Input: RGB, {settings.model.size} x {settings.model.size}; float32 in [0, 1], or uint8 as the pixels are. The file
-normalizes by itself. `exports/golden.npz` has five inputs and the outputs to expect of them, for tests of your app.
-
-One label for each photo; a photo of none of the classes gets one of them all the same.
-
-## Classes, in the order of the outputs, from 0
-
-{labels}
-
-## Licence
-
-{network} {run.weights.source}. Its licence: {run.weights.license}. {run.weights.notice}
-{learned} is yours; so are the labels.
-"""

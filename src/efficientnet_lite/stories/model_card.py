@@ -1,0 +1,64 @@
+"""The README.md of a run: what it is, how good, under which licence, and for which photos."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from efficientnet_lite.markdown import code_span
+from efficientnet_lite.report.facts import choices
+
+VERDICTS = {  # a file that failed has no run
+    "verified": "verified, it loses no more than was allowed",
+    "not refuted": "not refuted, but the photos are too few to be sure that it loses no more than was allowed",
+}
+
+
+def model_card(name: str, card: Mapping[str, Any]) -> str:
+    """The page of the run `name` with this card; names and texts of any origin stay texts."""
+    split, weights, views = card["metrics"]["split"], card["weights"], list(card["exports"][0]["as"])
+    from_scratch = card["training"] is not None
+    chosen = f", which also chose {choices(card)}" if split == "validation" else ""
+    if not from_scratch:
+        network, learned = "The backbone is", "The head was trained on your photos and"
+    else:
+        network, learned = "The network was", "What was learned from your photos"
+    rows = [
+        f"| {export['precision']} | {export['bytes']:,} | "
+        + " | ".join(f"{100 * export['as'][view]['top1']:.1f} %" for view in views)
+        + f" | {export['latency_ms']:.1f} ms |"
+        for export in card["exports"]
+    ]
+    count, measured = card["data"]["photos"], card["metrics"]
+    judged = str(measured["photos"])
+    if measured["judged"] < measured["photos"]:
+        judged = f"{measured['judged']} of {measured['photos']}, the others were lost while the run was made"
+    notice = f" {code_span(weights['notice'])}" if weights["notice"] else ""
+    made_by = f"efficientnet-lite {card['package']['efficientnet-lite']}"
+    header = " | ".join(views)
+    labels = "\n".join(f"{number}. {code_span(label)}" for number, label in enumerate(card["labels"]))
+    return f"""# {code_span(name)}
+
+A classifier of photos into {len(card["labels"])} classes: EfficientNet-{card["variant"].capitalize()} at \
+{card["size"]} pixels{"" if from_scratch else " with a head of its own"}, made by {made_by}.
+
+| file | bytes | {header} | one image, one thread |
+|---|---|{"---|" * len(views)}---|
+{chr(10).join(rows)}
+
+Accuracy is top-1 on the {split} photos ({judged}){chosen}. `card.json` has the intervals, the accuracy of each
+class, and how the int8 file agrees with the float32 file: {VERDICTS[card["verification"]["verdict"]]}. It was fitted on
+{count["train"]} photos.
+
+Input: RGB, {card["size"]} x {card["size"]}; float32 in [0, 1], or uint8 as the pixels are. The file
+normalizes by itself. `exports/golden.npz` has five inputs and the outputs to expect of them, for tests of your app.
+
+One label for each photo; a photo of none of the classes gets one of them all the same.
+
+## Classes, in the order of the outputs, from 0
+
+{labels}
+
+## Licence
+
+{network} {code_span(weights["source"])}. Its licence: {code_span(weights["license"])}.{notice}
+{learned} is yours; so are the labels.
+"""
