@@ -56,14 +56,19 @@ JSON keys that scripts may rely on:
 
 | command | document |
 |---|---|
-| `train` | `run`, `metrics`, `exports`: a list of `path`, `precision`, `bytes`, `top1`, `agreement`, `latency_ms` |
-| `evaluate` | `top1`, `top5`, `count`, `as`; a list of such where `--as` is given several times |
+| `train` | `run`, `metrics`, `exports`: a list of `path`, `precision`, `bytes`, `top1`, `agreement`, `latency_ms`; `found`, `used`, `skipped` |
+| `check` | `classes`, `found`, `used`, `skipped`, `skipped_photos`: a list of name and reason; `problem`: why training would refuse it |
+| `evaluate` | `top1`, `top5`, `count`, `as`, `found`, `used`, `skipped`; a list of such where `--as` is given several times |
 | `predict` | a list of `path` and `predictions`, each `label`, `index`, `probability`, the best first; a photo that cannot be used has `error` instead |
 | `verify` | `agreement`, `drop` (may be negative, null without labels), `snr_db`, `passed` |
 | `report` | `path`, `bytes`, `mistakes` (photos shown, null where they are gone), `notes` |
 | `export` | `path`, `precision`, `outputs`, `bytes`, `sha256`; for int8 also `agreement`, `snr_db`, `count` |
 | `hub-cache` | `dir`, `modules`: a list of `address` and what `export` has; with `--remove` `dir`, `removed`, `kept`: lists of addresses |
-| `shards` | `folder`, `format`, `classes`, `seed`, `parts`: for `train` and `validation` each `files`, `photos`, `bytes`, `encoded_again`, `turned`; `skipped`, `digest` |
+| `shards` | `folder`, `format`, `classes`, `seed`, `parts`: for `train` and `validation` each `files`, `photos`, `bytes`, `encoded_again`, `turned`; `found`, `used`, `skipped`, `digest` |
+| `embed` | `folder`, `count`, `found`, `used`, `skipped` |
+
+Wherever they stand, `found` = `used` + `skipped`: what became of every photo and row of a manifest, see
+[data](data.md). `skipped` is the number of rows of `skipped.csv`; `passed_over` counts what is plainly no photo, by kind.
 
 `snr_db` is that of the logits where both files give them, else of the probabilities.
 """

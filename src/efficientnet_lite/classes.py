@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from efficientnet_lite import labels as class_names
+from efficientnet_lite.accounting import plain
 from efficientnet_lite.errors import UnusableDataset
 from efficientnet_lite.split import Split
 
@@ -70,6 +71,34 @@ def check_counts(
                 where=where,
                 fix="add photos to these classes, or take the classes out",
             )
+
+
+def check_usable(
+    photos: Sequence[tuple[str, Split | None]],
+    labels: Sequence[str],
+    lost: Sequence[str],
+    *,
+    where: Path,
+    fix: str | None = None,
+) -> None:
+    """`check_counts` of the photos that are left, where `lost` are the reasons why others cannot be used.
+
+    Raises UnusableDataset that says which reason is to blame, where there is one.
+    """
+    try:
+        check_counts(photos, labels, where=where, fix=fix)
+    except UnusableDataset as error:
+        if not lost:
+            raise
+        reason, often = Counter(map(plain, lost)).most_common(1)[0]
+        all_of_them = "" if often == len(lost) else f" ({often} of them)"
+        what = (
+            f"{error.what}, once {len(lost)} that cannot be used are left out: {reason}{all_of_them}"
+            if photos
+            else f"none of the {len(lost)} photos can be used: {reason}{all_of_them}"
+        )
+        mend = error.fix if photos else "mend or convert the photos, or give others"
+        raise UnusableDataset(what, where=where, fix=mend) from error
 
 
 def _check_splits(counts: dict[Split | None, Counter[str]], labels: Sequence[str], where: Path) -> None:

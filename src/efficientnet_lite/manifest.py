@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from efficientnet_lite.errors import UnusableDataset
-from efficientnet_lite.split import SPLIT_NAMES, Split
+from efficientnet_lite.split import Split
+from efficientnet_lite.splitwords import split_of
 
 MAX_LINE_BYTES = 1 << 20
 MAX_ROWS = 5_000_000
@@ -37,7 +38,7 @@ class Entry:
 
     line: int  # of the file, from 1; the last one of a CSV row with line breaks in a cell
     path: str  # not empty, without NUL
-    label: str  # perhaps empty or odd: `labels.fault` judges
+    label: str  # not empty, perhaps odd: `labels.fault` judges
     split: Split | None
 
 
@@ -96,6 +97,8 @@ def _texts(lines: Iterable[bytes], where: Path) -> Iterator[tuple[int, str]]:
         try:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
+            if number == 1 and line[:2] in (b"\xff\xfe", b"\xfe\xff"):
+                raise _refused("it is UTF-16, as Windows saves text, and not UTF-8", where, number) from error
             raise _refused(f"byte {error.start + 1} is not UTF-8", where, number) from error
         yield number, text
 
@@ -184,10 +187,12 @@ def _json_rows(numbered: Iterator[tuple[int, str]], where: Path) -> Iterator[Ent
 def _entry(line: int, path: str, label: str, split: str, where: Path) -> Entry:
     if not path.strip() or "\0" in path:
         raise _refused("the path is empty" if not path.strip() else "the path holds a NUL", where, line)
-    name = split.strip().lower()
-    if name and name not in SPLIT_NAMES:
-        raise _refused(f"unknown split {split[:40]!r}, expected {', '.join(SPLIT_NAMES)}", where, line)
-    return Entry(line, path, label, SPLIT_NAMES[name] if name else None)
+    if not label.strip():
+        raise _refused("the label is empty", where, line)
+    part = split_of(split)
+    if split.strip() and part is None:
+        raise _refused(f"unknown split {split[:40]!r}, expected train, validation or test", where, line)
+    return Entry(line, path, label, part)
 
 
 def _refused(what: str, where: Path, line: int) -> UnusableDataset:

@@ -126,3 +126,44 @@ def _first_number(block: bytes, tag: int) -> int | None:
                 return None
             return int.from_bytes(field[:width], "little" if order == "<" else "big")
     return None
+
+
+# ---------------------------------------------------------------------------- which format
+
+MAGIC_BYTES = 64  # of a file's beginning suffice for `format_of`
+_BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)  # lengths of what follows its first 14 bytes
+HEIC_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"))
+_AVIF_BRANDS = frozenset((b"avif", b"avis"))
+
+
+def format_of(head: bytes) -> str | None:
+    """The format that a file's first bytes tell, of those that are read: "JPEG", "HEIC", ...; None: no photo.
+
+    Camera raw files pass for what they are built like, mostly "TIFF".
+    """
+    if is_jpeg(head):
+        return "JPEG"
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if head.startswith((b"GIF87a", b"GIF89a")):
+        return "GIF"
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WebP"
+    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return "TIFF"
+    if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS:
+        return "BMP"
+    if brands := brands_of(head):
+        if brands & _AVIF_BRANDS:
+            return "AVIF"
+        if brands & HEIC_BRANDS or brands & {b"mif1", b"msf1"}:
+            return "HEIC"
+    return None
+
+
+def brands_of(head: bytes) -> frozenset[bytes]:
+    """The brands of an ISO base media file, such as HEIC, AVIF and films; empty for another file."""
+    if head[4:8] != b"ftyp":
+        return frozenset()
+    end = min(int.from_bytes(head[:4], "big"), MAGIC_BYTES, len(head))
+    return frozenset((head[8:12], *(head[at : at + 4] for at in range(16, end - 3, 4))))

@@ -11,15 +11,6 @@ from typing import Literal
 
 Split = Literal["train", "validation", "test"]
 
-# How people spell the parts, in lower case: as folders and in the column of a manifest.
-SPLIT_NAMES: dict[str, Split] = {
-    "train": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-}
-
 
 def assign(
     labels: Sequence[str], contents: Sequence[str], groups: Sequence[int], *, fraction: float, seed: int

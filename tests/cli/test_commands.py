@@ -382,7 +382,7 @@ def test_evaluate_takes_the_test_part_unless_told_otherwise(place, call, tmp_pat
 
     assert split() == ("test", 3)
     assert split("--split", "validation") == ("validation", 3)
-    assert split("--split", "all") == ("all", 9)
+    assert split("--split", "all") == ("all", 12)  # a row that stands twice is two photos
     assert call("evaluate", place / "model.tflite", place / "photos", "--split", "test").code == 3
 
 
@@ -458,7 +458,8 @@ def test_embed_gives_the_rows_of_its_index(place, call, tmp_path):
     matrix = np.load(out / "features.npy", mmap_mode="r")
     rows = list(csv.DictReader(io.StringIO((out / "index.csv").read_text(encoding="utf-8"))))
 
-    assert called.document == {"folder": str(out), "count": 3 * EACH, "refused": 1}
+    counts = {"found": 3 * EACH + 1, "used": 3 * EACH, "skipped": 1, "passed_over": {}}
+    assert called.document == {"folder": str(out), "count": 3 * EACH, **counts}
     assert (matrix.shape, matrix.dtype) == ((3 * EACH, 1280), np.dtype(np.float32))
     assert [int(row["row"]) for row in rows] == list(range(3 * EACH))
     assert "broken.jpg" in (out / "skipped.csv").read_text(encoding="utf-8")

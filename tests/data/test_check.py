@@ -158,7 +158,10 @@ def test_a_report_says_everything_and_goes_into_json(tmp_path: Path) -> None:
     assert all(row.validation >= 1 and row.train >= 1 for row in report.classes)
     assert report.imbalance == 1.5
     assert [name for name, _ in report.refused] == ["b/broken.jpg"]
-    assert report.passed_over == (("beside.jpg", "in no class folder"),)
+    assert report.accounting.rows() == [
+        ("b/broken.jpg", report.refused[0][1]),
+        ("beside.jpg", "in no class folder"),
+    ]
     assert [(odd.name, odd.height, odd.width, odd.reason) for odd in report.odd_sizes] == [
         ("a/long.jpg", 80, 400, "its long side is 5.0 times the short one"),
         ("a/tiny.jpg", 80, 63, "its short side has 63 pixels, fewer than 64"),
@@ -167,6 +170,7 @@ def test_a_report_says_everything_and_goes_into_json(tmp_path: Path) -> None:
     document = json.loads(json.dumps(report.to_json(), allow_nan=False))
     assert document["root"] == str(tmp_path)
     assert document["classes"][1]["label"] == "b"
+    assert (document["found"], document["used"], document["skipped"]) == (17, 15, 2)
     assert (document["fraction"], document["seed"]) == (0.3, 7)
 
 

@@ -13,6 +13,7 @@ from trees import touch
 
 from efficientnet_lite.doors.dataset import Dataset, list_photos, open_dataset
 from efficientnet_lite.doors.files import publish_csv
+from efficientnet_lite.doors.walk import BROKEN, LEFT_OUT, LOOP
 from efficientnet_lite.errors import UnusableDataset, UnusableInput
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="needs links and pipes of a POSIX system")
@@ -22,6 +23,10 @@ def refusal(path: Path) -> UnusableDataset:
     with pytest.raises(UnusableDataset) as caught:
         open_dataset(path)
     return caught.value
+
+
+def reasons(dataset: Dataset) -> dict[str, str]:
+    return {name: reason for name, reason, _ in dataset.skipped}
 
 
 def places(dataset: Dataset) -> dict[str, tuple[str, str | None]]:
@@ -39,7 +44,8 @@ def test_a_folder_per_class_gives_sorted_rows_and_labels(tmp_path: Path) -> None
     assert dataset.labels == ("Dress", "hat")
     assert {row.split for row in dataset.rows} == {None}
     assert all(row.path.read_bytes().endswith(row.name.encode()) for row in dataset.rows)
-    assert dataset.passed_over == ()
+    assert dataset.skipped == ()
+    assert dataset.passed_over == {}
 
 
 def test_leftovers_and_hidden_and_empty_folders_are_no_classes(tmp_path: Path) -> None:
@@ -51,16 +57,22 @@ def test_leftovers_and_hidden_and_empty_folders_are_no_classes(tmp_path: Path) -
     (tmp_path / "empty").mkdir()
     dataset = open_dataset(tmp_path)
     assert len(dataset.rows) == 4
-    assert dataset.passed_over == (
-        ("empty/", "no photos in it, so it is no class"),
-        ("texts/", "no photos in it, so it is no class"),
-    )
-    assert dataset.notes == ("files that are no photos by their names were passed over: 1 .csv, 1 .txt",)
+    assert dataset.skipped == ()
+    assert dataset.passed_over == {
+        ".csv": 1,
+        ".txt": 1,
+        "Thumbs.db": 1,
+        "__MACOSX/": 1,
+        "desktop.ini": 1,
+        "hidden files": 2,
+        "hidden folders": 2,
+    }
+    assert dataset.notes == ("no photos in 'empty', 'texts', so no class",)
 
 
-def test_photos_beside_the_class_folders_are_passed_over_by_name(tmp_path: Path) -> None:
+def test_photos_beside_the_class_folders_are_skipped_by_name(tmp_path: Path) -> None:
     touch(tmp_path, "a/1.jpg", "a/2.jpg", "b/1.jpg", "b/2.jpg", "cover.jpg")
-    assert open_dataset(tmp_path).passed_over == (("cover.jpg", "in no class folder"),)
+    assert reasons(open_dataset(tmp_path)) == {"cover.jpg": "in no class folder"}
 
 
 def test_photos_without_any_class_folder_are_refused_with_what_to_do(tmp_path: Path) -> None:
@@ -136,18 +148,18 @@ def test_split_folders_are_recognized(tmp_path: Path, validation: str) -> None:
     }
 
 
-def test_what_lies_outside_of_split_and_class_folders_is_passed_over(tmp_path: Path) -> None:
+def test_what_lies_outside_of_split_and_class_folders_is_skipped(tmp_path: Path) -> None:
     touch(tmp_path, "train/a/1.jpg", "train/b/1.jpg", "val/a/2.jpg", "val/b/2.jpg")
     touch(tmp_path, "extra/a/1.jpg", "train/x.jpg", "test/unlabeled.jpg")
     (tmp_path / "val/c").mkdir()
     dataset = open_dataset(tmp_path)
     assert len(dataset.rows) == 4
-    assert dataset.passed_over == (
-        ("extra/a/1.jpg", "outside of the split folders"),
-        ("test/unlabeled.jpg", "outside of the split folders"),
-        ("train/x.jpg", "in no class folder"),
-        ("val/c/", "no photos in it, so it is no class"),
-    )
+    assert reasons(dataset) == {
+        "extra/a/1.jpg": "outside of the split folders",
+        "test/unlabeled.jpg": "outside of the split folders",
+        "train/x.jpg": "in no class folder",
+    }
+    assert dataset.notes == ("no photos in 'val/c', so no class",)
 
 
 def test_labels_that_differ_between_splits_are_refused_with_both_sides(tmp_path: Path) -> None:
@@ -168,7 +180,7 @@ def test_train_alone_is_the_whole_data_set(tmp_path: Path) -> None:
     dataset = open_dataset(tmp_path)
     assert dataset.labels == ("a", "b")
     assert {row.split for row in dataset.rows} == {None}
-    assert dataset.passed_over == (("test/1.jpg", "outside of the split folders"),)
+    assert reasons(dataset) == {"test/1.jpg": "outside of the split folders"}
     assert dataset.notes == ("'train' is the only part with classes: it is taken as the whole data set",)
 
 
@@ -191,7 +203,7 @@ def test_a_train_and_a_test_part_leave_the_validation_to_be_made(tmp_path: Path)
 
 
 @posix_only
-def test_links_are_followed_only_to_photos_inside(tmp_path: Path) -> None:
+def test_links_are_followed_wherever_they_lead(tmp_path: Path) -> None:
     root = tmp_path / "photos"
     touch(root, "a/1.jpg", "a/2.jpg", "b/1.jpg", "b/2.jpg")
     touch(tmp_path, "outside.jpg", "photos-beside/x.jpg")
@@ -205,15 +217,20 @@ def test_links_are_followed_only_to_photos_inside(tmp_path: Path) -> None:
         (root / "b" / name).symlink_to(target)
     os.mkfifo(root / "b/pipe.jpg")
     dataset = open_dataset(root)
-    assert [row.name for row in dataset.rows] == ["a/1.jpg", "a/2.jpg", "b/1.jpg", "b/2.jpg", "b/in"]
-    assert dict(dataset.passed_over) == {
-        "b/beside": "a link that leads outside of the folder",
-        "b/device": "a link that leads outside of the folder",
-        "b/none": "a link to nothing or to itself",
-        "b/out": "a link that leads outside of the folder",
+    inside = ["a/1.jpg", "a/2.jpg", "b/1.jpg", "b/2.jpg"]
+    assert [row.name for row in dataset.rows] == sorted([*inside, "b/beside", "b/in", "b/out"])
+    assert reasons(dataset) == {
+        "b/device": "a link to no regular file",
+        "b/none": BROKEN,
         "b/pipe.jpg": "no regular file",
-        "b/self": "a link to nothing or to itself",
-        "b/up": "a link to a folder; links to folders are not followed",
+        "b/self": BROKEN,
+        "b/up": LOOP,
+    }
+    without = open_dataset(root, links=False)
+    assert [row.name for row in without.rows] == inside
+    assert reasons(without) == {
+        **{f"b/{name}": LEFT_OUT for name in ("beside", "device", "in", "none", "out", "self", "up")},
+        "b/pipe.jpg": "no regular file",
     }
 
 
@@ -225,7 +242,7 @@ def test_a_folder_that_is_itself_a_link_is_opened(tmp_path: Path) -> None:
     assert len(open_dataset(tmp_path / "link").rows) == 5
 
 
-def test_a_folder_without_permission_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_without_permission_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     touch(tmp_path, "a/1.jpg", "a/2.jpg", "b/1.jpg", "b/2.jpg", "b/closed/x.jpg")
     scandir = os.scandir
 
@@ -237,7 +254,7 @@ def test_a_folder_without_permission_is_passed_over(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(os, "scandir", refusing)
     dataset = open_dataset(tmp_path)
     assert len(dataset.rows) == 4
-    assert dataset.passed_over == (("b/closed/", "the folder cannot be read: Permission denied"),)
+    assert reasons(dataset) == {"b/closed/": "the folder cannot be read: Permission denied"}
     with pytest.raises(UnusableDataset, match="the folder cannot be read"):
         open_dataset(tmp_path / "b/closed")
 
@@ -250,26 +267,20 @@ def test_odd_names_come_back_as_they_are_on_disk(tmp_path: Path, shared: Path) -
         rows = [row for row in csv.DictReader(file) if row["file"].startswith("odd-names/")]
     names = {row["file"].encode().decode("unicode_escape"): row["verdict"] for row in rows}
     # a lone surrogate in the list stands for a byte, as Python gives it
-    photos = (
-        {name for name, verdict in names.items() if verdict == "ok"} - left_out - {"odd-names/.hidden.jpg"}
-    )
-    assert len(photos) >= 12
+    names["odd-names/link_outside.jpg"] = "ok"  # overruled: links are followed wherever they lead
+    photos = {name for name, verdict in names.items() if verdict == "ok"} - left_out
+    assert len(photos) >= 14
     listing = list_photos([tmp_path / "odd-names"])
     assert {path.relative_to(tmp_path).as_posix() for path, _ in listing.photos} == photos
     assert all(path.read_bytes().startswith(b"\xff\xd8") for path, _ in listing.photos)
-    passed = {Path(name).name for name, _ in listing.passed_over}
-    assert passed == {
-        "link_outside.jpg",
-        "link_dangling.jpg",
-        "link_to_itself.jpg",
-        "link_folder",
-        "pipe.jpg",
-    }
-    # as a class of a data set, beside another; what was outside of the folder is now inside
+    skipped = {Path(name).name for name, _, _ in listing.skipped}
+    assert skipped == {"link_dangling.jpg", "link_to_itself.jpg", "link_folder", "pipe.jpg"}
+    assert listing.passed_over == {"__MACOSX/": 1, "hidden files": 2, "Thumbs.db": 1, "desktop.ini": 1}
+    # as a class of a data set, beside another
     touch(tmp_path, "plain/1.jpg", "plain/2.jpg")
     dataset = open_dataset(tmp_path)
     named = {row.name for row in dataset.rows if row.label == "odd-names"}
-    assert named == photos | {"odd-names/link_outside.jpg"}
+    assert named == photos
 
 
 # Manifests
@@ -307,14 +318,14 @@ def test_a_manifest_from_windows_is_understood(tmp_path: Path) -> None:
 
 
 @posix_only
-def test_rows_whose_file_is_missing_or_no_file_are_passed_over_with_their_line(tmp_path: Path) -> None:
+def test_rows_whose_file_is_missing_or_no_file_are_skipped_with_their_line(tmp_path: Path) -> None:
     touch(tmp_path, "1.jpg", "2.jpg", "3.jpg", "4.jpg", "folder/x.jpg")
     os.mkfifo(tmp_path / "pipe")
     long = "n" * 5000
     lines = ["1.jpg,a", "2.jpg,a", "3.jpg,b", "4.jpg,b", "gone.jpg,a", "folder,a", "pipe,b", f"{long},b"]
     dataset = open_dataset(write(tmp_path / "m.csv", "path,label\n" + "\n".join(lines)))
     assert len(dataset.rows) == 4
-    assert dict(dataset.passed_over) == {
+    assert reasons(dataset) == {
         "gone.jpg": "no such file (line 6)",
         "folder": "no regular file (line 7)",
         "pipe": "no regular file (line 8)",
@@ -326,7 +337,7 @@ def test_a_path_that_no_file_name_can_hold_is_missing(tmp_path: Path) -> None:
     touch(tmp_path, "1.jpg", "2.jpg", "3.jpg", "4.jpg")
     rows = [f'{{"path": "{n}.jpg", "label": "{"ab"[n % 2]}"}}' for n in range(1, 5)]
     file = write(tmp_path / "m.jsonl", "\n".join([*rows, '{"path": "\\ud800.jpg", "label": "a"}']))
-    assert [reason for _, reason in open_dataset(file).passed_over] == ["no such file (line 5)"]
+    assert list(reasons(open_dataset(file)).values()) == ["no such file (line 5)"]
 
 
 def test_a_manifest_of_missing_files_says_what_its_paths_are_relative_to(tmp_path: Path) -> None:
@@ -335,12 +346,12 @@ def test_a_manifest_of_missing_files_says_what_its_paths_are_relative_to(tmp_pat
     assert str(tmp_path) in error.fix
 
 
-def test_a_row_that_stands_twice_is_counted_once(tmp_path: Path) -> None:
+def test_a_row_that_stands_twice_is_two_photos(tmp_path: Path) -> None:
     touch(tmp_path, "1.jpg", "2.jpg", "3.jpg", "4.jpg")
     file = write(tmp_path / "m.csv", "path,label\n1.jpg,a\n./1.jpg,a\n2.jpg,a\n3.jpg,b\n4.jpg,b\n")
     dataset = open_dataset(file)
-    assert len(dataset.rows) == 4
-    assert dataset.notes == ("1 repeated rows were counted once",)
+    assert [row.name for row in dataset.rows] == ["1.jpg", "1.jpg", "2.jpg", "3.jpg", "4.jpg"]
+    assert dataset.notes == ("1 rows repeat earlier ones, and count as photos of their own",)
 
 
 @pytest.mark.parametrize("second", ["1.jpg,b,train", "sub/../1.jpg,a,test"])
@@ -370,8 +381,12 @@ def test_what_is_no_data_set_is_refused(tmp_path: Path, kind: str, monkeypatch: 
     if kind != "missing":
         path.write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0")
     if kind == "larger":
-        monkeypatch.setattr("efficientnet_lite.doors.dataset.MAX_MANIFEST_BYTES", 10)
-    expected = {"missing": "it cannot be opened", "binary": "not UTF-8", "larger": "11 bytes are more than"}
+        monkeypatch.setattr("efficientnet_lite.doors.manifests.MAX_MANIFEST_BYTES", 10)
+    expected = {
+        "missing": "it cannot be opened",
+        "binary": "a single photo",
+        "larger": "11 bytes are more than",
+    }
     assert expected[kind] in refusal(path).what
 
 
@@ -384,7 +399,7 @@ def test_metadata_in_the_folder_gives_the_labels(tmp_path: Path) -> None:
     dataset = open_dataset(tmp_path)
     assert dataset.kind == "imagefolder"
     assert set(places(dataset).items()) >= {("1.jpg", ("a", None)), ("x/4.jpg", ("b", None))}
-    assert dataset.notes == ("1 photos are not named in the metadata and were passed over",)
+    assert reasons(dataset) == {"unnamed.jpg": "not named in the metadata"}
 
 
 def test_metadata_in_split_folders_gives_labels_and_splits(tmp_path: Path) -> None:
@@ -419,7 +434,7 @@ def test_split_folders_named_by_metadata_above_them_are_splits(tmp_path: Path) -
 
 
 @posix_only
-def test_metadata_of_a_stranger_cannot_lead_outside(tmp_path: Path) -> None:
+def test_metadata_of_a_stranger_cannot_lead_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = tmp_path / "photos"
     touch(root, "1.jpg", "2.jpg", "3.jpg", "4.jpg")
     touch(tmp_path, "secret.jpg")
@@ -428,9 +443,13 @@ def test_metadata_of_a_stranger_cannot_lead_outside(tmp_path: Path) -> None:
     rows = ["1.jpg,a", "2.jpg,a", "3.jpg,b", "4.jpg,b", "../secret.jpg,a", f"{absolute},a", "link.jpg,b"]
     write(root / "metadata.csv", "file_name,label\n" + "\n".join(rows))
     dataset = open_dataset(root)
-    assert len(dataset.rows) == 4
-    reasons = [reason for _, reason in dataset.passed_over if "line" in reason]
-    assert sorted(reasons) == [f"it leads outside of the folder (line {line})" for line in (6, 7, 8)]
+    assert len(dataset.rows) == 5  # the link among them: whoever made the folder made it
+    assert reasons(dataset) == {
+        "../secret.jpg": "it leads outside of the folder (line 6)",
+        absolute: "it leads outside of the folder (line 7)",
+    }
+    monkeypatch.chdir(root)  # where the folder is ".", `..` is outside all the same
+    assert reasons(open_dataset(Path())) == reasons(dataset)
 
 
 def test_captions_leave_the_folders_as_classes(tmp_path: Path) -> None:

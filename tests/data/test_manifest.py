@@ -47,7 +47,7 @@ def test_a_table_as_spreadsheets_save_it_is_read(delimiter: str) -> None:
         st.tuples(
             st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1),
             st.text(st.characters(exclude_categories=["Cs"])),
-        ).filter(lambda row: bool(row[0].strip())),
+        ).filter(lambda row: bool(row[0].strip() and row[1].strip())),
         min_size=1,
         max_size=8,
     )
@@ -82,10 +82,15 @@ def test_jsonl_of_the_imagefolder_convention_is_read_with_numbers_as_labels() ->
         (b'path,label\n"a"b.jpg,hat\n', "line 2: "),
         (b"path,label\na.jpg,hat\r b\n", "line 2: "),
         (b"path,label\n,hat\n", "line 2: the path is empty"),
+        (b"path,label\na.jpg,hat\nb.jpg, \n", "line 3: the label is empty"),
+        (b'{"path": "a", "label": ""}\n', "line 1: the label is empty"),
         (b"path,label\na\0b.jpg,hat\n", "line 2: the path holds a NUL"),
         (b"path,label\na.jpg,caf\xe9\n", "line 2: byte 10 is not UTF-8"),
-        ("path,label\n".encode("utf-16"), "line 1: byte 1 is not UTF-8"),
-        (b"path,label,split\na,b,holdout\n", "line 2: unknown split 'holdout', expected train, val,"),
+        ("path,label\n".encode("utf-16"), "line 1: it is UTF-16, as Windows saves text"),
+        (
+            b"path,label,split\na,b,holdout\n",
+            "line 2: unknown split 'holdout', expected train, validation or test",
+        ),
         (b"path,label,split\na,b,train\nc,d,\n", "line 3: no split, unlike line 2"),
         (b"path,label,split\na,b,\nc,d,test\n", "line 3: a split, unlike line 2"),
         (b'[{"path": "a"}]', "line 1: a JSON array"),

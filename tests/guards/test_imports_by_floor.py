@@ -41,7 +41,7 @@ ALONG = {
     ("__init__", "api"),
 }
 # Doors know nothing of each other; these modules of a floor are for everyone on it.
-SHARED_DOORS = {"doors.files"}
+SHARED_DOORS = {"doors.files", "doors.walk", "doors.manifests", "doors.heif"}
 # In this order a module may use those behind it, never those before it.
 ORDERED = (("inference.verify", "inference.evaluate", "inference.predict"),)
 

@@ -2,15 +2,17 @@
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
 from cyclopts import Parameter
 
+from efficientnet_lite.accounting import Skipped
 from efficientnet_lite.cli.console import Console
 from efficientnet_lite.doors import files
-from efficientnet_lite.doors.dataset import list_photos
+from efficientnet_lite.doors.dataset import Listing, list_photos
 from efficientnet_lite.errors import UnusableInput, UsageError
 
 COMMAND_LINE = "the command line"  # where a wrong option is
@@ -21,6 +23,7 @@ Json = Annotated[bool, Parameter(name="--json", negative=())]
 Jsonl = Annotated[bool, Parameter(name="--jsonl", negative=())]
 Verbose = Annotated[int, Parameter(name=["--verbose", "-v"], count=True)]
 Quiet = Annotated[bool, Parameter(name=["--quiet", "-q"], negative=())]
+NoLinks = Annotated[bool, Parameter(name="--no-links", negative=())]
 Locales = Annotated[tuple[str, ...], Parameter(name="--labels-locale", negative=())]
 Precision = Literal["float32", "int8"] | None
 # A single hyphen is stdin, and a photo's name may begin with one; `photos_given` tells options apart.
@@ -44,34 +47,45 @@ def one_form(**given: bool) -> None:
         raise UsageError(f"{' and '.join(asked)} exclude each other", where=COMMAND_LINE, fix="give one")
 
 
-def photos_given(given: Sequence[str], console: Console) -> list[tuple[Path, str]]:
-    """The photos that a command line names, each once, as path and the name to show.
+def photos_given(given: Sequence[str], *, links: bool) -> Listing:
+    """The photos that a command line names, each once, as path and the name to show, and what is skipped.
 
     A list on stdin names photos and folders, never patterns; a photo of it that is missing is refused
-    later like any other. What folders hold besides photos is a warning each.
+    later like any other. `links=False` skips links.
 
     Raises:
         UsageError: what was taken for a photo is an option that does not exist.
         UnusableInput: a path neither exists nor matches, or there is no photo at all.
     """
     photos: dict[str, Path] = {}
+    skipped: dict[str, Skipped] = {}
+    passed_over: Counter[str] = Counter()
     for text in given:
         if text.startswith("-") and text != STDIN and not files.lexists(text):
             raise UsageError(
                 f"no such option: {text}", where=COMMAND_LINE, fix="see --help for those there are"
             )
         for path in _paths_on_stdin() if text == STDIN else [Path(text)]:
-            if text == STDIN and not files.is_dir(path):
+            if text == STDIN and not files.lexists(path):
                 photos.setdefault(path.as_posix(), path)
                 continue
-            listing = list_photos([path])
+            listing = list_photos([path], links=links)
             for photo, name in listing.photos:
                 photos.setdefault(name, photo)
-            for name, reason in listing.passed_over:
-                console.warn(f"passed over {name}: {reason}")
+            for each in listing.skipped:
+                skipped.setdefault(each.name, each)
+            passed_over += listing.passed_over
     if not photos:
-        raise UnusableInput("no photos found", where=", ".join(given), fix="give files, folders or globs")
-    return [(path, name) for name, path in photos.items()]
+        lost = next(iter(skipped.values()), None)
+        why = f": {len(skipped)} skipped, the first, {lost.name!r}: {lost.reason}" if lost else ""
+        raise UnusableInput(
+            f"no photos found{why}", where=", ".join(given), fix="give files, folders or globs"
+        )
+    return Listing(
+        [(path, name) for name, path in photos.items()],
+        [each for name, each in skipped.items() if name not in photos],
+        passed_over,
+    )
 
 
 def _paths_on_stdin() -> list[Path]:

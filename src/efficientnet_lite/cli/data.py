@@ -3,10 +3,11 @@
 import time
 from pathlib import Path
 
-from efficientnet_lite.cli.common import COMMAND_LINE, Json, Quiet, Verbose, console_of, exit_with
+from efficientnet_lite.cli.common import COMMAND_LINE, Json, NoLinks, Quiet, Verbose, console_of, exit_with
 from efficientnet_lite.cli.console import Console
 from efficientnet_lite.doors.cache import Cache
 from efficientnet_lite.errors import EXIT_INPUT, UsageError
+from efficientnet_lite.layout import ClassFolders
 from efficientnet_lite.stories.check import Report
 from efficientnet_lite.stories.check import check as check_photos
 
@@ -19,6 +20,8 @@ def check(
     *,
     val: float = 0.2,
     seed: int = 0,
+    no_links: NoLinks = False,
+    class_folders: ClassFolders | None = None,
     json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -31,6 +34,8 @@ def check(
         photos: a folder of photos or a manifest, as `train` takes it.
         val: fraction that training would keep back, where the data set does not say.
         seed: of that split.
+        no_links: skip every link in the data set instead of following it.
+        class_folders: outer or inner, where the folders can be read in two ways.
         json: print one JSON document instead of the tables.
         verbose: print lists whole.
         quiet: say nothing but results, warnings and errors.
@@ -39,7 +44,14 @@ def check(
         raise UsageError(f"--val is {val}", where=COMMAND_LINE, fix="give a fraction between 0 and 1")
     console = console_of(json, verbose, quiet)
     with console.progress("Looking at the photos") as on_progress:
-        report = check_photos(photos, fraction=val, seed=seed, on_progress=on_progress)
+        report = check_photos(
+            photos,
+            fraction=val,
+            seed=seed,
+            links=not no_links,
+            class_folders=class_folders,
+            on_progress=on_progress,
+        )
     if json:
         console.json(report.to_json())
     else:
@@ -61,11 +73,13 @@ def _show(console: Console, report: Report, most: int | None) -> None:
         f"{report.photos} photos in {len(report.classes)} classes ({report.kind}); validation split {given}"
     )
     console.line(f"largest class to smallest: {imbalance}")
+    console.line(str(report.accounting))
+    if text := report.accounting.not_photos():
+        console.line(text)
     leaks = [(leak.name, f"{leak.split}; also {leak.other_split}: {leak.other}") for leak in report.leaks]
     odd = [(each.name, f"{each.height} x {each.width}: {each.reason}") for each in report.odd_sizes]
     lists = {
-        "photos that cannot be used": report.refused,
-        "passed over": report.passed_over,
+        "skipped": report.accounting.rows(),
         "groups of equal files": [(" = ".join(group), "") for group in report.exact_duplicates],
         "groups of near duplicates": [(" ~ ".join(group), "") for group in report.near_duplicates],
         "same photo under two labels": [(", ".join(group), "") for group in report.two_labels],

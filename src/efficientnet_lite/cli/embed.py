@@ -1,14 +1,17 @@
 """`embed`: write the feature vectors of photos."""
 
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from efficientnet_lite.accounting import Skipped, account
 from efficientnet_lite.cli.common import (
     COMMAND_LINE,
     Json,
     Jsonl,
+    NoLinks,
     Photos,
     Quiet,
     Verbose,
@@ -17,6 +20,7 @@ from efficientnet_lite.cli.common import (
     one_form,
     photos_given,
 )
+from efficientnet_lite.cli.results import show_accounting
 from efficientnet_lite.contract import BaseView
 from efficientnet_lite.errors import EXIT_INPUT, UsageError
 from efficientnet_lite.inference.predict import Refused
@@ -33,6 +37,7 @@ def embed(
     view: Annotated[BaseView, Parameter(name="--as")] = "crop",
     weights: str = "imagenet",
     no_ema: Annotated[bool, Parameter(negative=())] = False,
+    no_links: NoLinks = False,
     overwrite: Annotated[bool, Parameter(negative=())] = False,
     json: Json = False,
     jsonl: Jsonl = False,
@@ -48,6 +53,7 @@ def embed(
         view: how photos are looked at.
         weights: for a model name: imagenet, hub, or the path of a checkpoint.
         no_ema: of a TF1 checkpoint, read the raw weights instead of the moving averages.
+        no_links: skip every link instead of following it.
         overwrite: replace the files of an earlier call.
         json: print one JSON document instead of the line.
         jsonl: print one JSON object a photo instead, path and features.
@@ -58,27 +64,37 @@ def embed(
     if (out is None) != jsonl:
         raise UsageError("either --out or --jsonl says where vectors go", where=COMMAND_LINE, fix="give one")
     one_form(json=json, jsonl=jsonl)
-    paths = [path for path, _ in photos_given(photos, console)]
+    given = photos_given(photos, links=not no_links)
+    paths = [path for path, _ in given.photos]
     opened = open_features(model, weights=weights, ema=not no_ema)
     with console.progress("Embedding") as on_progress:
         if out is not None:
-            done = story.embed(opened, paths, out, view=view, overwrite=overwrite, on_progress=on_progress)
-            refused = len(done.refused)
+            done = story.embed(
+                opened,
+                paths,
+                out,
+                skipped=given.skipped,
+                view=view,
+                overwrite=overwrite,
+                on_progress=on_progress,
+            )
+            skipped = done.skipped
         else:
-            refused = 0
-            for number, found in enumerate(story.vectors(opened, paths, view=view), 1):
+            lost = [Refused(name, reason) for name, reason, _ in given.skipped]
+            skipped = ()
+            for number, found in enumerate(chain(story.vectors(opened, paths, view=view), lost), 1):
                 if isinstance(found, Refused):
-                    refused += 1
+                    skipped += (Skipped(found.where, found.reason),)
                     console.json_line({"path": Path(found.where), "error": found.reason})
                 else:
                     console.json_line({"path": found.path, "features": found.features})
-                on_progress(number, len(paths))
-    if refused:
-        console.warn(f"{refused} of {len(paths)} photos could not be used")
+                on_progress(min(number, len(paths)), len(paths))
+    accounting = account(len(paths) + len(given.skipped) - len(skipped), skipped, given.passed_over)
+    show_accounting(console, accounting)
     if out is None:
-        if refused == len(paths):
+        if not accounting.used:
             exit_with(EXIT_INPUT)
     elif json:
-        console.json({"folder": done.folder, "count": done.count, "refused": refused})
+        console.json({"folder": done.folder, "count": done.count, **accounting.to_json()})
     else:
         console.line(f"{done.count} feature vectors in {done.folder / story.FEATURES}")

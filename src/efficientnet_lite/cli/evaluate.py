@@ -7,11 +7,21 @@ import numpy as np
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from efficientnet_lite.cli.common import COMMAND_LINE, Json, Precision, Quiet, Verbose, console_of
+from efficientnet_lite.cli.common import (
+    COMMAND_LINE,
+    Json,
+    NoLinks,
+    Precision,
+    Quiet,
+    Verbose,
+    console_of,
+)
 from efficientnet_lite.cli.console import Console, percent
+from efficientnet_lite.cli.results import show_accounting
 from efficientnet_lite.contract import View
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.inference.evaluate import Evaluation
+from efficientnet_lite.layout import ClassFolders
 from efficientnet_lite.stories.measure import Measured, from_dataset, from_indices, measure
 from efficientnet_lite.stories.source import open_source
 
@@ -28,6 +38,8 @@ def evaluate(
     split: Literal["train", "validation", "test", "all"] | None = None,
     images: str | None = None,
     labels: Path | None = None,
+    no_links: NoLinks = False,
+    class_folders: ClassFolders | None = None,
     num_images: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
     weights: str = "imagenet",
     no_ema: Annotated[bool, Parameter(negative=())] = False,
@@ -45,6 +57,8 @@ def evaluate(
         split: of the data set; without it test where there is one, else validation, else all.
         images: instead of a data set, a glob of photos, in the manner of the reference's eval_ckpt_main.py.
         labels: for --images, a file with one class index a line, in the sorted order of the photos' names.
+        no_links: skip every link in the data set instead of following it.
+        class_folders: outer or inner, where the folders can be read in two ways.
         num_images: for --images, only the first so many.
         weights: for a model name: imagenet, hub, or the path of a checkpoint.
         no_ema: of a TF1 checkpoint, read the raw weights instead of the moving averages.
@@ -67,7 +81,7 @@ def evaluate(
         views = views or ("reference",)
     else:
         assert data is not None
-        labelled = from_dataset(data, opened, split)
+        labelled = from_dataset(data, opened, split, links=not no_links, class_folders=class_folders)
         views = views or (opened.contract.view,)
     with console.progress("Evaluating") as on_progress:
         measured = measure(opened, labelled, views, on_progress=on_progress)
@@ -77,17 +91,14 @@ def evaluate(
         console.json(documents if len(documents) > 1 else documents[0])
     else:
         _show(console, measured, names)
-    if measured.refused:
-        first = measured.refused[0]
-        console.warn(
-            f"{len(measured.refused)} photos could not be used; the first: {first.where}: {first.reason}"
-        )
+    show_accounting(console, measured.accounting)
 
 
 def _document(evaluation: Evaluation, names: tuple[str, ...], measured: Measured) -> dict[str, Any]:
     return {
         **evaluation.to_json(names),
         "split": measured.split,
+        **measured.accounting.to_json(),
         "refused": [{"path": Path(refused.where), "error": refused.reason} for refused in measured.refused],
     }
 

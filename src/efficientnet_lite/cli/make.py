@@ -5,7 +5,16 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from efficientnet_lite.cli.common import Json, Locales, Quiet, Verbose, console_of, exit_with, locales_of
+from efficientnet_lite.cli.common import (
+    Json,
+    Locales,
+    NoLinks,
+    Quiet,
+    Verbose,
+    console_of,
+    exit_with,
+    locales_of,
+)
 from efficientnet_lite.cli.config import photos_of
 from efficientnet_lite.cli.console import Console
 from efficientnet_lite.cli.finetuning import FineTuneOptions, recipe_of
@@ -14,6 +23,7 @@ from efficientnet_lite.cli.results import show_trained, show_verified, trained_j
 from efficientnet_lite.contract import FIT_VIEWS, FitView
 from efficientnet_lite.errors import EXIT_VERIFICATION
 from efficientnet_lite.inference.verify import MAX_DROP, MIN_AGREEMENT, Bars
+from efficientnet_lite.layout import ClassFolders
 from efficientnet_lite.spec import model_name
 from efficientnet_lite.stories import classify, from_scratch
 from efficientnet_lite.stories.calibration import PHOTOS
@@ -43,6 +53,8 @@ def train(
     max_drop: float = MAX_DROP,
     min_agreement: float = MIN_AGREEMENT,
     on_bad: Literal["skip", "fail"] = "skip",
+    no_links: NoLinks = False,
+    class_folders: ClassFolders | None = None,
     labels_locale: Locales = (),
     overwrite: Annotated[bool, Flag] = False,
     tuning: FineTuneOptions | None = None,
@@ -70,7 +82,9 @@ def train(
         calibration: how many training photos set the ranges of the int8 file.
         max_drop: fraction of top-1 accuracy that the int8 file may lose.
         min_agreement: fraction of photos on which int8 and float must name the same class.
-        on_bad: what to do about a photo that cannot be used: skip and list it, or fail.
+        on_bad: what to do about a photo that cannot be used, or is not, for whatever reason: skip and list it, or fail.
+        no_links: skip every link in the data set instead of following it.
+        class_folders: outer or inner, where the folders can be read in two ways.
         labels_locale: LOCALE=FILE, class names in another language, one a line; may be given again.
         overwrite: replace an earlier run.
         json: print one JSON document instead of the table.
@@ -93,6 +107,8 @@ def train(
             Bars(max_drop, min_agreement),
             on_bad,
             recipe_of(tuning or FineTuneOptions()),
+            links=not no_links,
+            class_folders=class_folders,
         )
         by_its_recipe = from_scratch.train_from_scratch(
             photos,
@@ -129,6 +145,8 @@ def train(
         max_drop=max_drop,
         min_agreement=min_agreement,
         on_bad=on_bad,
+        links=not no_links,
+        class_folders=class_folders,
         overwrite=overwrite,
         labels_locale=locales_of(labels_locale),
         fine_tuning=recipe_of(tuning or FineTuneOptions()),

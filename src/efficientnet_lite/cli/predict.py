@@ -2,6 +2,7 @@
 
 import json as json_library
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,10 +10,12 @@ import numpy as np
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from efficientnet_lite.accounting import Skipped, account
 from efficientnet_lite.cli.common import (
     COMMAND_LINE,
     Json,
     Jsonl,
+    NoLinks,
     Photos,
     Precision,
     Quiet,
@@ -23,6 +26,7 @@ from efficientnet_lite.cli.common import (
     photos_given,
 )
 from efficientnet_lite.cli.console import percent
+from efficientnet_lite.cli.results import show_accounting
 from efficientnet_lite.contract import View
 from efficientnet_lite.doors import files
 from efficientnet_lite.doors.litert import cores
@@ -45,6 +49,7 @@ def predict(
     precision: Precision = None,
     labels_map: Path | None = None,
     locale: str | None = None,
+    no_links: NoLinks = False,
     csv: Annotated[bool, Parameter(negative=())] = False,
     json: Json = False,
     jsonl: Jsonl = False,
@@ -65,6 +70,7 @@ def predict(
         precision: of a run, which file to use (int8 where not given).
         labels_map: class names as JSON, {"0": "tench", ...}, instead of the file's own.
         locale: language of the class names, where the file has several.
+        no_links: skip every link instead of following it.
         csv: print CSV instead of the table: path, rank, label, index, probability.
         json: print one JSON document instead of the table.
         jsonl: print one JSON object a line, each as soon as it is known.
@@ -73,20 +79,25 @@ def predict(
     """
     one_form(json=json, jsonl=jsonl, csv=csv)
     console = console_of(json or jsonl or csv, verbose, quiet)
-    listed = photos_given(photos, console)
+    given = photos_given(photos, links=not no_links)
+    listed = given.photos
     opened = open_source(
         model, precision=precision, weights=weights, ema=not no_ema, workers=min(cores(), len(listed))
     )
     names = _names(opened, labels_map, locale)
     if csv:
         console.csv_line(["path", "rank", "label", "index", "probability"])
-    rows, documents, used, refused = [], [], 0, 0
+    rows: list[list[object]] = []
+    documents, skipped = [], []
     with console.progress("Predicting") as on_progress:
-        outcomes = opened.predict_each((path for path, _ in listed), view=view)
-        for (path, name), outcome in zip(listed, outcomes, strict=True):
-            on_progress(used + refused + 1, len(listed))
+        predicted = opened.predict_each((path for path, _ in listed), view=view)
+        not_opened = [(Path(name), name) for name, _, _ in given.skipped]
+        outcomes = chain(predicted, (Refused(name, reason) for name, reason, _ in given.skipped))
+        for number, ((path, name), outcome) in enumerate(zip(listed + not_opened, outcomes, strict=True), 1):
+            on_progress(min(number, len(listed)), len(listed))
             document = _document(path, outcome, names, top_k)
-            used, refused = used + ("error" not in document), refused + ("error" in document)
+            if isinstance(outcome, Refused):
+                skipped.append(Skipped(name, outcome.reason))
             if jsonl:
                 console.json_line(document)
             elif csv:
@@ -100,9 +111,9 @@ def predict(
         console.json(documents)
     elif not (jsonl or csv):
         console.table("", ["photo", "label", "index", "probability"], rows, right=["index", "probability"])
-    if refused:
-        console.warn(f"{refused} of {used + refused} photos could not be used")
-    if not used:
+    accounting = account(len(listed) + len(given.skipped) - len(skipped), skipped, given.passed_over)
+    show_accounting(console, accounting)
+    if not accounting.used:
         exit_with(EXIT_INPUT)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from efficientnet_lite.accounting import Accounting
 from efficientnet_lite.classes import some
 from efficientnet_lite.cli.console import Console, percent
 from efficientnet_lite.inference.evaluate import Evaluation
@@ -20,12 +21,23 @@ VERDICTS: dict[str, str] = {
 }
 
 
+def show_accounting(console: Console, accounting: Accounting) -> None:
+    """What became of every photo: the numbers, the commonest reason for skipping, and what was passed over."""
+    if accounting.skipped:
+        console.warn(f"{accounting}; {accounting.reasons()}")
+    else:
+        console.note(str(accounting))
+    if text := accounting.not_photos():
+        console.note(text)
+
+
 def show_trained(console: Console, trained: Trained) -> None:
     """The table at the end of `train`, and what a person should know beside it."""
     card, proof = trained.card, trained.proof
     photos = card["data"]["photos"]
     counts = ", ".join(f"{count} {split}" for split, count in photos.items() if count)
-    console.note(f"{len(card['labels'])} classes; photos: {counts}; skipped: {card['data']['skipped']}")
+    console.note(f"{len(card['labels'])} classes; {counts}")
+    show_accounting(console, trained.accounting)
     for note in trained.notes:
         console.note(note)
     console.note(
@@ -79,6 +91,7 @@ def trained_json(trained: Trained) -> dict[str, Any]:
         "exports": exports,
         "verification": card["verification"],
         "data": card["data"],
+        **trained.accounting.to_json(),
         "head": card["head"],
     }
 

@@ -5,9 +5,11 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from efficientnet_lite.cli.common import COMMAND_LINE, Json, Quiet, Verbose, console_of
+from efficientnet_lite.cli.common import COMMAND_LINE, Json, NoLinks, Quiet, Verbose, console_of
+from efficientnet_lite.cli.results import show_accounting
 from efficientnet_lite.errors import UsageError
-from efficientnet_lite.stories.shards import SKIPPED, make_shards
+from efficientnet_lite.layout import ClassFolders
+from efficientnet_lite.stories.shards import make_shards
 
 
 def shards(
@@ -20,6 +22,8 @@ def shards(
     validation_shards: int | None = None,
     val: float = 0.2,
     seed: int = 0,
+    no_links: NoLinks = False,
+    class_folders: ClassFolders | None = None,
     overwrite: Annotated[bool, Parameter(negative=())] = False,
     json: Json = False,
     verbose: Verbose = 0,
@@ -39,6 +43,8 @@ def shards(
         validation_shards: files for validation, likewise.
         val: fraction of the photos that is kept back, where the data set does not say.
         seed: of that split, and of the order in which photos are written.
+        no_links: skip every link in the data set instead of following it.
+        class_folders: outer or inner, where the folders can be read in two ways.
         overwrite: replace the files of an earlier call.
         json: print one JSON document instead of the table.
         verbose: say more; may be given again.
@@ -57,13 +63,14 @@ def shards(
         validation_shards=validation_shards,
         fraction=val,
         seed=seed,
+        links=not no_links,
+        class_folders=class_folders,
         overwrite=overwrite,
         stage=console.progress,
     )
     for text in written.notes:
         console.note(text)
-    if written.skipped:
-        console.warn(f"{len(written.skipped)} photos or files could not be used: {SKIPPED} has the reasons")
+    show_accounting(console, written.accounting)
     if turned := sum(part.turned for part in written.parts.values()):
         console.warn(
             f"{turned} photos are kept as stored, though EXIF says to turn them: training does not, like the reference"

@@ -72,6 +72,10 @@ def is_dir(path: AnyPath, *, follow: bool = True) -> bool:
 
 
 def is_link(path: AnyPath) -> bool:
+    if isinstance(path, os.DirEntry):
+        with suppress(OSError):
+            return path.is_symlink()
+        return False
     status = _status(path, False)
     return status is not None and stat.S_ISLNK(status.st_mode)
 

@@ -33,6 +33,7 @@ class Assignment:
     given: bool  # the validation split came with the data set, and can be read
     exact: tuple[tuple[int, ...], ...]  # groups of two or more rows with equal bytes
     near: tuple[tuple[int, ...], ...]  # groups of two or more rows that are alike and not all equal
+    two_labels: tuple[tuple[int, ...], ...]  # groups of same rows that have different labels
     leaks: tuple[Leak, ...]
     notes: tuple[str, ...]
 
@@ -68,6 +69,7 @@ def plan_split(
 
     exact, near = _together(groups.exact.tolist()), _together(groups.near.tolist())
     leaks = [leak for group in near for leak in _leaks(group, splits, contents)]
+    two_labels = [group for group in near if len({rows[i].label for i in group}) > 1]
     split_of = dict(zip(positions, splits, strict=True))
     group_of = dict(zip(positions, groups.near.tolist(), strict=True))
     everywhere = range(len(dataset.rows))
@@ -79,8 +81,11 @@ def plan_split(
         near=tuple(
             tuple(positions[i] for i in group) for group in near if len({contents[i] for i in group}) > 1
         ),
+        two_labels=tuple(tuple(positions[i] for i in group) for group in two_labels),
         leaks=tuple(Leak(positions[leak.row], positions[leak.other], leak.exact) for leak in leaks),
-        notes=_notes(groups.crowded, len(leaks), given),
+        notes=_notes(
+            groups.crowded, len(leaks), splits, given, [rows[i].name for group in two_labels for i in group]
+        ),
     )
 
 
@@ -135,7 +140,9 @@ def _leaks(group: list[int], splits: list[Split], contents: list[str]) -> list[L
     return leaks
 
 
-def _notes(crowded: int, leaks: int, given: bool) -> tuple[str, ...]:
+def _notes(
+    crowded: int, leaks: int, splits: list[Split], given: bool, two_labels: list[str]
+) -> tuple[str, ...]:
     notes = []
     if crowded:
         notes.append(
@@ -145,5 +152,14 @@ def _notes(crowded: int, leaks: int, given: bool) -> tuple[str, ...]:
         notes.append(
             f"{leaks} photos are copies of photos on another side: their class has no others, "
             "or the test part was given"
+        )
+    if "test" in splits and not given:
+        notes.append(
+            "no validation part came with the photos: it was chosen from the training part; the test part stays apart"
+        )
+    if two_labels:
+        notes.append(
+            f"{len(two_labels)} photos stand under two labels: {', '.join(map(repr, two_labels[:2]))}"
+            + (", ... (check --verbose names them all)" if len(two_labels) > 2 else "")
         )
     return tuple(notes)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from efficientnet_lite import __version__, bundle
+from efficientnet_lite.accounting import COLUMNS
 from efficientnet_lite.checkpoints.read import Weights
 from efficientnet_lite.checkpoints.safetensors import write_safetensors
 from efficientnet_lite.contract import Contract
@@ -64,8 +65,7 @@ def publish(folder: Path, run: Contents) -> dict[str, Any]:
     files.publish(folder / bundle.GOLDEN, run.proof.golden)
     files.publish(folder / bundle.LABELS, ("\n".join(labels) + "\n").encode())
     publish_split(folder / "split.csv", material.dataset, material.store.looks, material.assignment)
-    refused = [(material.dataset.rows[position].name, reason) for position, reason in material.store.refused]
-    files.publish_csv(folder / "skipped.csv", ("path", "reason"), [*refused, *material.dataset.passed_over])
+    files.publish_csv(folder / "skipped.csv", COLUMNS, material.accounting.rows())
     write_safetensors(
         folder / bundle.WEIGHTS,
         run.parameters,
@@ -84,7 +84,7 @@ def publish(folder: Path, run: Contents) -> dict[str, Any]:
     if run.scratch is not None:
         publish_log(folder, run.scratch.rows, run.scratch.best_epoch)
     files.publish(folder / "config.toml", _config(run).encode())
-    card = _card(folder, run, refused)
+    card = _card(folder, run)
     if is_installed():
         files.publish(folder / bundle.REPORT, _page(folder, run, card))
         card["files"] = sorted([*card["files"], bundle.REPORT])
@@ -103,7 +103,7 @@ def _export_name(name: str, precision: str) -> str:
     return f"exports/{''.join(c if c.isalnum() or c in '-_.' else '_' for c in name)}_{precision}.tflite"
 
 
-def _card(folder: Path, run: Contents, refused: Sequence[tuple[str, str]]) -> dict[str, Any]:
+def _card(folder: Path, run: Contents) -> dict[str, Any]:
     settings, proof, material = run.settings, run.proof, run.material
     labels = material.dataset.labels
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if files.is_file(path))
@@ -131,10 +131,11 @@ def _card(folder: Path, run: Contents, refused: Sequence[tuple[str, str]]) -> di
             "split_given": material.assignment.given,
             "split_sha256": files.sha256_file(folder / "split.csv"),
             "photos": {split: len(material.positions(split)) for split in ("train", "validation", "test")},
-            "skipped": len(refused),
+            **material.accounting.to_json(),
             "exact_duplicates": len(material.assignment.exact),
             "near_duplicates": len(material.assignment.near),
             "leaks": len(material.assignment.leaks),
+            "two_labels": sum(map(len, material.assignment.two_labels)),
             "lost": [{"path": each.name, "split": each.split, "reason": each.reason} for each in run.lost],
             "notes": list(material.dataset.notes + material.assignment.notes),
         },
@@ -225,6 +226,8 @@ def _config(run: Contents) -> str:
         "max_drop": float(settings.bars.max_drop),
         "min_agreement": float(settings.bars.min_agreement),
         "on_bad": settings.on_bad,
+        "no_links": not settings.links,
+        **({"class_folders": settings.class_folders} if settings.class_folders else {}),
         "labels_locale": [files.escaped(each) for each in settings.labels_locale],
         "efficientnet_lite": __version__,
     }

@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from efficientnet_lite.classes import check_counts
+from efficientnet_lite.accounting import Accounting
 from efficientnet_lite.doors.dataset import Dataset, open_dataset
 from efficientnet_lite.errors import UnusableDataset
 from efficientnet_lite.inference.partition import Assignment, plan_split
 from efficientnet_lite.inference.survey import Look, survey
+from efficientnet_lite.layout import ClassFolders
 
 SMALL_SIDE = 64  # pixels; below, a photo is mostly invented by enlarging it
 LONG_RATIO = 4.0  # long side to short side; above, the crop sees a quarter at most
@@ -60,8 +61,8 @@ class Report:
     split_given: bool
     fraction: float  # what a split that is not given was made with
     seed: int
-    refused: tuple[tuple[str, str], ...]  # unreadable photos and reasons
-    passed_over: tuple[tuple[str, str], ...]
+    accounting: Accounting  # of every photo found
+    refused: tuple[tuple[str, str], ...]  # of the skipped ones those that cannot be read, and reasons
     exact_duplicates: tuple[tuple[str, ...], ...]  # groups
     near_duplicates: tuple[tuple[str, ...], ...]
     two_labels: tuple[tuple[str, ...], ...]  # groups of the same photo under different labels
@@ -73,7 +74,10 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """A document of plain values."""
-        return asdict(self) | {"root": str(self.root)}
+        fields = asdict(self)
+        del fields["accounting"]
+        rows = {"skipped_photos": self.accounting.rows()}
+        return fields | {"root": str(self.root)} | self.accounting.to_json() | rows
 
 
 def check(
@@ -81,14 +85,20 @@ def check(
     *,
     fraction: float = 0.2,
     seed: int = 0,
+    links: bool = True,
+    class_folders: ClassFolders | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Report:
     """Open the data set at `path`, look at every photo, and plan the split; nothing is written.
 
+    Args:
+        fraction, seed: of the split that training would make.
+        links, class_folders: how the folder is read; see `open_dataset`.
+
     Raises UnusableDataset where the data set cannot be opened at all. Where it is too small only once
     unreadable photos are left out, the report says so in `problem`.
     """
-    dataset = open_dataset(path)
+    dataset = open_dataset(path, links=links, class_folders=class_folders)
     seen = survey(dataset.rows, workers=os.cpu_count() or 1, on_progress=on_progress)
     assignment = plan_split(dataset, seen.looks, fraction=fraction, seed=seed)
     counts = Counter((dataset.rows[position].label, assignment.splits[position]) for position in seen.looks)
@@ -106,29 +116,21 @@ def check(
         split_given=assignment.given,
         fraction=fraction,
         seed=seed,
+        accounting=dataset.accounting(seen.refused),
         refused=tuple((dataset.rows[position].name, reason) for position, reason in seen.refused),
-        passed_over=dataset.passed_over,
         exact_duplicates=_names(dataset, assignment.exact),
         near_duplicates=_names(dataset, assignment.near),
-        two_labels=_names(dataset, _with_two_labels(dataset, assignment)),
+        two_labels=_names(dataset, assignment.two_labels),
         leaks=_leaks(dataset, assignment),
         odd_sizes=tuple(_odd_sizes(dataset, seen.looks)),
         photo_notes=tuple(Counter(note for look in seen.looks.values() for note in look.notes).most_common()),
         notes=dataset.notes + assignment.notes,
-        problem=_problem(dataset, seen.looks),
+        problem=_problem(dataset, seen.refused),
     )
 
 
 def _names(dataset: Dataset, groups: Iterable[tuple[int, ...]]) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(dataset.rows[position].name for position in group) for group in groups)
-
-
-def _with_two_labels(dataset: Dataset, assignment: Assignment) -> list[tuple[int, ...]]:
-    groups: dict[int, list[int]] = {}
-    for position, group in enumerate(assignment.groups):
-        if group is not None:
-            groups.setdefault(group, []).append(position)
-    return [tuple(group) for group in groups.values() if len({dataset.rows[row].label for row in group}) > 1]
 
 
 def _leaks(dataset: Dataset, assignment: Assignment) -> tuple[LeakedPhoto, ...]:
@@ -156,10 +158,9 @@ def _odd_sizes(dataset: Dataset, looks: dict[int, Look]) -> Iterable[OddSize]:
         yield OddSize(dataset.rows[position].name, look.height, look.width, reason)
 
 
-def _problem(dataset: Dataset, looks: dict[int, Look]) -> str | None:
-    left = [(dataset.rows[position].label, dataset.rows[position].split) for position in looks]
+def _problem(dataset: Dataset, refused: Iterable[tuple[int, str]]) -> str | None:
     try:
-        check_counts(left, dataset.labels, where=dataset.root)
+        dataset.check_usable(refused)
     except UnusableDataset as error:
-        return f"once unreadable photos are left out, {error.what}; {error.fix}"
+        return f"{error.what}; {error.fix}"
     return None

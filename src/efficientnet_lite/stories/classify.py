@@ -9,7 +9,6 @@ import numpy as np
 
 from efficientnet_lite import bundle
 from efficientnet_lite.checkpoints.read import load_weights
-from efficientnet_lite.classes import check_counts
 from efficientnet_lite.contract import FIT_VIEWS, Contract, FitView
 from efficientnet_lite.doors import files
 from efficientnet_lite.doors.cache import Cache
@@ -20,6 +19,7 @@ from efficientnet_lite.head.fit import ClassWeights, Head, fit_head
 from efficientnet_lite.inference.features import Backbone, FeatureStore
 from efficientnet_lite.inference.partition import plan_split
 from efficientnet_lite.inference.verify import MAX_DROP, MIN_AGREEMENT, Bars
+from efficientnet_lite.layout import ClassFolders
 from efficientnet_lite.spec import make_plan, model_name
 from efficientnet_lite.stories import calibration, finetune
 from efficientnet_lite.stories.finish import Finished, Trained, publish_run
@@ -48,6 +48,8 @@ def train(
     max_drop: float = MAX_DROP,
     min_agreement: float = MIN_AGREEMENT,
     on_bad: OnBad = "skip",
+    links: bool = True,
+    class_folders: ClassFolders | None = None,
     overwrite: bool = False,
     labels_locale: Mapping[str, Path] | None = None,
     fine_tuning: FineTuning | None = None,
@@ -73,7 +75,8 @@ def train(
         class_weights: "balanced" gives every class the same say.
         calibration_photos: training photos that set the int8 ranges.
         max_drop, min_agreement: what the int8 file may lose; see `inference.verify`.
-        on_bad: "fail" stops at the first photo that cannot be used.
+        on_bad: "fail" stops at the first photo that would be skipped.
+        links, class_folders: how the photos are read; see `doors.dataset.open_dataset`.
         overwrite: replace an earlier run.
         labels_locale: locale ("de") -> a text file with the class names in that language, one a line.
         fine_tuning: let the upper blocks learn too; needs the extra `train`.
@@ -102,10 +105,14 @@ def train(
         on_bad,
         fine_tuning,
         tuple(f"{locale}={Path(file).absolute()}" for locale, file in (labels_locale or {}).items()),
+        links,
+        class_folders,
     )
     _check(settings, photos)
     board = finetune.require_tensorboard(tensorboard, settings) if tensorboard is not None else None
-    dataset = open_dataset(photos)
+    dataset = open_dataset(photos, links=links, class_folders=class_folders)
+    if on_bad == "fail":
+        dataset.require_all()
     places = {photos} if files.is_dir(photos) else {row.path.parent for row in dataset.rows}
     with bundle.building(out, photos=places, overwrite=overwrite) as folder, Cache() as cache:
         if fine_tuning is not None:
@@ -220,8 +227,7 @@ def _gather(dataset: Dataset, store: FeatureStore, settings: Settings, stage: St
     """Look at every photo, extract its features, and split."""
     with stage("Looking at the photos") as on_progress:
         store.fill(settings.views, stop_on_bad=settings.on_bad == "fail", on_progress=on_progress)
-    usable = [dataset.rows[position] for position in sorted(store.looks)]
-    check_counts([(row.label, row.split) for row in usable], dataset.labels, where=dataset.root)
+    dataset.check_usable(store.refused)
     assignment = plan_split(dataset, store.looks, fraction=settings.fraction, seed=settings.seed)
     return Material(dataset, store, assignment)
 

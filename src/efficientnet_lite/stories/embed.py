@@ -21,6 +21,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from efficientnet_lite.accounting import COLUMNS, Skipped
 from efficientnet_lite.contract import View
 from efficientnet_lite.doors import files, photos
 from efficientnet_lite.errors import UnreadablePhoto, UnusableInput, UsageError
@@ -47,7 +48,7 @@ class Embedded:
 
     folder: Path
     count: int  # rows of the matrix
-    refused: tuple[Refused, ...]
+    skipped: tuple[Skipped, ...]
 
 
 def vectors(model: Model, paths: Iterable[Path], *, view: View | None = None) -> Iterator[Vector | Refused]:
@@ -74,6 +75,7 @@ def embed(
     paths: Sequence[Path],
     out: Path,
     *,
+    skipped: Sequence[Skipped] = (),
     view: View | None = None,
     overwrite: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
@@ -83,6 +85,7 @@ def embed(
     Args:
         model: has the output `features`; see `stories.source.open_features`.
         paths: the photos; a row of the matrix each, in this order.
+        skipped: what was found besides and is not to be opened; it stands in skipped.csv too.
         view: how a photo is looked at, the contract's own way where None.
         overwrite: replace an earlier folder of this kind.
 
@@ -92,17 +95,16 @@ def embed(
         OutputFailed: the disk is full or cannot be written to.
     """
     columns = math.prod(model.outputs[POOLED].shape[1:])
-    refused: list[Refused] = []
+    lost = list(skipped)
     with _building(out, overwrite=overwrite) as folder, ExitStack() as opened:
         matrix = opened.enter_context(files.replacing(folder / FEATURES))
         index = _table(opened.enter_context(files.replacing(folder / INDEX)), "row", "path", "sha256")
-        skipped = _table(opened.enter_context(files.replacing(folder / SKIPPED)), "path", "reason")
+        table = _table(opened.enter_context(files.replacing(folder / SKIPPED)), *COLUMNS)
         _write_header(matrix, len(paths), columns)
         count = 0
         for done, outcome in enumerate(vectors(model, paths, view=view), start=1):
             if isinstance(outcome, Refused):
-                refused.append(outcome)
-                skipped.writerow(map(files.csv_cell, (Path(outcome.where).absolute(), outcome.reason)))
+                lost.append(Skipped(outcome.where, outcome.reason))
             else:
                 matrix.write(outcome.features.astype("<f4").tobytes())
                 index.writerow(map(files.csv_cell, (count, outcome.path.absolute(), outcome.sha256)))
@@ -111,14 +113,16 @@ def embed(
                 on_progress(done, len(paths))
         if not count:
             raise UnusableInput(
-                f"none of the {len(paths)} photos can be used; the first: {refused[0].reason}"
-                if refused
+                f"none of the {len(lost)} photos can be used; the first: {lost[-1].reason}"
+                if lost
                 else "there are no photos",
-                where=refused[0].where if refused else out,
+                where=lost[-1].name if lost else out,
                 fix="give photos as JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF",
             )
+        for name, reason, _ in sorted(lost):
+            table.writerow(map(files.csv_cell, (Path(name).absolute(), reason)))
         _write_header(matrix, count, columns)  # only now is it known how many could be used
-    return Embedded(out.absolute(), count, tuple(refused))
+    return Embedded(out.absolute(), count, tuple(lost))
 
 
 def _write_header(file: BinaryIO, rows: int, columns: int) -> None:

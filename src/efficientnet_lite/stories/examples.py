@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from efficientnet_lite.classes import check_counts
 from efficientnet_lite.doors import files
 from efficientnet_lite.doors.dataset import Dataset, open_dataset
 from efficientnet_lite.errors import UnreadablePhoto, UnusableInput, UsageError
@@ -72,7 +71,9 @@ def open_examples(
             where=photos,
             fix="leave holdout_shards out; --val says how many photos are kept back",
         )
-    dataset = open_dataset(photos)
+    dataset = open_dataset(photos, links=settings.links, class_folders=settings.class_folders)
+    if settings.on_bad == "fail":
+        dataset.require_all()
     with stage("Looking at the photos") as on_progress:
         seen = survey(dataset.rows, workers=workers, on_progress=on_progress)
     if seen.refused and settings.on_bad == "fail":
@@ -80,8 +81,7 @@ def open_examples(
         raise UnreadablePhoto(
             reason, where=dataset.rows[at].path, fix="mend it, or leave it out (--on-bad skip)"
         )
-    usable = [dataset.rows[at] for at in sorted(seen.looks)]
-    check_counts([(row.label, row.split) for row in usable], dataset.labels, where=dataset.root)
+    dataset.check_usable(seen.refused)
     assignment = plan_split(dataset, seen.looks, fraction=settings.fraction, seed=settings.seed)
     training, validation = (
         of_rows(

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from efficientnet_lite import bundle, metrics
+from efficientnet_lite.accounting import Accounting
 from efficientnet_lite.checkpoints.read import Weights
 from efficientnet_lite.contract import Contract, View
 from efficientnet_lite.doors.cache import Cache
@@ -39,6 +40,7 @@ class Trained:
     head: Head
     proof: Proof
     notes: tuple[str, ...]  # what a person should know about the data set, and what the run lacks
+    accounting: Accounting  # of every photo of the data set
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ def publish_run(folder: Path, found: Finished, cache: Cache, stage: Stage) -> Tr
     )
     cache.prune()
     notes = material.dataset.notes + material.assignment.notes + _note_of_report(content, found.out)
-    return Trained(found.out.absolute(), content, head, proof, notes)
+    return Trained(found.out.absolute(), content, head, proof, notes, material.accounting)
 
 
 def _quantize(

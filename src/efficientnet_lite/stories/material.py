@@ -7,12 +7,14 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from efficientnet_lite.accounting import Accounting
 from efficientnet_lite.contract import BaseView, FitView
 from efficientnet_lite.doors.dataset import Dataset
 from efficientnet_lite.head.fit import ClassWeights
 from efficientnet_lite.inference.features import FeatureStore
 from efficientnet_lite.inference.partition import Assignment
 from efficientnet_lite.inference.verify import Bars
+from efficientnet_lite.layout import ClassFolders
 from efficientnet_lite.spec import ModelName
 from efficientnet_lite.split import Split
 from efficientnet_lite.stories.labelled import Surveyed
@@ -38,6 +40,10 @@ class Settings:
     on_bad: OnBad
     fine_tuning: FineTuning | None = None  # None: the head alone learns
     labels_locale: tuple[str, ...] = ()  # LOCALE=FILE, class names in another language
+    links: bool = True  # whether links in the data set are followed
+    class_folders: ClassFolders | None = (
+        None  # which of two kinds of folders are the classes, where it is said
+    )
 
     @property
     def base_views(self) -> list[BaseView]:
@@ -56,6 +62,11 @@ class Material:
 
     def positions(self, split: Split) -> list[int]:
         return [position for position, where in enumerate(self.assignment.splits) if where == split]
+
+    @property
+    def accounting(self) -> Accounting:
+        """What became of every photo of the data set."""
+        return self.dataset.accounting(self.store.refused)
 
     def truth(self, positions: Sequence[int]) -> Labels:
         index = {label: number for number, label in enumerate(self.dataset.labels)}

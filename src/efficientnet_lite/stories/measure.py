@@ -4,16 +4,18 @@ import glob
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from efficientnet_lite.accounting import Accounting, Skipped, account
 from efficientnet_lite.contract import View
 from efficientnet_lite.doors import files
 from efficientnet_lite.doors.dataset import open_dataset
 from efficientnet_lite.errors import ArtifactError, UnusableInput
 from efficientnet_lite.inference.evaluate import Evaluation, evaluation, score
 from efficientnet_lite.inference.predict import Model, Refused
+from efficientnet_lite.layout import ClassFolders
 from efficientnet_lite.spec import IMAGENET_CLASSES
 from efficientnet_lite.stories.progress import OnProgress
 
@@ -27,6 +29,9 @@ class Labelled:
     photos: list[Path]
     truth: list[int]
     split: str  # "test", "validation", "train" or "all"
+    skipped: tuple[Skipped, ...] = ()  # of the data set, before any photo was opened
+    passed_over: Mapping[str, int] = field(default_factory=dict)
+    names: Mapping[Path, str] = field(default_factory=dict)  # of the photos in the data set
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +41,17 @@ class Measured:
     evaluations: tuple[Evaluation, ...]
     refused: tuple[Refused, ...]
     split: str
+    accounting: Accounting  # of the photos of the split, and of what was skipped before they were opened
 
 
-def from_dataset(path: Path, model: Model, split: str | None) -> Labelled:
+def from_dataset(
+    path: Path,
+    model: Model,
+    split: str | None,
+    *,
+    links: bool = True,
+    class_folders: ClassFolders | None = None,
+) -> Labelled:
     """The photos of a data set; its test split where there is one, else validation, else all.
 
     Classes are found by name; names that look the same in Unicode are the same.
@@ -47,7 +60,7 @@ def from_dataset(path: Path, model: Model, split: str | None) -> Labelled:
         ArtifactError: the data set has classes that the model does not know, or knows twice.
         UnusableInput: the wanted split has no photos.
     """
-    dataset = open_dataset(path)
+    dataset = open_dataset(path, links=links, class_folders=class_folders)
     names = model.labels or tuple(str(index) for index in range(model.classes))
     known = [_normal(name) for name in names]
     index = {name: number for number, name in enumerate(known)}
@@ -72,7 +85,14 @@ def from_dataset(path: Path, model: Model, split: str | None) -> Labelled:
         raise UnusableInput(
             f"the data set has no {wanted} photos", where=path, fix="give another --split, or all"
         )
-    return Labelled([row.path for row in rows], [index[_normal(row.label)] for row in rows], wanted)
+    return Labelled(
+        [row.path for row in rows],
+        [index[_normal(row.label)] for row in rows],
+        wanted,
+        dataset.skipped,
+        dataset.passed_over,
+        {row.path: row.name for row in rows},
+    )
 
 
 def from_indices(pattern: str, labels: Path, model: Model, limit: int | None) -> Labelled:
@@ -139,4 +159,6 @@ def measure(model: Model, labelled: Labelled, views: Sequence[View], *, on_progr
             fix="give photos",
         )
     evaluations = tuple(evaluation(scored.scores[view], scored.truth, view) for view in views)
-    return Measured(evaluations, scored.refused, labelled.split)
+    lost = [Skipped(labelled.names.get(Path(each.where), each.where), each.reason) for each in scored.refused]
+    counted = account(len(scored.kept), [*labelled.skipped, *lost], labelled.passed_over)
+    return Measured(evaluations, scored.refused, labelled.split, counted)

@@ -23,12 +23,14 @@ from typing import Any, Literal
 import numpy as np
 
 from efficientnet_lite import __version__, example
+from efficientnet_lite.accounting import COLUMNS, Accounting, account
 from efficientnet_lite.doors import arrayrecord, files, photos, tfrecord
 from efficientnet_lite.doors.dataset import Dataset, Row, open_dataset
 from efficientnet_lite.errors import UnreadablePhoto, UnusableDataset, UsageError
 from efficientnet_lite.inference.partition import plan_split
 from efficientnet_lite.inference.survey import MIN_SIDE, survey
 from efficientnet_lite.labels import digest as labels_digest
+from efficientnet_lite.layout import ClassFolders
 from efficientnet_lite.photoheader import is_jpeg, jpeg_header, orientation_of
 from efficientnet_lite.stories.progress import Stage, silent
 
@@ -67,7 +69,7 @@ class Written:
     seed: int
     fraction: float | None  # None: the split came with the photos
     parts: dict[Split, Part]
-    skipped: tuple[tuple[str, str], ...]  # name and reason
+    accounting: Accounting  # of every photo; those of a test part are used
     test: int  # photos of a test part, which is not written
     notes: tuple[str, ...]
     digest: str  # SHA-256 of the lines `<sha256>  <name>` of the record files, as sha256sum prints them
@@ -82,7 +84,7 @@ class Written:
             "seed": self.seed,
             "validation_fraction": self.fraction,
             "parts": {split: asdict(part) for split, part in self.parts.items()},
-            "skipped": len(self.skipped),
+            **self.accounting.to_json(),
             "test_photos_left_out": self.test,
             "digest": self.digest,
         }
@@ -104,6 +106,8 @@ def make_shards(
     validation_shards: int | None = None,
     fraction: float = 0.2,
     seed: int = 0,
+    links: bool = True,
+    class_folders: ClassFolders | None = None,
     overwrite: bool = False,
     workers: int | None = None,
     stage: Stage = silent,
@@ -116,6 +120,7 @@ def make_shards(
     Args:
         train_shards, validation_shards: files of each part; None: one for every 1,251 photos.
         seed: of the split and of the order.
+        links, class_folders: how the photos are read; see `doors.dataset.open_dataset`.
         overwrite: replace an earlier folder of this kind.
         workers: threads; no byte depends on their number.
 
@@ -127,7 +132,7 @@ def make_shards(
     """
     out, workers = files.real(out), workers or os.cpu_count() or 1
     _check_target(out, overwrite=overwrite)
-    dataset = open_dataset(source)
+    dataset = open_dataset(source, links=links, class_folders=class_folders)
     _check_place(out, source, dataset)
     with files.locked(out):
         _check_target(out, overwrite=overwrite)
@@ -162,13 +167,15 @@ def make_shards(
                 seed=seed,
                 fraction=None if any(row.split == "validation" for row in dataset.rows) else fraction,
                 parts=parts,
-                skipped=tuple(sorted([*skipped, *dataset.passed_over])),
+                accounting=account(
+                    len(dataset.rows) - len(skipped), [*skipped, *dataset.skipped], dataset.passed_over
+                ),
                 test=sum(own == "test" for own in splits),
                 notes=notes,
                 digest=files.sha256_bytes("".join(sums).encode()),
             )
             files.publish(folder / LABELS, "".join(f"{label}\n" for label in dataset.labels).encode())
-            files.publish_csv(folder / SKIPPED, ("path", "reason"), written.skipped)
+            files.publish_csv(folder / SKIPPED, COLUMNS, written.accounting.rows())
             files.publish_json(folder / MANIFEST, written.to_json())
     return written
 
@@ -178,18 +185,23 @@ def _planned(
 ) -> tuple[Sequence[str | None], list[tuple[str, str]], tuple[str, ...]]:
     """The split of each row, the photos that cannot be read as far as is known, and notes.
 
-    Where the split is given nobody has to look for copies, and no photo is opened here.
+    Where the split is given nobody has to look for copies, and only a test part is looked at, which is not written.
     """
-    if any(row.split == "validation" for row in dataset.rows):
+    given = any(row.split == "validation" for row in dataset.rows)
+    looked_at = [at for at, row in enumerate(dataset.rows) if row.split == "test" or not given]
+    if given and not looked_at:
         return [row.split or "train" for row in dataset.rows], [], dataset.notes
     with stage("Looking at the photos") as on_progress:
-        seen = survey(dataset.rows, workers=workers, on_progress=on_progress)
-    if not seen.looks:
-        raise UnusableDataset(
-            f"none of the {len(dataset.rows)} photos can be used, the first: {seen.refused[0][1]}",
-            where=dataset.root,
-            fix="give photos as JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF",
+        seen = survey(
+            [dataset.rows[at] for at in looked_at],
+            workers=workers,
+            on_progress=on_progress,
         )
+    if given:
+        lost = {looked_at[place]: reason for place, reason in seen.refused}
+        splits = [None if at in lost else row.split or "train" for at, row in enumerate(dataset.rows)]
+        return splits, [(dataset.rows[at].name, reason) for at, reason in lost.items()], dataset.notes
+    dataset.check_usable(seen.refused)
     assignment = plan_split(dataset, seen.looks, fraction=fraction, seed=seed)
     refused = [(dataset.rows[position].name, reason) for position, reason in seen.refused]
     return assignment.splits, refused, dataset.notes + assignment.notes

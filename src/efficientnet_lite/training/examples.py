@@ -4,7 +4,7 @@ from pathlib import Path
 
 from efficientnet_lite.doors import arrayrecord, files, tfrecord
 from efficientnet_lite.errors import UnusableDataset, UnusableInput, UsageError
-from efficientnet_lite.split import SPLIT_NAMES
+from efficientnet_lite.splitwords import split_of
 from efficientnet_lite.training import listed
 from efficientnet_lite.training.arrayrecords import open_arrayrecords
 from efficientnet_lite.training.listed import Source
@@ -42,7 +42,7 @@ def open_examples(
     """The examples of one part of the data set in `folder`.
 
     It holds TFRecord files (train-00000-of-01024, ...), ArrayRecord files (the same names with .array_record), or
-    two folders, train and validation (also val or valid), each with a folder of photos for each class. Classes of
+    two folders, train and validation (also val, valid, dev), each with a folder of photos for each class. Classes of
     photos are the sorted names of the folders in train. Arguments as of `shards.open_shards`.
 
     Raises:
@@ -68,8 +68,8 @@ def open_examples(
 def _photos(folder: Path, split: str, classes: int) -> Source:
     places: dict[str, list[Path]] = {}
     for entry in files.entries(folder):
-        if files.is_dir(entry, follow=False) and entry.name.lower() in SPLIT_NAMES:
-            places.setdefault(SPLIT_NAMES[entry.name.lower()], []).append(folder / entry.name)
+        if files.is_dir(entry) and (part := split_of(entry.name)) is not None:
+            places.setdefault(part, []).append(entry)
     wanted = [places.get(each, []) for each in ("train", split)]
     if any(len(each) != 1 for each in wanted):
         raise UnusableDataset(

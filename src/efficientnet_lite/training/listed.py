@@ -8,11 +8,13 @@ import mmap
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol
 
+from efficientnet_lite import rubbish
 from efficientnet_lite.doors import files, photos
-from efficientnet_lite.doors.dataset import NO_PHOTO_SUFFIXES, Row
+from efficientnet_lite.doors.dataset import Row
+from efficientnet_lite.doors.walk import walk
 from efficientnet_lite.errors import UnusableDataset, UnusableInput
 
 PLACE_BYTES, LABEL_BYTES = 8, 4  # of one entry: where its name ends, and its class
@@ -112,7 +114,7 @@ def of_rows(root: Path, rows: Iterable[Row], labels: Sequence[str]) -> Listed:
 def of_folder(root: Path, classes: Sequence[str] | None = None) -> tuple[Listed, tuple[str, ...]]:
     """The photos of a folder with a folder for each class, and the classes in order.
 
-    For trees of ImageNet's size: reads one class at a time, judges files by their names alone and follows no links.
+    For trees of ImageNet's size: reads one class at a time.
 
     Args:
         classes: what they are called, where another folder says so; None: the sorted names of the folders.
@@ -134,28 +136,14 @@ def of_folder(root: Path, classes: Sequence[str] | None = None) -> tuple[Listed,
 
 def classes_of(root: Path) -> tuple[str, ...]:
     """The sorted names of the folders in `root`. Raises UnusableDataset where it cannot be read."""
-    return tuple(entry.name for entry in _entries(root) if _is_folder(entry))
-
-
-def _photos_below(root: Path, folder: str) -> Iterator[str]:
-    for entry in _entries(root / folder):
-        name = f"{folder}/{entry.name}"
-        if _is_folder(entry):
-            yield from _photos_below(root, name)
-        elif (
-            not entry.name.startswith(".")
-            and files.is_file(entry, follow=False)
-            and PurePosixPath(entry.name).suffix.lower() not in NO_PHOTO_SUFFIXES
-        ):
-            yield name
-
-
-def _entries(folder: Path) -> list[Path]:
     try:
-        return files.entries(folder)
+        there = files.entries(root)
     except UnusableInput as error:
         raise UnusableDataset(error.what, where=error.where, fix=error.fix) from error
+    return tuple(
+        entry.name for entry in there if files.is_dir(entry) and rubbish.folder_kind(entry.name) is None
+    )
 
 
-def _is_folder(entry: Path) -> bool:
-    return files.is_dir(entry, follow=False) and not entry.name.startswith(".")
+def _photos_below(root: Path, label: str) -> Iterator[str]:
+    return (f"{label}/{name}" for name in walk(root / label).photos)

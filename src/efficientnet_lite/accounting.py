@@ -1,0 +1,102 @@
+"""What became of every photo: found = used + skipped. One record for every command, on the screen and in files.
+
+A photo is found where a folder, manifest or list has it. It is skipped where it cannot be used, for a reason that is
+told. What is plainly no photo, such as `@eaDir` or a sidecar file, is passed over: counted, but never found.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from efficientnet_lite.errors import UnreadablePhoto
+
+COLUMNS = ("path", "reason")  # of skipped.csv
+MOST_KINDS = 8  # of what was passed over, in one line
+
+
+class Skipped(NamedTuple):
+    """A photo or a row of a manifest that is not used."""
+
+    name: str
+    reason: str  # one line
+    stops: bool = True  # whether `--on-bad fail` ends at it
+
+
+@dataclass(frozen=True, slots=True)
+class Accounting:
+    """The photos of one command."""
+
+    used: int  # those of a test part, which is kept apart, among them
+    skipped: tuple[Skipped, ...]  # sorted by name
+    passed_over: Mapping[str, int] = field(default_factory=dict)  # kind -> how many
+
+    @property
+    def found(self) -> int:
+        return self.used + len(self.skipped)
+
+    def to_json(self) -> dict[str, Any]:
+        """`found`, `used` and `skipped` as numbers, and what was passed over, by kind."""
+        return {
+            "found": self.found,
+            "used": self.used,
+            "skipped": len(self.skipped),
+            "passed_over": dict(self.passed_over),
+        }
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Name and reason of each skipped photo: the rows of skipped.csv."""
+        return [(name, reason) for name, reason, _ in self.skipped]
+
+    def __str__(self) -> str:
+        return f"photos found: {self.found}, used: {self.used}, skipped: {len(self.skipped)}"
+
+    def reasons(self) -> str:
+        """The commonest reason for skipping, how often, and the first photo; empty where nothing was skipped."""
+        if not self.skipped:
+            return ""
+        counts = Counter(plain(reason) for _, reason, _ in self.skipped)
+        reason, often = counts.most_common(1)[0]
+        first = next(name for name, own, _ in self.skipped if plain(own) == reason)
+        others = len(self.skipped) - often
+        return f"{often} x {reason}: {first!r}" + (
+            f" and others; {others} for other reasons" if others else ""
+        )
+
+    def not_photos(self) -> str:
+        """What was passed over in one line; empty where nothing was."""
+        ordered = sorted(self.passed_over.items(), key=lambda item: (-item[1], item[0]))
+        more = sum(count for _, count in ordered[MOST_KINDS:])
+        parts = [f"{count} {kind}" for kind, count in ordered[:MOST_KINDS]] + (
+            [f"{more} more"] if more else []
+        )
+        return "passed over, no photos: " + ", ".join(parts) if parts else ""
+
+
+def account(
+    used: int, skipped: Iterable[Skipped | tuple[str, str]], passed_over: Mapping[str, int] | None = None
+) -> Accounting:
+    """The record of a command, from what was used and what was not, in any order."""
+    rows = sorted(each if isinstance(each, Skipped) else Skipped(*each) for each in skipped)
+    return Accounting(used, tuple(rows), dict(sorted((passed_over or {}).items())))
+
+
+def require_all(skipped: Iterable[Skipped], *, where: Path) -> None:
+    """Raise UnreadablePhoto at the first photo that was skipped: what `--on-bad fail` asks for.
+
+    A second link to a photo that is used does not count: nothing is lost with it.
+    """
+    lost = [each for each in skipped if each.stops]
+    if lost:
+        more = f"; {len(lost) - 1} more are skipped" if len(lost) > 1 else ""
+        raise UnreadablePhoto(
+            f"{lost[0].reason}{more}",
+            where=where / lost[0].name,
+            fix="mend it, or leave it out (--on-bad skip)",
+        )
+
+
+def plain(reason: str) -> str:
+    """A reason without what it says of one photo: the line of its row, the other photo."""
+    return reason.split(" (line ")[0].split("; the first is ")[0]
