@@ -5,13 +5,13 @@ from a stranger: lines, fields and rows are bounded, and every refusal names the
 """
 
 import csv
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
+from efficientnet_lite.documents import json_value
 from efficientnet_lite.errors import UnusableDataset
 from efficientnet_lite.split import Split
 from efficientnet_lite.splitwords import split_of
@@ -162,8 +162,8 @@ def _json_rows(numbered: Iterator[tuple[int, str]], where: Path) -> Iterator[Ent
         if not text.strip():
             continue
         try:
-            row = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            row = json_value(text)
+        except ValueError as error:
             raise _refused(f"no JSON: {error}", where, line) from error
         if not isinstance(row, dict):
             raise _refused("not an object { ... }", where, line)

@@ -98,3 +98,48 @@ def test_a_file_that_cannot_be_read_or_written_is_named(tmp_path):
     place = tmp_path / "none/x"
     with pytest.raises(OutputFailed, match=re.escape(str(place))), writing(place) as write:
         write(b"record")
+
+
+@pytest.mark.parametrize(
+    ("options", "records", "reason"),
+    [
+        ("group_size:1", [bytes(2**28 + 1)], "unfolds to 268,435,457, more than 268,435,456"),
+        ("group_size:1,transpose:true", [b"a"], "its chunks are transposed"),
+    ],
+)
+def test_what_would_unfold_enormously_is_refused_before_the_library_sees_it(
+    tmp_path, options, records, reason
+):
+    from array_record.python.array_record_module import ArrayRecordWriter
+
+    path = tmp_path / "train-00000-of-00001.array_record"
+    writer = ArrayRecordWriter(str(path), options)
+    for record in records:
+        writer.write(record)
+    writer.close()
+
+    assert path.stat().st_size < 10**6
+    for read in (lambda: count(path), lambda: read_example(path, 0)):
+        with pytest.raises(UnusableInput, match=reason):
+            read()
+
+
+@pytest.mark.parametrize(
+    "options",
+    ["group_size:1,uncompressed", "group_size:1", "group_size:7,brotli", "group_size:1000,snappy"],
+)
+def test_files_of_other_writers_are_read_whatever_their_chunks(tmp_path, options):
+    from array_record.python.array_record_module import ArrayRecordWriter
+
+    path = tmp_path / "train-00000-of-00001.array_record"
+    random_ = random.Random(options)
+    records = [
+        example(random_.randbytes(random_.choice((1, 300, 65_400 + n, 200_000))), 1) for n in range(50)
+    ]
+    writer = ArrayRecordWriter(str(path), options)
+    for record in records:
+        writer.write(record)
+    writer.close()
+
+    assert count(path) == 50
+    assert read_example(path, 49).class_index == 0

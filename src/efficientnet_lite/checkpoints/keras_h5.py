@@ -34,6 +34,7 @@ from efficientnet_lite.checkpoints.tensors import (
 from efficientnet_lite.doors import confined
 from efficientnet_lite.errors import CheckpointError, printable
 from efficientnet_lite.spec import BN_PARTS
+from efficientnet_lite.zipped import check_entry
 
 H5_MAGIC = b"\x89HDF\r\n\x1a\n"
 CHILD = "efficientnet_lite.checkpoints.h5_child"
@@ -43,6 +44,7 @@ MAX_TEXT = 500
 ZIP_WEIGHTS = "model.weights.h5"  # within a .keras file
 ZIP_ENTRY = b"PK\x01\x02"
 MAX_ZIP_ENTRIES = 100  # Keras writes three, and a few for vocabularies and the like
+MAX_UNFOLDING = 32  # Keras does not compress; an optimizer's zeros are at most three quarters
 NORM_SUFFIX = "_bn"
 DTYPES = {dtype.name: dtype for dtype in (FLOAT16, FLOAT32, FLOAT64)}
 
@@ -58,15 +60,19 @@ def zipped_weights(data: bytes, *, where: Path | str) -> bytes | None:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             if ZIP_WEIGHTS not in archive.namelist():
                 return None
-            with archive.open(ZIP_WEIGHTS) as file:
-                weights = file.read(MAX_CHECKPOINT_BYTES + 1)
+            entry = archive.getinfo(ZIP_WEIGHTS)
+            check_entry(entry)
+            if entry.file_size > MAX_CHECKPOINT_BYTES or entry.file_size > MAX_UNFOLDING * len(data):
+                raise damaged(
+                    f"{ZIP_WEIGHTS} has {entry.file_size:,} bytes, more than {MAX_CHECKPOINT_BYTES:,} bytes "
+                    f"or {MAX_UNFOLDING} times the archive",
+                    where,
+                )
+            return archive.read(entry)  # never more than it claims
     except (zipfile.BadZipFile, OSError, EOFError, zlib.error, struct.error) as error:
         raise damaged(f"its zip archive cannot be read: {error}", where) from error
     except (ValueError, RuntimeError, OverflowError) as error:  # wild offsets; encryption; unknown versions
         raise damaged(f"its zip archive makes no sense: {error}", where) from error
-    if len(weights) > MAX_CHECKPOINT_BYTES:
-        raise damaged(f"{ZIP_WEIGHTS} has more than {MAX_CHECKPOINT_BYTES:,} bytes", where)
-    return weights
 
 
 def read_keras_h5(data: bytes, *, where: Path | str) -> dict[str, Stored]:

@@ -5,7 +5,6 @@ What a path holds is told by its content: extensions lie. Every reader gives `St
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from efficientnet_lite.checkpoints.safetensors import FORMAT, SCHEMA, header_byt
 from efficientnet_lite.checkpoints.tensors import MAX_CHECKPOINT_BYTES, Stored, damaged, some
 from efficientnet_lite.checkpoints.tf_bundle import is_index, read_index, read_tensors, shard_name
 from efficientnet_lite.checkpoints.unpickle import STATE_DICT_ONLY
+from efficientnet_lite.documents import json_value
 from efficientnet_lite.doors import files
 from efficientnet_lite.doors import weights as published
 from efficientnet_lite.errors import CheckpointError, UnusableInput, printable
@@ -290,8 +290,8 @@ def _labels(metadata: Mapping[str, str], classes: int | None, path: Path) -> tup
     if "labels" not in metadata:
         return None
     try:
-        names = json.loads(metadata["labels"])
-    except (ValueError, RecursionError) as error:
+        names = json_value(metadata["labels"])
+    except ValueError as error:
         raise damaged("its labels are no JSON", path) from error
     if type(names) is not list or not all(type(name) is str for name in names):
         raise damaged("its labels are no list of names", path)

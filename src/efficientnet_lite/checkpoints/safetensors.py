@@ -25,6 +25,7 @@ from efficientnet_lite.checkpoints.tensors import (
     damaged,
     some,
 )
+from efficientnet_lite.documents import json_value
 from efficientnet_lite.doors import files
 from efficientnet_lite.errors import CheckpointError
 
@@ -58,7 +59,10 @@ def read_safetensors(data: bytes, *, where: Path | str) -> tuple[dict[str, Store
         tensors = safetensors.deserialize(data)  # type: ignore[no-untyped-call]
     except safetensors.SafetensorError as error:
         raise damaged(str(error), where) from error
-    metadata = json.loads(data[LENGTH.size : LENGTH.size + length]).get("__metadata__") or {}
+    try:
+        metadata = json_value(data[LENGTH.size : LENGTH.size + length]).get("__metadata__") or {}
+    except ValueError as error:  # the library reads numbers of its own
+        raise damaged(f"its header is no JSON: {error}", where) from error
     if unknown := [name for name, tensor in tensors if tensor["dtype"] not in DTYPES]:
         raise CheckpointError(
             f"tensors are of another type than {', '.join(DTYPES)}: {some(unknown)}",

@@ -1,7 +1,6 @@
 """`train --config FILE`: options from a run's config.toml, where the command line does not give them."""
 
 import difflib
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import NoneType, UnionType
@@ -10,11 +9,12 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from cyclopts import App, ArgumentCollection, CycloptsError, Token
 
 from efficientnet_lite.cli.common import COMMAND_LINE
+from efficientnet_lite.documents import toml_table
 from efficientnet_lite.doors import files
 from efficientnet_lite.errors import UnusableInput, UsageError
 
 OPTION = "config"  # the parameter that names the file
-MAX_BYTES = 2**20
+MAX_BYTES = 64 * 2**10  # a run's own has 1 KB
 SAID = {"efficientnet_lite", "backend", "proof_photos"}  # how the run was made; nothing that it is asked for
 FOLLOWS = {"weights_sha256": "weights"}  # holds for the file's own value of the other alone
 TOML: Mapping[type, tuple[type, ...]] = {bool: (bool,), int: (int,), float: (float, int)}
@@ -55,8 +55,8 @@ def fill_in(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) 
 def _read(path: Path) -> dict[str, Any]:
     content = files.read_bytes(path, limit=MAX_BYTES, what="a config")
     try:
-        return tomllib.loads(content.decode())
-    except (ValueError, RecursionError) as error:
+        return toml_table(content)
+    except ValueError as error:
         raise UnusableInput(
             f"the config is no TOML: {str(error)[:200]}", where=path, fix="give the config.toml of a run"
         ) from error

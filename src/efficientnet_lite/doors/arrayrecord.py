@@ -11,9 +11,11 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from efficientnet_lite import riegeli
 from efficientnet_lite.doors import files
 from efficientnet_lite.errors import UnusableInput, UsageError
 from efficientnet_lite.example import Example, parse
@@ -109,13 +111,23 @@ def _write_errors(path: Path) -> Iterator[None]:
 def _opened(path: Path) -> Any:
     module = _library(path)
     try:
-        path.open("rb").close()  # for the system's own words; the library has none before it reads
+        found = path.stat()
+        wrong = _fault(path, found.st_size, found.st_mtime_ns)
     except OSError as error:
         raise _unreadable(path, error) from error
+    if wrong:
+        raise _damaged(str(path), wrong)
     reader = module.ArrayRecordReader(os.fspath(path), ANY_PLACE)
     if not reader.ok():
-        raise _damaged(str(path), "it breaks off, or is another kind of file")
+        raise _damaged(str(path), riegeli.NOT_WHOLE)
     return reader
+
+
+@lru_cache(maxsize=4096)  # a data set has a thousand files, whose records are read one by one
+def _fault(path: Path, size: int, changed: int) -> str | None:
+    """Why the library should not open the file; it has no words of its own, and believes every size."""
+    with path.open("rb", buffering=0) as file:
+        return riegeli.fault(lambda position, count: os.pread(file.fileno(), count, position), size)
 
 
 def _unreadable(path: Path, error: OSError) -> UnusableInput:

@@ -9,7 +9,6 @@ HF_HUB_OFFLINE (any value but empty and 0: the network is not touched).
 """
 
 import importlib.util
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Protocol
 
 import platformdirs
 
+from efficientnet_lite.documents import json_value
 from efficientnet_lite.doors import files
 from efficientnet_lite.errors import CheckpointError, WeightsMissing
 from efficientnet_lite.spec import Variant
@@ -178,8 +178,8 @@ def _noted(note: Path) -> str | None:
     if not files.exists(note):
         return None
     try:
-        digest = json.loads(files.read_bytes(note, limit=MAX_NOTE_BYTES, what="a note"))["sha256"]
-    except (ValueError, RecursionError, KeyError, TypeError) as error:
+        digest = json_value(files.read_bytes(note, limit=MAX_NOTE_BYTES, what="a note"))["sha256"]
+    except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
             "the note of the file's digest is damaged", where=note, fix="delete it"
         ) from error

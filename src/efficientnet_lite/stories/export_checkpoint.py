@@ -1,6 +1,5 @@
 """A TF1 checkpoint as the reference saves it, with moving averages, read back bit for bit before it gets its name."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from efficientnet_lite.checkpoints.tensors import MAX_CHECKPOINT_BYTES, some
 from efficientnet_lite.checkpoints.tf_bundle import read_index, read_tensors, shard_name
 from efficientnet_lite.checkpoints.tf_bundle_write import PREFIX, checkpoint_entries, write_checkpoint
 from efficientnet_lite.contract import Contract
+from efficientnet_lite.documents import json_value
 from efficientnet_lite.doors import files
 from efficientnet_lite.errors import CheckpointError, EfficientNetLiteError, VerificationFailed
 from efficientnet_lite.spec import Plan
@@ -149,8 +149,8 @@ def is_own_checkpoint(folder: Path) -> bool:
     if files.is_link(folder) or not files.is_file(folder / (PREFIX + INDEX_SUFFIX)):
         return False
     try:
-        card = json.loads(files.read_bytes(folder / CARD, limit=MAX_CARD_BYTES, what="a card"))
-    except (EfficientNetLiteError, ValueError, RecursionError):
+        card = json_value(files.read_bytes(folder / CARD, limit=MAX_CARD_BYTES, what="a card"))
+    except (EfficientNetLiteError, ValueError):
         return False
     return isinstance(card, dict) and card.get("format") == CARD_FORMAT
 

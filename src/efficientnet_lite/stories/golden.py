@@ -1,8 +1,6 @@
 """Golden files: inputs and expected outputs beside an artifact, for an app's own tests and for `verify`."""
 
 import io
-import zipfile
-import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,12 +10,11 @@ import numpy.typing as npt
 
 from efficientnet_lite.doors import files
 from efficientnet_lite.errors import ArtifactError, UnusableInput
+from efficientnet_lite.zipped import read_arrays
 
 FLOAT_TOLERANCE = 1e-3  # of a value, between processors; relative beyond 1
 CODE_TOLERANCE = 2  # of an integer output, likewise
 MAX_BYTES = 256 * 2**20  # unpacked; five images of 2048 pixels have 63 MB
-_DAMAGE = (ValueError, TypeError, KeyError, EOFError, OSError, MemoryError, UnusableInput)
-_UNPACKING = (zipfile.BadZipFile, zlib.error, NotImplementedError)  # of a ZIP, the last for its compression
 
 
 def golden_npz(images: npt.NDArray[np.uint8], outputs: Mapping[str, npt.NDArray[Any]]) -> bytes:
@@ -44,16 +41,11 @@ def read_golden(path: Path, names: Iterable[str]) -> dict[str, npt.NDArray[Any]]
         ArtifactError: it is damaged, or one is missing or empty.
     """
     try:
-        content = io.BytesIO(files.read_bytes(path, limit=MAX_BYTES, what="golden outputs"))
-        with zipfile.ZipFile(content) as archive:
-            if (size := sum(member.file_size for member in archive.infolist())) > MAX_BYTES:
-                raise ValueError(f"{size:,} bytes are more than they can have ({MAX_BYTES:,})")
-        with np.load(content, allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in names}
-        for name, array in found.items():  # NumPy gives a member that is no array as its bytes
-            if not isinstance(array, np.ndarray) or not array.size or array.dtype.kind not in "iuf":
-                raise ValueError(f"{name!r} is no array of numbers")
-    except (*_DAMAGE, *_UNPACKING) as error:
+        content = files.read_bytes(path, limit=MAX_BYTES, what="golden outputs")
+        found = read_arrays(content, names, limit=MAX_BYTES)
+        if empty := [name for name, array in found.items() if not array.size]:
+            raise ValueError(f"{empty[0]!r} is empty")
+    except (ValueError, UnusableInput) as error:
         raise unusable(path, error) from error
     return found
 

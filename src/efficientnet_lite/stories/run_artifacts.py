@@ -1,6 +1,5 @@
 """The artifacts that `export` added to a finished run: listed in its card, replayed by `verify`."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,14 +38,16 @@ class Artifact:
 def add_artifact(folder: Path, exported: Exported) -> None:
     """List `exported`, which lies in the run `folder`, in its card, in place of an older one of that name."""
     with files.locked(folder):
-        card = json.loads((folder / bundle.CARD).read_bytes())
+        run = bundle.open_run(folder)
+        artifacts_of(run)  # refuses a list that is none
+        card = dict(run.card)
         root = folder.resolve()
         name = exported.path.resolve().relative_to(root).as_posix()
         entry = exported.to_json() | {"path": name}
         card[KEY] = [each for each in card.get(KEY, []) if each.get("path") != name] + [entry]
         owned = [exported.path, golden_path(exported.path), *exported.path.rglob("*")]
         names = {path.resolve().relative_to(root).as_posix() for path in owned if files.is_file(path)}
-        card["files"] = sorted(names.union(card["files"]))
+        card["files"] = sorted(names.union(map(str, card["files"])))
         files.publish_json(folder / bundle.CARD, card)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from efficientnet_lite.errors import ArtifactError
 from efficientnet_lite.labels import fault
 from efficientnet_lite.tflite.metadata import read_text
+from efficientnet_lite.zipped import check_entry
 
 LABELS = "labels.txt"
 MAX_FILES, MAX_DIRECTORY_BYTES, MAX_FILE_BYTES = 256, 1 << 20, 8 << 20
@@ -128,6 +129,7 @@ def read_files(
             for info in infos:
                 if names is not None and info.filename not in names:
                     continue
+                check_entry(info)
                 with archive.open(info) as file:
                     data = file.read(left + 1)
                 left -= len(data)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Self
 
 from efficientnet_lite.contract import Contract
+from efficientnet_lite.documents import json_value
 from efficientnet_lite.errors import ArtifactError
 
 OWN_ENTRY = "EFFICIENTNET_LITE"
@@ -33,8 +34,8 @@ class Identity:
     def from_bytes(cls, entry: bytes, *, where: Path | str) -> Self:
         """Read what `to_bytes` wrote; raises ArtifactError that names the field."""
         try:
-            fields = json.loads(entry)
-        except (ValueError, RecursionError) as error:
+            fields = json_value(entry)
+        except ValueError as error:
             raise ArtifactError(
                 f"its entry {OWN_ENTRY} is no JSON", where=where, fix="export the model again"
             ) from error

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
+from efficientnet_lite.documents import json_value
 from efficientnet_lite.errors import UsageError
 
 Schedule = Literal["exponential", "cosine", "constant", "poly"]
@@ -153,8 +154,8 @@ class Recipe:
         Raises UsageError for text that is no such JSON, a field that does not exist or a value of another kind.
         """
         try:
-            values = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            values = json_value(text)
+        except ValueError as error:
             raise UsageError(
                 f"the recipe is no JSON: {error}", where="the recipe", fix="write it with Recipe.to_json"
             ) from error

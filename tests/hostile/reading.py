@@ -1,0 +1,69 @@
+"""A process that reads hostile files, one after the other, under a limit of memory; see test_every_reader.
+
+Standard input: lines `reader<TAB>path`. Standard output: for each a line of JSON with the reader, the file's name,
+the seconds that it took, and what came of it: "read", the name of our error, or that of another exception.
+"""
+
+import json
+import os
+import resource
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from efficientnet_lite import bundle
+from efficientnet_lite.checkpoints import states
+from efficientnet_lite.checkpoints.read import read_checkpoint
+from efficientnet_lite.cli import config
+from efficientnet_lite.doors import tfrecord
+from efficientnet_lite.doors.dataset import open_dataset
+from efficientnet_lite.errors import EfficientNetLiteError
+from efficientnet_lite.stories.golden import read_golden
+from efficientnet_lite.tflite.attached import read_files, read_labels
+from efficientnet_lite.tflite.identity import Identity
+from efficientnet_lite.training.recipe import Recipe
+
+MEMORY = 2**30
+
+
+def labels(path):
+    data = path.read_bytes()
+    read_files(data)  # before what is in front of them is judged
+    with suppress(EfficientNetLiteError):
+        read_labels(data)
+
+
+READERS = {
+    "checkpoint": read_checkpoint,
+    "card": lambda path: bundle.open_run(path.parent),
+    "config": config._read,
+    "golden": lambda path: read_golden(path, ["images"]),
+    "identity": lambda path: Identity.from_bytes(path.read_bytes(), where=path),
+    "labels": labels,
+    "manifest": open_dataset,
+    "recipe": lambda path: Recipe.from_json(path.read_text(errors="replace")),
+    "state": lambda path: states.newest(path.parent, warn=lambda line: None),
+    "tfrecord": lambda path: list(tfrecord.read_examples(path)),
+}
+
+
+def main():
+    reserved = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    resource.setrlimit(resource.RLIMIT_AS, (reserved + MEMORY, reserved + MEMORY))
+    for line in sys.stdin.read().splitlines():
+        reader, _, name = line.partition("\t")
+        started = time.process_time()
+        try:
+            READERS[reader](Path(name))
+            outcome = "read"
+        except EfficientNetLiteError as error:
+            outcome, _ = "refused", str(error)  # which prints whatever it quotes
+        except BaseException as error:
+            outcome = f"{type(error).__name__}: {str(error)[:200]}"
+        row = {"reader": reader, "file": name, "seconds": time.process_time() - started, "outcome": outcome}
+        print(json.dumps(row), flush=True)
+
+
+if __name__ == "__main__":
+    main()

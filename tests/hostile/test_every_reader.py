@@ -1,0 +1,307 @@
+"""Everything that reads a stranger's bytes, on bombs, loops, cuts and noise: one error of ours, soon, in little memory.
+
+The readers run in a process that may take 1 GiB of memory beyond what it begins with; each file gets five
+seconds. A new reader, or a new way to bloat one, is a line of the table.
+"""
+
+import gzip
+import io
+import json
+import random
+import struct
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("resource", reason="a limit of memory needs Unix")
+if not sys.platform.startswith("linux"):
+    pytest.skip("a limit of memory needs Linux", allow_module_level=True)
+
+SECONDS = 5
+BITS_20000 = "9" * 6021
+
+
+def deep(opening, times=200_000):
+    return (opening * times).encode()
+
+
+def zipped(name, data, method=zipfile.ZIP_DEFLATED, change=lambda data: data):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", method) as archive:
+        archive.writestr(name, data)
+    return change(stream.getvalue())
+
+
+def encrypted(data):
+    """The same archive, which now says that its member is encrypted."""
+    changed = bytearray(data)
+    changed[data.index(b"PK\3\4") + 6] |= 1
+    changed[data.index(b"PK\1\2") + 8] |= 1
+    return bytes(changed)
+
+
+def wide_dictionary(data):
+    """The same archive, whose LZMA asks for a dictionary of 4 GB."""
+    start = data.index(b"\x5d", 30)  # the properties: lc 3, lp 0, pb 2
+    return data[: start + 1] + b"\xff\xff\xff\xff" + data[start + 5 :]
+
+
+def larger(data, size=2**31 - 1):
+    """The same archive, whose member claims another size."""
+    changed = bytearray(data)
+    struct.pack_into("<I", changed, data.index(b"PK\1\2") + 24, size)
+    return bytes(changed)
+
+
+def npy(shape, content=b"", descr="<f4"):
+    header = f"{{'descr': {descr!r}, 'fortran_order': False, 'shape': {shape}}}".ljust(117) + "\n"
+    return b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header.encode() + content
+
+
+def tar_header(name=b"x.index", size=b"", kind=b"0", magic=b"ustar\x0000"):
+    block = bytearray(512)
+    block[: len(name)] = name
+    block[100:108], block[108:116], block[116:124] = b"0000644\0", b"0000000\0", b"0000000\0"
+    block[124 : 124 + len(size)], block[136:148], block[156:157] = size, b"00000000000\0", kind
+    block[257:265] = magic
+    block[148:156] = b"%06o\0 " % (sum(block) + 8 * 32)
+    return bytes(block)
+
+
+def pax(**records):
+    text = b""
+    for key, value in records.items():
+        body = f" {key}={value}\n".encode()
+        length = len(body) + 2
+        text += str(length + (len(str(length)) > 2)).encode() + body
+    size = b"%011o\0" % len(text)
+    return tar_header(size=size, kind=b"x") + text.ljust(-(-len(text) // 512) * 512, b"\0")
+
+
+def real_tar(mode):
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode=f"w:{mode}") as archive:
+        member = tarfile.TarInfo("m.ckpt.index")
+        member.size = 5000
+        archive.addfile(member, io.BytesIO(bytes(5000)))
+    return stream.getvalue()
+
+
+def safetensors(header):
+    return struct.pack("<Q", len(header)) + header
+
+
+def pickle_bomb():
+    body = b"\x80\x02)" + b"".join(b"q" + bytes([n]) + b"h" + bytes([n]) + b"\x86" for n in range(200))
+    return zipped("archive/data.pkl", body + b".", zipfile.ZIP_STORED)
+
+
+def card(**fields):
+    return json.dumps({"schema": 1, "labels": ["a", "b"]} | fields).encode()
+
+
+def tflite(data):
+    """A file of labels behind something that is no model: the archive is looked at first or not at all."""
+    return b"\0" * 8 + data
+
+
+def dotted(size, key="a."):
+    return (key * (size // len(key)) + "a = 1\n").encode()
+
+
+BIG = BITS_20000.encode()
+REAL = {
+    "checkpoint": [
+        real_tar("gz"),
+        real_tar(""),
+        safetensors(b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}') + bytes(4),
+        zipped("archive/data.pkl", b"\x80\x02}q\0.", zipfile.ZIP_STORED),
+        zipped("model.weights.h5", b"\x89HDF\r\n\x1a\n" + bytes(100)),
+    ],
+    "golden": [zipped("images.npy", npy((4,), bytes(16)))],
+    "labels": [tflite(zipped("labels.txt", b"a\nb\n"))],
+    "card": [card()],
+    "config": [b'model = "lite0"\nseed = 3\n'],
+    "identity": [b'{"schema": 1, "classes": 2}'],
+    "manifest": [b'{"path": "a.jpg", "label": "b"}\n'],
+    "recipe": [b'{"epochs": 3}'],
+    "tfrecord": [struct.pack("<Q", 3) + bytes(4) + b"abc" + bytes(4)],
+    "state": [b'{"schema": 1, "step": 1, "bytes": 0, "sha256": "", "journal": {}}'],
+}
+NUMBERS = {
+    "card": [
+        card(schema=0).replace(b"0", BIG),
+        b'{"schema": 1e999}',
+        b'{"schema": NaN}',
+        card() + b" " * 2**23,
+    ],
+    "config": [
+        b"seed = " + BIG,
+        b"seed = 0x" + b"f" * 5000,
+        b"seed = [0b" + b"1" * 20000 + b"]",
+        b"x = {a = 0o" + b"7" * 7000 + b"}",
+        dotted(2**20),
+        dotted(60_000),
+        dotted(60_000, "a . "),
+        dotted(60_000, "'a'."),
+        b"[" + dotted(60_000)[:-5] + b"]",
+        deep("x=["),
+        b"x=" + deep("[", 60_000),
+        b"x=" + deep("{a=", 20_000),
+    ],
+    "manifest": [
+        b'{"path": "a.jpg", "label": ' + BIG + b"}",
+        b'{"path": ' + deep("[") + b"}",
+        b'{"path": "a.jpg", "label": "b", "split": ' + BIG + b"}",
+    ],
+    "identity": [b'{"schema": ' + BIG + b"}", b'{"schema": 1, "classes": ' + BIG + b"}", deep("[")],
+    "recipe": [
+        b'{"epochs": ' + BIG + b"}",
+        b'{"epochs": 1e999}',
+        deep("["),
+        b'{"epochs": ' + BIG[:4000] + b"}",
+    ],
+    "state": [b'{"schema": ' + BIG + b"}", deep("["), b'{"schema": 1, "step": ' + BIG + b"}"],
+    "checkpoint": [
+        safetensors(b'{"a":{"dtype":"F32","shape":[' + BIG + b'],"data_offsets":[0,4]}}'),
+        safetensors(
+            b'{"__metadata__":{"format":"efficientnet-lite","schema":"1","labels":"[' + BIG + b']"}}'
+        ),
+        safetensors(b'{"a":' + deep("[")),
+        zipped("a/data.pkl", b"\x80\x02\x8a\xff" + b"\xff" * 255 + b".", zipfile.ZIP_STORED),
+    ],
+}
+BOMBS = {
+    "checkpoint": [
+        gzip.compress(bytes(2**29), 1),
+        tar_header(size=b"\x80" + (2**60).to_bytes(11)),
+        gzip.compress(tar_header(size=b"\x80" + (2**60).to_bytes(11))),
+        tar_header(size=b"\xff" * 12),
+        tar_header(size=b"77777777777\0") * 20,
+        tar_header(size=b"-0000000001\0"),
+        tar_header(size=b"12x\0"),
+        pax(size=2**60) + tar_header(),
+        pax(size="-1") + tar_header(),
+        pax(size="9" * 30) + tar_header(),
+        pax(**{"GNU.sparse.major": 1, "GNU.sparse.minor": 0, "GNU.sparse.name": "x"})
+        + tar_header(size=b"00000001000\0")
+        + b"9999999999\n".ljust(512, b"1"),
+        pax(**{"GNU.sparse.map": "0,1," * 5000}) + tar_header(),
+        tar_header(size=b"00000002000\0", kind=b"S"),
+        pax(path="x") * 1000 + tar_header(),
+        tar_header(size=b"77777777777\0", kind=b"L"),
+        tar_header(size=b"00000200000\0", kind=b"x") + b"1" * 65536,
+        zipped("model.weights.h5", bytes(2**28)),
+        zipped("model.weights.h5", bytes(100), zipfile.ZIP_LZMA, wide_dictionary),
+        zipped("model.weights.h5", bytes(100), zipfile.ZIP_DEFLATED, encrypted),
+        zipped("model.weights.h5", bytes(100), zipfile.ZIP_DEFLATED, larger),
+        zipped("archive/data.pkl", bytes(2**28)),
+        zipped("archive/data.pkl", bytes(100), zipfile.ZIP_LZMA, wide_dictionary),
+        pickle_bomb(),
+        zipped("archive/data.pkl", b"\x80\x02" + b"]" * 3_000_000, zipfile.ZIP_STORED),
+        zipped("archive/data.pkl", b"\x80\x02" + b"(" * 3_000_000, zipfile.ZIP_STORED),
+        zipped("archive/data.pkl", b"\x80\x02K\1" + b"\x85" * 3_000_000 + b".", zipfile.ZIP_STORED),
+        zipped("archive/data.pkl", b"\x80\x02K\1r\xff\xff\xff\xff" * 1000 + b".", zipfile.ZIP_STORED),
+        safetensors(b'{"a":{"dtype":"F32","shape":[1073741824,1073741824],"data_offsets":[0,4]}}') + bytes(4),
+        safetensors(b'{"a":{"dtype":"F32","shape":[0' + b",9" * 30 + b'],"data_offsets":[0,0]}}'),
+    ],
+    "golden": [
+        zipped("images.npy", npy((2**40,))),
+        zipped("images.npy", npy((2**20,) * 30)),
+        zipped("images.npy", npy((-1,))),
+        zipped("images.npy", npy((2**62, 0))),
+        zipped("images.npy", npy((1,), b"x", "|O")),
+        zipped("images.npy", npy((1,), b"x", [("a", "<f4")])),
+        zipped("images.npy", b"\x93NUMPY\1\0" + struct.pack("<H", 60_000) + b"(" * 60_000),
+        zipped("images.npy", b"\x93NUMPY\1\0" + struct.pack("<H", 4000) + b"(" * 4000),
+        zipped("images.npy", b"\x93NUMPY\1\0" + struct.pack("<H", 4000) + b"-" * 4000),
+        zipped("images.npy", npy("(" + BITS_20000[:3000] + ",)")),
+        zipped("images.npy", npy((2**28,), bytes(2**28), "|u1") + b"x"),
+        zipped("images.npy", bytes(100), zipfile.ZIP_LZMA, wide_dictionary),
+        zipped("images.npy", bytes(100), zipfile.ZIP_BZIP2),
+        zipped("images.npy", npy((1,), bytes(4)), zipfile.ZIP_DEFLATED, encrypted),
+        zipped("images.npy", npy((1,), bytes(4)), zipfile.ZIP_DEFLATED, larger),
+    ],
+    "labels": [
+        tflite(zipped("labels.txt", bytes(2**28))),
+        tflite(zipped("labels.txt", b"a\n", zipfile.ZIP_LZMA, wide_dictionary)),
+        tflite(zipped("labels.txt", b"a\n", zipfile.ZIP_DEFLATED, encrypted)),
+        tflite(zipped("labels.txt", b"a\n", zipfile.ZIP_BZIP2)),
+    ],
+    "card": [b'{"schema": 1, "x": [' + b"[]," * 20_000_000 + b"[]]}", deep('{"a":'), deep("[")],
+    "tfrecord": [struct.pack("<Q", 2**60) + bytes(4), struct.pack("<QI", 2**31, 0) + bytes(100)],
+}
+NAMES = {
+    "card": "card.json",
+    "config": "config.toml",
+    "manifest": "rows.jsonl",
+    "state": "step-00000000001.json",
+    "golden": "a.golden.npz",
+}
+
+
+def cuts_and_noise():
+    """Every real file cut, with changed bytes, and replaced by random ones behind its first eight."""
+    random_ = random.Random(7)
+    for reader, reals in REAL.items():
+        for data in reals:
+            for _ in range(6):
+                yield reader, data[: random_.randrange(len(data))]
+                changed = bytearray(data)
+                for _ in range(random_.choice((1, 1, 3))):
+                    changed[random_.randrange(len(data))] = random_.randrange(256)
+                yield reader, bytes(changed)
+            yield reader, data[:8] + random_.randbytes(2000)
+            yield reader, random_.randbytes(3000)
+            yield reader, b""
+
+
+def read_all(tmp_path, cases):
+    lines = []
+    for number, (reader, data) in enumerate(cases):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        path = folder / NAMES.get(reader, "file")
+        path.write_bytes(data)
+        lines.append(f"{reader}\t{path}\n")
+    done = subprocess.run(
+        [sys.executable, Path(__file__).with_name("reading.py")],
+        input="".join(lines),
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(rows) == len(lines), (lines[len(rows)], done.stderr[-2000:])
+    return rows
+
+
+@pytest.mark.parametrize("table", [NUMBERS, BOMBS], ids=["numbers and depth", "bombs and loops"])
+def test_what_bloats_or_detains_a_reader_is_refused_soon_and_in_little_memory(tmp_path, table):
+    cases = [(reader, data) for reader, files in table.items() for data in files]
+
+    for (_, data), row in zip(cases, read_all(tmp_path, cases), strict=True):
+        assert row["outcome"] == "refused", (row, data[:100])
+        assert row["seconds"] < SECONDS, (row, data[:100])
+
+
+def test_cut_changed_and_random_bytes_are_read_or_refused(tmp_path):
+    cases = list(cuts_and_noise())
+
+    rows = read_all(tmp_path, cases)
+
+    for (_, data), row in zip(cases, rows, strict=True):
+        assert row["outcome"] in ("read", "refused"), (row, data[:100])
+        assert row["seconds"] < SECONDS, (row, data[:100])
+    refused = {row["reader"] for row in rows if row["outcome"] == "refused"}
+    assert refused == set(REAL)
+
+
+def test_the_files_that_are_changed_are_sound_themselves(tmp_path):
+    cases = [(reader, REAL[reader][0]) for reader in ("config", "golden", "labels")]
+
+    assert {row["outcome"] for row in read_all(tmp_path, cases)} == {"read"}
