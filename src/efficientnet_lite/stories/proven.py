@@ -9,7 +9,6 @@ import csv
 import io
 import os
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -17,13 +16,14 @@ from typing import Any
 from efficientnet_lite import bundle
 from efficientnet_lite.bundle import Run
 from efficientnet_lite.classes import some
+from efficientnet_lite.documents import toml_table
 from efficientnet_lite.doors import files, photos
 from efficientnet_lite.doors.dataset import open_dataset
 from efficientnet_lite.errors import ArtifactError, EfficientNetLiteError, UnreadablePhoto, UnusableInput
 from efficientnet_lite.stories.labelled import LostPhoto, Surveyed
 
 CONFIG, SPLIT = "config.toml", "split.csv"
-MAX_CONFIG_BYTES = 2**20
+MAX_CONFIG_BYTES = 64 * 2**10
 MAX_SPLIT_BYTES = 2**28  # 1.3 million photos have 170 MB
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _GONE = "the photos that proved this run are not there as they were"
@@ -155,7 +155,7 @@ class _Place:
 
 def _config(run: Run) -> dict[str, Any]:
     path = own(run, run.folder / CONFIG)
-    return tomllib.loads(files.read_bytes(path, limit=MAX_CONFIG_BYTES, what="a config").decode())
+    return toml_table(files.read_bytes(path, limit=MAX_CONFIG_BYTES, what="a config"))
 
 
 def _not_there(reason: str, where: Path) -> UnreadablePhoto:
