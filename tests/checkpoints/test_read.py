@@ -222,7 +222,7 @@ def test_a_path_without_a_file_is_unusable_input(tmp_path):
 
 
 def test_a_path_that_the_system_refuses_is_unusable_input(tmp_path):
-    with pytest.raises(UnusableInput, match="cannot be read"):
+    with pytest.raises(UnusableInput, match="cannot be reached"):
         read_checkpoint(tmp_path / ("n" * 5000))
     with pytest.raises(UnusableInput):
         read_checkpoint(tmp_path / "nul\0byte")
