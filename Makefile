@@ -38,7 +38,7 @@ setup-all: .venv/setup-all.stamp  ## the same with every extra
 	$(BIN)/python $(INSTALL_LOCK) locks/all.txt
 	@touch $@
 
-.PHONY: test test-all test-trace test-jax test-hub1 test-mediapipe test-peers test-lowest
+.PHONY: test test-all test-trace test-jax test-hub1 test-mediapipe test-peers test-lowest test-fuzz
 test: setup  ## the tests, in five minutes on two cores
 	$(BIN)/python -m pytest --numprocesses $(WORKERS)
 
@@ -53,6 +53,10 @@ test-jax: .venv-jax/setup.stamp  ## training on four virtual devices and in two 
 
 test-peers: .venv-peers/setup.stamp  ## timm and the stock converter, on the same weights
 	.venv-peers/bin/python -m pytest tests/peers
+
+FILES ?= 20000
+test-fuzz: setup  ## generated .tflite files through the check and LiteRT: none may kill, hang or bloat a process
+	$(BIN)/python tests/fuzz/campaign.py --files $(FILES) --workers $(WORKERS) $(FUZZ)
 
 test-mediapipe: .venv-mediapipe/setup.stamp  ## MediaPipe Tasks, the real consumer, on our files
 	.venv-mediapipe/bin/python -m pytest -m mediapipe tests/mediapipe

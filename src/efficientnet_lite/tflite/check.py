@@ -55,7 +55,7 @@ class CheckedModel:
     outputs: tuple[int, ...]
     signatures: tuple[SignatureInfo, ...]
     entries: tuple[str, ...]  # names of the metadata entries
-    arena_bytes: int  # most that tensors alive at once take, constants apart
+    arena_bytes: int  # most that tensors alive at once take, apart from those that are the same in every run
 
 
 def check_model(data: bytes | memoryview, *, where: Path | str = "the model") -> CheckedModel:
@@ -97,8 +97,8 @@ def check_model(data: bytes | memoryview, *, where: Path | str = "the model") ->
     for index in (*inputs, *outputs):
         tables[index].exact_text(slots.Tensor.NAME)
     check_order(reader, tensors, operators, inputs, outputs)
-    _check_operators(reader, tensors, operators, where)
-    arena = arena_bytes(tensors, operators, inputs, outputs)
+    fixed = _check_operators(reader, tensors, operators, where)
+    arena = arena_bytes(tensors, operators, inputs, outputs, fixed)
     _check_work(reader, tensors, operators, arena, where)
     return CheckedModel(
         description=model.text(slots.Model.DESCRIPTION),
@@ -225,8 +225,11 @@ def _indices(table: Table, slot: int, tensors: int, *, optional: bool = False) -
 
 def _check_operators(
     reader: Reader, tensors: Sequence[TensorInfo], operators: Sequence[OperatorInfo], where: Path | str
-) -> None:
-    """Refuse an operator that has no form of its rule, or records another shape than the one that it makes."""
+) -> set[int]:
+    """Refuse an operator that has no form of its rule, or records another shape than the one that it makes.
+
+    Gives the tensors that are the same in every run: constants, and what a DEQUANTIZE makes of one.
+    """
     known: Known = {
         index: values
         for index, tensor in enumerate(tensors)
@@ -248,6 +251,7 @@ def _check_operators(
             raise reader.damaged(
                 f"operator {place} ({operator.name}) of {_listed(inputs)} does not make {_listed(outputs)}"
             )
+    return fixed
 
 
 def _check_work(

@@ -78,14 +78,18 @@ def arena_bytes(
     operators: Sequence[OperatorInfo],
     inputs: Sequence[int],
     outputs: Sequence[int],
+    fixed: set[int],
 ) -> int:
-    """The most bytes that tensors alive at once take: from the operator that makes one to its last reader."""
+    """The most bytes that tensors alive at once take: from the operator that makes one to its last reader.
+
+    Those that are `fixed`, the same in every run, are apart.
+    """
     last = {index: place for place, operator in enumerate(operators) for index in operator.inputs}
     last.update(dict.fromkeys(outputs, len(operators)))
     ending = [0] * (len(operators) + 1)  # bytes that end with each operator
     alive = most = sum(tensors[index].memory_bytes for index in inputs)
     for place, operator in enumerate(operators):
-        for index in operator.outputs:
+        for index in set(operator.outputs) - fixed:
             alive += tensors[index].memory_bytes
             ending[last.get(index, place)] += tensors[index].memory_bytes
         most = max(most, alive)

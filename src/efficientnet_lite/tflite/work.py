@@ -13,12 +13,15 @@ from collections.abc import Sequence
 from efficientnet_lite.tflite.operators import OperatorInfo
 from efficientnet_lite.tflite.tensors import TensorInfo
 
-MAX_STEPS = 25_000_000_000  # VGG16 has 16, ResNet50 and lite4 at 380 pixels 4: a second or two of one core
+MAX_STEPS = (
+    20_000_000_000  # ResNet152 has 15, ResNet50 6, lite4 at 380 pixels 5: at most some 3 s of one core
+)
 MAX_EXTRA_BYTES = 512 << 20  # beyond what the file itself takes
 ARENAS = 3  # LiteRT's plan, XNNPACK's, and what falls between
 
 _GROUP = 32  # channels that are computed together
 _PER_OPERATOR = 20_000
+_WINDOWED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "AVERAGE_POOL_2D", "MAX_POOL_2D")
 _SLOW, _SLOWEST = 16, 64  # steps for one multiply-add outside of the fast loops, and for an element of others
 
 
@@ -26,23 +29,24 @@ def steps(operator: OperatorInfo, tensors: Sequence[TensorInfo]) -> int:
     """About how long `operator` takes, in multiply-adds of a convolution."""
     shapes = [tensors[index].shape for index in operator.inputs if index != -1]
     made = sum(tensors[index].elements for index in operator.outputs)
+    read = sum(math.prod(shape) for shape in shapes)
+    if operator.name not in _WINDOWED:
+        return _PER_OPERATOR + (made + read) * _SLOWEST
+    kernel = math.prod(shapes[1]) if len(shapes) > 1 else 0  # brought into another order, once
+    fixed = _PER_OPERATOR + (read - kernel) * _SLOW + kernel * _SLOWEST
     match operator.name:
         case "CONV_2D":
             filters, *window = shapes[1]
-            groups = max(1, shapes[0][-1] // window[-1])
-            grouped = _SLOW if groups > 1 else 1
-            places = made // filters
-            return _PER_OPERATOR + places * _up(filters) * (math.prod(window) + 8) * grouped
+            grouped = _SLOW if shapes[0][-1] > window[-1] else 1
+            return fixed + made // filters * _up(filters) * (math.prod(window) + 8) * grouped
         case "FULLY_CONNECTED":
             units, width = shapes[1]
-            return _PER_OPERATOR + made // units * _up(units) * (width + 8)
+            return fixed + made // units * _up(units) * (width + 8)
         case "DEPTHWISE_CONV_2D":
-            return _PER_OPERATOR + made * (math.prod(shapes[1][1:3]) + 1) * _SLOW
-        case "AVERAGE_POOL_2D" | "MAX_POOL_2D":
+            places = math.prod(shapes[1][1:3])
+        case _:
             places = int(operator.options[3]) * int(operator.options[4])
-            return _PER_OPERATOR + made * (places + 1) * _SLOW
-    read = sum(math.prod(shape) for shape in shapes)
-    return _PER_OPERATOR + (made + read) * _SLOWEST
+    return fixed + made * (places + 1) * _SLOW
 
 
 def bytes_kept(operator: OperatorInfo, tensors: Sequence[TensorInfo]) -> int:
@@ -52,7 +56,7 @@ def bytes_kept(operator: OperatorInfo, tensors: Sequence[TensorInfo]) -> int:
     match operator.name:
         case "CONV_2D" | "DEPTHWISE_CONV_2D" | "FULLY_CONNECTED":
             kernel = names[1]
-            wide = 4 if kernel.dtype == "float32" else 1
+            wide = 4 if kernel.dtype == "float32" else 2  # codes are packed twice
             filters = kernel.shape[-1 if operator.name == "DEPTHWISE_CONV_2D" else 0]
             inner = kernel.elements // filters
             packed = _up(filters) * ((inner + 7) // 8 * 8 * wide + 16)
