@@ -17,6 +17,7 @@ Array = npt.NDArray[np.float32]
 
 INT8_MIN, INT8_MAX = -128, 127
 WEIGHT_MAX = 127  # symmetric: -128 is not used
+SMALLEST_TENSOR_SCALE = 2.0**-40  # of all codes of a tensor; below, runtimes round to nothing or refuse the file
 BIAS_LIMIT = 2**30  # a bias code may reach half of int32, so that the accumulator has the other half
 
 
@@ -46,12 +47,12 @@ SOFTMAX_SCALE = Scale(1 / 256, -128)  # fixed by the operator's kernels
 def activation_scale(low: float, high: float) -> Scale:
     """The scale that covers [low, high], widened to contain 0, which gets an exact code.
 
-    A range of nothing but 0, or so small that its scale would be no normal float32, gets the scale 1/128,
-    so that no division by zero follows.
+    A range of nothing but 0, or so small that no runtime tells it from 0, gets the scale 1/128, so that no
+    division by zero follows.
     """
     low, high = min(low, 0.0), max(high, 0.0)
     scale = float(np.float32((high - low) / 255))
-    if scale < np.finfo(np.float32).tiny:
+    if scale < SMALLEST_TENSOR_SCALE:
         return Scale(1 / 128, 0)
     return Scale(scale, int(np.clip(round(INT8_MIN - low / scale), INT8_MIN, INT8_MAX)))
 

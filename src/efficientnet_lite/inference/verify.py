@@ -225,12 +225,16 @@ def compare(parent: Array, child: Array, truth: npt.NDArray[np.intp] | None, vie
     )
 
 
-def require(comparisons: Sequence[Comparison], bars: Bars, *, where: Path | str) -> None:
+def require(
+    comparisons: Sequence[Comparison], bars: Bars, *, where: Path | str, precision: str = "int8"
+) -> None:
     """Raises VerificationFailed where a comparison misses a bar even by its favourable end."""
     missed = [line for comparison in comparisons for line in comparison.failures(bars)]
     if missed:
         raise VerificationFailed(
-            "the int8 file is too far from its float parent, so nothing is published: " + "; ".join(missed),
+            f"the {precision} file is too far from its float parent, so nothing is published: "
+            + "; ".join(missed),
             where=where,
-            fix="calibrate with more photos (--calibration), or allow it (--max-drop, --min-agreement)",
+            fix=("calibrate with more photos (--calibration), or " if precision == "int8" else "")
+            + "allow it (--max-drop, --min-agreement)",
         )

@@ -18,6 +18,7 @@ Image = npt.NDArray[np.uint8]
 Progress = Callable[[int, int], None]
 
 SAMPLE_PIXELS = 200  # of each tensor and photo, for the choice of its range
+FINEST_SUM = 2.0**8  # steps of a sum in one step of its terms, at most
 SHRINKS = np.linspace(0.4, 1.0, 31)  # fractions of the full range that are tried
 
 
@@ -106,7 +107,11 @@ def _summary(tensor: Array) -> Activations:
 
 def choose_scales(plan: Plan, activations: Mapping[str, Activations]) -> dict[str, Scale]:
     """The scale of every tensor of the backbone behind the input."""
-    steps = backbone_steps(plan)
-    return {
-        step.name: activations[step.name].best_scale() if is_linear(step) else RELU6_SCALE for step in steps
-    }
+    scales: dict[str, Scale] = {}
+    for step in backbone_steps(plan):
+        scales[step.name] = activations[step.name].best_scale() if is_linear(step) else RELU6_SCALE
+        if isinstance(step, Add):  # of terms that cancel: no runtime takes a sum so much finer than they are
+            own = scales[step.name]
+            terms = max(scales[step.source].scale, scales[step.skip].scale)
+            scales[step.name] = Scale(max(own.scale, terms / FINEST_SUM), own.zero_point)
+    return scales

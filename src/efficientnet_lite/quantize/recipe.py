@@ -112,7 +112,7 @@ def quantize_head(
     source = network.tensors[POOLED]
     scales = quantmath.weight_scales(kernel, bias.astype(np.float32), source.scale)
     if dense == "per-tensor":
-        scales = scales.max(keepdims=True)
+        scales = scales.max(keepdims=True, initial=quantmath.SMALLEST_TENSOR_SCALE)  # of a kernel of zeros
     codes = quantmath.weight_codes(kernel, scales)
     bias = bias - features.mean(axis=0, dtype=np.float64) @ (codes * scales - kernel)
     logits = features @ kernel + bias

@@ -29,7 +29,7 @@ from efficientnet_lite.stories.parity import (
     parity,
 )
 from efficientnet_lite.stories.progress import Stage, silent
-from efficientnet_lite.stories.reduced import Int8Maker, Sample, reduced_float
+from efficientnet_lite.stories.reduced import Int8Maker, Sample, reduced_float, require_same, twin, writable
 from efficientnet_lite.stories.targets import check_file_target
 from efficientnet_lite.stories.translations import read_translations
 from efficientnet_lite.tflite.artifact import PRECISIONS, About, Form, Precision, float_artifact
@@ -114,9 +114,10 @@ def export(
     about = About(origin.contract, origin.sha256, origin.license, names, origin.labels, translations)
     layers = origin.layers()
     float_form = form if form.precision == "float32" else Form()
-    with stage("Checking the float file") as on_progress:
+    with stage("Checking the float file") as on_progress, writable("float32", out):
         result = float_artifact(origin.plan, layers, about, float_form)
-        parent = model_from_bytes(result, where=out, workers=workers)
+        judged = float_artifact(origin.plan, layers, twin(about), float_form)
+        parent = model_from_bytes(judged, where=out, workers=workers)
         nearness = float_parity(parent, origin.plan, layers)
         on_progress(1, 1)
     nearness.require(what="the float32 file", where=out)
@@ -130,14 +131,12 @@ def export(
                 reduced = maker.make(sample, calibration_photos, stage)
                 cache.prune()
         else:
-            result = float_artifact(origin.plan, layers, about, form)
-            fixed = Sample(list(fixed_inputs(origin.plan.size)))
-            reduced = reduced_float(
-                result, parent, sample or fixed, names, photos=sample is not None, stage=stage, where=out
-            )
+            reduced = reduced_float(origin, layers, about, form, parent, sample, stage=stage, where=out)
         result = reduced.data
         reduced.require(precision, names, bars, out)
     child = model_from_bytes(result, where=out, workers=workers)
+    if precision == "float32":
+        require_same(child, parent)
     golden = _golden(child, form)
     publish_with_golden(out, result, golden, overwrite=overwrite)
     return Exported(

@@ -27,7 +27,7 @@ from efficientnet_lite.stories.exported import Exported
 from efficientnet_lite.stories.origin import Origin, open_origin
 from efficientnet_lite.stories.parity import fixed_inputs, numpy_outputs, parity
 from efficientnet_lite.stories.progress import Stage, silent
-from efficientnet_lite.stories.reduced import Int8Maker, Sample
+from efficientnet_lite.stories.reduced import Int8Maker, Sample, twin
 from efficientnet_lite.stories.targets import check_file_target
 from efficientnet_lite.tflite.artifact import About, Form, float_artifact
 
@@ -176,7 +176,7 @@ def _int8(
 ) -> tuple[bytes, Exported]:
     """The integer file and what its proof showed."""
     layers, count = origin.layers(), flags.num_steps * flags.batch_size
-    parent = model_from_bytes(float_artifact(origin.plan, layers, about), where=out, workers=workers)
+    parent = model_from_bytes(float_artifact(origin.plan, layers, twin(about)), where=out, workers=workers)
     nearness = float_parity(parent, origin.plan, layers)
     nearness.require(what="the float32 parent", where=out)
     with stage("Reading the photos") as on_progress:
@@ -202,6 +202,7 @@ def _int8(
         sha256=files.sha256_bytes(reduced.data),
         parity=nearness,
         comparison=reduced.comparison,
+        reduction=reduced.parity,
         cross_fitted=reduced.cross_fitted,
     )
 

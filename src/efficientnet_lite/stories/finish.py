@@ -1,6 +1,6 @@
 """The end of every training: float32 and int8 files, their proof on the real runtime, and the run folder."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from efficientnet_lite.doors.cache import Cache
 from efficientnet_lite.errors import UnusableInput
 from efficientnet_lite.forward import Layer
 from efficientnet_lite.head.fit import Head
-from efficientnet_lite.inference.predict import model_from_bytes
+from efficientnet_lite.inference.predict import Model, model_from_bytes
 from efficientnet_lite.quantize.recipe import quantize_head
 from efficientnet_lite.report.page import INSTALL
 from efficientnet_lite.spec import DENSE, Plan
@@ -26,8 +26,9 @@ from efficientnet_lite.stories.labelled import LostPhoto
 from efficientnet_lite.stories.material import Material, Settings
 from efficientnet_lite.stories.progress import OnProgress, Stage
 from efficientnet_lite.stories.proof import Proof, prove
+from efficientnet_lite.stories.reduced import writable
 from efficientnet_lite.stories.scratch import Scratch
-from efficientnet_lite.tflite.artifact import About, float_artifact, int8_artifact
+from efficientnet_lite.tflite.artifact import About, Precision, float_artifact, int8_artifact
 from efficientnet_lite.tflite.quantized import IntegerNetwork
 
 
@@ -72,14 +73,15 @@ def publish_run(folder: Path, found: Finished, cache: Cache, stage: Stage) -> Tr
     about = About(
         found.contract, weights.sha256, weights.license, labels=labels, translations=found.translations
     )
-    with stage("Quantizing to int8") as on_progress:
+    with stage("Quantizing to int8") as on_progress, writable("int8", found.out):
         network, lost = _quantize(found.plan, layers, material, settings, cache, on_progress)
-    files = {
+    files: dict[Precision, bytes] = {
         "float32": float_artifact(found.plan, layers, about),
         "int8": int8_artifact(found.plan, network, about),
     }
+    models = [_opened(precision, data, found.out, material.store.workers) for precision, data in files.items()]
     with stage("Replaying both files") as on_progress:
-        proof = _prove(files, head, material, settings, found.out, on_progress)
+        proof = _prove(models, head, material, settings, found.out, on_progress)
     content = card.publish(
         folder,
         card.Contents(
@@ -136,7 +138,7 @@ def _quantize(
 
 
 def _prove(
-    files: Mapping[str, bytes],
+    models: Sequence[Model],
     head: Head,
     material: Material,
     settings: Settings,
@@ -150,10 +152,6 @@ def _prove(
         view: metrics.softmax(store.matrix(positions, view, lost=gone) @ layer.kernel + layer.bias)
         for view in settings.base_views
     }
-    models = [
-        model_from_bytes(data, where=f"the {precision} file", workers=store.workers)
-        for precision, data in files.items()
-    ]
     return prove(
         models[0],
         models[1],
@@ -166,6 +164,13 @@ def _prove(
         where=where,
         on_progress=on_progress,
     )
+
+
+def _opened(precision: Precision, data: bytes, where: Path, workers: int) -> Model:
+    with writable(precision, where):
+        model = model_from_bytes(data, where=f"the {precision} file", workers=workers)
+        model.pool  # noqa: B018 - opens it
+    return model
 
 
 def _note_of_report(content: Mapping[str, Any], out: Path) -> tuple[str, ...]:

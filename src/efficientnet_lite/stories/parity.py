@@ -11,12 +11,13 @@ import numpy.typing as npt
 
 from efficientnet_lite import forward
 from efficientnet_lite.contract import MEAN, STDDEV
-from efficientnet_lite.errors import VerificationFailed
+from efficientnet_lite.errors import CheckpointError, VerificationFailed
 from efficientnet_lite.forward import Layer
 from efficientnet_lite.spec import DENSE, LOGITS, POOLED, PROBABILITIES, Plan
 
 Array = npt.NDArray[np.float32]
 
+LARGE = 100.0  # values beyond are compared relative to the largest, since float32 has seven digits
 FLOAT_TOLERANCE = 1e-3  # of a logit or feature, a runtime against numpy; measured on official weights: 1e-5
 
 
@@ -28,10 +29,11 @@ class Parity:
     cosine: float  # smallest, of an output of one input
     snr_db: float  # of the farthest output but the probabilities; infinite where nothing differs
     agreement: float | None  # fraction of inputs with the same top-1; None where no output is over classes
+    miss: float = 0.0  # as `difference`, in hundredths of the output's largest value where that is beyond 100
 
     def require(self, tolerance: float = FLOAT_TOLERANCE, *, what: str, where: Path | str) -> None:
-        """Raises VerificationFailed where the largest difference is above `tolerance`, or no number."""
-        if not self.difference <= tolerance:
+        """Raises VerificationFailed where the miss is above `tolerance`, or no number."""
+        if not self.miss <= tolerance:
             raise VerificationFailed(
                 f"{what} is {self.difference:.2g} from the numpy run of the same layers, "
                 f"more than {tolerance:g}, so nothing is published",
@@ -44,6 +46,7 @@ class Parity:
         return {
             name: value if value is not None and math.isfinite(value) else None
             for name, value in asdict(self).items()
+            if name != "miss"
         }
 
 
@@ -52,6 +55,7 @@ class Gauge:
     """Takes one input's outputs after another, so that feature maps of many photos need no memory."""
 
     difference: float = 0.0
+    miss: float = 0.0
     cosine: float = 1.0
     same: int = 0  # inputs with the same top-1
     inputs: int = 0
@@ -63,7 +67,9 @@ class Gauge:
         self.inputs += 1
         for name, values in found.items():
             ours, true = (np.asarray(each, np.float64).ravel() for each in (values, wanted[name]))
-            self.difference = float(np.maximum(self.difference, np.abs(ours - true).max()))  # NaN stays
+            difference = np.abs(ours - true).max()
+            self.difference = float(np.maximum(self.difference, difference))  # NaN stays
+            self.miss = float(np.maximum(self.miss, difference / max(1, np.abs(true).max() / LARGE)))
             if name == LOGITS:  # softmax does not see a shift
                 ours, true = ours - ours.mean(), true - true.mean()
             length = float(np.linalg.norm(ours) * np.linalg.norm(true))
@@ -82,7 +88,11 @@ class Gauge:
         with np.errstate(divide="ignore"):
             snr = 10 * float(np.log10(np.min(ratios))) if ratios else math.inf  # NaN stays
         return Parity(
-            self.difference, self.cosine, snr, self.same / self.inputs if self.over_classes else None
+            self.difference,
+            self.cosine,
+            snr,
+            self.same / self.inputs if self.over_classes else None,
+            self.miss,
         )
 
 
@@ -100,9 +110,19 @@ def numpy_outputs(plan: Plan, layers: Mapping[str, Layer], images: npt.NDArray[n
     """Every tensor of the plan for `images` uint8 (N, S, S, 3), by the plan's name and by its public names.
 
     `logits` and `probabilities` are (N, classes), `features` (N, 1280), feature maps (N, H, W, C).
+
+    Raises CheckpointError where one of them is no finite number.
     """
     normalized = (images.astype(np.float32) - MEAN) / np.float32(STDDEV)
-    tensors = forward.run(plan.steps, layers, normalized)
+    with np.errstate(all="ignore"):  # what overflows is refused
+        tensors = forward.run(plan.steps, layers, normalized)
+    for step in plan.steps:
+        if not np.isfinite(tensors[step.name]).all():
+            raise CheckpointError(
+                f"with these weights {step.name} is no finite number for an ordinary image",
+                where=plan.variant.name,
+                fix="look at the weights: a training that diverged leaves such ones",
+            )
     tensors[POOLED] = tensors[POOLED].reshape(len(images), -1)
     if plan.classes is not None:
         tensors[LOGITS] = tensors[DENSE]
