@@ -17,7 +17,9 @@ Array = npt.NDArray[np.float32]
 
 INT8_MIN, INT8_MAX = -128, 127
 WEIGHT_MAX = 127  # symmetric: -128 is not used
-SMALLEST_TENSOR_SCALE = 2.0**-40  # of all codes of a tensor; below, runtimes round to nothing or refuse the file
+SMALLEST_TENSOR_SCALE = (
+    2.0**-40
+)  # of all codes of a tensor; below, runtimes round to nothing or refuse the file
 BIAS_LIMIT = 2**30  # a bias code may reach half of int32, so that the accumulator has the other half
 
 

@@ -1,5 +1,6 @@
 """How the results of `train`, `export` and `verify` are put into tables."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -103,7 +104,9 @@ def show_exported(console: Console, exported: Exported) -> None:
     if exported.format == CHECKPOINT:
         proof = "read back, equal to the bit"
     if reduction is not None:
-        proof = f"{reduction.snr_db:.1f} dB from float32"
+        proof = (
+            f"{reduction.snr_db:.1f} dB from float32" if reduction.snr_db < math.inf else "equal to float32"
+        )
     if comparison is not None:
         if reduction is not None and reduction.agreement is not None:
             proof = f"agreement {percent(comparison.agreement, comparison.agreement_interval)}, {proof}"

@@ -12,11 +12,12 @@ import numpy.typing as npt
 
 from efficientnet_lite import quantmath
 from efficientnet_lite.doors.litert import Pool
+from efficientnet_lite.errors import ArtifactError
 from efficientnet_lite.forward import Layer
 from efficientnet_lite.quantize.calibrate import Image, Progress, choose_scales, measure
 from efficientnet_lite.quantize.correct import correct
 from efficientnet_lite.quantize.equalize import equalize
-from efficientnet_lite.quantmath import INPUT_SCALE
+from efficientnet_lite.quantmath import INPUT_SCALE, Scale
 from efficientnet_lite.spec import DENSE, INPUT, POOLED, Conv, Plan
 from efficientnet_lite.tflite.quantized import IntegerLayer, IntegerNetwork, write_int8
 from efficientnet_lite.tflite.storage import DenseScales
@@ -26,6 +27,7 @@ Array = npt.NDArray[np.float32]
 
 METHOD = "1"  # to be raised whenever the same photos would give other integers
 CORRECTION_PHOTOS = 48  # of the calibration set, for gains and biases
+LARGEST_SCALE = 2.0**64  # of weights; no runtime takes larger ones
 SLOPE_LIMITS = (0.7, 1.3)
 
 
@@ -68,10 +70,28 @@ def quantize_backbone(
         per_channel = weight_scales[name] * correction.gain
         bias = quantmath.bias_codes(correction.bias, per_channel, scales[source].scale)
         integers[name] = IntegerLayer(codes[name], per_channel, bias)
+    for step in plan.convs:
+        if step.name in integers:
+            _require_room(step.name, integers[step.name].scales, scales[step.source], scales[step.name])
     network = IntegerNetwork(integers, scales)
     return QuantizedBackbone(
         network, *(_features(plan, model, images, workers) for model in _both(plan, layers, network))
     )
+
+
+def _require_room(name: str, weights: Array, source: Scale, made: Scale) -> None:
+    """Raises ArtifactError where one step of a layer's weights overshoots all 256 codes of what it makes.
+
+    No runtime takes such a layer: a trained network has none, one whose weights are huge has.
+    """
+    steps = float(weights.max()) * source.scale / made.scale
+    if not steps < 256 or not float(weights.max()) < LARGEST_SCALE:
+        raise ArtifactError(
+            f"the weights of {name} are so large that one step of them is {steps:.3g} steps of what it makes, "
+            "and int8 has 256",
+            where=name,
+            fix="look at the weights, or export them as float32",
+        )
 
 
 def _channels_last(step: Conv, kernel: Array) -> Array:
@@ -116,10 +136,12 @@ def quantize_head(
     codes = quantmath.weight_codes(kernel, scales)
     bias = bias - features.mean(axis=0, dtype=np.float64) @ (codes * scales - kernel)
     logits = features @ kernel + bias
+    made = quantmath.activation_scale(float(logits.min()), float(logits.max()))
+    _require_room(DENSE, scales, source, made)
     layer = IntegerLayer(codes, scales, quantmath.bias_codes(bias.astype(np.float32), scales, source.scale))
     return IntegerNetwork(
         {**network.layers, DENSE: layer},
-        {**network.tensors, DENSE: quantmath.activation_scale(float(logits.min()), float(logits.max()))},
+        {**network.tensors, DENSE: made},
     )
 
 

@@ -31,8 +31,9 @@ from efficientnet_lite.stories.model_card import model_card
 from efficientnet_lite.stories.proof import Proof
 from efficientnet_lite.stories.report import class_counts, first_page
 from efficientnet_lite.stories.scratch import Scratch
+from efficientnet_lite.tflite.artifact import Precision
 
-PRECISIONS = ("float32", "int8")
+PRECISIONS: tuple[Precision, ...] = ("float32", "int8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Contents:
     contract: Contract
     material: Material
     head: Head
-    files: Mapping[str, bytes]  # precision -> .tflite
+    files: Mapping[Precision, bytes]  # precision -> .tflite
     proof: Proof
     lost: Sequence[LostPhoto]  # while the run was made, of all splits
     parameters: Mapping[str, npt.NDArray[np.float32]]

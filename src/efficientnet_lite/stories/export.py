@@ -29,7 +29,15 @@ from efficientnet_lite.stories.parity import (
     parity,
 )
 from efficientnet_lite.stories.progress import Stage, silent
-from efficientnet_lite.stories.reduced import Int8Maker, Sample, reduced_float, require_same, twin, writable
+from efficientnet_lite.stories.reduced import (
+    NOTHING,
+    Int8Maker,
+    Sample,
+    reduced_float,
+    require_same,
+    twin,
+    writable,
+)
 from efficientnet_lite.stories.targets import check_file_target
 from efficientnet_lite.stories.translations import read_translations
 from efficientnet_lite.tflite.artifact import PRECISIONS, About, Form, Precision, float_artifact
@@ -150,7 +158,7 @@ def export(
         comparison=reduced.comparison if reduced else None,
         reduction=reduced.parity if reduced else None,
         cross_fitted=reduced.cross_fitted if reduced else False,
-        notes=_notes(names, form) + (_notes_of(sample) if sample else ()),
+        notes=_notes(names, form) + _notes_of_network(parent) + (_notes_of(sample) if sample else ()),
         skipped=sample.refused if sample else (),
     )
 
@@ -252,6 +260,15 @@ def _notes(outputs: Sequence[str], form: Form) -> tuple[str, ...]:
     if form.any_batch:
         notes.append("the Edge TPU compiler and GPU delegates refuse a batch that may change")
     return tuple(notes)
+
+
+def _notes_of_network(parent: Model) -> tuple[str, ...]:
+    """What a degenerate network is, which would pass every comparison."""
+    images = fixed_inputs(parent.contract.size)
+    outputs = parent.run(np.stack([parent.encode(image) for image in images]))
+    if any(np.ptp(values, axis=0).max() > NOTHING for values in outputs.values()):
+        return ()
+    return ("the network gives the same for every photo: these are no weights of a trained one",)
 
 
 def _notes_of(sample: Sample) -> tuple[str, ...]:

@@ -79,7 +79,9 @@ def publish_run(folder: Path, found: Finished, cache: Cache, stage: Stage) -> Tr
         "float32": float_artifact(found.plan, layers, about),
         "int8": int8_artifact(found.plan, network, about),
     }
-    models = [_opened(precision, data, found.out, material.store.workers) for precision, data in files.items()]
+    models = [
+        _opened(precision, data, found.out, material.store.workers) for precision, data in files.items()
+    ]
     with stage("Replaying both files") as on_progress:
         proof = _prove(models, head, material, settings, found.out, on_progress)
     content = card.publish(

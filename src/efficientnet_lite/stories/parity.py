@@ -30,6 +30,7 @@ class Parity:
     snr_db: float  # of the farthest output but the probabilities; infinite where nothing differs
     agreement: float | None  # fraction of inputs with the same top-1; None where no output is over classes
     miss: float = 0.0  # as `difference`, in hundredths of the output's largest value where that is beyond 100
+    logits_difference: float | None = None  # None where both have none
 
     def require(self, tolerance: float = FLOAT_TOLERANCE, *, what: str, where: Path | str) -> None:
         """Raises VerificationFailed where the miss is above `tolerance`, or no number."""
@@ -46,7 +47,7 @@ class Parity:
         return {
             name: value if value is not None and math.isfinite(value) else None
             for name, value in asdict(self).items()
-            if name != "miss"
+            if name not in ("miss", "logits_difference")
         }
 
 
@@ -54,7 +55,7 @@ class Parity:
 class Gauge:
     """Takes one input's outputs after another, so that feature maps of many photos need no memory."""
 
-    difference: float = 0.0
+    differences: dict[str, float] = field(default_factory=dict)  # of each output
     miss: float = 0.0
     cosine: float = 1.0
     same: int = 0  # inputs with the same top-1
@@ -68,7 +69,9 @@ class Gauge:
         for name, values in found.items():
             ours, true = (np.asarray(each, np.float64).ravel() for each in (values, wanted[name]))
             difference = np.abs(ours - true).max()
-            self.difference = float(np.maximum(self.difference, difference))  # NaN stays
+            self.differences[name] = float(
+                np.maximum(self.differences.get(name, 0.0), difference)
+            )  # NaN stays
             self.miss = float(np.maximum(self.miss, difference / max(1, np.abs(true).max() / LARGE)))
             if name == LOGITS:  # softmax does not see a shift
                 ours, true = ours - ours.mean(), true - true.mean()
@@ -88,11 +91,12 @@ class Gauge:
         with np.errstate(divide="ignore"):
             snr = 10 * float(np.log10(np.min(ratios))) if ratios else math.inf  # NaN stays
         return Parity(
-            self.difference,
+            float(np.max(list(self.differences.values()), initial=0.0)),
             self.cosine,
             snr,
             self.same / self.inputs if self.over_classes else None,
             self.miss,
+            self.differences.get(LOGITS),
         )
 
 

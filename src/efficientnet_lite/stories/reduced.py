@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from efficientnet_lite.doors.cache import Cache
-from efficientnet_lite.errors import ArtifactError, VerificationFailed
+from efficientnet_lite.errors import ArtifactError, CheckpointError, VerificationFailed
 from efficientnet_lite.forward import Layer
 from efficientnet_lite.inference.predict import Model, Outputs, Refused, model_from_bytes
 from efficientnet_lite.inference.verify import Bars, Comparison, compare, require
@@ -68,7 +68,10 @@ class Reduced:
         inside = tuple(outputs) == (PROBABILITIES,)
         least = (MIN_SNR_INSIDE_DB if inside else MIN_SNR_DB)[precision]
         snr = self.parity.snr_db
-        if not snr >= least and not (inside and self.parity.difference <= NOTHING):
+        nothing = (
+            inside and self.parity.logits_difference is not None and self.parity.logits_difference <= NOTHING
+        )
+        if not snr >= least and not nothing:
             what = "its logits are" if inside else "it is"
             judged = f"{self.comparison.count} photos" if self.comparison else "the fixed inputs"
             raise VerificationFailed(
@@ -95,7 +98,9 @@ def twin(about: About) -> About:
 def require_same(file: Model, judged: Model) -> None:
     """Raises VerificationFailed where `file` gives for the fixed inputs what its twin `judged` does not."""
     images = fixed_inputs(file.contract.size)
-    found, wanted = (model.run(np.stack([model.encode(image) for image in images])) for model in (file, judged))
+    found, wanted = (
+        model.run(np.stack([model.encode(image) for image in images])) for model in (file, judged)
+    )
     for name, values in found.items():
         codes = values.dtype.kind in "iu"
         gap = np.abs(values.astype(float) - wanted[name].astype(float))
@@ -112,9 +117,11 @@ def writable(precision: Precision, where: Path) -> Iterator[None]:
     """What a check or the runtime says of a file that was just written, as what it means: a fault of the weights."""
     try:
         yield
+    except CheckpointError:  # says so itself
+        raise
     except ArtifactError as error:
         raise VerificationFailed(
-            f"these weights cannot be written as a {precision} file, so nothing is published: "
+            f"these weights cannot be written in {precision}, so nothing is published: "
             f"{error.what.rpartition('or it is damaged: ')[2]}",
             where=where,
             fix="look at the weights: they are far from those of a trained network"
@@ -202,10 +209,10 @@ class Int8Maker:
             data, _ = self._write(sample.images, on_progress)
         halves = sample.part(slice(0, None, 2)), sample.part(slice(1, None, 2))
         found = []
-        for fit, judged in (halves, halves[::-1]):
+        for fit, other in (halves, halves[::-1]):
             with stage("Quantizing from one half, comparing on the other") as on_progress:
                 _, file = self._write(fit.images, on_progress)
-                found.append(self._scores(file, judged, on_progress))
+                found.append(self._scores(file, other, on_progress))
         truth = None if sample.truth is None else [*(halves[1].truth or ()), *(halves[0].truth or ())]
         return self._reduced(data, found, truth, True)
 

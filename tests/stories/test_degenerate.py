@@ -1,0 +1,164 @@
+"""Networks that are none: they export, with a note, or are refused for what they are."""
+
+import numpy as np
+import pytest
+import scenes
+
+from efficientnet_lite.checkpoints.read import read_checkpoint
+from efficientnet_lite.checkpoints.safetensors import write_safetensors
+from efficientnet_lite.errors import CheckpointError, VerificationFailed
+from efficientnet_lite.inference.predict import open_model
+from efficientnet_lite.stories.artifacts import export
+
+SAME = "the network gives the same for every photo"
+
+
+@pytest.fixture(scope="module")
+def ordinary(tmp_path_factory):
+    path = scenes.write_random_weights(tmp_path_factory.mktemp("random") / "lite0.safetensors")
+    return read_checkpoint(path).parameters
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory):
+    return scenes.photograph(tmp_path_factory.mktemp("few") / "photos", count=2)
+
+
+@pytest.fixture
+def spoiled(ordinary, tmp_path):
+    """A checkpoint whose parameters with `part` in their names are multiplied by a factor."""
+
+    def write(part, factor):
+        path = tmp_path / "weights" / "w.safetensors"
+        path.parent.mkdir()
+        changed = {
+            name: (values * factor).astype(np.float32) if part in name else values
+            for name, values in ordinary.items()
+        }
+        write_safetensors(path, changed, {})
+        return path
+
+    return write
+
+
+def made(path, out, few, precision, **options):
+    if precision == "int8":
+        options["data"] = few
+    return export(path, out, model=scenes.MODEL, precision=precision, **options)
+
+
+@pytest.mark.parametrize(
+    ("part", "factor", "precision"),
+    [
+        ("", 0, "float32"),
+        ("", 0, "float16"),
+        ("", 0, "dynamic"),
+        ("", 0, "int8"),
+        ("dense", 0, "int8"),
+        ("gamma", 1e-6, "int8"),
+        ("dense", 1e-42, "int8"),
+    ],
+)
+def test_a_network_that_says_nothing_is_exported_and_said_to_be_one(
+    spoiled, few, tmp_path, part, factor, precision
+):
+    found = made(spoiled(part, factor), tmp_path / "m.tflite", few, precision)
+
+    assert any(note.startswith(SAME) for note in found.notes)
+    answers = open_model(found.path).predict([np.asarray(scenes.draw("box", seed)) for seed in range(2)])
+    assert np.ptp(answers, axis=0).max() == 0
+
+
+def test_an_ordinary_network_is_not_said_to_be_one(spoiled, few, tmp_path):
+    found = made(spoiled("gamma", 1), tmp_path / "m.tflite", few, "float16")
+
+    assert not any(note.startswith(SAME) for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("part", "factor", "precision", "says"),
+    [
+        ("kernel", 1e5, "float16", r"its logits are 3\.\d dB from it on the fixed inputs, 30 are the least"),
+        ("kernel", 1e5, "dynamic", r"its logits are 4\.\d dB from it on the fixed inputs, 10 are the least"),
+        ("moving_variance", 0, "float16", "dB from it"),
+        ("dense", 1e30, "dynamic", "cannot be written in dynamic"),
+        ("dense", 1e30, "int8", "so large that one step"),
+        ("gamma", 1e5, "int8", "so large that one step"),
+    ],
+)
+def test_a_file_that_is_far_from_its_parent_leaves_nothing(
+    spoiled, few, tmp_path, part, factor, precision, says
+):
+    """Its output is probabilities alone, which say little: half of these files were published before."""
+    path = spoiled(part, factor)
+
+    with pytest.raises(VerificationFailed, match=says) as failure:
+        made(path, tmp_path / "m.tflite", few, precision)
+
+    assert failure.value.exit_code == 5
+    assert "nothing is published" in failure.value.what
+    assert scenes.names(tmp_path) == ["weights"]
+
+
+@pytest.mark.parametrize("precision", ["float16", "dynamic"])
+def test_photos_on_which_a_far_file_agrees_do_not_save_it(spoiled, few, tmp_path, precision):
+    path = spoiled("kernel", 1e5)
+
+    with pytest.raises(VerificationFailed):
+        export(
+            path,
+            tmp_path / "m.tflite",
+            model=scenes.MODEL,
+            precision=precision,
+            data=few,
+            min_agreement=0,
+            max_drop=1,
+        )
+
+    assert scenes.names(tmp_path) == ["weights"]
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_weights_that_overflow_are_named(spoiled, few, tmp_path, precision):
+    with pytest.raises(CheckpointError, match="no finite number") as failure:
+        made(spoiled("gamma", 1e30), tmp_path / "m.tflite", few, precision)
+
+    assert failure.value.exit_code == 4
+    assert scenes.names(tmp_path) == ["weights"]
+
+
+@pytest.mark.parametrize(
+    ("part", "factor"), [("kernel", 1e-20), ("gamma", 1e4), ("beta", 1e15), ("moving_variance", 1e15)]
+)
+def test_no_weights_end_in_a_message_about_a_damaged_file(spoiled, few, tmp_path, part, factor):
+    """They export, or the message is of what they are."""
+    path = spoiled(part, factor)
+    said = ""
+
+    for precision in ("float32", "int8"):
+        try:
+            made(path, tmp_path / "m.tflite", few, precision, overwrite=True)
+        except (VerificationFailed, CheckpointError) as error:
+            said += str(error)
+
+    assert "damaged" not in said
+    assert "report this" not in said
+
+
+def test_large_logits_are_compared_as_float32_can(spoiled, few, tmp_path):
+    found = made(spoiled("dense", 1e6), tmp_path / "m.tflite", few, "float32", outputs=("logits",))
+
+    assert found.parity.difference > 1e-3  # of millions
+    assert found.parity.miss < 1e-3
+
+
+def test_the_same_photos_under_two_labels_make_a_run(fit, tmp_path):
+    photos = scenes.photograph(tmp_path / "photos", labels=("ball",), count=6)
+    for photo in sorted((photos / "ball").iterdir()):
+        (photos / "alike").mkdir(exist_ok=True)
+        (photos / "alike" / photo.name).write_bytes(photo.read_bytes())
+
+    trained = fit(photos, tmp_path / "run")
+
+    assert trained.card["verification"]["verdict"] == "not refuted"
+    assert {each["top1"] for each in trained.card["metrics"]["int8"]} == {0.5}
