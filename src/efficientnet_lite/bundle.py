@@ -9,31 +9,43 @@
     report.html           the same as a page with pictures, where the extra `report` is installed
     log.csv  curves.png   the epochs of a training, where more than the head learned; the picture as report.html
 
-A run is built in a hidden folder beside its target and renamed into place, so a target is either a
-complete run or not there. Replacing an old run needs two renames; a kill between them is mended by the
-next run, which finds the old one under its hidden name.
+A run comes into being whole, and its card lists the files that are ours: see `storage.folders`.
 """
 
-import glob
-import json
-import secrets
-import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from efficientnet_lite.documents import json_value
 from efficientnet_lite.doors import files
-from efficientnet_lite.errors import ArtifactError, EfficientNetLiteError, UnusableInput, UsageError
+from efficientnet_lite.errors import ArtifactError, UnusableInput, UsageError
 from efficientnet_lite.labels import fault
+from efficientnet_lite.storage import folders
+from efficientnet_lite.storage.listing import (
+    WRITTEN,
+    FolderKind,
+    entry_of,
+    inside,
+    listing,
+    no_marker,
+    own_files,
+    tree,
+    written,
+)
+from efficientnet_lite.storage.targets import Apart
 
 SCHEMA = 1
 CARD, WEIGHTS, LABELS, GOLDEN = "card.json", "weights.safetensors", "labels.txt", "exports/golden.npz"
 REPORT = "report.html"
-MAX_CARD_BYTES, MAX_NAME_BYTES = 4 * 2**20, 255  # a card of a thousand classes has 0.4 MB
-KEPT_SUFFIX = ".kept"  # for a user's own file whose name a new run needs
+MAX_CARD_BYTES = 4 * 2**20  # a card of a thousand classes has 0.4 MB
+REPORT_START_BYTES = 2048
+LAYOUT = {
+    *(CARD, "README.md", "config.toml", LABELS, "split.csv", "skipped.csv", WEIGHTS, REPORT),
+    *("log.csv", "curves.png"),
+}
+LAYOUT_FOLDERS = ("exports/", "photos/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,146 +143,89 @@ def _labels(card: object) -> Iterator[str]:
         yield label
 
 
-def inside(folder: Path, name: str) -> Path:
-    """`folder / name`; raises ValueError where that would leave the folder."""
-    parts = PurePosixPath(name)
-    leaves = parts.is_absolute() or not parts.parts or ".." in parts.parts
-    odd = not name.isprintable() or not set(name).isdisjoint(":\\") or len(name.encode()) > MAX_NAME_BYTES
-    if leaves or odd:
-        raise ValueError(f"{name[:50]!r} is no path within the run")
-    return folder.joinpath(*parts.parts)
+def _check(folder: Path, card: Mapping[str, Any]) -> None:
+    """Raises where the card is none; see `storage.listing.FolderKind`."""
+    open_run(folder)
 
 
-def check_target(target: Path, *, photos: Collection[Path], overwrite: bool) -> None:
-    """Refuse a target before any work is done.
+def _layout(folder: Path, card: Mapping[str, Any] | None) -> list[str]:
+    """The files of a run whose card has no list of what was written: those it names that a run can have."""
+    if card is None:
+        raise no_marker(CARD)
+    names = card.get("files", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError("its 'files' is no list of names")
+    own = [name for name in names if name in LAYOUT or name.startswith(LAYOUT_FOLDERS)]
+    return [*own, REPORT] if _is_our_report(folder / REPORT) else own
 
-    Args:
-        photos: the folders that hold the photos.
 
-    Raises:
-        UsageError: it exists and may not be replaced, is no run of ours, or lies inside, above or on
-            the photos.
-        OutputFailed: it cannot be looked at.
-    """
-    _check_place(target, photos)
-    here = files.real(target)
+def _is_our_report(path: Path) -> bool:
+    """Earlier versions did not list a page that was made later than its run."""
     try:
-        if not files.lexists(here) or files.is_empty_dir(here):
-            return
-    except OSError as error:
-        raise files.output_failed(target, error) from error
-    try:
-        open_run(here)
-    except EfficientNetLiteError as error:
-        raise UsageError(
-            f"the target exists and is no run of ours, so it is never replaced: {error.what}",
-            where=target,
-            fix="choose another --out",
-        ) from error
-    if not overwrite:
-        raise UsageError("the target exists", where=target, fix="choose another --out, or give --overwrite")
+        with path.open("rb") as page:
+            beginning = page.read(REPORT_START_BYTES)
+    except OSError:
+        return False
+    return beginning.startswith(b"<!DOCTYPE html>") and b": EfficientNet-" in beginning
 
 
-def _check_place(target: Path, photos: Collection[Path]) -> None:
-    here = files.real(target)
-    for folder in map(files.real, photos):
-        if here == folder or here in folder.parents or folder in here.parents:
-            raise UsageError(
-                f"the target lies inside, above or on the photo folder {folder}",
-                where=target,
-                fix="choose another --out",
-            )
+RUN = FolderKind("run", CARD, MAX_CARD_BYTES, _check, _layout)
 
 
 @contextmanager
-def building(target: Path, *, photos: Collection[Path], overwrite: bool = False) -> Iterator[Path]:
-    """A folder to build the run in, which becomes `target` when the block ends well, and vanishes else.
+def building(target: Path, *, apart: Collection[Apart] = (), overwrite: bool = False) -> Iterator[Path]:
+    """A folder to build the run in, which becomes `target` when the block ends well; see `folders.replacing`."""
+    with folders.replacing(target, RUN, overwrite=overwrite, apart=apart) as folder:
+        (folder / "exports").mkdir()
+        yield folder
 
-    Only one process at a time builds a target. With `overwrite` an old run is replaced once the new one
-    is complete. Files in it that its card does not list move over to the new run; where that has a file
-    of the same name, `.kept` is appended. A `target` that is a link stays one: what it leads to is replaced.
 
-    Raises:
-        UsageError: as `check_target`, or another run is writing to this target.
-        OutputFailed: the disk is full or cannot be written to.
+def check_own(folder: Path, path: Path) -> None:
+    """Refuse a place in the run that nobody named, where a file lies that is not ours, or no longer.
+
+    Raises UsageError.
     """
-    _check_place(target, photos)
-    target = files.real(target)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise files.output_failed(target.parent, error) from error
-    with files.locked(target):
-        _mend(target)
-        check_target(target, photos=photos, overwrite=overwrite)
-        stage = target.with_name(f".{target.name}.{secrets.token_hex(4)}{files.PART_SUFFIX}")
-        try:
-            try:
-                (stage / "exports").mkdir(parents=True)
-            except OSError as error:
-                raise files.output_failed(stage, error) from error
-            yield stage
-            _swap(stage, target)
-        finally:
-            shutil.rmtree(stage, ignore_errors=True)
-
-
-def _previous(target: Path) -> Path:
-    return target.with_name(f".{target.name}.previous")
-
-
-def _swap(stage: Path, target: Path) -> None:
-    previous = _previous(target)
-    try:
-        files.sync_folder(stage)
-        if files.exists(target):
-            target.replace(previous)
-        stage.replace(target)
-        files.sync_folder(target.parent)
-    except BaseException as error:  # Ctrl-C too: the old run goes back to its place
-        if not files.exists(target) and files.exists(previous):
-            previous.replace(target)
-        if isinstance(error, OSError):
-            raise files.output_failed(target, error) from error
-        raise
-    _mend(target)
-
-
-def _mend(target: Path) -> None:
-    """Finish or undo what a killed run left; the caller holds the lock, so nothing of it is alive."""
-    for stale in target.parent.glob(f".{glob.escape(target.name)}.????????{files.PART_SUFFIX}"):
-        shutil.rmtree(stale, ignore_errors=True)
-    previous = _previous(target)
-    if not files.exists(previous):
+    if not files.is_file(path, follow=False):  # nothing, or a folder with a marker of its own
         return
     try:
-        if not files.exists(target):
-            previous.replace(target)
-        else:
-            _carry_over(previous, target)
-            shutil.rmtree(previous, ignore_errors=True)
-    except OSError as error:
-        raise files.output_failed(target, error) from error
+        name = files.real(path).relative_to(files.real(folder)).as_posix()
+        ours = name in own_files(folder, listing(folder, RUN))
+    except (ValueError, OSError):
+        ours = False
+    if not ours:
+        raise UsageError(
+            "the target exists and is no file that we wrote into the run, so it is never replaced",
+            where=path,
+            fix="give --out, or move it away",
+        )
 
 
-def _carry_over(previous: Path, target: Path) -> None:
-    """Move what the old run's card does not list, the user's own, to the new run."""
-    listed = _listed(previous)
-    for path in sorted(previous.rglob("*")):
-        name = path.relative_to(previous)
-        if name.as_posix() in listed or files.is_dir(path, follow=False):
-            continue
-        place = target / name
-        while files.lexists(place):
-            place = place.with_name(place.name + KEPT_SUFFIX)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        path.replace(place)
+def seal(folder: Path, card: Mapping[str, Any]) -> dict[str, Any]:
+    """Publish the card, which lists all that lies in the folder; gives it as it was written."""
+    names = sorted({*tree(folder).files, CARD})
+    whole = {**card, "files": names, WRITTEN: written(folder, RUN)}
+    files.publish_json(folder / CARD, whole)
+    return whole
 
 
-def _listed(folder: Path) -> set[str]:
-    """The files that the card of an old run names as its own, and the report, which may have come later."""
-    try:
-        names = json.loads((folder / CARD).read_bytes())["files"]
-        return {CARD, REPORT, *map(str, names)}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return {CARD, REPORT}
+def relist(
+    folder: Path,
+    paths: Collection[Path],
+    *,
+    instead_of: str = "",
+    change: Callable[[dict[str, Any]], None] = lambda card: None,
+) -> None:
+    """List `paths`, files that came to the run or were written anew, in its card, and `change` the card besides.
+
+    `instead_of` is a folder of the run, with a slash behind it, of which nothing else is listed any more.
+    """
+    with files.locked(folder):
+        card = dict(open_run(folder).card)
+        new = {files.real(path).relative_to(files.real(folder)).as_posix(): entry_of(path) for path in paths}
+        stay = {name for name in card["files"] if not (instead_of and name.startswith(instead_of))}
+        change(card)
+        card["files"] = sorted({*stay, *new})
+        if WRITTEN in card:
+            listed = {name: entry for name, entry in card[WRITTEN].items() if name in stay} | new
+            card[WRITTEN] = dict(sorted(listed.items()))
+        files.publish_json(folder / CARD, card)

@@ -463,7 +463,7 @@ def test_embed_gives_the_rows_of_its_index(place, call, tmp_path):
     assert (matrix.shape, matrix.dtype) == ((3 * EACH, 1280), np.dtype(np.float32))
     assert [int(row["row"]) for row in rows] == list(range(3 * EACH))
     assert "broken.jpg" in (out / "skipped.csv").read_text(encoding="utf-8")
-    assert names_in(out) == ["features.npy", "index.csv", "skipped.csv"]
+    assert names_in(out) == ["embed.json", "features.npy", "index.csv", "skipped.csv"]
     assert names_in(tmp_path) == ["vectors"]  # no lock, no part
     alone = open_features(place / "features.tflite")
     for row in rows:
@@ -492,8 +492,14 @@ def test_embed_replaces_only_what_it_wrote_and_only_when_told(place, call, tmp_p
     assert call("embed", place / "features.tflite", photos, "--out", out, "--overwrite").code == 0
     assert np.load(out / "features.npy").shape == (EACH, 1280)
     (out / "mine.txt").write_text("kept")
-    assert call("embed", place / "features.tflite", photos, "--out", out, "--overwrite").code == 2
+    assert call("embed", place / "features.tflite", place / "photos", "--out", out, "--overwrite").code == 0
+    assert np.load(out / "features.npy").shape == (3 * EACH, 1280)
     assert (out / "mine.txt").read_text() == "kept"
+    (out / "embed.json").unlink()  # as of version 0.1, which would not have taken the file for ours either
+    assert call("embed", place / "features.tflite", photos, "--out", out, "--overwrite").code == 2
+    (out / "mine.txt").unlink()
+    assert call("embed", place / "features.tflite", photos, "--out", out, "--overwrite").code == 0
+    assert np.load(out / "features.npy").shape == (EACH, 1280)
     assert names_in(tmp_path) == ["vectors"]
 
 

@@ -412,33 +412,3 @@ def test_a_lock_that_cannot_be_deleted_ends_no_run(tmp_path, monkeypatch):
     for _ in range(2):  # the lock is free again, though its file is there
         with files.locked(tmp_path / "run"):
             assert names(tmp_path) == [".run.lock"]
-
-
-def test_a_folder_appears_whole_or_not_at_all_and_an_earlier_one_stays_until_then(tmp_path):
-    target = tmp_path / "module"
-    with files.building_folder(target) as folder:
-        (folder / "first").touch()
-
-    def interrupted():
-        with files.building_folder(target) as folder:
-            (folder / "second").touch()
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        interrupted()
-
-    assert names(tmp_path) == ["module"]
-    assert names(target) == ["first"]
-
-
-def test_what_a_killed_replacement_of_a_folder_left_is_no_obstacle_to_the_next(tmp_path):
-    target, previous = tmp_path / "module", tmp_path / ".module.previous"
-    for folder in (target, previous):
-        folder.mkdir()
-        (folder / "old").touch()
-
-    with files.building_folder(target) as folder:
-        (folder / "new").touch()
-
-    assert names(tmp_path) == ["module"]
-    assert names(target) == ["new"]

@@ -159,7 +159,7 @@ def test_an_entry_that_we_did_not_write_stops_everything_before_it_begins(hub, t
         place_modules(["lite0"], tmp_path / "cache", weights=weights)
 
     assert caught.value.where == entry
-    assert "--overwrite" in caught.value.fix
+    assert "move it away" in caught.value.fix
     assert scenes.contents(tmp_path / "cache") == before
 
 
@@ -170,16 +170,17 @@ def test_an_entry_of_ours_that_a_stranger_has_replaced_is_no_longer_ours(copied)
         assert (copied / KEY).is_dir()
 
 
-def test_overwrite_replaces_an_entry_whole_and_its_text_with_it(made, tmp_path, weights):
-    copied = tmp_path / "cache"
-    stranger(copied)
-    (copied / KEY / "extra").touch()
+def test_an_entry_of_ours_is_replaced_and_what_somebody_put_into_it_stays(made, copied, weights):
+    (copied / KEY / "extra").write_text("mine")
+    (copied / KEY / "saved_model.pb").write_bytes(b"no longer ours")
 
-    place_modules([FIRST], copied, weights=weights, overwrite=True)
+    place_modules([FIRST], copied, weights=weights)
 
     assert (copied / KEY / "saved_model.pb").stat().st_size > 1_000_000
-    assert not (copied / KEY / "extra").exists()
-    assert "Made anew" in (copied / f"{KEY}.descriptor.txt").read_text()
+    assert (copied / KEY / "saved_model.pb.kept").read_bytes() == b"no longer ours"
+    assert (copied / KEY / "extra").read_text() == "mine"
+    assert remove_modules([FIRST], copied).kept == (FIRST,)  # since not all of it is ours
+    assert (copied / KEY / "extra").read_text() == "mine"
 
 
 def test_remove_takes_out_ours_and_nothing_else(copied):

@@ -20,7 +20,8 @@ from efficientnet_lite.contract import Contract
 from efficientnet_lite.doors.litert import Runner
 from efficientnet_lite.errors import UsageError, VerificationFailed, WeightsMissing
 from efficientnet_lite.spec import FEATURES, VARIANTS, make_plan
-from efficientnet_lite.stories.export_hub import export_hub_module, is_own_module
+from efficientnet_lite.storage.listing import is_own
+from efficientnet_lite.stories.export_hub import HUB_MODULE, export_hub_module
 from efficientnet_lite.stories.origin import open_origin
 from efficientnet_lite.tflite.artifact import About, float_artifact
 
@@ -224,7 +225,7 @@ def test_a_module_says_what_it_is_made_of(vectors, classifier):
     assert (about["variant"], about["contract"]["size"], about["classes"]) == ("lite0", scenes.SIZE, 1000)
     assert about["outputs"] == ["logits", "features"]
     assert about["license"] == "unknown"
-    assert is_own_module(vectors)
+    assert is_own(vectors, HUB_MODULE)
 
 
 def test_a_folder_that_is_no_module_of_ours_is_never_replaced(tmp_path, weights):
@@ -233,7 +234,7 @@ def test_a_folder_that_is_no_module_of_ours_is_never_replaced(tmp_path, weights)
     (foreign / "tfhub_module.pb").write_bytes(b"\x08\x03")
     for kind, overwrite, reason in (
         ("feature-vector", False, "exists"),
-        ("feature-vector", True, "not replaced"),
+        ("feature-vector", True, "never replaced"),
         ("segmentation", True, "no such kind"),
     ):
         with pytest.raises(UsageError, match=reason):

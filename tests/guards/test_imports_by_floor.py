@@ -19,6 +19,7 @@ SOURCE = Path(__file__).resolve().parents[2] / "src" / PACKAGE
 FLOORS = (
     {"ground"},  # every module directly in the package that is not named here
     {"doors"},
+    {"storage"},
     {"checkpoints", "tflite", "quantize", "inference", "head", "report"} | {"model", "formats", "training"},
     {"stories", "bundle"},
     {"cli", "api", "__main__", "__init__", "export_model"},
@@ -238,6 +239,8 @@ def house(root: Path, files: Mapping[str, str]) -> Path:
             "doors/__init__",
             "doors/files",
             "doors/photos",
+            "storage/__init__",
+            "storage/folders",
             "stories/__init__",
             "stories/check",
             "tflite/write",
@@ -267,6 +270,8 @@ def house(root: Path, files: Mapping[str, str]) -> Path:
     [
         ("spec.py", "from efficientnet_lite.doors import files", "must not go up"),
         ("doors/files.py", "import efficientnet_lite.tflite.write", "must not go up"),
+        ("doors/files.py", "from efficientnet_lite.storage import folders", "must not go up"),
+        ("storage/folders.py", "from efficientnet_lite import bundle", "must not go up"),
         ("tflite/write.py", "from efficientnet_lite import bundle", "must not go up"),
         ("stories/check.py", "from efficientnet_lite.cli.console import Console", "must not go up"),
         ("stories/check.py", "from efficientnet_lite import classify", "must not go up"),

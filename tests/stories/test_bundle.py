@@ -90,7 +90,7 @@ def test_an_export_outside_of_the_run_is_refused(trained, tmp_path, path):
     (tmp_path / "x.tflite").write_bytes(b"somebody's")
     card["exports"][0]["path"] = path
 
-    with pytest.raises(ArtifactError, match="no path within the run"):
+    with pytest.raises(ArtifactError, match="no path within the folder"):
         bundle.open_run(write(tmp_path / "run", json.dumps(card)))
 
 
@@ -155,7 +155,7 @@ def test_a_target_that_is_a_link_stays_one(fit, photos, run, tmp_path):
 def test_an_empty_folder_may_become_a_run(tmp_path):
     (tmp_path / "run").mkdir()
 
-    with bundle.building(tmp_path / "run", photos=[]) as folder:
+    with bundle.building(tmp_path / "run") as folder:
         (folder / "file").write_text("new")
 
     assert scenes.names(tmp_path / "run") == ["exports", "file"]
@@ -166,7 +166,7 @@ def test_a_place_that_is_no_place_is_an_error_and_no_traceback(tmp_path):
     (tmp_path / "file").write_text("a file")
 
     def build(target):
-        with bundle.building(target, photos=[]):
+        with bundle.building(target):
             pytest.fail("there is no such place")
 
     for target in (tmp_path / "file" / "run", tmp_path / ("x" * 300), tmp_path.parent.parent.root):

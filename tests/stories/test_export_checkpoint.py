@@ -192,7 +192,8 @@ def test_a_target_that_exists_is_replaced_only_where_it_is_ours(run, tmp_path):
 
     export_artifact(run, out, format=FORMAT, overwrite=True)
 
-    assert not (out / "old.txt").exists()
+    assert (out / "old.txt").exists()  # not ours
+    assert {*PARTS, "labels.txt", "old.txt"} == set(scenes.names(out))
     assert "c" in scenes.names(tmp_path)
     assert not any(name.startswith(".c") for name in scenes.names(tmp_path))
 

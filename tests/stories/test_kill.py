@@ -33,6 +33,7 @@ except EfficientNetLiteError as error:
     sys.exit(error.exit_code)
 """
 STAGE = ".run.????????.part"
+CONTENT = f"{STAGE}/content"  # what becomes the run
 DEADLINE = 90  # seconds; a run takes one to four
 
 
@@ -77,7 +78,7 @@ def check_complete(folder):
 
 
 # From the first thing that a run makes to the last.
-MOMENTS = [STAGE, f"{STAGE}/exports/run_float32.tflite", f"{STAGE}/card.json"]
+MOMENTS = [STAGE, f"{CONTENT}/exports/run_float32.tflite", f"{CONTENT}/card.json"]
 
 
 @pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: moment.rpartition("/")[2])
@@ -105,7 +106,7 @@ def test_runs_killed_at_any_time_while_replacing_never_lose_the_old_one(
     delays = random.Random(0)
     for _ in range(2):
         process = start(overwrite=True)
-        if wait_for(tmp_path, f"{STAGE}/exports/run_float32.tflite", process):
+        if wait_for(tmp_path, f"{CONTENT}/exports/run_float32.tflite", process):
             time.sleep(delays.uniform(0, 0.12))  # up to and beyond the two renames
         process.kill()
         process.communicate()
@@ -135,7 +136,7 @@ def test_ctrl_c_between_the_two_renames_puts_the_old_run_back(fit, photos, run, 
     before, whole = scenes.contents(run), bundle.Path.replace
 
     def interrupted(path, target):
-        if path.name.endswith(".part") and path.is_dir():
+        if path.name == "content" and path.is_dir():
             raise KeyboardInterrupt
         return whole(path, target)
 

@@ -10,6 +10,7 @@ import pytest
 
 from efficientnet_lite import bundle
 from efficientnet_lite.errors import ArtifactError, UnusableInput, UsageError
+from efficientnet_lite.storage.targets import Apart, check_folder
 
 CARD = {
     "schema": 1,
@@ -28,7 +29,7 @@ def fill(folder, text):
 
 
 def build(target, text="new", **options):
-    with bundle.building(target, photos=[], **options) as folder:
+    with bundle.building(target, **options) as folder:
         fill(folder, text)
 
 
@@ -47,7 +48,7 @@ def test_a_failure_leaves_nothing_and_the_old_run_as_it_was(tmp_path):
     build(tmp_path / "run", "old")
 
     def fail():
-        with bundle.building(tmp_path / "run", photos=[], overwrite=True) as folder:
+        with bundle.building(tmp_path / "run", overwrite=True) as folder:
             fill(folder, "half")
             raise ZeroDivisionError
 
@@ -85,7 +86,7 @@ def test_a_target_inside_above_or_on_the_photos_is_refused(tmp_path, inside):
     (tmp_path / "photos").mkdir()
 
     with pytest.raises(UsageError, match="photo folder"):
-        bundle.check_target(tmp_path / inside, photos=[tmp_path / "photos"], overwrite=True)
+        check_folder(tmp_path / inside, bundle.RUN, overwrite=True, apart=[Apart(tmp_path / "photos")])
 
 
 def test_a_kill_between_the_two_renames_is_mended_by_the_next_run(tmp_path):
@@ -112,7 +113,7 @@ def test_a_kill_after_the_renames_loses_nothing_of_the_user(tmp_path):
 
 PROGRAM = (
     "import sys; from pathlib import Path; from efficientnet_lite import bundle\n"
-    "with bundle.building(Path(sys.argv[1]), photos=[]) as folder:\n"
+    "with bundle.building(Path(sys.argv[1])) as folder:\n"
     "    (folder / 'model').write_text('half'); print('building', flush=True); sys.stdin.read()\n"
 )
 

@@ -339,9 +339,9 @@ def test_the_command_says_what_was_written(split_root, tmp_path, capsys):
 
     assert code == 0
     assert said["folder"] == os.path.realpath(tmp_path / "out")
-    assert said | {"folder": None} == json.loads((tmp_path / "out/shards.json").read_text()) | {
-        "folder": None
-    }
+    kept = json.loads((tmp_path / "out/shards.json").read_text())
+    assert set(kept.pop("written")) == set(contents(tmp_path / "out")) - {"shards.json"}
+    assert said | {"folder": None} == kept | {"folder": None}
     assert app.run(["shards", str(split_root), "--out", str(tmp_path / "out")]) == 2
     assert app.run(["shards", str(split_root), "--out", str(tmp_path / "x"), "--val", "1"]) == 2
     assert app.run(["shards", str(tmp_path / "none"), "--out", str(tmp_path / "x")]) == 3

@@ -6,6 +6,7 @@ a process that is killed while it writes leaves the state before as the newest.
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ import safetensors.numpy
 
 from efficientnet_lite.doors import files
 from efficientnet_lite.errors import CheckpointError, EfficientNetLiteError
+from efficientnet_lite.storage import folders
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -25,6 +27,7 @@ SCHEMA = 1
 KEPT = 2  # the newest, and one to fall back to
 MAX_STATE_BYTES, MAX_JOURNAL_BYTES = 4 * 2**30, 64 * 2**20  # four times lite4's; 350 epochs have 0.1 MB
 JOURNAL, ARRAYS = ".json", ".safetensors"
+NAME = re.compile(r"step-\d{11}\.(?:json|safetensors)")  # of both files of a state
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ def newest(folder: Path, *, warn: Callable[[str], None]) -> Saved | None:
 
     Raises CheckpointError where there are states and none of them is whole.
     """
-    found = sorted(folder.glob(f"step-*{JOURNAL}"), reverse=True)
+    found = journals(folder)
     for path in found:
         try:
             return _read(path)
@@ -108,16 +111,28 @@ def _described(path: Path) -> dict[str, Any]:
     return dict(described)
 
 
+def journals(folder: Path) -> list[Path]:
+    """The second files of the states in `folder`, the newest first; what merely lies there too is not among them."""
+    if not files.is_dir(folder):
+        return []
+    found = [path for path in files.entries(folder) if NAME.fullmatch(path.name) and path.suffix == JOURNAL]
+    return sorted(found, reverse=True)
+
+
+def is_journal(path: Path) -> bool:
+    """Whether the file is one that `save` wrote."""
+    try:
+        _described(path)
+    except EfficientNetLiteError:
+        return False
+    return True
+
+
 def _tidy(folder: Path, kept: int) -> None:
     """Take away old states, a state's numbers last, and what killed processes left."""
-    steps = sorted((path.stem for path in folder.glob(f"step-*{JOURNAL}")), reverse=True)
-    try:
-        for name in steps[kept:]:
-            (folder / (name + JOURNAL)).unlink(missing_ok=True)
-        for path in folder.glob(f"step-*{ARRAYS}"):
-            if path.stem not in steps[:kept]:
-                path.unlink(missing_ok=True)
-        for path in folder.glob(f".step-*{files.PART_SUFFIX}"):
-            path.unlink(missing_ok=True)
-    except OSError as error:
-        raise files.output_failed(folder, error) from error
+    names = [path.stem for path in journals(folder)]
+    for name in names[kept:]:
+        folders.remove_matching(folder, re.compile(re.escape(name + JOURNAL)))
+    stay = "|".join(map(re.escape, names[:kept])) or "none"
+    folders.remove_matching(folder, re.compile(rf"(?!(?:{stay})\.){NAME.pattern}"))
+    folders.remove_matching(folder, re.compile(rf"\.{NAME.pattern}\.[0-9a-f]{{8}}\.part"))

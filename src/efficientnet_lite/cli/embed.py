@@ -24,6 +24,7 @@ from efficientnet_lite.cli.results import show_accounting
 from efficientnet_lite.contract import BaseView
 from efficientnet_lite.errors import EXIT_INPUT, UsageError
 from efficientnet_lite.inference.predict import Refused
+from efficientnet_lite.storage.targets import sources_apart
 from efficientnet_lite.stories import embed as story
 from efficientnet_lite.stories.source import open_features
 
@@ -76,6 +77,7 @@ def embed(
                 skipped=given.skipped,
                 view=view,
                 overwrite=overwrite,
+                apart=sources_apart(model, weights, what="the model"),
                 on_progress=on_progress,
             )
             skipped = done.skipped

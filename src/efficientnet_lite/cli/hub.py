@@ -22,7 +22,6 @@ def hub_cache(
     weights: str = "imagenet",
     no_ema: Annotated[bool, Flag] = False,
     remove: Annotated[bool, Flag] = False,
-    overwrite: Annotated[bool, Flag] = False,
     json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -31,6 +30,7 @@ def hub_cache(
 
     These are https://tfhub.dev/tensorflow/efficientnet/lite{0..4}/{feature-vector,classification}/{1,2}. With
     TFHUB_CACHE_DIR set to the same folder, programs that name them run as they are written, without a network.
+    Entries that this command has put there are replaced, those of others never.
     Needs TensorFlow: pip install 'efficientnet-lite[train]'.
 
     Args:
@@ -39,7 +39,6 @@ def hub_cache(
         weights: imagenet (installed packages), hub (download), or the path of a checkpoint.
         no_ema: of a TF1 checkpoint, read the raw weights instead of the moving averages.
         remove: take out what this command has put there; other entries stay.
-        overwrite: replace entries that this command has not written.
         json: print one JSON document instead of the table.
         verbose: say more; may be given again.
         quiet: say nothing but results, warnings and errors.
@@ -55,9 +54,7 @@ def hub_cache(
     if remove:
         _remove(console, models, cache)
         return
-    placed = place_modules(
-        models, cache, weights=weights, ema=not no_ema, overwrite=overwrite, stage=console.progress
-    )
+    placed = place_modules(models, cache, weights=weights, ema=not no_ema, stage=console.progress)
     if json:
         modules = [{"address": each.address, **each.exported.to_json()} for each in placed]
         console.json({"dir": cache, "modules": modules})
@@ -83,6 +80,6 @@ def _remove(console: Console, models: tuple[str, ...], cache: str) -> None:
     for address in removed.removed:
         console.line(f"removed {address}")
     for address in removed.kept:
-        console.warn(f"left alone, since we did not write it: {address}")
+        console.warn(f"left alone, since not all of it is ours: {address}")
     if not removed.removed:
         console.line(f"there is nothing of ours in {cache}")

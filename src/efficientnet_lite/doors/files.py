@@ -12,7 +12,6 @@ import json
 import os
 import re
 import secrets
-import shutil
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -99,6 +98,12 @@ def stamp(path: AnyPath) -> tuple[int, int]:
     """Bytes and time of change (ns since 1970) of a file; zeros where it cannot be asked."""
     status = _status(path, True)
     return (status.st_size, status.st_mtime_ns) if status is not None else (0, 0)
+
+
+def identity(path: AnyPath) -> tuple[int, int] | None:
+    """Device and number of what lies at `path`, equal for all its names; None where the system has none."""
+    status = _status(path, True)
+    return (status.st_dev, status.st_ino) if status is not None and status.st_ino else None
 
 
 def folder_size(folder: Path) -> int:
@@ -291,42 +296,6 @@ def sha256_folder(folder: Path) -> str:
     return sha256_bytes("".join(f"{sha256_file(folder / name)}  {name}\n" for name in names).encode())
 
 
-@contextmanager
-def building_folder(target: Path) -> Iterator[Path]:
-    """A hidden folder beside `target` that becomes it when the block ends well, and vanishes else.
-
-    An existing `target`, which the caller has made sure is its own to replace, stays whole until then; of
-    two renames at worst the second is missing after a kill, and then it lies beside under `.<name>.previous`.
-
-    Raises:
-        OutputFailed: the disk is full or cannot be written to.
-    """
-    stage = target.with_name(f".{target.name[:50]}.{secrets.token_hex(4)}{PART_SUFFIX}")
-    previous = target.with_name(f".{target.name[:50]}.previous")
-    try:
-        stage.mkdir()
-        yield stage
-        for path in stage.rglob("*"):
-            if is_file(path):
-                with path.open("rb") as file:
-                    os.fsync(file.fileno())
-        if lexists(target):
-            shutil.rmtree(previous, ignore_errors=True)  # of a replacement that was killed before its end
-            target.replace(previous)
-        try:
-            stage.replace(target)
-        except BaseException:  # Ctrl-C too: the old one goes back to its place
-            if exists(previous):
-                previous.replace(target)
-            raise
-        sync_folder(target.parent)
-        shutil.rmtree(previous, ignore_errors=True)
-    except OSError as error:
-        raise output_failed(target, error) from error
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-
-
 def read_bytes(path: Path, *, limit: int, what: str) -> bytes:
     """The content of a regular file of at most `limit` bytes.
 
@@ -404,13 +373,16 @@ def locked(target: Path) -> Iterator[None]:
     The folders above it are made. A killed process leaves no lock behind, at most the empty file.
 
     Raises:
-        UsageError: another process holds it, or it is the root of the file system.
+        UsageError: another process holds it, it is the root of the file system, or somebody else's file has the
+            name of the lock, which would be emptied and deleted.
         OutputFailed: the folder cannot be written to.
     """
     place = real(target)  # one lock for all spellings; `.` and `..` have no name of their own
     if not place.name:
         raise UsageError("this place cannot be locked", where=target, fix="choose a folder below it")
     path = place.with_name(f".{place.name}.lock")
+    if lexists(path) and not (is_file(path, follow=False) and size(path) == 0):
+        raise UsageError("a file of somebody else's has the name of the lock", where=path, fix="move it away")
     lock = FileLock(path, blocking=False)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from efficientnet_lite.stories.export_hub import export_hub_module
 from efficientnet_lite.stories.export_onnx import export_onnx
 from efficientnet_lite.stories.export_saved_model import export_saved_model
 from efficientnet_lite.stories.exported import Exported
-from efficientnet_lite.stories.golden import golden_npz, golden_path
+from efficientnet_lite.stories.golden import check_golden, golden_npz, golden_path
 from efficientnet_lite.stories.origin import open_origin
 from efficientnet_lite.stories.parity import fixed_inputs, numpy_outputs
 from efficientnet_lite.stories.progress import Stage, silent
@@ -67,6 +67,8 @@ def export(
         _require_defaults(options, format)
     run = _run_of(source) if out is None else None
     target = _place_in(run, format, outputs, options) if run is not None else Path(str(out))
+    if run is not None:
+        bundle.check_own(run, target)
     common: dict[str, Any] = {
         "model": model,
         "weights": weights,
@@ -81,12 +83,7 @@ def export(
         _require_no_outputs(outputs)
         exported = export_checkpoint(source, target, **common)
     else:
-        if files.exists(golden_path(target)) and not overwrite:
-            raise UsageError(
-                "the target exists",
-                where=golden_path(target),
-                fix="choose another --out, or give --overwrite",
-            )
+        check_golden(target, overwrite=overwrite)
         if format == "onnx":
             exported = export_onnx(source, target, outputs=tuple(outputs) or ("probabilities",), **common)
         elif format == "savedmodel":

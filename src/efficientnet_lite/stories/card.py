@@ -88,10 +88,8 @@ def publish(folder: Path, run: Contents) -> dict[str, Any]:
     card = _card(folder, run)
     if is_installed():
         files.publish(folder / bundle.REPORT, _page(folder, run, card))
-        card["files"] = sorted([*card["files"], bundle.REPORT])
     files.publish(folder / "README.md", model_card(run.name, card).encode())
-    files.publish_json(folder / bundle.CARD, card)
-    return card
+    return bundle.seal(folder, card)
 
 
 def _source(run: Contents) -> str:
@@ -107,7 +105,6 @@ def _export_name(name: str, precision: str) -> str:
 def _card(folder: Path, run: Contents) -> dict[str, Any]:
     settings, proof, material = run.settings, run.proof, run.material
     labels = material.dataset.labels
-    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if files.is_file(path))
     evaluations = {"float32": proof.float32, "int8": proof.int8}
     agreements = {
         "float32": proof.float_agreement,
@@ -185,7 +182,6 @@ def _card(folder: Path, run: Contents) -> dict[str, Any]:
             for precision in PRECISIONS
         ],
         "golden": bundle.GOLDEN,
-        "files": sorted([*names, "README.md", bundle.CARD]),
     }
 
 

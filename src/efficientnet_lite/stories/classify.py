@@ -1,7 +1,7 @@
 """`train`: a folder of photos -> features -> a head -> float32 and int8 files -> proof -> a run folder."""
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import get_args
 
@@ -21,12 +21,14 @@ from efficientnet_lite.inference.partition import plan_split
 from efficientnet_lite.inference.verify import MAX_DROP, MIN_AGREEMENT, Bars
 from efficientnet_lite.layout import ClassFolders
 from efficientnet_lite.spec import make_plan, model_name
+from efficientnet_lite.storage.targets import Apart, check_folder, sources_apart
 from efficientnet_lite.stories import calibration, finetune
 from efficientnet_lite.stories.finish import Finished, Trained, publish_run
-from efficientnet_lite.stories.keeper import check_place, working_folder
 from efficientnet_lite.stories.material import Material, OnBad, Settings
+from efficientnet_lite.stories.places import board_apart, dataset_apart
 from efficientnet_lite.stories.progress import OnProgress, Stage, silent
 from efficientnet_lite.stories.translations import read_translations
+from efficientnet_lite.stories.workplace import check_place, clear, working_folder
 from efficientnet_lite.tflite.fold import fold
 from efficientnet_lite.tflite.write import write_float
 from efficientnet_lite.training.finetune import FineTuning
@@ -77,7 +79,7 @@ def train(
         max_drop, min_agreement: what the int8 file may lose; see `inference.verify`.
         on_bad: "fail" stops at the first photo that would be skipped.
         links, class_folders: how the photos are read; see `doors.dataset.open_dataset`.
-        overwrite: replace an earlier run.
+        overwrite: replace an earlier run; what is not ours in it stays.
         labels_locale: locale ("de") -> a text file with the class names in that language, one a line.
         fine_tuning: let the upper blocks learn too; needs the extra `train`.
         resume: go on with a fine-tuning into `out` that did not end; begin it where there is none.
@@ -109,14 +111,24 @@ def train(
         class_folders,
     )
     _check(settings, photos)
+    sources = [*sources_apart(weights), *board_apart(tensorboard)]
+    if fine_tuning is not None:
+        check_folder(out, bundle.RUN, overwrite=overwrite, apart=[*dataset_apart(photos), *sources])
+        check_place(place, resume=resume, overwrite=overwrite, apart=[*dataset_apart(photos), *sources])
+        finetune.require_keras()
     board = finetune.require_tensorboard(tensorboard, settings) if tensorboard is not None else None
     dataset = open_dataset(photos, links=links, class_folders=class_folders)
     if on_bad == "fail":
         dataset.require_all()
-    places = {photos} if files.is_dir(photos) else {row.path.parent for row in dataset.rows}
-    with bundle.building(out, photos=places, overwrite=overwrite) as folder, Cache() as cache:
+    apart = [*dataset_apart(photos, dataset.rows), *sources]
+    with ExitStack() as held:
+        folder = held.enter_context(bundle.building(out, overwrite=overwrite, apart=apart))
+        cache = held.enter_context(Cache())
         if fine_tuning is not None:
-            check_place(place, resume=resume, overwrite=overwrite)
+            held.enter_context(files.locked(place))
+            check_place(place, resume=resume, overwrite=overwrite, apart=[*apart, Apart(out, "the target")])
+            if not resume:
+                clear(place)
         translations = read_translations(labels_locale or {}, dataset.labels)
         loaded = load_weights(settings.model.variant, weights, ema=ema)
         _check_same(loaded.sha256, weights_sha256, weights)
@@ -167,7 +179,7 @@ def train(
             stage,
         )
     if fine_tuning is not None:
-        shutil.rmtree(place, ignore_errors=True)  # its states, which nobody needs any more
+        clear(place)  # its states, which nobody needs any more
     return trained
 
 
@@ -204,7 +216,6 @@ def _check(settings: Settings, photos: Path) -> None:
     settings.bars.check()
     if settings.fine_tuning is not None:
         settings.fine_tuning.check(make_plan(settings.model.variant))
-        finetune.require_keras()
     if not files.exists(photos):
         raise UnusableInput(
             files.missing(photos, "folder or file"),

@@ -3,6 +3,7 @@
     features.npy   float32 (N, C), C is 1280 for files of ours; numpy and all its relatives map it
     index.csv      row of the matrix, path and sha256 of the photo
     skipped.csv    the photos that could not be used, and why
+    embed.json     what was written: it makes the folder ours
 
 The folder appears whole or not at all, and memory does not grow with the number of photos.
 """
@@ -10,10 +11,8 @@ The folder appears whole or not at all, and memory does not grow with the number
 import codecs
 import csv
 import math
-import secrets
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,16 +20,22 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from efficientnet_lite import __version__
 from efficientnet_lite.accounting import COLUMNS, Skipped
 from efficientnet_lite.contract import View
 from efficientnet_lite.doors import files, photos
-from efficientnet_lite.errors import UnreadablePhoto, UnusableInput, UsageError
+from efficientnet_lite.errors import UnreadablePhoto, UnusableInput
 from efficientnet_lite.inference.predict import Model, Refused
 from efficientnet_lite.inference.views import prepare
 from efficientnet_lite.spec import POOLED
+from efficientnet_lite.storage import folders
+from efficientnet_lite.storage.listing import FolderKind, no_marker, seal, tree
+from efficientnet_lite.storage.targets import Apart, photos_apart
 from efficientnet_lite.tensor import Engine
 
-FEATURES, INDEX, SKIPPED = "features.npy", "index.csv", "skipped.csv"
+FEATURES, INDEX, SKIPPED, MARKER = "features.npy", "index.csv", "skipped.csv", "embed.json"
+INDEX_HEADER = ("row", "path", "sha256")
+MADE_BY = "efficientnet-lite "
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,7 @@ def embed(
     skipped: Sequence[Skipped] = (),
     view: View | None = None,
     overwrite: bool = False,
+    apart: Collection[Apart] = (),
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Embedded:
     """Publish the features of all photos that can be used as the folder `out`.
@@ -87,18 +93,37 @@ def embed(
         paths: the photos; a row of the matrix each, in this order.
         skipped: what was found besides and is not to be opened; it stands in skipped.csv too.
         view: how a photo is looked at, the contract's own way where None.
-        overwrite: replace an earlier folder of this kind.
+        overwrite: replace an earlier folder of this kind; what is not ours in it stays.
+        apart: what `out` must not lie on or above, beside the photos.
 
     Raises:
-        UsageError: `out` exists and may not be replaced, or another run is writing to it.
+        UsageError: `out` exists and may not be replaced, lies on or above the photos, or another run is writing to it.
         UnusableInput: no photo can be used; nothing is published.
         OutputFailed: the disk is full or cannot be written to.
     """
+    apart = [*photos_apart({path.parent for path in paths}, inside=False), *apart]
+    with folders.replacing(out, FOLDER, overwrite=overwrite, apart=apart) as folder:
+        count, columns, lost = _write(folder, model, paths, skipped, view, out, on_progress)
+        made = {"made_by": f"{MADE_BY}{__version__}", "photos": count, "columns": columns}
+        seal(folder, FOLDER, made | {"skipped": len(lost)})
+    return Embedded(out.absolute(), count, tuple(lost))
+
+
+def _write(
+    folder: Path,
+    model: Model,
+    paths: Sequence[Path],
+    skipped: Sequence[Skipped],
+    view: View | None,
+    where: Path,
+    on_progress: Callable[[int, int], None] | None,
+) -> tuple[int, int, list[Skipped]]:
+    """Fill `folder`; gives rows and columns of the matrix, and what could not be used."""
     columns = math.prod(model.outputs[POOLED].shape[1:])
     lost = list(skipped)
-    with _building(out, overwrite=overwrite) as folder, ExitStack() as opened:
+    with ExitStack() as opened:
         matrix = opened.enter_context(files.replacing(folder / FEATURES))
-        index = _table(opened.enter_context(files.replacing(folder / INDEX)), "row", "path", "sha256")
+        index = _table(opened.enter_context(files.replacing(folder / INDEX)), *INDEX_HEADER)
         table = _table(opened.enter_context(files.replacing(folder / SKIPPED)), *COLUMNS)
         _write_header(matrix, len(paths), columns)
         count = 0
@@ -116,13 +141,13 @@ def embed(
                 f"none of the {len(lost)} photos can be used; the first: {lost[-1].reason}"
                 if lost
                 else "there are no photos",
-                where=lost[-1].name if lost else out,
+                where=lost[-1].name if lost else where,
                 fix="give photos as JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF",
             )
         for name, reason, _ in sorted(lost):
             table.writerow(map(files.csv_cell, (Path(name).absolute(), reason)))
         _write_header(matrix, count, columns)  # only now is it known how many could be used
-    return Embedded(out.absolute(), count, tuple(lost))
+    return count, columns, lost
 
 
 def _write_header(file: BinaryIO, rows: int, columns: int) -> None:
@@ -141,53 +166,34 @@ def _table(file: BinaryIO, *header: str) -> Any:  # the csv module does not name
     return writer
 
 
-@contextmanager
-def _building(out: Path, *, overwrite: bool) -> Iterator[Path]:
-    """A folder beside `out` that takes its place when the block ends well, and vanishes else."""
-    out = out.absolute()
-    previous = out.with_name(f".{out.name}.previous")
-    with files.locked(out):
-        if files.exists(previous) and not files.lexists(out):
-            previous.replace(out)  # a run was killed between its two renames
-        _check_target(out, overwrite=overwrite)
-        stage = out.with_name(f".{out.name}.{secrets.token_hex(4)}{files.PART_SUFFIX}")
-        try:
-            with _output_failures(stage):
-                stage.mkdir()
-            yield stage
-            with _output_failures(out):
-                files.sync_folder(stage)
-                if files.exists(out):
-                    shutil.rmtree(previous, ignore_errors=True)
-                    out.replace(previous)
-                stage.replace(out)
-                files.sync_folder(out.parent)
-            shutil.rmtree(previous, ignore_errors=True)
-        finally:
-            shutil.rmtree(stage, ignore_errors=True)
+def _check_marker(folder: Path, marker: Mapping[str, Any]) -> None:
+    counts = (marker.get("photos"), marker.get("columns"))
+    if not str(marker.get("made_by")).startswith(MADE_BY) or not all(type(each) is int for each in counts):
+        raise ValueError(f"its {MARKER} is not ours")
 
 
-@contextmanager
-def _output_failures(path: Path) -> Iterator[None]:
+def _layout(folder: Path, marker: Mapping[str, Any] | None) -> list[str]:
+    """A folder of version 0.1 and before, which had no marker, is known by the form of its three files."""
+    if not {FEATURES, INDEX, SKIPPED}.issuperset(tree(folder).files):
+        raise no_marker(MARKER)
+    for name, header in ((INDEX, INDEX_HEADER), (SKIPPED, COLUMNS)):
+        if not _begins(folder / name, ",".join(header).encode() + b"\n"):
+            raise no_marker(MARKER)
     try:
-        yield
-    except OSError as error:
-        raise files.output_failed(path, error) from error
+        matrix = np.load(folder / FEATURES, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise no_marker(MARKER) from error
+    if matrix.dtype != np.dtype("<f4") or matrix.ndim != 2:
+        raise no_marker(MARKER)
+    return [FEATURES, INDEX, SKIPPED]
 
 
-def _check_target(out: Path, *, overwrite: bool) -> None:
-    if not files.lexists(out):
-        return
-    ours = files.is_dir(out, follow=False) and {entry.name for entry in files.entries(out)} <= {
-        FEATURES,
-        INDEX,
-        SKIPPED,
-    }
-    if not ours:
-        raise UsageError(
-            "the target exists and is no folder of features, so it is never replaced",
-            where=out,
-            fix="choose another --out",
-        )
-    if not files.is_empty_dir(out) and not overwrite:
-        raise UsageError("the target exists", where=out, fix="choose another --out, or give --overwrite")
+def _begins(path: Path, beginning: bytes) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(beginning)) == beginning
+    except OSError:
+        return False
+
+
+FOLDER = FolderKind("folder of features", MARKER, 64 * 2**10, _check_marker, _layout)

@@ -13,6 +13,7 @@ from efficientnet_lite.checkpoints import states
 from efficientnet_lite.errors import CheckpointError
 from efficientnet_lite.stories.keeper import check_same
 from efficientnet_lite.stories.material import Material
+from efficientnet_lite.stories.workplace import STATES, mark
 from efficientnet_lite.training.finetune import FineTuning
 
 if TYPE_CHECKING:  # Keras, and TensorFlow with it, is loaded where it is needed
@@ -65,7 +66,8 @@ class EpochStates:
                 asdict(epoch) | {"loss": epoch.loss if epoch.number else None} for epoch in reached.epochs
             ],
         }
-        states.save(self._place / "states", reached.epochs[-1].number, arrays, journal)
+        mark(self._place)
+        states.save(self._place / STATES, reached.epochs[-1].number, arrays, journal)
 
     def newest(self) -> Reached | None:
         """The newest state that is whole, or None.
@@ -74,7 +76,7 @@ class EpochStates:
         """
         from efficientnet_lite.training import loop
 
-        found = states.newest(self._place / "states", warn=self._warn)
+        found = states.newest(self._place / STATES, warn=self._warn)
         if found is None:
             return None
         check_same(self._place, self._begun, found.journal.get("begun"))

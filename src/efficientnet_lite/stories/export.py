@@ -1,6 +1,6 @@
 """`export`: a run, a checkpoint or published weights -> one .tflite file, proven before it gets its name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -16,9 +16,10 @@ from efficientnet_lite.forward import Layer
 from efficientnet_lite.inference.predict import Model, Refused, model_from_bytes
 from efficientnet_lite.inference.verify import MAX_DROP, MIN_AGREEMENT, Bars
 from efficientnet_lite.spec import POOLED, Plan
+from efficientnet_lite.storage.targets import Apart, check_file, photos_apart, sources_apart
 from efficientnet_lite.stories import calibration
 from efficientnet_lite.stories.exported import Exported
-from efficientnet_lite.stories.golden import golden_npz, golden_path
+from efficientnet_lite.stories.golden import check_golden, golden_npz, golden_path
 from efficientnet_lite.stories.labelled import labelled_photos
 from efficientnet_lite.stories.origin import Origin, open_origin
 from efficientnet_lite.stories.parity import (
@@ -38,7 +39,6 @@ from efficientnet_lite.stories.reduced import (
     twin,
     writable,
 )
-from efficientnet_lite.stories.targets import check_file_target
 from efficientnet_lite.stories.translations import read_translations
 from efficientnet_lite.tflite.artifact import PRECISIONS, About, Form, Precision, float_artifact
 from efficientnet_lite.tflite.quantized import IOS, Io
@@ -103,7 +103,8 @@ def export(
     """
     out, workers = Path(out), workers or cores()
     form = _form(precision, io, batch, dense)
-    check_target(out, overwrite)
+    apart = [*sources_apart(source, weights), *photos_apart([Path(data)] if data else [], inside=False)]
+    check_target(out, overwrite, apart)
     if precision == "int8" and data is None:
         raise UsageError(
             "int8 needs photos to set its ranges",
@@ -215,10 +216,10 @@ def output_names(origin: Origin, outputs: Sequence[str], endpoints: Sequence[str
     return (*outputs, *(plan.endpoint_output(name) for name in endpoints))
 
 
-def check_target(out: Path, overwrite: bool) -> None:
+def check_target(out: Path, overwrite: bool, apart: Collection[Apart] = ()) -> None:
     """Refuse a target that cannot be written, before any work is done."""
-    check_file_target(out, overwrite=overwrite, example="model.tflite")
-    check_file_target(golden_path(out), overwrite=overwrite, example="model.golden.npz")
+    check_file(out, overwrite=overwrite, example="model.tflite", apart=apart)
+    check_golden(out, overwrite=overwrite, apart=apart)
 
 
 def publish_with_golden(out: Path, data: bytes, golden: bytes, *, overwrite: bool) -> None:

@@ -1,6 +1,6 @@
 """A TF1 checkpoint as the reference saves it, with moving averages, read back bit for bit before it gets its name."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,20 +9,21 @@ from numpy.typing import NDArray
 
 from efficientnet_lite import __version__
 from efficientnet_lite.checkpoints.naming import SHADOW, tf1_variables
-from efficientnet_lite.checkpoints.read import INDEX_SUFFIX, read_checkpoint
+from efficientnet_lite.checkpoints.read import INDEX_SUFFIX, STATE_FILE, read_checkpoint
 from efficientnet_lite.checkpoints.tensors import MAX_CHECKPOINT_BYTES, some
 from efficientnet_lite.checkpoints.tf_bundle import read_index, read_tensors, shard_name
 from efficientnet_lite.checkpoints.tf_bundle_write import PREFIX, checkpoint_entries, write_checkpoint
 from efficientnet_lite.contract import Contract
-from efficientnet_lite.documents import json_value
 from efficientnet_lite.doors import files
 from efficientnet_lite.errors import CheckpointError, EfficientNetLiteError, VerificationFailed
-from efficientnet_lite.spec import Plan
+from efficientnet_lite.spec import VARIANTS, Plan
+from efficientnet_lite.storage import folders
+from efficientnet_lite.storage.listing import FolderKind, no_marker, seal
+from efficientnet_lite.storage.targets import Apart, check_folder, check_parent, sources_apart
 from efficientnet_lite.stories.exported import Exported
 from efficientnet_lite.stories.origin import Origin, open_origin
 from efficientnet_lite.stories.parity import Parity
 from efficientnet_lite.stories.progress import Stage, silent
-from efficientnet_lite.stories.targets import check_folder_target
 from efficientnet_lite.tflite.attached import label_files
 
 Tensors = Mapping[str, NDArray[Any]]
@@ -57,8 +58,8 @@ def export_checkpoint(
         UsageError: the call cannot be carried out as it is.
         VerificationFailed: what was written reads otherwise; nothing is published.
     """
-    out = Path(out)
-    _check(out, overwrite)
+    out, apart = Path(out), sources_apart(source, weights)
+    _check(out, overwrite, apart)
     origin = open_origin(source, model=model, weights=weights, ema=ema)
     raw, notes = _raw(origin, source, model, weights) if ema else (origin.parameters, (ONE_SET,))
     publish_checkpoint(
@@ -69,6 +70,7 @@ def export_checkpoint(
         labels=origin.labels,
         about={"source": origin.source, "license": origin.license, "weights_sha256": origin.sha256},
         overwrite=overwrite,
+        apart=apart,
         stage=stage,
     )
     return Exported(
@@ -92,6 +94,7 @@ def publish_checkpoint(
     labels: tuple[str, ...] | None = None,
     about: Mapping[str, str] | None = None,
     overwrite: bool = False,
+    apart: Collection[Apart] = (),
     stage: Stage = silent,
 ) -> None:
     """Write `entries`, which `checkpoint_entries` made for `plan`, into the folder `out`, and prove it.
@@ -102,6 +105,7 @@ def publish_checkpoint(
     Args:
         contract: what the network's input is; None: that of a photo of the plan's size.
         about: more for the card, such as source and license.
+        apart: what `out` must not lie on or above.
 
     Raises:
         UsageError: `out` exists and may not be replaced.
@@ -116,18 +120,17 @@ def publish_checkpoint(
         **(about or {}),
         "package_version": __version__,
     }
-    with files.locked(out):
-        _check(out, overwrite)
-        with files.building_folder(out) as folder:
-            with stage("Writing the checkpoint") as on_progress:
-                write_checkpoint(folder, entries)
-                for name, text in (label_files(labels) if labels else {}).items():
-                    files.publish(folder / name, text)
-                files.publish_json(folder / CARD, card)
-                on_progress(1, 1)
-            with stage("Reading it back") as on_progress:
-                _require_equal(folder, plan, entries, out)
-                on_progress(1, 1)
+    _check(out, overwrite, apart)
+    with folders.replacing(out, TF1_CHECKPOINT, overwrite=overwrite, apart=apart) as folder:
+        with stage("Writing the checkpoint") as on_progress:
+            write_checkpoint(folder, entries)
+            for name, text in (label_files(labels) if labels else {}).items():
+                files.publish(folder / name, text)
+            seal(folder, TF1_CHECKPOINT, card)
+            on_progress(1, 1)
+        with stage("Reading it back") as on_progress:
+            _require_equal(folder, plan, entries, out)
+            on_progress(1, 1)
 
 
 def checkpoint_faults(folder: Path, weights: Path, name: str) -> list[str]:
@@ -144,15 +147,19 @@ def checkpoint_faults(folder: Path, weights: Path, name: str) -> list[str]:
     return faults
 
 
-def is_own_checkpoint(folder: Path) -> bool:
-    """Whether `folder` is a TF1 checkpoint that this package has written."""
-    if files.is_link(folder) or not files.is_file(folder / (PREFIX + INDEX_SUFFIX)):
-        return False
-    try:
-        card = json_value(files.read_bytes(folder / CARD, limit=MAX_CARD_BYTES, what="a card"))
-    except (EfficientNetLiteError, ValueError):
-        return False
-    return isinstance(card, dict) and card.get("format") == CARD_FORMAT
+def _check_card(folder: Path, card: Mapping[str, Any]) -> None:
+    own = card["format"] == CARD_FORMAT and card["variant"] in VARIANTS and isinstance(card["contract"], dict)
+    if not own or not files.is_file(folder / (PREFIX + INDEX_SUFFIX)):
+        raise ValueError(f"its {CARD} is of no TF1 checkpoint")
+
+
+def _layout(folder: Path, card: Mapping[str, Any] | None) -> list[str]:
+    if card is None:
+        raise no_marker(CARD)
+    return [STATE_FILE, PREFIX + INDEX_SUFFIX, shard_name(PREFIX, 0, 1), "labels.txt"]
+
+
+TF1_CHECKPOINT = FolderKind("TF1 checkpoint", CARD, MAX_CARD_BYTES, _check_card, _layout)
 
 
 def unequal(found: Tensors, wanted: Tensors) -> list[str]:
@@ -209,5 +216,6 @@ def _require_equal(folder: Path, plan: Plan, entries: Tensors, where: Path) -> N
         )
 
 
-def _check(out: Path, overwrite: bool) -> None:
-    check_folder_target(out, overwrite=overwrite, is_own=is_own_checkpoint, what="TF1 checkpoint")
+def _check(out: Path, overwrite: bool, apart: Collection[Apart]) -> None:
+    check_folder(out, TF1_CHECKPOINT, overwrite=overwrite, apart=apart)
+    check_parent(out)

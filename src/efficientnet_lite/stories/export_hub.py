@@ -2,11 +2,11 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -14,14 +14,16 @@ import numpy.typing as npt
 from efficientnet_lite import __version__
 from efficientnet_lite.checkpoints.naming import tf1_variables
 from efficientnet_lite.doors import files
-from efficientnet_lite.errors import EfficientNetLiteError, UsageError
+from efficientnet_lite.errors import UsageError
 from efficientnet_lite.labels import digest
 from efficientnet_lite.spec import LOGITS, POOLED, make_plan
+from efficientnet_lite.storage import folders
+from efficientnet_lite.storage.listing import FolderKind, no_marker, seal
+from efficientnet_lite.storage.targets import Apart, check_folder, check_parent, sources_apart
 from efficientnet_lite.stories.exported import Exported
 from efficientnet_lite.stories.origin import Origin, open_origin
 from efficientnet_lite.stories.parity import Parity, fixed_inputs, numpy_outputs, parity
 from efficientnet_lite.stories.progress import Stage, silent
-from efficientnet_lite.stories.targets import check_folder_target
 from efficientnet_lite.tflite.attached import label_files
 from efficientnet_lite.tflite.identity import Identity
 
@@ -31,6 +33,7 @@ OUTPUTS: dict[Kind, tuple[str, ...]] = {"feature-vector": (POOLED,), "classifica
 # What makes a folder ours. Readers of Hub modules leave alone what lies in assets/ and is in no collection.
 MARKER = "assets/efficientnet_lite.json"
 MAX_MARKER_BYTES = 64 * 2**10
+VARIABLES = ("variables/variables.index", "variables/variables.data-00000-of-00001")
 
 
 def export_hub_module(
@@ -59,16 +62,14 @@ def export_hub_module(
         UsageError: the call cannot be carried out as it is, or TensorFlow is not installed.
         VerificationFailed: the module is too far from numpy; nothing is published.
     """
-    out = Path(out)
-    _check(out, kind, overwrite)
+    out, apart = Path(out), sources_apart(source, weights)
+    _check(out, kind, overwrite, apart)
     require_tensorflow(out)
     origin = open_origin(source, model=model, weights=weights, ema=ema)
     require_classes(origin, kind, str(source))
     wanted = module_outputs(origin, stage)
-    with files.locked(out):
-        _check(out, kind, overwrite)
-        with files.building_folder(out) as folder:
-            nearness = write_module(origin, kind, folder, wanted, where=out, stage=stage)
+    with folders.replacing(out, HUB_MODULE, overwrite=overwrite, apart=apart) as folder:
+        nearness = write_module(origin, kind, folder, wanted, where=out, stage=stage)
     return exported_module(out, kind, nearness)
 
 
@@ -126,16 +127,17 @@ def exported_module(out: Path, kind: Kind, nearness: Parity) -> Exported:
     )
 
 
-def is_own_module(folder: Path) -> bool:
-    """Whether `folder` is a Hub module that this package has written."""
-    if files.is_link(folder) or not files.is_file(folder / MARKER):
-        return False
-    try:
-        marker = files.read_bytes(folder / MARKER, limit=MAX_MARKER_BYTES, what="a module's description")
-        Identity.from_bytes(marker, where=folder)
-    except EfficientNetLiteError:
-        return False
-    return True
+def _check_marker(folder: Path, marker: Mapping[str, Any]) -> None:
+    Identity.from_bytes(json.dumps(marker).encode(), where=folder)
+
+
+def _layout(folder: Path, marker: Mapping[str, Any] | None) -> list[str]:
+    if marker is None:
+        raise no_marker(MARKER)
+    return ["saved_model.pb", "tfhub_module.pb", "assets/labels.txt", *VARIABLES]
+
+
+HUB_MODULE = FolderKind("Hub module", MARKER, MAX_MARKER_BYTES, _check_marker, _layout)
 
 
 def require_classes(origin: Origin, kind: Kind, source: str) -> None:
@@ -182,13 +184,14 @@ def _mark(folder: Path, origin: Origin, kind: Kind) -> None:
     (folder / "assets").mkdir(exist_ok=True)
     for name, text in texts.items():
         files.publish(folder / "assets" / name, text)
-    files.publish_json(folder / MARKER, about)
+    seal(folder, HUB_MODULE, about)
 
 
-def _check(out: Path, kind: str, overwrite: bool) -> None:
+def _check(out: Path, kind: str, overwrite: bool, apart: Collection[Apart]) -> None:
     """Refuse what cannot work, before any work is done."""
     if kind not in KINDS:
         raise UsageError(
             f"no such kind of module: {kind}", where="the command line", fix=f"give {' or '.join(KINDS)}"
         )
-    check_folder_target(out, overwrite=overwrite, is_own=is_own_module, what="Hub module")
+    check_folder(out, HUB_MODULE, overwrite=overwrite, apart=apart)
+    check_parent(out)

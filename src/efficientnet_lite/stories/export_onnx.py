@@ -1,6 +1,6 @@
 """`export --format onnx`: a run, checkpoint or published weights -> one .onnx file, proven before it gets its name."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +10,12 @@ from efficientnet_lite.doors import files
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.inference.predict import model_from_onnx
 from efficientnet_lite.labels import digest
+from efficientnet_lite.storage.targets import Apart, check_file, sources_apart
 from efficientnet_lite.stories.export import OUTPUTS
 from efficientnet_lite.stories.exported import Exported
 from efficientnet_lite.stories.origin import Origin, open_origin
 from efficientnet_lite.stories.parity import fixed_inputs, numpy_outputs, parity
 from efficientnet_lite.stories.progress import Stage, silent
-from efficientnet_lite.stories.targets import check_file_target
 from efficientnet_lite.tflite.attached import label_files
 from efficientnet_lite.tflite.identity import OWN_ENTRY, Identity
 
@@ -44,8 +44,8 @@ def export_onnx(
         UsageError: the call cannot be carried out as it is, or onnx or ONNX Runtime is not installed.
         VerificationFailed: the file is too far from numpy; nothing is published.
     """
-    out = Path(out)
-    _check(out, outputs, overwrite)
+    out, apart = Path(out), sources_apart(source, weights)
+    _check(out, outputs, overwrite, apart)
     try:
         from efficientnet_lite.formats.onnx import write_onnx
     except ImportError as error:
@@ -68,8 +68,7 @@ def export_onnx(
         on_progress(1, 1)
     nearness.require(what="the ONNX file", where=out)
     with files.locked(out):
-        if files.exists(out) and not overwrite:
-            raise _exists(out)
+        check_file(out, overwrite=overwrite, example="model.onnx", apart=apart)
         files.publish(out, data)
     return Exported(
         path=out.absolute(),
@@ -99,7 +98,7 @@ def _metadata(origin: Origin, outputs: Sequence[str]) -> dict[str, str]:
     return {"license": origin.license} | {name: text.decode() for name, text in texts.items()}
 
 
-def _check(out: Path, outputs: Sequence[str], overwrite: bool) -> None:
+def _check(out: Path, outputs: Sequence[str], overwrite: bool, apart: Collection[Apart]) -> None:
     """Refuse what cannot work, before any work is done."""
     if not outputs or len(set(outputs)) != len(outputs) or not set(outputs) <= set(OUTPUTS):
         raise UsageError(
@@ -111,8 +110,4 @@ def _check(out: Path, outputs: Sequence[str], overwrite: bool) -> None:
         raise UsageError(
             "the name of an ONNX file must end in .onnx", where=out, fix=f"write {out.with_suffix('.onnx')}"
         )
-    check_file_target(out, overwrite=overwrite, example="model.onnx")
-
-
-def _exists(out: Path) -> UsageError:
-    return UsageError("the target exists", where=out, fix="choose another --out, or give --overwrite")
+    check_file(out, overwrite=overwrite, example="model.onnx", apart=apart)

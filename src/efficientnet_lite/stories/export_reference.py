@@ -22,13 +22,15 @@ from efficientnet_lite.inference.predict import model_from_bytes
 from efficientnet_lite.inference.verify import Bars
 from efficientnet_lite.inference.views import prepare
 from efficientnet_lite.spec import MAX_SIZE, MIN_SIZE, VARIANTS, ModelName, model_name
+from efficientnet_lite.storage import folders
+from efficientnet_lite.storage.targets import check_file, sources_apart
 from efficientnet_lite.stories.export import MOST_KEPT_BACK, float_parity, output_names
+from efficientnet_lite.stories.export_saved_model import SAVED_MODEL
 from efficientnet_lite.stories.exported import Exported
 from efficientnet_lite.stories.origin import Origin, open_origin
 from efficientnet_lite.stories.parity import fixed_inputs, numpy_outputs, parity
 from efficientnet_lite.stories.progress import Stage, silent
 from efficientnet_lite.stories.reduced import Int8Maker, Sample, twin
-from efficientnet_lite.stories.targets import check_file_target
 from efficientnet_lite.tflite.artifact import About, Form, float_artifact
 
 NUM_STEPS = 2000
@@ -84,7 +86,7 @@ def export_reference(
         data, exported = make(flags, origin, about, target, workers or cores(), stage)
         made.append(exported)
     if flags.output_saved_model_dir:
-        made.append(_saved_model(origin, outputs, Path(flags.output_saved_model_dir), stage))
+        made.append(_saved_model(flags, origin, outputs, Path(flags.output_saved_model_dir), stage))
     if data is not None and flags.output_tflite:
         with files.locked(Path(flags.output_tflite)):
             files.publish(Path(flags.output_tflite), data)
@@ -137,9 +139,9 @@ def _check(flags: Flags) -> None:
             where=flags.ckpt_dir,
             fix="give the folder of the checkpoint",
         )
-    target = Path(flags.output_tflite or "")
+    apart = sources_apart(flags.ckpt_dir, what="the checkpoint")
     if flags.output_tflite:
-        check_file_target(target, overwrite=True, example="model.tflite")
+        check_file(Path(flags.output_tflite), overwrite=True, example="model.tflite", apart=apart)
     folder = Path(flags.output_saved_model_dir or "")
     if flags.output_saved_model_dir and files.lexists(folder) and not files.is_empty_dir(folder):
         raise UsageError("the SavedModel exists", where=folder, fix="give another --output_saved_model_dir")
@@ -271,7 +273,7 @@ def _prepared(data: bytes, where: str, contract: Contract) -> npt.NDArray[np.uin
     return np.clip(np.rint(image), 0, 255).astype(np.uint8)
 
 
-def _saved_model(origin: Origin, outputs: tuple[str, ...], out: Path, stage: Stage) -> Exported:
+def _saved_model(flags: Flags, origin: Origin, outputs: tuple[str, ...], out: Path, stage: Stage) -> Exported:
     """The SavedModel under its name, once its signature has given what numpy gives."""
     try:
         from efficientnet_lite.formats.reference_saved_model import run_saved_model, write_saved_model
@@ -286,8 +288,7 @@ def _saved_model(origin: Origin, outputs: tuple[str, ...], out: Path, stage: Sta
     layers = origin.layers()
     with (
         stage("Writing the SavedModel") as on_progress,
-        files.locked(out),
-        files.building_folder(out) as folder,
+        folders.replacing(out, SAVED_MODEL, apart=sources_apart(flags.ckpt_dir)) as folder,
     ):
         write_saved_model(origin.plan, layers, outputs[0], folder)
         found = np.concatenate([run_saved_model(folder, one[None]) for one in inputs])

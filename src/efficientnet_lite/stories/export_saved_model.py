@@ -2,24 +2,27 @@
 
 import json
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from efficientnet_lite import __version__
 from efficientnet_lite.doors import files
-from efficientnet_lite.errors import EfficientNetLiteError, UsageError
+from efficientnet_lite.errors import UsageError
 from efficientnet_lite.labels import digest
 from efficientnet_lite.spec import DENSE, LOGITS, POOLED, PROBABILITIES, Plan, make_plan
+from efficientnet_lite.storage import folders
+from efficientnet_lite.storage.listing import FolderKind, no_marker, seal
+from efficientnet_lite.storage.targets import Apart, check_folder, check_parent, sources_apart
 from efficientnet_lite.stories.exported import Exported
 from efficientnet_lite.stories.origin import Origin, open_origin
 from efficientnet_lite.stories.parity import Parity, fixed_inputs, numpy_outputs, parity
 from efficientnet_lite.stories.progress import Stage, silent
-from efficientnet_lite.stories.targets import check_folder_target
 from efficientnet_lite.tflite.attached import label_files
 from efficientnet_lite.tflite.identity import Identity
 
@@ -28,6 +31,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 CARD = "efficientnet-lite.json"  # makes a folder ours, and says what it is made of
 CARD_FORMAT = "savedmodel"
 MAX_CARD_BYTES = 64 * 2**10
+VARIABLES = ("variables/variables.index", "variables/variables.data-00000-of-00001")
 NOTES = (
     "the signature image_bytes reads JPEG, PNG and GIF, and does not turn photos by their EXIF orientation",
 )
@@ -60,21 +64,19 @@ def export_saved_model(
         UsageError: the call cannot be carried out as it is, or TensorFlow and Keras are not installed.
         VerificationFailed: the written folder is too far from numpy; nothing is published.
     """
-    out = Path(out)
-    _check(out, kind, overwrite)
+    out, apart = Path(out), sources_apart(source, weights)
+    _check(out, kind, overwrite, apart)
     writer = require_tensorflow(out)
     origin = open_origin(source, model=model, weights=weights, ema=ema)
     plan = _plan(origin, kind, str(source))
-    with files.locked(out):
-        _check(out, kind, overwrite)
-        with files.building_folder(out) as folder:
-            with stage("Writing the SavedModel") as on_progress:
-                _write(writer, folder, origin, plan)
-                on_progress(1, 1)
-            with stage("Checking it on TensorFlow") as on_progress:
-                nearness = _parity(writer, folder, origin, plan)
-                on_progress(1, 1)
-            nearness.require(what="the SavedModel", where=out)
+    with folders.replacing(out, SAVED_MODEL, overwrite=overwrite, apart=apart) as folder:
+        with stage("Writing the SavedModel") as on_progress:
+            _write(writer, folder, origin, plan)
+            on_progress(1, 1)
+        with stage("Checking it on TensorFlow") as on_progress:
+            nearness = _parity(writer, folder, origin, plan)
+            on_progress(1, 1)
+        nearness.require(what="the SavedModel", where=out)
     return Exported(
         path=out.absolute(),
         format=CARD_FORMAT,
@@ -87,16 +89,19 @@ def export_saved_model(
     )
 
 
-def is_own_saved_model(folder: Path) -> bool:
-    """Whether `folder` is a SavedModel that this package has written."""
-    if files.is_link(folder) or not files.is_file(folder / "saved_model.pb"):
-        return False
-    try:
-        card = files.read_bytes(folder / CARD, limit=MAX_CARD_BYTES, what="a model's description")
-        Identity.from_bytes(card, where=folder)
-    except EfficientNetLiteError:
-        return False
-    return bool(json.loads(card).get("format") == CARD_FORMAT)
+def _check_card(folder: Path, card: Mapping[str, Any]) -> None:
+    Identity.from_bytes(json.dumps(card).encode(), where=folder)
+    if card["format"] != CARD_FORMAT or not files.is_file(folder / "saved_model.pb"):
+        raise ValueError(f"its {CARD} is of no SavedModel")
+
+
+def _layout(folder: Path, card: Mapping[str, Any] | None) -> list[str]:
+    if card is None:
+        raise no_marker(CARD)
+    return ["saved_model.pb", "fingerprint.pb", "assets/labels.txt", *VARIABLES]
+
+
+SAVED_MODEL = FolderKind("SavedModel", CARD, MAX_CARD_BYTES, _check_card, _layout)
 
 
 def _outputs(plan: Plan) -> tuple[str, ...]:
@@ -130,7 +135,8 @@ def _write(writer: ModuleType, folder: Path, origin: Origin, plan: Plan) -> None
         files.publish(labels, text)
     writer.write_saved_model(folder, plan, parameters, origin.contract, labels=labels)
     if labels is not None:
-        labels.unlink()  # the writer has put a copy into the model's assets
+        # the writer has put a copy into the model's assets
+        folders.remove_matching(folder, re.compile(re.escape(labels.name)))
     identity = Identity(
         variant=plan.variant.name,
         contract=origin.contract,
@@ -142,7 +148,7 @@ def _write(writer: ModuleType, folder: Path, origin: Origin, plan: Plan) -> None
         package_version=__version__,
     )
     about = {"format": CARD_FORMAT, "source": origin.source, "license": origin.license}
-    files.publish_json(folder / CARD, json.loads(identity.to_bytes()) | about)
+    seal(folder, SAVED_MODEL, json.loads(identity.to_bytes()) | about)
 
 
 def _parity(writer: ModuleType, folder: Path, origin: Origin, plan: Plan) -> Parity:
@@ -177,10 +183,11 @@ def require_tensorflow(where: Path) -> ModuleType:
     return saved_model
 
 
-def _check(out: Path, kind: str | None, overwrite: bool) -> None:
+def _check(out: Path, kind: str | None, overwrite: bool, apart: Collection[Apart]) -> None:
     """Refuse what cannot work, before any work is done."""
     if kind is not None and kind not in KINDS:
         raise UsageError(
             f"no such kind of SavedModel: {kind}", where="the command line", fix=f"give {' or '.join(KINDS)}"
         )
-    check_folder_target(out, overwrite=overwrite, is_own=is_own_saved_model, what="SavedModel")
+    check_folder(out, SAVED_MODEL, overwrite=overwrite, apart=apart)
+    check_parent(out)

@@ -5,7 +5,6 @@ into being whole, at the end.
 """
 
 import os
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -26,14 +25,17 @@ from efficientnet_lite.forward import Layer
 from efficientnet_lite.head.fit import Attempt, Head
 from efficientnet_lite.inference.features import Backbone, FeatureStore
 from efficientnet_lite.spec import DENSE, Plan, make_plan
+from efficientnet_lite.storage.targets import Apart, check_apart, check_folder, sources_apart
 from efficientnet_lite.stories import scratch
 from efficientnet_lite.stories.examples import PROOF, Examples, Seen, open_examples, unpack
 from efficientnet_lite.stories.finetune import require_tensorboard_library
 from efficientnet_lite.stories.finish import Finished, Trained, publish_run
-from efficientnet_lite.stories.keeper import FRESH, Keeper, began_with, check_place, working_folder
+from efficientnet_lite.stories.keeper import FRESH, Keeper, began_with
 from efficientnet_lite.stories.material import Material, Settings
+from efficientnet_lite.stories.places import board_apart, dataset_apart
 from efficientnet_lite.stories.progress import Stage, silent
 from efficientnet_lite.stories.translations import read_translations
+from efficientnet_lite.stories.workplace import check_place, clear, mark, working_folder
 from efficientnet_lite.tflite.fold import fold
 from efficientnet_lite.tflite.write import write_float
 from efficientnet_lite.training.recipe import Recipe
@@ -74,7 +76,7 @@ def train_from_scratch(
         processes: that prepare images, each with `workers` threads; 0: the threads are of this process.
         tensorboard: a folder that gets the figures of the log as event files.
         resume: go on from the newest state of an earlier training into the same `out`.
-        overwrite: replace a run, and forget states that lie there.
+        overwrite: replace a run, and forget states that lie there; what is not ours stays.
         say, warn: take a line each.
 
     Raises:
@@ -86,15 +88,24 @@ def train_from_scratch(
     """
     Recipe.from_settings(given)
     _check(photos, settings)
+    workers, place = workers or cores(), working_folder(out)
+    apart = [*dataset_apart(photos), *sources_apart(settings.weights), *board_apart(tensorboard)]
+    check_folder(out, bundle.RUN, overwrite=overwrite, apart=apart)
+    check_place(place, resume=True, overwrite=overwrite, apart=[*apart, Apart(out, "the target")])
     pretrain, placing = _require_training()
     this, hosts = placing.host()
-    workers, place = workers or cores(), working_folder(out)
-    bundle.check_target(out, photos=_places(photos), overwrite=overwrite)
     with files.locked(place) if this == 0 else nullcontext(), Cache() as cache:
         if this == 0:
-            check_place(place, resume=resume, overwrite=overwrite)
+            check_place(place, resume=resume, overwrite=overwrite, apart=apart)
+            if not resume:
+                clear(place)
+            mark(place)
         place.mkdir(parents=True, exist_ok=True)
         examples = open_examples(photos, settings, given, index=place, workers=workers, stage=stage)
+        if examples.seen:
+            apart += dataset_apart(photos, examples.seen.dataset.rows)
+            for target in (out, place):
+                check_apart(target, apart)
         translations = read_translations(labels_locale or {}, examples.labels)
         recipe = complete(given, examples, settings.seed)
         plan = make_plan(settings.model.variant, size=settings.model.size, classes=len(examples.labels))
@@ -126,13 +137,13 @@ def train_from_scratch(
         learned = scratch.Scratch(
             recipe, given, len(examples.training), journal.rows, best, begun["backend"], proof
         )
-        with bundle.building(out, photos=_places(photos), overwrite=overwrite) as folder:
+        with bundle.building(out, overwrite=overwrite, apart=apart) as folder:
             seen = examples.seen or unpack(examples, folder, settings.calibration, workers=workers)
             finished = _finished(
                 out, photos, settings, weights, seen, plan, translations, learned, cache, workers
             )
             result = publish_run(folder, finished, cache, stage)
-        shutil.rmtree(place, ignore_errors=True)
+        clear(place)
     return result
 
 
@@ -167,11 +178,6 @@ def _board(folder: Path) -> Any:
     from efficientnet_lite.training.tensorboard import TensorBoard
 
     return TensorBoard(folder)
-
-
-def _places(photos: Path) -> set[Path]:
-    """The folders that hold the photos, where nothing is written."""
-    return {photos if files.is_dir(photos) else photos.parent}
 
 
 def _check(photos: Path, settings: Settings) -> None:

@@ -1,7 +1,7 @@
 """Golden files: inputs and expected outputs beside an artifact, for an app's own tests and for `verify`."""
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from efficientnet_lite.doors import files
-from efficientnet_lite.errors import ArtifactError, UnusableInput
+from efficientnet_lite.errors import ArtifactError, EfficientNetLiteError, UnusableInput, UsageError
+from efficientnet_lite.storage.targets import Apart, check_file
 from efficientnet_lite.zipped import read_arrays
 
 FLOAT_TOLERANCE = 1e-3  # of a value, between processors; relative beyond 1
@@ -32,6 +33,29 @@ def golden_path(artifact: Path) -> Path:
     """Where the golden file of `artifact` lies: `model.golden.npz` for `model.tflite` or the folder `model`."""
     name = artifact.name if files.is_dir(artifact) or not artifact.suffix else artifact.stem
     return artifact.with_name(f"{name}.golden.npz")
+
+
+def check_golden(artifact: Path, *, overwrite: bool, apart: Collection[Apart] = ()) -> None:
+    """Refuse, before any work is done, what lies where the golden file of `artifact` would.
+
+    Nobody names that file, so `overwrite` is for golden files alone. Raises UsageError.
+    """
+    path = golden_path(artifact)
+    check_file(path, overwrite=overwrite, example="model.golden.npz", apart=apart)
+    if files.lexists(path) and not _is_golden(path):
+        raise UsageError(
+            "what lies here is no golden file of ours, so it is never replaced",
+            where=path,
+            fix="choose another --out, or move it away",
+        )
+
+
+def _is_golden(path: Path) -> bool:
+    try:
+        read_golden(path, ("images",))
+    except EfficientNetLiteError:
+        return False
+    return True
 
 
 def read_golden(path: Path, names: Iterable[str]) -> dict[str, npt.NDArray[Any]]:

@@ -9,21 +9,24 @@ it is written) and resolver.py (`atomic_download`, `_module_descriptor_file`).
 """
 
 import hashlib
-import secrets
+import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from efficientnet_lite import __version__
 from efficientnet_lite.doors import files
-from efficientnet_lite.errors import UsageError
+from efficientnet_lite.errors import EfficientNetLiteError, UsageError
 from efficientnet_lite.spec import VARIANTS, Variant, model_name
+from efficientnet_lite.storage import folders
+from efficientnet_lite.storage.listing import is_own, listing, own_files
+from efficientnet_lite.storage.targets import Apart, check_apart, sources_apart
 from efficientnet_lite.stories.export_hub import (
+    HUB_MODULE,
     KINDS,
     Kind,
     exported_module,
-    is_own_module,
     module_outputs,
     require_classes,
     require_tensorflow,
@@ -35,7 +38,8 @@ from efficientnet_lite.stories.progress import Stage, silent
 
 ALL = "all"
 VERSIONS = (1, 2)  # of the published modules; they differ in speed alone, so both get the same
-DESCRIPTOR_SUFFIX = ".descriptor.txt"
+DESCRIPTOR_SUFFIX, MAX_DESCRIPTION_BYTES = ".descriptor.txt", 4096
+MADE_ANEW = "Made anew by efficientnet-lite "
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,46 +80,45 @@ def place_modules(
     *,
     weights: str | Path = "imagenet",
     ema: bool = True,
-    overwrite: bool = False,
     stage: Stage = silent,
 ) -> list[Placed]:
     """Write the modules of `models`, both kinds and versions of each, where tensorflow_hub looks for them.
 
-    Entries that we wrote earlier are replaced. Each entry is there whole or not at all.
+    Entries that we wrote earlier are replaced, those of others never. Each entry is there whole or not at all.
 
     Args:
         models: names such as "lite1", published addresses, or "all".
         cache: what TFHUB_CACHE_DIR says; made where it is missing.
         weights, ema: see `origin.open_origin`.
-        overwrite: replace entries that we did not write.
 
     Raises:
         UsageError: the call cannot be carried out as it is, an entry is not ours, or TensorFlow is missing.
         CheckpointError, WeightsMissing: the weights are damaged, of another variant, or not to be had.
         VerificationFailed: a module is too far from numpy; its entries are not made.
     """
-    cache = _local(cache)
+    cache, apart = _local(cache), sources_apart(weights)
     variants = _variants(models)
     for address in _addresses(variants):
-        _check_entry(address, cache, overwrite)
+        _check_entry(address, cache, apart)
     require_tensorflow(cache)
     origins = [_origin(variant, weights, ema) for variant in variants]
     for origin in origins:
         require_classes(origin, "classification", str(weights))
-    return [placed for origin in origins for placed in _place(origin, cache, overwrite, stage)]
+    return [placed for origin in origins for placed in _place(origin, cache, apart, stage)]
 
 
 def remove_modules(models: Sequence[str], cache: str | Path) -> Removed:
-    """Take out of `cache` what `place_modules` put there for `models`; entries of others stay."""
+    """Take out of `cache` what `place_modules` put there for `models`; entries that are not all ours stay."""
     cache = _local(cache)
     removed, kept = [], []
     for address in _addresses(_variants(models)):
         entry = address.entry(cache)
-        if is_own_module(entry):
-            with files.locked(entry):
-                _remove(entry)
+        if not files.lexists(entry):
+            _remove_description(entry)  # of a removal that was killed on the way
+        elif folders.remove(entry, HUB_MODULE):
+            _remove_description(entry)
             removed.append(str(address))
-        elif files.lexists(entry):
+        else:
             kept.append(str(address))
     return Removed(tuple(removed), tuple(kept))
 
@@ -125,7 +128,7 @@ def _origin(variant: Variant, weights: str | Path, ema: bool) -> Origin:
     return open_origin(str(Address(variant, "feature-vector", VERSIONS[-1])), weights=weights, ema=ema)
 
 
-def _place(origin: Origin, cache: Path, overwrite: bool, stage: Stage) -> Iterator[Placed]:
+def _place(origin: Origin, cache: Path, apart: Collection[Apart], stage: Stage) -> Iterator[Placed]:
     """All entries of one variant: each kind is made and proven once, and copied for the other version."""
     wanted = module_outputs(origin, stage)
     for kind in KINDS:
@@ -133,48 +136,62 @@ def _place(origin: Origin, cache: Path, overwrite: bool, stage: Stage) -> Iterat
         for version in VERSIONS:
             address = Address(origin.plan.variant, kind, version)
             entry = address.entry(cache)
-            with files.locked(entry):  # which makes the cache's folder
-                _check_entry(address, cache, overwrite)
-                with files.building_folder(entry) as folder:
-                    if made is None:
-                        nearness = write_module(origin, kind, folder, wanted, where=entry, stage=stage)
-                    else:
-                        shutil.copytree(made, folder, dirs_exist_ok=True)
-                # After the module: a kill in between leaves one that still knows by itself whose it is.
-                files.publish(_descriptor(entry), _description(address, origin).encode())
+            _check_entry(address, cache, apart)
+            with folders.replacing(entry, HUB_MODULE, overwrite=True, apart=apart) as folder:
+                if made is None:
+                    nearness = write_module(origin, kind, folder, wanted, where=entry, stage=stage)
+                else:
+                    _copy(made, folder)
+            # After the module: a kill in between leaves one that still knows by itself whose it is.
+            files.publish(_descriptor(entry), _description(address, origin).encode())
             made = entry
             yield Placed(str(address), exported_module(entry, kind, nearness))
+
+
+def _copy(entry: Path, folder: Path) -> None:
+    """The files of ours, without what somebody put beside them."""
+    for name in own_files(entry, listing(entry, HUB_MODULE)):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(entry / name, folder / name)
 
 
 def _description(address: Address, origin: Origin) -> str:
     """The text beside an entry; no reader takes anything from it."""
     return (
         f"Module: {address}\n"
-        f"Made anew by efficientnet-lite {__version__}, not downloaded: the address no longer answers.\n"
+        f"{MADE_ANEW}{__version__}, not downloaded: the address no longer answers.\n"
         f"Weights: {origin.source}; sha256 {origin.sha256}; license {origin.license}\n"
         f"To take it out: efficientnet-lite hub-cache {address.variant.name} --remove --dir <this folder>\n"
     )
 
 
-def _remove(entry: Path) -> None:
-    """The text first, then the module in one step, so that no half of it is ever found under its name."""
-    hidden = entry.with_name(f".{entry.name}.{secrets.token_hex(4)}{files.PART_SUFFIX}")
+def _remove_description(entry: Path) -> None:
+    """Behind the module: without one it means nothing to any reader."""
+    path = _descriptor(entry)
+    if _is_own_description(path):
+        folders.remove_matching(path.parent, re.compile(re.escape(path.name)))
+
+
+def _is_own_description(path: Path) -> bool:
     try:
-        _descriptor(entry).unlink(missing_ok=True)
-        entry.replace(hidden)
-        shutil.rmtree(hidden)
-    except OSError as error:
-        raise files.output_failed(entry, error) from error
+        text = files.read_bytes(path, limit=MAX_DESCRIPTION_BYTES, what="a description")
+    except EfficientNetLiteError:
+        return False
+    return MADE_ANEW.encode() in text
 
 
-def _check_entry(address: Address, cache: Path, overwrite: bool) -> None:
+def _check_entry(address: Address, cache: Path, apart: Collection[Apart]) -> None:
     entry = address.entry(cache)
-    if files.lexists(entry) and not is_own_module(entry) and not overwrite:
-        raise UsageError(
-            f"the cache holds {address}, which we did not write",
-            where=entry,
-            fix="keep it, choose another --dir, or give --overwrite",
-        )
+    check_apart(entry, apart)
+    free = not files.lexists(entry) or files.is_empty_dir(entry)
+    text = _descriptor(entry)
+    if (free or is_own(entry, HUB_MODULE)) and (not files.lexists(text) or _is_own_description(text)):
+        return
+    raise UsageError(
+        f"the cache holds {address}, which we did not write",
+        where=entry,
+        fix="keep it, choose another --dir, or move it away",
+    )
 
 
 def _descriptor(entry: Path) -> Path:

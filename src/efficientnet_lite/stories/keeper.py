@@ -1,6 +1,5 @@
 """The working folder of a training by the recipe: states, best averages, log, and what it says meanwhile."""
 
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +16,7 @@ from efficientnet_lite.stories.examples import Examples
 from efficientnet_lite.stories.log import publish_log
 from efficientnet_lite.stories.material import Settings
 from efficientnet_lite.stories.scratch import best_epoch
+from efficientnet_lite.stories.workplace import BEST, STATES
 from efficientnet_lite.training.recipe import Recipe
 
 if TYPE_CHECKING:  # Keras, and TensorFlow with it, is loaded where it is needed
@@ -27,7 +27,6 @@ if TYPE_CHECKING:  # Keras, and TensorFlow with it, is loaded where it is needed
 
 Say = Callable[[str], None]
 
-SUFFIX = ".training"
 FRESH = "none"  # --weights: random ones
 WARNED = 10  # photos that cannot be read are named so often, then counted
 
@@ -47,23 +46,6 @@ def began_with(
         "validation photos": examples.validation.digest,
         **asdict(recipe),
     }
-
-
-def working_folder(out: Path) -> Path:
-    """Where the states of a training into `out` lie until it ends."""
-    return out.absolute().with_name(out.name + SUFFIX)
-
-
-def check_place(place: Path, *, resume: bool, overwrite: bool) -> None:
-    """Forget the states that lie there with `overwrite`; raise UsageError where nobody said what to do with them."""
-    if overwrite and not resume:
-        shutil.rmtree(place, ignore_errors=True)
-    if not resume and any(place.glob("states/*")):
-        raise UsageError(
-            "a training that did not end lies here",
-            where=place,
-            fix="give --resume to go on with it, or --overwrite to begin anew",
-        )
 
 
 def check_same(place: Path, now: Mapping[str, Any], begun: object) -> None:
@@ -115,7 +97,7 @@ class Keeper:
         from efficientnet_lite.training import pretrain
         from efficientnet_lite.training.state import from_arrays
 
-        found = states.newest(self._place / "states", warn=self._warn)
+        found = states.newest(self._place / STATES, warn=self._warn)
         if found is None:
             origin = None if self._origin is None else self._origin.parameters
             self._say(f"{self._recipe.total_steps:,} steps; saved in {self._place}")
@@ -140,7 +122,7 @@ class Keeper:
         if not self._writes:
             return
         content = {"begun": dict(self._begun), "training": journal.to_json()}
-        states.save(self._place / "states", state.step, to_arrays(state), content)
+        states.save(self._place / STATES, state.step, to_arrays(state), content)
         if journal.rows:
             best = best_epoch(journal.rows, journal.best) if journal.best else None
             publish_log(self._place, journal.rows, best)
@@ -149,16 +131,16 @@ class Keeper:
         if not self._writes:
             return
         averages = {name: np.asarray(value) for name, value in state.averages.items()}
-        states.save(self._place / "best", state.step, averages, asdict(score), kept=1)
+        states.save(self._place / BEST, state.step, averages, asdict(score), kept=1)
 
     def best(self, journal: "pretrain.Journal", plan: Plan) -> tuple[Weights, dict[str, float]]:
         """The averages of the best evaluation as weights, and what it found."""
         wanted = dict(journal.best or {})
-        found = states.newest(self._place / "best", warn=self._warn)
+        found = states.newest(self._place / BEST, warn=self._warn)
         if found is None or found.step != wanted["step"]:
             raise CheckpointError(
                 f"the weights of step {wanted['step']:,}, the best, are gone",
-                where=self._place / "best",
+                where=self._place / BEST,
                 fix="give --resume with an earlier state, or begin anew",
             )
         origin = self._origin

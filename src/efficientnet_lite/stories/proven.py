@@ -13,13 +13,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from efficientnet_lite import bundle
 from efficientnet_lite.bundle import Run
 from efficientnet_lite.classes import some
 from efficientnet_lite.documents import toml_table
 from efficientnet_lite.doors import files, photos
 from efficientnet_lite.doors.dataset import open_dataset
 from efficientnet_lite.errors import ArtifactError, EfficientNetLiteError, UnreadablePhoto, UnusableInput
+from efficientnet_lite.storage.listing import inside
 from efficientnet_lite.stories.labelled import LostPhoto, Surveyed
 
 CONFIG, SPLIT = "config.toml", "split.csv"
@@ -112,18 +112,18 @@ class _Place:
     """Where the photos of a run lie: a folder, or the rows of a manifest."""
 
     def __init__(self, run: Run, root: Path | None) -> None:
-        inside = False
+        copied = False
         if root is None:
             config = _config(run)
-            inside = bool(config.get("proof_photos"))  # where the data set is none of photo files
+            copied = bool(config.get("proof_photos"))  # where the data set is none of photo files
             root = (
-                own(run, bundle.inside(run.folder, config["proof_photos"]))
-                if inside
+                own(run, inside(run.folder, config["proof_photos"]))
+                if copied
                 else Path(files.unescaped(str(config["photos"])))
             )
-            if not inside and not root.is_absolute():
+            if not copied and not root.is_absolute():
                 raise ValueError("the place of the photos has no whole path")
-        self.root, self._run = root, run if inside else None
+        self.root, self._run = root, run if copied else None
         real = Path(os.path.realpath(root))
         if real == real.parent:
             raise UnusableInput(

@@ -18,12 +18,12 @@ from efficientnet_lite.inference.predict import Refused, open_model
 from efficientnet_lite.report import page
 from efficientnet_lite.report.curves import draw_curves
 from efficientnet_lite.report.facts import SPLITS, Facts, read_facts
+from efficientnet_lite.storage.targets import check_file
 from efficientnet_lite.stories.labelled import Surveyed
 from efficientnet_lite.stories.log import LOG
 from efficientnet_lite.stories.mistakes import Mistake, most_confident
 from efficientnet_lite.stories.progress import Stage, silent
 from efficientnet_lite.stories.proven import proven_photos, split_rows
-from efficientnet_lite.stories.targets import check_file_target
 
 MAX_LOG_BYTES = 16 * 2**20
 THUMBNAIL_PX = 160  # the longer side
@@ -72,7 +72,10 @@ def report(
     """
     page.check_installed()
     opened = bundle.open_run(Path(run))
-    out = opened.folder / bundle.REPORT if out is None else Path(out)
+    if out is None:
+        out = opened.folder / bundle.REPORT
+        bundle.check_own(opened.folder, out)
+    out = Path(out)
     _check(out, overwrite)
     facts = _facts(opened.card, opened.folder)
     counts = class_counts(opened.labels, ((label, split) for _, label, split, _ in split_rows(opened)))
@@ -96,6 +99,8 @@ def report(
     with files.locked(out):
         _check(out, overwrite)
         files.publish(out, content)
+    if files.real(out) == files.real(opened.folder / bundle.REPORT):
+        bundle.relist(opened.folder, [out])
     return Reported(out.absolute(), len(content), None if pictures is None else len(pictures), tuple(notes))
 
 
@@ -134,7 +139,7 @@ def class_counts(labels: Sequence[str], rows: Iterable[tuple[str, str | None]]) 
 def _check(out: Path, overwrite: bool) -> None:
     if out.suffix.lower() not in SUFFIXES:
         raise UsageError("a report is an HTML file", where=out, fix="give a name that ends in .html")
-    check_file_target(out, overwrite=overwrite, example="report.html")
+    check_file(out, overwrite=overwrite, example="report.html")
 
 
 def _facts(card: Mapping[str, Any], folder: Path) -> Facts:

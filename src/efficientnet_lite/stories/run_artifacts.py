@@ -13,9 +13,12 @@ from efficientnet_lite.doors import files
 from efficientnet_lite.errors import ArtifactError, UsageError
 from efficientnet_lite.inference.predict import open_model
 from efficientnet_lite.spec import LOGITS, POOLED
+from efficientnet_lite.storage.listing import inside, listing, own_files
 from efficientnet_lite.stories.export_checkpoint import CARD_FORMAT as CHECKPOINT
-from efficientnet_lite.stories.export_checkpoint import checkpoint_faults
+from efficientnet_lite.stories.export_checkpoint import TF1_CHECKPOINT, checkpoint_faults
+from efficientnet_lite.stories.export_hub import HUB_MODULE
 from efficientnet_lite.stories.export_hub import require_tensorflow as require_hub
+from efficientnet_lite.stories.export_saved_model import SAVED_MODEL
 from efficientnet_lite.stories.export_saved_model import require_tensorflow as require_saved_model
 from efficientnet_lite.stories.exported import Exported
 from efficientnet_lite.stories.golden import faults, golden_path, read_golden, unusable
@@ -23,6 +26,11 @@ from efficientnet_lite.stories.proven import own
 
 Outputs = Mapping[str, npt.NDArray[Any]]
 KEY = "artifacts"  # in the card
+KINDS = {
+    "savedmodel": SAVED_MODEL,
+    "hub-tf1": HUB_MODULE,
+    CHECKPOINT: TF1_CHECKPOINT,
+}  # of folders, by format
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +45,19 @@ class Artifact:
 
 def add_artifact(folder: Path, exported: Exported) -> None:
     """List `exported`, which lies in the run `folder`, in its card, in place of an older one of that name."""
-    with files.locked(folder):
-        run = bundle.open_run(folder)
-        artifacts_of(run)  # refuses a list that is none
-        card = dict(run.card)
-        root = folder.resolve()
-        name = exported.path.resolve().relative_to(root).as_posix()
-        entry = exported.to_json() | {"path": name}
-        card[KEY] = [each for each in card.get(KEY, []) if each.get("path") != name] + [entry]
-        owned = [exported.path, golden_path(exported.path), *exported.path.rglob("*")]
-        names = {path.resolve().relative_to(root).as_posix() for path in owned if files.is_file(path)}
-        card["files"] = sorted(names.union(map(str, card["files"])))
-        files.publish_json(folder / bundle.CARD, card)
+    path = exported.path
+    name = files.real(path).relative_to(files.real(folder)).as_posix()
+
+    def change(card: dict[str, Any]) -> None:
+        artifacts_of(bundle.open_run(folder))  # refuses a list that is none
+        others = [each for each in card.get(KEY, []) if each.get("path") != name]
+        card[KEY] = [*others, exported.to_json() | {"path": name}]
+
+    kind = KINDS.get(exported.format)
+    ours = [path] if kind is None else [path / each for each in own_files(path, listing(path, kind))]
+    golden = golden_path(path)
+    ours += [golden] if files.is_file(golden) else []
+    bundle.relist(folder, ours, instead_of="" if kind is None else f"{name}/", change=change)
 
 
 def artifacts_of(run: bundle.Run) -> tuple[Artifact, ...]:
@@ -59,7 +68,7 @@ def artifacts_of(run: bundle.Run) -> tuple[Artifact, ...]:
             path, format, sha256, outputs = (entry[key] for key in ("path", "format", "sha256", "outputs"))
             if not all(isinstance(each, str) for each in (path, format, sha256, *outputs)):
                 raise ValueError("an artifact has fields of another type than text")
-            found.append(Artifact(bundle.inside(run.folder, path), format, sha256, tuple(outputs)))
+            found.append(Artifact(inside(run.folder, path), format, sha256, tuple(outputs)))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArtifactError(
             f"the card's artifacts cannot be read: {str(error)[:200]}",

@@ -13,7 +13,7 @@ Source: tensorflow/tpu, tools/datasets/imagenet_to_gcs.py (names, keys, shufflin
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
@@ -32,6 +32,10 @@ from efficientnet_lite.inference.survey import MIN_SIDE, survey
 from efficientnet_lite.labels import digest as labels_digest
 from efficientnet_lite.layout import ClassFolders
 from efficientnet_lite.photoheader import is_jpeg, jpeg_header, orientation_of
+from efficientnet_lite.storage import folders
+from efficientnet_lite.storage.listing import FolderKind, no_marker, seal
+from efficientnet_lite.storage.targets import check_folder
+from efficientnet_lite.stories.places import dataset_apart
 from efficientnet_lite.stories.progress import Stage, silent
 
 Format = Literal["tfrecord", "arrayrecord"]
@@ -41,6 +45,7 @@ Writing = Callable[[Path], AbstractContextManager[Callable[[bytes], None]]]
 LABELS, MANIFEST, SKIPPED = "labels.txt", "shards.json", "skipped.csv"
 PHOTOS_A_FILE = 1251  # of the reference's ImageNet: 1,281,167 in 1,024
 MAX_FILES = 99_999  # five digits
+MADE_BY, MAX_MANIFEST_BYTES = "efficientnet-lite ", 64 * 2**20  # of 200,000 files
 SPLITS: tuple[Split, Split] = ("train", "validation")
 WRITERS: dict[Format, tuple[Writing, str]] = {
     "tfrecord": (tfrecord.writing, ""),
@@ -75,9 +80,10 @@ class Written:
     digest: str  # SHA-256 of the lines `<sha256>  <name>` of the record files, as sha256sum prints them
 
     def to_json(self) -> dict[str, Any]:
-        """What shards.json says: nothing of where the folder lies, so that equal files have equal manifests."""
+        """What shards.json says beside the list of files: nothing of where the folder lies, so that equal files
+        have equal manifests."""
         return {
-            "made_by": f"efficientnet-lite {__version__}",
+            "made_by": f"{MADE_BY}{__version__}",
             "format": self.format,
             "classes": len(self.labels),
             "labels_sha256": labels_digest(self.labels),
@@ -121,7 +127,7 @@ def make_shards(
         train_shards, validation_shards: files of each part; None: one for every 1,251 photos.
         seed: of the split and of the order.
         links, class_folders: how the photos are read; see `doors.dataset.open_dataset`.
-        overwrite: replace an earlier folder of this kind.
+        overwrite: replace an earlier folder of this kind; what is not ours in it stays.
         workers: threads; no byte depends on their number.
 
     Raises:
@@ -131,11 +137,10 @@ def make_shards(
         OutputFailed: the disk is full or cannot be written to.
     """
     out, workers = files.real(out), workers or os.cpu_count() or 1
-    _check_target(out, overwrite=overwrite)
+    check_folder(out, FOLDER, overwrite=overwrite, apart=dataset_apart(source))
     dataset = open_dataset(source, links=links, class_folders=class_folders)
-    _check_place(out, source, dataset)
-    with files.locked(out):
-        _check_target(out, overwrite=overwrite)
+    apart = dataset_apart(source, dataset.rows)
+    with folders.replacing(out, FOLDER, overwrite=overwrite, apart=apart) as folder:
         splits, skipped, notes = _planned(dataset, fraction, seed, workers, stage)
         rows = {
             split: [row for row, own in zip(dataset.rows, splits, strict=True) if own == split]
@@ -146,37 +151,38 @@ def make_shards(
             for split, asked in zip(SPLITS, (train_shards, validation_shards), strict=True)
         }
         parts = {split: Part(counts[split]) for split in SPLITS}
-        sums: list[str] = []
-        with files.building_folder(out) as folder:
-            for number, split in enumerate(SPLITS):
-                order = np.random.default_rng([seed, number]).permutation(len(rows[split]))
-                shuffled = [rows[split][place] for place in order.tolist()]
-                writer = _Writer(folder, split, format, dataset.labels, workers)
-                with stage(f"Writing the {split} part") as on_progress:
-                    skipped += writer.write(shuffled, parts[split], sums, on_progress)
-                if not parts[split].photos:
-                    raise UnusableDataset(
-                        f"no photo of the {split} part can be used, the first: {skipped[-1][1]}",
-                        where=source,
-                        fix="give photos as JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF",
-                    )
-            written = Written(
-                folder=out,
-                format=format,
-                labels=dataset.labels,
-                seed=seed,
-                fraction=None if any(row.split == "validation" for row in dataset.rows) else fraction,
-                parts=parts,
-                accounting=account(
-                    len(dataset.rows) - len(skipped), [*skipped, *dataset.skipped], dataset.passed_over
-                ),
-                test=sum(own == "test" for own in splits),
-                notes=notes,
-                digest=files.sha256_bytes("".join(sums).encode()),
-            )
-            files.publish(folder / LABELS, "".join(f"{label}\n" for label in dataset.labels).encode())
-            files.publish_csv(folder / SKIPPED, COLUMNS, written.accounting.rows())
-            files.publish_json(folder / MANIFEST, written.to_json())
+        sums: dict[str, str] = {}
+        for number, split in enumerate(SPLITS):
+            order = np.random.default_rng([seed, number]).permutation(len(rows[split]))
+            shuffled = [rows[split][place] for place in order.tolist()]
+            writer = _Writer(folder, split, format, dataset.labels, workers)
+            with stage(f"Writing the {split} part") as on_progress:
+                skipped += writer.write(shuffled, parts[split], sums, on_progress)
+            if not parts[split].photos:
+                raise UnusableDataset(
+                    f"no photo of the {split} part can be used, the first: {skipped[-1][1]}",
+                    where=source,
+                    fix="give photos as JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF",
+                )
+        written = Written(
+            folder=out,
+            format=format,
+            labels=dataset.labels,
+            seed=seed,
+            fraction=None if any(row.split == "validation" for row in dataset.rows) else fraction,
+            parts=parts,
+            accounting=account(
+                len(dataset.rows) - len(skipped), [*skipped, *dataset.skipped], dataset.passed_over
+            ),
+            test=sum(own == "test" for own in splits),
+            notes=notes,
+            digest=files.sha256_bytes(
+                "".join(f"{digest}  {name}\n" for name, digest in sums.items()).encode()
+            ),
+        )
+        files.publish(folder / LABELS, "".join(f"{label}\n" for label in dataset.labels).encode())
+        files.publish_csv(folder / SKIPPED, COLUMNS, written.accounting.rows())
+        seal(folder, FOLDER, written.to_json(), known=sums)
     return written
 
 
@@ -232,7 +238,7 @@ class _Writer:
     workers: int
 
     def write(
-        self, rows: Sequence[Row], part: Part, sums: list[str], on_progress: Callable[[int, int], None]
+        self, rows: Sequence[Row], part: Part, sums: dict[str, str], on_progress: Callable[[int, int], None]
     ) -> list[tuple[str, str]]:
         """Write `rows` in their order, a run of them to each file; counts into `part`, gives what was skipped."""
         writing, suffix = WRITERS[self.format]
@@ -243,7 +249,7 @@ class _Writer:
             # One stream over all files, so that no worker waits at the end of a file.
             outcomes = _in_order(pool, lambda row: _record(row, place[row.label]), rows, 2 * self.workers)
             for number in range(part.files):
-                path = self.folder / f"{self.split}-{number:05d}-of-{part.files:05d}{suffix}"
+                path = self.folder / _name(self.split, number, part.files, suffix)
                 with writing(path) as put:
                     for at in range(bounds[number], bounds[number + 1]):
                         outcome = next(outcomes)
@@ -256,7 +262,7 @@ class _Writer:
                             skipped.append((rows[at].name, outcome))
                         on_progress(at + 1, len(rows))
                 part.bytes += files.size(path)
-                sums.append(f"{files.sha256_file(path)}  {path.name}\n")
+                sums[path.name] = files.sha256_file(path)
         return skipped
 
 
@@ -300,31 +306,32 @@ def _record(row: Row, class_index: int) -> _Record | str:
     return _Record(record, not kept, turned)
 
 
-def _check_place(out: Path, source: Path, dataset: Dataset) -> None:
-    """Photos must survive a replaced target, and record files are no class of photos."""
-    folder = files.real(source)
-    holding = {folder} if files.is_dir(source) else {files.real(row.path.parent) for row in dataset.rows}
-    for each in holding:
-        if out == each or out in each.parents or (files.is_dir(source) and each in out.parents):
-            raise UsageError(
-                f"the target lies inside, above or on the photo folder {each}",
-                where=out,
-                fix="choose another --out",
-            )
+def _check_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+    if not str(manifest.get("made_by")).startswith(MADE_BY) or str(manifest.get("format")) not in WRITERS:
+        raise ValueError(f"its {MANIFEST} is not ours")
+    for split in SPLITS:
+        number, size = (manifest["parts"][split][count] for count in ("files", "bytes"))
+        if type(number) is not int or type(size) is not int or not 0 < number <= MAX_FILES:
+            raise ValueError(f"its {MANIFEST} does not say how many files it has")
 
 
-def _check_target(out: Path, *, overwrite: bool) -> None:
-    try:
-        if not files.lexists(out) or files.is_empty_dir(out):
-            return
-        ours = files.is_dir(out) and files.is_file(out / MANIFEST)
-    except OSError as error:
-        raise files.output_failed(out, error) from error
-    if not ours:
-        raise UsageError(
-            f"the target exists and is no folder of record files with {MANIFEST}, so it is never replaced",
-            where=out,
-            fix="choose another --out",
-        )
-    if not overwrite:
-        raise UsageError("the target exists", where=out, fix="choose another --out, or give --overwrite")
+def _layout(folder: Path, manifest: Mapping[str, Any] | None) -> list[str]:
+    """The files of version 0.1, which did not list them, where they are as large as it says."""
+    if manifest is None:
+        raise no_marker(MANIFEST)
+    suffix = WRITERS[manifest["format"]][1]
+    names = [LABELS, SKIPPED]
+    for split in SPLITS:
+        part = manifest["parts"][split]
+        own = [_name(split, number, part["files"], suffix) for number in range(part["files"])]
+        if sum(files.size(folder / name) for name in own) != part["bytes"]:
+            raise ValueError("its files are not as large as its manifest says")
+        names += own
+    return names
+
+
+def _name(split: str, number: int, count: int, suffix: str) -> str:
+    return f"{split}-{number:05d}-of-{count:05d}{suffix}"
+
+
+FOLDER = FolderKind("folder of record files", MANIFEST, MAX_MANIFEST_BYTES, _check_manifest, _layout)

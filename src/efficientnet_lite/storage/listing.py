@@ -1,0 +1,193 @@
+"""What makes a folder ours: a marker in it that we wrote, which lists the files that we wrote.
+
+A marker is a JSON document that its kind of folder has anyway (`card.json`, `shards.json`, ...). Under `written` it
+lists every other file of ours with its bytes and SHA-256. A file that is not listed, or is no longer what we wrote, is
+the user's. A folder of an earlier version, whose marker has no list, is known by the layout of that version.
+
+Markers are read as a stranger's: bounded, and names that leave the folder are refused.
+"""
+
+import os
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from efficientnet_lite.documents import json_value
+from efficientnet_lite.doors import files
+from efficientnet_lite.errors import EfficientNetLiteError
+
+WRITTEN = "written"  # in a marker: name -> {"bytes": ..., "sha256": ...}
+MAX_NAME_BYTES = 255
+HASHED_BYTES = 64 * 2**20  # a larger file, which nobody edits by hand, is known by its size
+
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file that we wrote."""
+
+    bytes: int
+    sha256: str
+
+
+Listing = Mapping[str, Entry | None]  # name within the folder -> what it was; None: ours by its name alone
+
+
+@dataclass(frozen=True, slots=True)
+class FolderKind:
+    """A sort of folder that we write."""
+
+    what: str  # in messages: "run", "SavedModel"
+    marker: str  # name of the marker within the folder
+    max_bytes: int  # of the marker
+    # Raises ValueError or one of our errors, saying what is wrong, where this is no marker of the kind.
+    check: Callable[[Path, Document], None]
+    # The names that an earlier version wrote into the folder, whose marker is the document, or which has none.
+    layout: Callable[[Path, Document | None], Collection[str]]
+
+
+def listing(folder: Path, kind: FolderKind) -> Listing:
+    """What is ours in `folder`, the marker itself included.
+
+    Raises ValueError, which says why, where the folder is none of that kind that we wrote.
+    """
+    if not files.is_dir(folder):
+        raise ValueError("it is no folder")
+    path = folder / kind.marker
+    try:
+        if not files.is_file(path, follow=False):
+            return dict.fromkeys(_inside_all(kind.layout(folder, None)))
+        document = _read(path, kind.max_bytes)
+        kind.check(folder, document)
+        if WRITTEN in document:
+            return {kind.marker: None} | _entries(document[WRITTEN])
+        return dict.fromkeys([*_inside_all(kind.layout(folder, document)), kind.marker])
+    except EfficientNetLiteError as error:
+        raise ValueError(error.what) from error
+    except (KeyError, TypeError, AttributeError) as error:  # a field is missing, or of another type
+        raise ValueError(f"its {kind.marker} is not ours") from error
+
+
+def is_own(folder: Path, kind: FolderKind) -> bool:
+    """Whether `folder` is one of that kind that we wrote."""
+    try:
+        listing(folder, kind)
+    except ValueError:
+        return False
+    return True
+
+
+def no_marker(name: str) -> ValueError:
+    """For a `FolderKind.layout` that knows no folder without a marker."""
+    return ValueError(f"it has no {name}")
+
+
+def seal(
+    folder: Path, kind: FolderKind, document: Document, *, known: Mapping[str, str] | None = None
+) -> None:
+    """Write the marker with the list of all other files in `folder`; the last thing that is written there.
+
+    `known` has digests that need not be computed again: name -> SHA-256.
+    """
+    files.publish_json(folder / kind.marker, {**document, WRITTEN: written(folder, kind, known=known)})
+
+
+def written(
+    folder: Path, kind: FolderKind, *, known: Mapping[str, str] | None = None
+) -> dict[str, dict[str, Any]]:
+    """The list of all files in `folder` but the marker, as it stands under WRITTEN; names sorted."""
+    names = sorted(set(tree(folder).files) - {kind.marker})
+    return {name: entry_of(folder / name, (known or {}).get(name)) for name in names}
+
+
+def entry_of(path: Path, sha256: str | None = None) -> dict[str, Any]:
+    """The value of one file in the list."""
+    return {"bytes": files.size(path), "sha256": sha256 or files.sha256_file(path)}
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """What lies below a folder, as names with slashes; a folder comes behind what is in it."""
+
+    files: tuple[str, ...]  # and links, whatever they lead to, and all that is no folder
+    folders: tuple[str, ...]
+
+
+def tree(folder: Path) -> Tree:
+    """All below `folder`; links are not followed. Raises OSError where a part of it cannot be listed."""
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    found: list[str] = []
+    folders: list[str] = []
+    for place, inner, names in os.walk(folder, topdown=False, onerror=fail):
+        here = Path(place).relative_to(folder)
+        links = [name for name in inner if files.is_link(Path(place, name))]
+        found += ((here / name).as_posix() for name in [*names, *links])
+        if here.parts:
+            folders.append(here.as_posix())
+    return Tree(tuple(sorted(found)), tuple(folders))
+
+
+def own_files(folder: Path, listed: Listing) -> set[str]:
+    """The files below `folder` that are ours: listed, and as we wrote them."""
+    return {
+        name for name in tree(folder).files if name in listed and _is_as_written(folder / name, listed[name])
+    }
+
+
+def _is_as_written(path: Path, entry: Entry | None) -> bool:
+    if not files.is_file(path, follow=False):
+        return False
+    if entry is None:
+        return True
+    if files.size(path) != entry.bytes:
+        return False
+    try:
+        return entry.bytes > HASHED_BYTES or files.sha256_file(path) == entry.sha256
+    except EfficientNetLiteError:  # it cannot be read, so nobody knows
+        return False
+
+
+def inside(folder: Path, name: str) -> Path:
+    """`folder / name`; raises ValueError where that would leave the folder."""
+    parts = PurePosixPath(name)
+    leaves = parts.is_absolute() or not parts.parts or ".." in parts.parts
+    odd = not name.isprintable() or not set(name).isdisjoint(":\\")
+    if leaves or odd or any(len(part.encode()) > MAX_NAME_BYTES for part in parts.parts):
+        raise ValueError(f"{name[:50]!r} is no path within the folder")
+    return folder.joinpath(*parts.parts)
+
+
+def _inside_all(names: Collection[str]) -> list[str]:
+    for name in names:
+        inside(Path(), name)
+    return list(names)
+
+
+def _read(path: Path, limit: int) -> Document:
+    content = files.read_bytes(path, limit=limit, what="a marker of ours")
+    try:
+        document = json_value(content)
+    except ValueError as error:
+        raise ValueError(f"{path.name} is no JSON: {str(error)[:100]}") from error
+    if not isinstance(document, dict):
+        raise ValueError(f"{path.name} is not ours")
+    return document
+
+
+def _entries(document: object) -> dict[str, Entry]:
+    if not isinstance(document, dict):
+        raise ValueError(f"its {WRITTEN!r} is no list of files")
+    entries = {}
+    for name, value in document.items():
+        inside(Path(), name)
+        fields = value if isinstance(value, dict) else {}
+        size, digest = fields.get("bytes"), fields.get("sha256")
+        if type(size) is not int or not isinstance(digest, str):
+            raise ValueError(f"its {WRITTEN!r} says of {name[:50]!r} neither bytes nor sha256")
+        entries[name] = Entry(size, digest)
+    return entries

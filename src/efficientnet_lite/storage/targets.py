@@ -1,0 +1,155 @@
+"""Where something may be written: nowhere that somebody else's things lie, and on no place that is read meanwhile."""
+
+import os
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from efficientnet_lite.doors import files
+from efficientnet_lite.doors.weights import NAMES
+from efficientnet_lite.errors import UsageError
+from efficientnet_lite.storage.listing import FolderKind, is_own, listing
+
+Keys = frozenset[object]  # by which one place is known, however it is spelled
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """A place of the user's from which a target stays apart: never on it or above it."""
+
+    path: Path
+    what: str = "the photo folder"
+    inside: bool = True  # whether a target inside of it is refused, too
+
+
+def photos_apart(folders: Iterable[Path], *, inside: bool = True) -> list[Apart]:
+    return [Apart(folder, inside=inside) for folder in folders]
+
+
+def sources_apart(*sources: str | Path | None, what: str = "the weights") -> list[Apart]:
+    """Those of `sources` that are paths and no names: files, folders, and prefixes of TF1 checkpoints."""
+    found = []
+    for source in sources:
+        if source is None or str(source) in (*NAMES, "none", ""):
+            continue
+        path = Path(source)
+        if files.lexists(path):
+            found.append(Apart(path, what, inside=False))
+        elif files.lexists(f"{path}.index"):
+            found.append(Apart(path.parent, what, inside=False))
+    return found
+
+
+def check_apart(target: Path, apart: Collection[Apart], *, role: str = "the target") -> None:
+    """Raise UsageError where `target` lies on or above a place of `apart`, or inside where that counts.
+
+    Links, dots, other spellings on a disk that takes them for one, and a folder mounted twice make no difference.
+    """
+    seen: dict[Path, Keys] = {}
+    here, *above = _lineage(target, seen)
+    for each in apart:
+        there, *upwards = _lineage(each.path, seen)
+        inside = each.inside and any(there & keys for keys in above)
+        if here & there or any(here & keys for keys in upwards) or inside:
+            how = "inside, above or on" if each.inside else "above or on"
+            raise UsageError(
+                f"{role} lies {how} {each.what} {each.path}", where=target, fix="choose another --out"
+            )
+
+
+def check_folder(target: Path, kind: FolderKind, *, overwrite: bool, apart: Collection[Apart] = ()) -> None:
+    """Refuse a target before any work is done: the one rule for all folders that we write.
+
+    Free is what does not exist, and an empty folder. What we wrote needs `overwrite`. Anything else is never replaced.
+
+    Raises UsageError as the rule says, or where `target` does not stay apart or cannot be reached.
+    """
+    check_apart(target, apart)
+    check_reachable(target)
+    here = files.real(target)
+    if not files.lexists(here) or files.is_empty_dir(here):
+        return
+    try:
+        listing(here, kind)
+    except ValueError as error:
+        raise UsageError(
+            f"the target exists and is no {kind.what} of ours, so it is never replaced: {error}",
+            where=target,
+            fix="choose another --out, or move it away",
+        ) from error
+    if not overwrite:
+        raise exists(target)
+    aside = previous(here)
+    if files.lexists(aside) and not is_own(aside, kind):
+        raise UsageError(
+            f"what lies here is no {kind.what} of ours, and its place is needed while the old one is replaced",
+            where=aside,
+            fix="move it away, or choose another --out",
+        )
+
+
+def check_file(target: Path, *, overwrite: bool, example: str, apart: Collection[Apart] = ()) -> None:
+    """Refuse the place of a file before any work is done.
+
+    A file that the user names and says to overwrite is replaced, whatever it is.
+
+    Args:
+        example: a name as the user may give it.
+
+    Raises UsageError: it is a folder, exists, has no folder to lie in, cannot be reached or does not stay apart.
+    """
+    check_reachable(target)
+    if files.is_dir(target):
+        raise UsageError(
+            "the target is a folder", where=target, fix=f"give the name of a file, such as {example}"
+        )
+    check_apart(target, apart)
+    if files.lexists(target) and not overwrite:
+        raise exists(target)
+    if files.exists(target) and not files.is_file(target):  # a pipe, a socket, a device
+        raise UsageError(
+            "the target is no regular file, so it is not replaced", where=target, fix="choose another --out"
+        )
+    check_parent(target)
+
+
+def check_reachable(target: Path) -> None:
+    """Raises UsageError where the system does not even say whether something lies at `target`."""
+    if said := files.obstacle(target):
+        raise UsageError(f"the target cannot be reached: {said}", where=target, fix="choose another --out")
+
+
+def check_parent(target: Path) -> None:
+    """Raises UsageError where `target` has no folder to lie in that may be written to."""
+    folder = target.absolute().parent
+    if not files.is_dir(folder):
+        raise UsageError("the target's folder does not exist", where=target.parent, fix="make it first")
+    if not os.access(folder, os.W_OK):
+        raise UsageError(
+            "the target's folder may not be written to",
+            where=target.parent,
+            fix="choose another --out, or change its permissions",
+        )
+
+
+def exists(target: Path) -> UsageError:
+    return UsageError("the target exists", where=target, fix="choose another --out, or give --overwrite")
+
+
+def previous(target: Path) -> Path:
+    """Where an old folder lies for the moment in which a new one takes its place."""
+    return target.with_name(f".{target.name}.previous")
+
+
+def _lineage(path: Path, seen: dict[Path, Keys]) -> Iterator[Keys]:
+    """The keys of a place and of every folder above it."""
+    place = files.real(path)
+    for each in (place, *place.parents):
+        if each not in seen:
+            seen[each] = _keys(each)
+        yield seen[each]
+
+
+def _keys(place: Path) -> Keys:
+    identity = files.identity(place)
+    return frozenset([str(place)] if identity is None else [str(place), identity])

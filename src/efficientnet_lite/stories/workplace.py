@@ -1,0 +1,105 @@
+"""The working folder of a training beside its target, `OUT.training`, from which `--resume` goes on.
+
+    training.json   the marker that makes it ours
+    states/  best/  what `checkpoints.states` writes
+    log.csv  curves.png
+    train.npz ...   where records begin in their files
+
+It is written in place. What is ours in it is known by these names alone, and nothing else is ever removed.
+"""
+
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from efficientnet_lite import __version__
+from efficientnet_lite.checkpoints import states
+from efficientnet_lite.doors import files
+from efficientnet_lite.errors import UsageError
+from efficientnet_lite.storage import folders
+from efficientnet_lite.storage.listing import FolderKind, is_own, no_marker
+from efficientnet_lite.storage.targets import Apart, check_apart
+
+SUFFIX = ".training"
+STATES, BEST = "states", "best"
+MARKER, MAX_MARKER_BYTES, MADE_BY = "training.json", 4096, "efficientnet-lite "
+_OWN = re.compile(
+    rf"(?:{STATES}|{BEST})/{states.NAME.pattern}|log\.csv|curves\.png|(?:train|holdout|validation)\.npz|training\.json"
+)
+_PART = re.compile(r"\.(.+)\.[0-9a-f]{8}\.part")  # of a file that was being written when a process was killed
+
+
+def working_folder(out: Path) -> Path:
+    """Where the states of a training into `out` lie until it ends."""
+    target = files.real(out) if out.name in ("", "..") else out.absolute()
+    return target.with_name(target.name + SUFFIX)
+
+
+def check_place(place: Path, *, resume: bool, overwrite: bool, apart: Collection[Apart]) -> None:
+    """Refuse a working folder before any work is done.
+
+    Raises UsageError where it is none of ours, lies on or about a place of `apart`, or holds states of a training
+    and nobody said what to do with them.
+    """
+    check_apart(place, apart, role="the working folder")
+    here = files.real(place)
+    if not files.lexists(here) or files.is_empty_dir(here):
+        return
+    if not is_own(here, WORKPLACE):
+        raise UsageError(
+            "the working folder exists and is none that a training of ours made, so nothing in it is touched",
+            where=place,
+            fix="choose another --out, or move it away",
+        )
+    if not resume and not overwrite and holds_states(here):
+        raise UsageError(
+            "a training that did not end lies here",
+            where=place,
+            fix="give --resume to go on with it, or --overwrite to begin anew",
+        )
+
+
+def holds_states(place: Path) -> bool:
+    return bool(states.journals(place / STATES))
+
+
+def mark(place: Path) -> None:
+    """Make the folder where it is missing, and make it ours."""
+    here = files.real(place)
+    try:
+        here.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise files.output_failed(place, error) from error
+    if not files.lexists(here / MARKER):
+        about = {"made_by": f"{MADE_BY}{__version__}", "work": "states of a training, removed when it ends"}
+        files.publish_json(here / MARKER, about)
+
+
+def clear(place: Path) -> None:
+    """Remove what is ours, and the folder where nothing else lies in it."""
+    here = files.real(place)
+    if files.is_dir(here) and is_own(here, WORKPLACE):
+        folders.remove_files(here, is_own_name, last=MARKER)
+
+
+def is_own_name(name: str) -> bool:
+    """Whether a file of this name within a working folder is ours."""
+    above, slash, last = name.rpartition("/")
+    part = _PART.fullmatch(last)
+    return _OWN.fullmatch(above + slash + (part[1] if part else last)) is not None
+
+
+def _check_marker(place: Path, marker: Mapping[str, Any]) -> None:
+    if not str(marker["made_by"]).startswith(MADE_BY) or not isinstance(marker["work"], str):
+        raise ValueError(f"its {MARKER} is not ours")
+
+
+def _layout(place: Path, marker: Mapping[str, Any] | None) -> list[str]:
+    """The working folder of an earlier version, which had no marker, is known by a state that reads as ours."""
+    if marker is None and not any(map(states.is_journal, states.journals(place / STATES))):
+        raise no_marker(MARKER)
+    return []
+
+
+WORKPLACE = FolderKind("working folder", MARKER, MAX_MARKER_BYTES, _check_marker, _layout)
