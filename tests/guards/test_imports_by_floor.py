@@ -49,6 +49,7 @@ ORDERED = (("inference.verify", "inference.evaluate", "inference.predict"),)
 EVERYWHERE = {"numpy"}
 LIBRARIES = {  # a room, or one module of it -> what it may import beside the standard library
     "doors.photos": {"PIL", "simplejpeg"},
+    "doors.heif": {"pillow_heif"},
     "doors.litert": {"ai_edge_litert", "flatbuffers"},
     "doors.weights": {"huggingface_hub", "platformdirs"},
     "doors.files": {"filelock"},

@@ -1,8 +1,8 @@
 """A photo's bytes -> upright RGB pixels; every failure is one `UnreadablePhoto` with its reason.
 
-The only module that knows Pillow and simplejpeg. Formats are told by content, never by the name;
-the size is judged from the header; the first frame counts; transparency is painted on white; there
-is no color management; a file whose pixels are not all there is refused. Safe in many threads at once.
+The only module that knows Pillow and simplejpeg; `heif` beside it reads HEIC. Formats are told by content, never by
+the name; the size is judged from the header; the first frame counts; transparency is painted on white; there is no
+color management; a file whose pixels are not all there is refused. Safe in many threads at once.
 """
 
 import os
@@ -31,8 +31,18 @@ from PIL import (  # the plugins register themselves: without them, Pillow loads
 )
 
 from efficientnet_lite.contract import Box
+from efficientnet_lite.doors import heif
 from efficientnet_lite.errors import UnreadablePhoto, UsageError, printable
-from efficientnet_lite.photoheader import JpegHeader, is_jpeg, jpeg_header, orientation_of, scans
+from efficientnet_lite.photoheader import (
+    MAGIC_BYTES,
+    JpegHeader,
+    format_of,
+    is_jpeg,
+    jpeg_header,
+    orientation_of,
+    scans,
+)
+from efficientnet_lite.rawheader import raw_format
 
 try:
     import simplejpeg
@@ -46,12 +56,12 @@ MAX_JPEG_SCANS = 40  # real photos have ten; one costs up to 0.4 s at 100 megapi
 _SCAN = b"\xff\xda"  # the marker; counting it is quick, but it also occurs in data behind the picture
 SEVERAL_FRAMES = "first of several frames"
 OTHER_DECODER = "not decoded as the reference does: a rare kind of JPEG, or damaged"
+DEVELOP = "develop it to JPEG or TIFF with the camera's program"
 SHRINK_MARGIN = 2  # a shrunk decode keeps at least so many pixels for one of the final image
 
 Filter = Literal["bicubic", "bilinear"]
 _RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 _GRAY16_TO_8 = ((np.arange(65536) + 128) // 257).astype(np.uint8)  # white is 65535 = 257 * 255
-_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +123,8 @@ def decode(data: bytes, *, where: Path | str = "photo", min_side: int | None = N
     with _one_kind_of_error(data, where):
         if is_jpeg(data):
             return _decode_jpeg(data, min_side)
+        if format_of(data[:MAGIC_BYTES]) == "HEIC":
+            return _decode_heic(data)
         return _decode_with_pillow(data)
 
 
@@ -252,7 +264,18 @@ def _slow_jpeg(data: bytes, header: JpegHeader, scale: int) -> NDArray[np.uint8]
 # --------------------------------------------------------------------------- other formats
 
 
+def _decode_heic(data: bytes) -> Photo:
+    opened = heif.Opened(data)
+    _check_size(opened.height, opened.width)
+    picture = opened.load()
+    image = Image.frombytes(picture.mode, picture.size, picture.data, "raw", picture.mode, picture.stride)
+    pixels, notes = _rgb(image)
+    return Photo(pixels, pixels.shape[:2], tuple(notes + [SEVERAL_FRAMES] * picture.several))
+
+
 def _decode_with_pillow(data: bytes) -> Photo:
+    if kind := raw_format(data):
+        raise _Refused(f"{kind}, a camera's raw file, whose first picture is a thumbnail", DEVELOP)
     with _quiet(), Image.open(BytesIO(data), formats=FORMATS) as image:
         _check_size(image.height, image.width)
         animated = bool(getattr(image, "is_animated", False))
@@ -309,7 +332,11 @@ def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
 
 
 class _Refused(Exception):
-    """A reason of our own, on its way to `_one_kind_of_error`."""
+    """A reason of our own, on its way to `_one_kind_of_error`, and what to do."""
+
+    def __init__(self, reason: str, fix: str = "leave it out, or save it again as JPEG") -> None:
+        super().__init__(reason)
+        self.fix = fix
 
 
 @contextmanager
@@ -326,17 +353,22 @@ def _reason(error: Exception, data: bytes) -> tuple[str, str]:
     """What is wrong, in one line, and what to do."""
     fix = "leave it out, or save it again as JPEG"
     if isinstance(error, _Refused):
-        return str(error), fix
+        return str(error), error.fix
+    if isinstance(error, heif.NotInstalled):
+        return heif.MISSING, "install it, or convert the photo to JPEG"
     if not data:
         return "the file is empty", "copy it again, or leave it out"
-    if data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS and b"avif" not in data[12:64]:
-        return "HEIC, which is not read here", "convert it to JPEG"
     if isinstance(error, UnidentifiedImageError):
-        return "no JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF file, or damaged from its first bytes", fix
+        return "no JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC file, or damaged from its first bytes", fix
     if isinstance(error, Image.DecompressionBombError):
         return f"more than {MAX_PIXELS // 10**6} megapixels", "make it smaller, or leave it out"
     if isinstance(error, MemoryError):
         return "too little memory to decode it", "make it smaller, or leave it out"
+    if format_of(data[:MAGIC_BYTES]) == "HEIC":
+        return (
+            f"HEIC, damaged or cut off: {printable(str(error))[:200]}",
+            "leave it out, or convert it to JPEG",
+        )
     return f"damaged or cut off: {printable(str(error) or type(error).__name__)[:200]}", fix
 
 
