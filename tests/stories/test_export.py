@@ -55,7 +55,7 @@ def test_a_float_file_has_the_outputs_that_were_asked_for(weights, tmp_path, out
     assert found.comparison is None
     assert found.sha256 == story.files.sha256_file(found.path)
     assert found.bytes == found.path.stat().st_size
-    assert scenes.names(tmp_path) == ["m.golden.npz", "m.tflite"]
+    assert scenes.names(tmp_path) == ["m.tflite", "m.tflite.golden.npz"]
 
 
 def test_a_run_gives_its_labels_and_the_file_that_it_holds(trained, tmp_path):
@@ -276,7 +276,7 @@ def test_an_existing_file_is_replaced_only_when_asked(trained, tmp_path):
 
     export(trained.run, out, overwrite=True)
     assert open_model(out).labels == scenes.LABELS
-    assert scenes.names(tmp_path) == ["m.golden.npz", "m.tflite"]
+    assert scenes.names(tmp_path) == ["m.tflite", "m.tflite.golden.npz"]
 
 
 def test_a_file_that_appears_meanwhile_is_not_replaced(trained, tmp_path, monkeypatch):

@@ -45,7 +45,9 @@ def test_a_file_without_a_target_goes_into_its_run(run):
     (entry,) = card(run)["artifacts"]
     assert (entry["path"], entry["precision"]) == ("exports/shapes_float16.tflite", "float16")
     assert entry["float_difference"] < 1e-3 < entry["reduction"]["snr_db"]
-    assert {"exports/shapes_float16.tflite", "exports/shapes_float16.golden.npz"} <= set(card(run)["files"])
+    assert {"exports/shapes_float16.tflite", "exports/shapes_float16.tflite.golden.npz"} <= set(
+        card(run)["files"]
+    )
     assert verify(run).passed
 
 
@@ -75,7 +77,7 @@ def test_training_anew_takes_the_artifacts_of_the_old_run_away(run, photos, weig
     train(photos, run, model=scenes.MODEL, weights=weights, overwrite=True)
 
     assert not (run / "exports" / "shapes_float16.tflite").exists()
-    assert not (run / "exports" / "shapes_float16.golden.npz").exists()
+    assert not (run / "exports" / "shapes_float16.tflite.golden.npz").exists()
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,7 @@ from efficientnet_lite.cli.common import (
     locales_of,
 )
 from efficientnet_lite.cli.results import show_exported
-from efficientnet_lite.inference.verify import MAX_DROP, MIN_AGREEMENT
 from efficientnet_lite.stories.artifacts import export as export_artifact
-from efficientnet_lite.stories.calibration import PHOTOS
 
 Flag = Parameter(negative=())
 
@@ -26,11 +24,11 @@ def export(
     /,
     *,
     out: Path | None = None,
-    format: Literal["tflite", "onnx", "savedmodel", "hub-tf1", "tf1-checkpoint"] = "tflite",
-    precision: Literal["float32", "float16", "dynamic", "int8"] = "float32",
+    format: Literal["tflite", "onnx", "savedmodel", "hub-tf1", "tf1-checkpoint"] | None = None,
+    precision: Literal["float32", "float16", "dynamic", "int8"] | None = None,
     io: Literal["uint8", "int8", "float32"] | None = None,
-    batch: Literal["1", "dynamic"] = "1",
-    dense: Literal["per-tensor", "per-channel"] = "per-tensor",
+    batch: Literal["1", "dynamic"] | None = None,
+    dense: Literal["per-tensor", "per-channel"] | None = None,
     output: Annotated[
         tuple[Literal["probabilities", "logits", "features"], ...], Parameter(negative=())
     ] = (),
@@ -39,9 +37,9 @@ def export(
     model: str | None = None,
     weights: str = "imagenet",
     no_ema: Annotated[bool, Flag] = False,
-    calibration: int = PHOTOS,
-    max_drop: float = MAX_DROP,
-    min_agreement: float = MIN_AGREEMENT,
+    calibration: int | None = None,
+    max_drop: float | None = None,
+    min_agreement: float | None = None,
     labels_locale: Locales = (),
     overwrite: Annotated[bool, Flag] = False,
     json: Json = False,
@@ -50,19 +48,22 @@ def export(
 ) -> None:
     """Write one artifact from a run, a checkpoint or published weights, and prove it on its own runtime.
 
-    Beside it comes NAME.golden.npz: inputs and expected outputs for an app's own tests.
+    Beside it comes NAME.golden.npz, after the artifact's whole name: inputs and expected outputs for an app's own
+    tests. An option that the format has no use for is refused.
 
     Args:
         source: a run folder, a checkpoint, or a model such as lite1.
         out: the file to write, a folder for savedmodel, hub-tf1 and tf1-checkpoint. A run needs none: the
             artifact then goes into its exports/ and its card, and `verify` replays it with the others.
-        format: tflite; onnx; savedmodel, for TensorFlow 2, to be served or trained further; hub-tf1, a module
-            for hub.Module of tensorflow_hub 0.15 and older; tf1-checkpoint, for the reference's programs, with
-            moving averages. All but tflite are float32.
-        precision: float32; float16 or dynamic, smaller files of float arithmetic; int8, integers throughout.
+        format: what the ending of --out says, else tflite; onnx; savedmodel, for TensorFlow 2, to be served or
+            trained further; hub-tf1, a module for hub.Module of tensorflow_hub 0.15 and older; tf1-checkpoint, for
+            the reference's programs, with moving averages. All but tflite are float32.
+        precision: float32 (the default); float16 or dynamic, smaller files of float arithmetic; int8, integers
+            throughout.
         io: type of an int8 file's input and outputs; uint8 (raw pixels) where not given.
-        batch: dynamic lets the caller change it.
-        dense: scales of the dense layer's int8 kernel; per-channel needs a runtime of 2022 or newer.
+        batch: 1 (the default); dynamic lets the caller change it.
+        dense: scales of the dense layer's int8 kernel: per-tensor (the default); per-channel needs a runtime of
+            2022 or newer.
         output: probabilities (the default), logits or features (the 1280 pooled values); may be given again.
             For savedmodel and hub-tf1: features for a feature-vector model, logits for a classifier.
         endpoint: one of the reference's, such as reduction_4, as an output; may be given again. There
@@ -72,9 +73,10 @@ def export(
         model: for a checkpoint, the variant that it must be and its input size, as lite4@300.
         weights: for a model name: imagenet, hub, or the path of a checkpoint.
         no_ema: of a TF1 checkpoint, read the raw weights instead of the moving averages.
-        calibration: how many of the photos set the ranges; the others prove the file.
-        max_drop: fraction of top-1 accuracy that a smaller precision may lose, where --data has the classes.
-        min_agreement: fraction of photos on which it must name the same class as float32.
+        calibration: how many of the photos set the ranges (100 where not given); the others prove the file.
+        max_drop: fraction of top-1 accuracy that a smaller precision may lose (0.01 where not given), where --data
+            has the classes.
+        min_agreement: fraction of photos on which it must name the same class as float32 (0.97 where not given).
         labels_locale: LOCALE=FILE, class names in another language, one a line; may be given again.
         overwrite: replace an existing file.
         json: print one JSON document instead of the table.
@@ -96,12 +98,12 @@ def export(
         io=io,
         batch=batch,
         dense=dense,
-        endpoints=endpoint,
+        endpoints=endpoint or None,
         data=data,
         calibration_photos=calibration,
         max_drop=max_drop,
         min_agreement=min_agreement,
-        labels_locale=locales_of(labels_locale),
+        labels_locale=locales_of(labels_locale) or None,
     )
     for note in exported.notes:
         console.warn(note)

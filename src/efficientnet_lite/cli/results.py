@@ -116,6 +116,10 @@ def show_exported(console: Console, exported: Exported) -> None:
     columns = ["file", "precision", "outputs", "bytes", "proof"]
     row = [str(exported.path), exported.precision, ", ".join(exported.outputs), f"{exported.bytes:,}", proof]
     console.table("", columns, [row], right=["bytes"])
+    if exported.verdict is not None:
+        console.line(VERDICTS[exported.verdict].format(what=exported.path))
+        for doubt in exported.doubts:
+            console.line(f"  {doubt}")
 
 
 def show_verified(console: Console, verified: Verified) -> None:

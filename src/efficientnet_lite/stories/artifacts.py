@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from inspect import signature
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from efficientnet_lite import bundle
 from efficientnet_lite.doors import files
@@ -14,27 +14,25 @@ from efficientnet_lite.stories.export_hub import export_hub_module
 from efficientnet_lite.stories.export_onnx import export_onnx
 from efficientnet_lite.stories.export_saved_model import export_saved_model
 from efficientnet_lite.stories.exported import Exported
+from efficientnet_lite.stories.formats import COMMAND_LINE, Format, chosen_format, require_used
 from efficientnet_lite.stories.golden import check_golden, golden_npz, golden_path
 from efficientnet_lite.stories.origin import open_origin
 from efficientnet_lite.stories.parity import fixed_inputs, numpy_outputs
 from efficientnet_lite.stories.progress import Stage, silent
 from efficientnet_lite.stories.run_artifacts import add_artifact
 
-Format = Literal["tflite", "onnx", "savedmodel", "hub-tf1", "tf1-checkpoint"]
-FORMATS: tuple[Format, ...] = get_args(Format)
-COMMAND_LINE = "the command line"
 KINDS: dict[tuple[str, ...], Literal["feature-vector", "classification"]] = {
     ("features",): "feature-vector",
     ("logits",): "classification",
 }
-_TFLITE_DEFAULTS = {name: each.default for name, each in signature(export_tflite).parameters.items()}
+_TFLITE_OPTIONS = frozenset(signature(export_tflite).parameters)
 
 
 def export(
     source: str | Path,
     out: str | Path | None = None,
     *,
-    format: Format = "tflite",
+    format: Format | None = None,
     outputs: Sequence[str] = (),
     model: str | None = None,
     weights: str | Path = "imagenet",
@@ -49,22 +47,22 @@ def export(
         source, model, weights, ema: see `origin.open_origin`.
         out: the file or folder to write; None for a run, which then gets it as one of its own: into its
             exports/, listed in its card, replayed by `verify`.
+        format: "tflite" where None, unless the ending of `out` says otherwise.
         outputs: "probabilities", "logits" or "features"; of "savedmodel" and "hub-tf1" the last two say
             what kind of model it is; "tf1-checkpoint" has none.
         options: for "tflite" alone, further arguments of `export.export`: precision ("float32", "float16",
             "dynamic", "int8"), data (photos, without labels, for int8), io, batch, dense, endpoints,
-            calibration_photos, max_drop, min_agreement, labels_locale, workers.
+            calibration_photos, max_drop, min_agreement, labels_locale, workers. What is None is not given.
 
     Raises:
         UsageError: the call cannot be carried out as it is, or what the format needs is not installed.
         VerificationFailed: the artifact is too far from what it was made of; nothing is published.
     """
-    if unknown := [name for name in options if name not in _TFLITE_DEFAULTS]:
+    if unknown := [name for name in options if name not in _TFLITE_OPTIONS]:
         raise TypeError(f"export() got an unexpected keyword argument {unknown[0]!r}")
-    if format not in FORMATS:
-        raise UsageError(f"no such format: {format}", where=COMMAND_LINE, fix=f"give {', '.join(FORMATS)}")
-    if format != "tflite":
-        _require_defaults(options, format)
+    format = chosen_format(format, None if out is None else Path(out))
+    options = {name: value for name, value in options.items() if value is not None}
+    require_used(format, {**options, "outputs": outputs})
     run = _run_of(source) if out is None else None
     target = _place_in(run, format, outputs, options) if run is not None else Path(str(out))
     if run is not None:
@@ -80,7 +78,6 @@ def export(
         names = tuple(outputs) or (() if options.get("endpoints") else ("probabilities",))
         exported = export_tflite(source, target, outputs=names, **options, **common)
     elif format == "tf1-checkpoint":
-        _require_no_outputs(outputs)
         exported = export_checkpoint(source, target, **common)
     else:
         check_golden(target, overwrite=overwrite)
@@ -94,24 +91,6 @@ def export(
     if run is not None:
         add_artifact(run, exported)
     return exported
-
-
-def _require_defaults(options: Mapping[str, Any], format: Format) -> None:
-    for name, value in options.items():
-        if value and value != _TFLITE_DEFAULTS[name]:
-            option = {"calibration_photos": "calibration", "endpoints": "endpoint"}.get(name, name)
-            raise UsageError(
-                f"--{option.replace('_', '-')} is for .tflite files, not for {format}",
-                where=COMMAND_LINE,
-                fix="leave it out",
-            )
-
-
-def _require_no_outputs(outputs: Sequence[str]) -> None:
-    if outputs:
-        raise UsageError(
-            "a checkpoint holds weights and has no outputs", where=COMMAND_LINE, fix="leave --output out"
-        )
 
 
 def _kind(outputs: Sequence[str]) -> Literal["feature-vector", "classification"] | None:

@@ -77,7 +77,7 @@ def export(
 ) -> Exported:
     """Write one .tflite file and prove it: float32 against numpy, every other precision against float32.
 
-    Beside `model.tflite` comes `model.golden.npz`, inputs and expected outputs for an app's own tests.
+    Beside `model.tflite` comes `model.tflite.golden.npz`, inputs and expected outputs for an app's own tests.
 
     Args:
         source: a run folder, a checkpoint, or a model such as "lite1"; see `origin.open_origin`.
@@ -143,6 +143,7 @@ def export(
             reduced = reduced_float(origin, layers, about, form, parent, sample, stage=stage, where=out)
         result = reduced.data
         reduced.require(precision, names, bars, out)
+    said, why = reduced.verdict(names, bars) if reduced else (None, ())
     child = model_from_bytes(result, where=out, workers=workers)
     if precision == "float32":
         require_same(child, parent)
@@ -160,6 +161,8 @@ def export(
         reduction=reduced.parity if reduced else None,
         cross_fitted=reduced.cross_fitted if reduced else False,
         notes=_notes(names, form) + _notes_of_network(parent) + (_notes_of(sample) if sample else ()),
+        verdict=said,
+        doubts=why,
         skipped=sample.refused if sample else (),
     )
 
@@ -178,7 +181,7 @@ def _form(precision: Precision, io: Io | None, batch: Batch, dense: DenseScales)
     ):
         if given not in known:
             raise refuse(f"{option} cannot be {given}", f"give {', '.join(known)}")
-    if precision != "int8" and io not in (None, "float32"):
+    if precision != "int8" and io is not None:
         raise refuse(
             f"a {precision} file has float32 input and output, not {io}",
             "leave --io out, or give --precision int8",

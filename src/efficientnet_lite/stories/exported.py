@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from efficientnet_lite.inference.predict import Refused
-from efficientnet_lite.inference.verify import Comparison, finite
+from efficientnet_lite.inference.verify import Comparison, Verdict, finite
 from efficientnet_lite.stories.parity import Parity
 
 
@@ -24,6 +24,8 @@ class Exported:
     reduction: Parity | None = None  # all of its outputs against float32, on photos or else fixed inputs
     cross_fitted: bool = False  # every photo calibrated, so two halves proved each other
     notes: tuple[str, ...] = ()  # what a consumer of the artifact should know
+    verdict: Verdict | None = None  # of the photos on a smaller precision; None where none were given
+    doubts: tuple[str, ...] = ()  # why it is not refuted and no more
     skipped: tuple[Refused, ...] = ()  # photos that stand behind no figure, and set no range
 
     def to_json(self) -> dict[str, Any]:
@@ -51,5 +53,7 @@ class Exported:
                 "snr_db": finite(self.comparison.snr_db),
                 "count": self.comparison.count,
                 "cross_fitted": self.cross_fitted,
+                "verdict": self.verdict,
+                "doubts": list(self.doubts),
             }
         return document

@@ -30,9 +30,15 @@ def golden_npz(images: npt.NDArray[np.uint8], outputs: Mapping[str, npt.NDArray[
 
 
 def golden_path(artifact: Path) -> Path:
-    """Where the golden file of `artifact` lies: `model.golden.npz` for `model.tflite` or the folder `model`."""
-    name = artifact.name if files.is_dir(artifact) or not artifact.suffix else artifact.stem
-    return artifact.with_name(f"{name}.golden.npz")
+    """Where the golden file of `artifact` lies: `model.tflite.golden.npz` for `model.tflite`."""
+    return artifact.with_name(f"{artifact.name}.golden.npz")
+
+
+def find_golden(artifact: Path) -> Path:
+    """The golden file that is there; older versions left the ending of `model.tflite` out of its name."""
+    path = golden_path(artifact)
+    older = artifact.with_name(f"{artifact.stem}.golden.npz")
+    return older if files.is_file(older) and not files.exists(path) else path
 
 
 def check_golden(artifact: Path, *, overwrite: bool, apart: Collection[Apart] = ()) -> None:

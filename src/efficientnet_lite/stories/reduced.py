@@ -18,7 +18,7 @@ from efficientnet_lite.doors.cache import Cache
 from efficientnet_lite.errors import ArtifactError, CheckpointError, VerificationFailed
 from efficientnet_lite.forward import Layer
 from efficientnet_lite.inference.predict import Model, Outputs, Refused, model_from_bytes
-from efficientnet_lite.inference.verify import Bars, Comparison, compare, require
+from efficientnet_lite.inference.verify import Bars, Comparison, Verdict, compare, doubts, require, verdict
 from efficientnet_lite.quantize.recipe import quantize_head
 from efficientnet_lite.spec import DENSE, LOGITS, POOLED, PROBABILITIES
 from efficientnet_lite.stories import calibration
@@ -48,6 +48,11 @@ class Sample(NamedTuple):
     truth: Sequence[int] | None = None
     refused: tuple[Refused, ...] = ()  # photos that could not be used, and stand behind no figure
 
+    @property
+    def whole(self) -> bool:
+        """No photo was lost while they were looked at."""
+        return not any(each.lost for each in self.refused)
+
     def part(self, places: slice) -> "Sample":
         return Sample(self.images[places], None if self.truth is None else self.truth[places], self.refused)
 
@@ -60,6 +65,14 @@ class Reduced:
     comparison: Comparison | None  # of its main output, on photos; None where there are none
     parity: Parity  # of every output of its twin, on the same inputs
     cross_fitted: bool = False  # every photo calibrated, so two halves proved each other
+    whole: bool = True  # no photo was lost between the first look and the comparison
+
+    def verdict(self, outputs: Sequence[str], bars: Bars) -> tuple[Verdict | None, tuple[str, ...]]:
+        """What the photos say of it, and why no more; None where nobody asked them about classes."""
+        if self.comparison is None or not {LOGITS, PROBABILITIES} & set(outputs):
+            return None, ()
+        said = verdict([self.comparison], bars, whole=self.whole)
+        return said, tuple(doubts([self.comparison], bars, whole=self.whole)) if said == "not refuted" else ()
 
     def require(self, precision: Precision, outputs: Sequence[str], bars: Bars, where: Path) -> None:
         """Raises VerificationFailed where the file is farther from float32 than the bars allow."""
@@ -179,7 +192,7 @@ def reduced_float(
     with stage("Comparing with float") as on_progress:
         true, found, gauge = compared(parent, child, inputs, about.outputs, on_progress)
     comparison = compare(true, found, _known(inputs.truth), "crop") if sample else None
-    return Reduced(files[0], comparison, gauge.parity())
+    return Reduced(files[0], comparison, gauge.parity(), whole=inputs.whole)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +216,7 @@ class Int8Maker:
                 data, judged = self._write(sample.images[:count], on_progress)
             with stage("Comparing with float") as on_progress:
                 return self._reduced(
-                    data, [self._scores(judged, kept_back, on_progress)], kept_back.truth, False
+                    data, [self._scores(judged, kept_back, on_progress)], kept_back.truth, False, sample.whole
                 )
         with stage("Quantizing to int8") as on_progress:
             data, _ = self._write(sample.images, on_progress)
@@ -214,7 +227,7 @@ class Int8Maker:
                 _, file = self._write(fit.images, on_progress)
                 found.append(self._scores(file, other, on_progress))
         truth = None if sample.truth is None else [*(halves[1].truth or ()), *(halves[0].truth or ())]
-        return self._reduced(data, found, truth, True)
+        return self._reduced(data, found, truth, True, sample.whole)
 
     def _reduced(
         self,
@@ -222,11 +235,13 @@ class Int8Maker:
         scores: Sequence[tuple[Array, Array, Gauge]],
         truth: Iterable[int] | None,
         crossed: bool,
+        whole: bool,
     ) -> Reduced:
         true, found = (np.concatenate([each[side] for each in scores]) for side in (0, 1))
         parities = [gauge.parity() for _, _, gauge in scores]
         worst = min(parities, key=lambda each: each.snr_db)
-        return Reduced(data, compare(true, found, _known(truth), "crop"), worst, crossed)
+        comparison = compare(true, found, _known(truth), "crop")
+        return Reduced(data, comparison, worst, crossed, whole)
 
     def _write(self, images: Sequence[Image], on_progress: OnProgress) -> tuple[bytes, Model]:
         """The file that these photos calibrate, and its twin."""

@@ -21,7 +21,7 @@ from efficientnet_lite.stories.export_hub import require_tensorflow as require_h
 from efficientnet_lite.stories.export_saved_model import SAVED_MODEL
 from efficientnet_lite.stories.export_saved_model import require_tensorflow as require_saved_model
 from efficientnet_lite.stories.exported import Exported
-from efficientnet_lite.stories.golden import faults, golden_path, read_golden, unusable
+from efficientnet_lite.stories.golden import faults, find_golden, golden_path, read_golden, unusable
 from efficientnet_lite.stories.proven import own
 
 Outputs = Mapping[str, npt.NDArray[Any]]
@@ -115,7 +115,7 @@ def _replay(run: bundle.Run, artifact: Artifact, name: str) -> list[str]:
         raise UsageError(
             f"its format is {artifact.format}", where=artifact.path, fix="upgrade efficientnet-lite"
         )
-    golden = own(run, golden_path(artifact.path))
+    golden = own(run, find_golden(artifact.path))
     wanted = read_golden(golden, ("images", *artifact.outputs))
     images = wanted["images"]
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] != images.shape[2]:
