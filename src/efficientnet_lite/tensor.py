@@ -21,7 +21,7 @@ class Tensor:
 
 
 def main_signature(sizes: Mapping[str, int]) -> str | None:
-    """The signature by whose names a file's inputs and outputs go; None where it has none.
+    """The signature that is run, and by whose names inputs and outputs go; None where a file has none.
 
     That is `serving_default`, which is what converters call the only one; else the one that names the most.
 

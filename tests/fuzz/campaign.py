@@ -99,9 +99,8 @@ def _batch(tally: Tally, seed: int, first: int, last: int, *, guard: bool, unche
         threading.Thread(target=pump, daemon=True).start()
         number, step, patience = first, "start", 60.0  # imports, on a busy machine
         while True:
-            try:
-                line = lines.get(timeout=patience)
-            except queue.Empty:
+            line = _next_line(lines, process.pid, patience)
+            if line is None:
                 process.kill()
                 tally.files += 1
                 tally.killed.append(f"file {number} stood still at {step}")
@@ -117,6 +116,30 @@ def _batch(tally: Tally, seed: int, first: int, last: int, *, guard: bool, unche
     tally.files += 1
     tally.killed.append(f"file {number} ended the process with {process.returncode} at {step}")
     return number + 1
+
+
+def _next_line(lines: queue.SimpleQueue, pid: int, patience: float) -> str | None:
+    """What the child says next, "" at its end; None where it stands still.
+
+    That is where it has computed for `patience` seconds, or done nothing for six times as long: others may
+    have the machine.
+    """
+    start, spent = time.monotonic(), _cpu_seconds(pid)
+    while True:
+        try:
+            return lines.get(timeout=0.2)
+        except queue.Empty:
+            if _cpu_seconds(pid) - spent > patience or time.monotonic() - start > 6 * patience:
+                return None
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Seconds that the process has computed; those that have gone by where the system does not say."""
+    try:
+        ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return time.monotonic()
 
 
 def wanted() -> set[str]:

@@ -67,6 +67,10 @@ def run(model: bytes, resolver: OpResolverType, chance: random.Random) -> str:
             interpreter.invoke()
         for tensor in interpreter.get_output_details():
             interpreter.get_tensor(tensor["index"])
+        for key in interpreter.get_signature_list():  # each may have a graph of its own
+            runner = interpreter.get_signature_runner(key)
+            details = runner.get_input_details().items()
+            runner(**{name: image(each["shape"], each["dtype"], chance) for name, each in details})
     except (RuntimeError, ValueError) as error:
         return str(error).partition("\n")[0][:200] or type(error).__name__
     return "invoked"

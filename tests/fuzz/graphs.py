@@ -18,14 +18,15 @@ from efficientnet_lite.tflite.operators import OPERATORS
 from efficientnet_lite.tflite.shapes import spans_of
 
 FORMS = [(name, form) for name, rule in OPERATORS.items() for form in rule.forms]
-SPOILT = 0.5  # of all files
+SPOILT, LARGE = 0.5, 0.01  # of all files
 
 
 def make(number: int, seed: int = 0) -> bytes:
     """File `number` of `seed`."""
     chance = random.Random(f"{seed}:{number}")
+    large = chance.random() < LARGE
     while True:
-        maker = Maker(chance)
+        maker = Maker(chance, large=large)
         try:
             data = maker.model(*FORMS[number % len(FORMS)])
         except Unfit:
@@ -130,7 +131,10 @@ class Maker(Layers):
     def _prelu(self, name, form, kind):
         x = self.value(kind)
         shape = (*(1 for _ in x.shape[1:-1]), x.shape[-1])
-        self.emit(name, [x.index, self.constant("F", shape, x).index], [self.tensor(x.shape, "f").index])
+        slopes = self.constant(kind.upper(), shape, Value(0, (), kind, self.scale(), self.zero_point(kind)))
+        largest = x.scale * max(1.0, slopes.scale)
+        made = self.tensor(x.shape, kind, largest / 2 ** self.chance.uniform(-30, 7.9))
+        self.emit(name, [x.index, slopes.index], [made.index])
 
     def _reduce(self, name, form, kind):
         x = self.value(kind)

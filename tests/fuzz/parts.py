@@ -12,6 +12,7 @@ from efficientnet_lite.tflite.graph import Graph, Quantization
 DTYPES = {"f": "float32", "s": "int8", "u": "uint8", "c": "uint8"}
 EXTREME_SCALES = [2.0**-64, 1e-30, 1e-12, 1e-8, 50.0, 1e6, 1e30, 2.0**64]
 EXTREME_FLOATS = [0.0, -0.0, 1e-45, 1e38, -1e38, math.inf, -math.inf, math.nan]
+MOST_ELEMENTS, MOST_CONSTANT = 1 << 25, 1 << 22  # of a large graph
 CHANNELS = [1, 2, 3, 4, 5, 7, 8, 12, 16, 17, 24, 32, 33, 64]
 
 
@@ -30,11 +31,19 @@ class Value:
     zero_point: int = 0
 
 
+def _fitting(shape: tuple[int, ...]) -> int:
+    """Elements of a constant."""
+    if (count := math.prod(shape)) > MOST_CONSTANT:
+        raise Unfit
+    return count
+
+
 @dataclass
 class Parts:
     """One graph under construction."""
 
     chance: random.Random
+    large: bool = False  # images of up to millions of numbers, some of them beyond what is allowed
     graph: Graph = field(default_factory=Graph)
     values: list[Value] = field(default_factory=list)
     inputs: dict[str, int] = field(default_factory=dict)
@@ -56,6 +65,9 @@ class Parts:
 
     def shape(self, rank: int) -> tuple[int, ...]:
         pick = self.chance.choice
+        if self.large:
+            sides = (*(pick([1, 1, 64, 300, 1000, 4096]) for _ in range(rank - 1)), pick(CHANNELS))
+            return sides if math.prod(sides) <= MOST_ELEMENTS else self.shape(rank)
         side = pick([4, 8, 8, 16, 33])
         sides = [pick([1, 1, 1, 1, 2, 3]), *(self.chance.randint(1, side) for _ in range(rank - 2))]
         return (*sides, pick(CHANNELS)) if rank > 1 else (pick(CHANNELS),)
@@ -102,7 +114,7 @@ class Parts:
         return self.tensor(shape, value.kind, value.scale / ratio, value.zero_point)
 
     def floats(self, shape: tuple[int, ...]) -> np.ndarray:
-        count = math.prod(shape)
+        count = _fitting(shape)
         data = np.array([self.chance.gauss(0, 1) for _ in range(min(count, 512))], np.float32)
         data = np.resize(data, count)
         if self.chance.random() < 0.1:
@@ -110,7 +122,7 @@ class Parts:
         return data.reshape(shape)
 
     def codes(self, shape: tuple[int, ...], dtype: str) -> np.ndarray:
-        count = math.prod(shape)
+        count = _fitting(shape)
         data = np.frombuffer(self.chance.randbytes(min(count, 512)), np.uint8)
         return np.resize(data, count).reshape(shape).astype(dtype)
 

@@ -1,5 +1,6 @@
 """A sound `.tflite` made unsound in one or two places: types, shapes, scales, options, indices, constants."""
 
+import copy
 import random
 
 import flatbuffers
@@ -54,11 +55,11 @@ def spoil(model: bytes, chance: random.Random) -> bytes:
 
 
 def _tensor(tree, chance):
-    return chance.choice(tree.subgraphs[0].tensors)
+    return chance.choice(chance.choice(tree.subgraphs).tensors)
 
 
 def _operator(tree, chance):
-    return chance.choice(tree.subgraphs[0].operators)
+    return chance.choice(chance.choice(tree.subgraphs).operators)
 
 
 def _sides(tensor) -> list[int]:
@@ -154,9 +155,9 @@ def _rewired(tree, chance):
     field = chance.choice(["inputs", "inputs", "outputs"])
     indices = [int(index) for index in getattr(operator, field)]
     match chance.randrange(4):
-        case 0:
+        case 0 if indices:
             indices[chance.randrange(len(indices))] = chance.randint(-1, len(graph.tensors) - 1)
-        case 1:
+        case 1 if indices:
             indices.pop()
         case 2:
             indices.append(chance.randint(-1, len(graph.tensors) - 1))
@@ -199,6 +200,17 @@ def _signature(tree, chance):
         tensor.shapeSignature = np.array(sides, np.int32)
 
 
+def _graph(tree, chance):
+    """A second graph, with or without a signature."""
+    if len(tree.subgraphs) > 4:
+        return
+    tree.subgraphs.append(copy.deepcopy(tree.subgraphs[0]))
+    if tree.signatureDefs and chance.random() < 0.8:
+        signature = copy.deepcopy(tree.signatureDefs[0])
+        signature.signatureKey, signature.subgraphIndex = "second", len(tree.subgraphs) - 1
+        tree.signatureDefs.append(signature)
+
+
 def _name(tree, chance):
     odd = chance.choice([b"", b"\xff\xfe", b"x" * 5000, b"a\0b", None])
     if chance.random() < 0.5 and tree.signatureDefs:
@@ -217,5 +229,5 @@ def _name(tree, chance):
 
 _CHANGES = [
     *[_type] * 3, *[_shape] * 3, _large, *[_scale] * 4, *[_option] * 4, *[_constant] * 4, *[_rewired] * 2, _code,
-    _shared, _ends, _signature, _name,
+    _shared, _ends, _signature, _name, _graph,
 ]  # fmt: skip

@@ -50,7 +50,7 @@ def test_a_sound_model_is_described_as_it_was_written(precision):
     ]
     assert model.tensors[model.inputs[0]].shape == (1, 32, 32, 3)
     assert model.signatures == (
-        ("serving_default", {"images": model.inputs[0]}, {"probabilities": model.outputs[0]}),
+        ("serving_default", {"images": model.inputs[0]}, {"probabilities": model.outputs[0]}, 0),
     )
     assert model.entries == ("TFLITE_METADATA", "EFFICIENTNET_LITE")
 

@@ -1,5 +1,6 @@
 """Files of strangers: the ones that once killed a reader, signatures of every kind, and errors of LiteRT itself."""
 
+import copy
 import csv
 
 import numpy as np
@@ -63,7 +64,7 @@ def test_of_two_signatures_the_default_one_gives_the_names():
 
     assert [tensor.name for tensor in Runner(model).outputs] == ["probabilities"]
     assert [port.name for port in describe(model).outputs] == ["probabilities"]
-    assert describe(model).signatures == ("other", "serving_default")
+    assert describe(model).signatures == ("serving_default", "other")
 
 
 def test_without_a_default_one_the_signature_that_names_most_gives_the_names():
@@ -79,6 +80,82 @@ def test_a_file_of_two_signatures_classifies():
     )
 
     assert list(opened.outputs) == ["probabilities"]
+
+
+def of_two_graphs(*keys):
+    """The small float model twice; the second graph ends at the logits. A signature for each."""
+
+    def change(tree):
+        first = tree.subgraphs[0]
+        second = copy.deepcopy(first)
+        second.operators.pop()
+        (logits,) = (n for n, tensor in enumerate(second.tensors) if tensor.name == b"logits")
+        second.outputs = [logits]
+        tree.subgraphs.append(second)
+        tree.signatureDefs = [
+            schema.SignatureDefT(
+                signatureKey=key,
+                inputs=[schema.TensorMapT(name="images", tensorIndex=graph.inputs[0])],
+                outputs=[schema.TensorMapT(name=f"of {key}", tensorIndex=graph.outputs[0])],
+                subgraphIndex=number,
+            )
+            for number, (key, graph) in enumerate(zip(keys, tree.subgraphs, strict=False))
+        ]
+
+    return pack_labels(tiny.changed(tiny.tiny(), change), tiny.FILES)
+
+
+@pytest.mark.parametrize(
+    ("keys", "name", "total"),
+    [
+        (("serving_default", "other"), "of serving_default", 1.0),
+        (("other", "serving_default"), "of serving_default", None),
+        (("first", "second"), "of first", 1.0),
+    ],
+)
+def test_of_two_graphs_the_main_signatures_own_is_described_and_run(keys, name, total):
+    model = of_two_graphs(*keys)
+    image = np.random.default_rng(0).random((1, 32, 32, 3), np.float32)
+
+    checked, (given,) = check_model(model), Runner(model)(image).values()
+
+    assert [tensor.name for tensor in Runner(model).outputs] == [name]
+    assert [port.name for port in describe(model).outputs] == [name]
+    assert checked.operators[-1].name == ("SOFTMAX" if total else "FULLY_CONNECTED")
+    assert (given.sum() == pytest.approx(1)) == bool(total)
+
+
+def test_info_says_which_of_two_signatures_is_run(tmp_path, capsys):
+    (tmp_path / "two.tflite").write_bytes(of_two_graphs("other", "serving_default"))
+
+    assert run(["info", str(tmp_path / "two.tflite")]) == EXIT_OK
+    assert "serving_default is run; also other" in capsys.readouterr().out
+
+
+def test_what_a_runner_of_two_signatures_takes_has_its_shape_and_type():
+    runner = Runner(of_two_graphs("serving_default", "other"))
+
+    for wrong in (np.zeros((1, 31, 32, 3), np.float32), np.zeros((1, 32, 32, 3), np.uint8)):
+        with pytest.raises(ValueError, match="is expected"):
+            runner(wrong)
+
+
+def test_a_graph_that_no_signature_names_is_refused():
+    with pytest.raises(ArtifactError, match="2 subgraphs, expected 1"):
+        check_model(of_two_graphs("serving_default"))
+
+
+def test_every_graph_is_checked():
+    def widen(tree):
+        tree.subgraphs[1].tensors[-2].type = schema.TensorType.INT8
+
+    with pytest.raises(ArtifactError):
+        check_model(tiny.changed(of_two_graphs("serving_default", "other"), widen))
+
+
+def test_two_signatures_of_one_name_are_refused():
+    with pytest.raises(ArtifactError, match="two signatures have the name"):
+        check_model(signed(("same", ["a"]), ("same", ["b"])))
 
 
 @pytest.mark.parametrize(

@@ -222,6 +222,9 @@ def _file_rows(described: ModelInfo) -> list[list[object]]:
     ]
     rows += [["input", _port(port)] for port in described.inputs]
     rows += [["output", _port(port)] for port in described.outputs]
+    if len(described.signatures) > 1:
+        run, *others = described.signatures
+        rows.append(["signature", f"{run} is run; also {', '.join(others)}"])
     operators = ", ".join(f"{each.count} {each.name} v{each.version}" for each in described.operators)
     rows += [
         ["operators", operators],

@@ -51,20 +51,26 @@ class Runner:
                     shape = [batch, *detail["shape"][1:]]
                     self._interpreter.resize_tensor_input(detail["index"], shape, strict=True)
                 self._interpreter.allocate_tensors()
-            names = _signature_names(self._interpreter)
-            self.inputs = tuple(_tensor(d, names) for d in self._interpreter.get_input_details())
-            self.outputs = tuple(_tensor(d, names) for d in self._interpreter.get_output_details())
+            self._signature, taken, given = _ports(self._interpreter)
         except (ValueError, RuntimeError) as error:  # names that are no UTF-8 are a ValueError too
             raise _refused("open", error, where) from error
+        self.inputs = tuple(_tensor(name, detail) for name, detail in taken)
+        self.outputs = tuple(_tensor(name, detail) for name, detail in given)
 
     def __call__(self, *inputs: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
         """Output name -> a fresh array, codes as they are. Inputs must have the file's shapes and dtypes.
 
         Raises ArtifactError where the file opens but cannot be run.
         """
-        for tensor, value in zip(self.inputs, inputs, strict=True):
-            self._interpreter.set_tensor(tensor.index, value)
+        given = list(zip(self.inputs, inputs, strict=True))
+        for tensor, value in given:
+            if self._signature is None:
+                self._interpreter.set_tensor(tensor.index, value)
+            elif (value.dtype, value.shape) != (tensor.dtype, tensor.shape):
+                raise ValueError(f"{tensor.name} is {value.dtype} {value.shape}, {tensor.shape} is expected")
         try:
+            if self._signature is not None:
+                return dict(self._signature(**{tensor.name: value for tensor, value in given}))
             self._interpreter.invoke()
             return {tensor.name: self._interpreter.get_tensor(tensor.index) for tensor in self.outputs}
         except (ValueError, RuntimeError) as error:
@@ -140,18 +146,26 @@ def runtime_version() -> str:
     return version("ai-edge-litert")
 
 
-def _signature_names(interpreter: Any) -> dict[int, str]:
-    """Index of a tensor -> its public name; of several signatures the one of `main_signature`."""
+_Named = list[tuple[str, dict[str, Any]]]  # what LiteRT says of some inputs or outputs, with their names
+
+
+def _ports(interpreter: Any) -> tuple[Any, _Named, _Named]:
+    """A file's inputs and outputs, and the signature by which it must be run where it has several.
+
+    Each of those may have a graph of its own, of which plain `invoke` runs the first.
+    """
     signatures = interpreter.get_signature_list()
     main = main_signature({key: sum(map(len, named.values())) for key, named in signatures.items()})
-    if main is None:
-        return {}
-    runner = interpreter.get_signature_runner(main)
-    return {
-        detail["index"]: name
-        for details in (runner.get_input_details(), runner.get_output_details())
-        for name, detail in details.items()
-    }
+    runner = interpreter.get_signature_runner(main) if main is not None else None
+    named = [runner.get_input_details(), runner.get_output_details()] if runner else [{}, {}]
+    if len(signatures) > 1:
+        return runner, list(named[0].items()), list(named[1].items())
+    names = {detail["index"]: name for details in named for name, detail in details.items()}
+    taken, given = (
+        [(names.get(detail["index"], detail["name"]), detail) for detail in details]
+        for details in (interpreter.get_input_details(), interpreter.get_output_details())
+    )
+    return None, taken, given
 
 
 def _refused(verb: str, error: Exception, where: Path | str) -> ArtifactError:
@@ -159,10 +173,10 @@ def _refused(verb: str, error: Exception, where: Path | str) -> ArtifactError:
     return ArtifactError(f"LiteRT cannot {verb} it: {reason}", where=where, fix="export the model again")
 
 
-def _tensor(detail: dict[str, Any], names: dict[int, str]) -> Tensor:
+def _tensor(name: str, detail: dict[str, Any]) -> Tensor:
     scale, zero_point = detail["quantization"]
     return Tensor(
-        names.get(detail["index"], detail["name"]),
+        name,
         int(detail["index"]),
         tuple(int(side) for side in detail["shape"]),
         np.dtype(detail["dtype"]),

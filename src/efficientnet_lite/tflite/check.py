@@ -15,6 +15,7 @@ from typing import NamedTuple
 from ai_edge_litert import schema_py_generated as schema
 
 from efficientnet_lite.errors import ArtifactError
+from efficientnet_lite.tensor import main_signature
 from efficientnet_lite.tflite import slots, work
 from efficientnet_lite.tflite.flatbuffer import Reader, Table
 from efficientnet_lite.tflite.flow import Known, arena_bytes, check_order, computed_numbers, numbers
@@ -25,6 +26,7 @@ from efficientnet_lite.tflite.tensors import TensorInfo, read_tensor, refused
 
 MAX_TENSORS = MAX_OPERATORS = 10_000  # EfficientNet-B7 has about 1,500
 MAX_BUFFERS = 20_000
+MAX_SIGNATURES = 16
 SCHEMA_VERSION = 3
 
 
@@ -42,11 +44,23 @@ class SignatureInfo(NamedTuple):
     key: str
     inputs: dict[str, int]
     outputs: dict[str, int]
+    graph: int = 0  # which of the file's subgraphs they are of
+
+
+class Graph(NamedTuple):
+    """One subgraph whose structure holds."""
+
+    tensors: tuple[TensorInfo, ...]
+    operators: tuple[OperatorInfo, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    arena_bytes: int
+    memory: int  # about what opening and running it takes, bytes
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedModel:
-    """A model whose structure holds."""
+    """A model whose structure holds: of several subgraphs the one of the main signature."""
 
     description: str
     tensors: tuple[TensorInfo, ...]
@@ -61,10 +75,10 @@ class CheckedModel:
 def check_model(data: bytes | memoryview, *, where: Path | str = "the model") -> CheckedModel:
     """What `data` holds, when it is one image classifier's worth of TFLite and every part is in place.
 
-    Checked: every offset, table, vector and text; one subgraph of builtin operators from `OPERATORS`,
-    each in a form of its rule (types, constants, scales, options); each tensor read only once it is made,
-    and made once; shapes that the operators make, constants exactly as large as their shape, scales and
-    zero points that can be; steps and memory. Weights are not read, so this takes milliseconds.
+    Checked: every offset, table, vector and text; a subgraph, or one for each signature, of operators from
+    `OPERATORS`, each in a form of its rule (types, constants, scales, options); each tensor read only once
+    it is made, and made once; shapes that the operators make, constants exactly as large as their shape,
+    scales and zero points that can be; steps and memory. Weights are not read, so this takes milliseconds.
 
     Raises:
         ArtifactError: says which part, with what was found and what is expected.
@@ -77,16 +91,46 @@ def check_model(data: bytes | memoryview, *, where: Path | str = "the model") ->
         raise refused("it keeps weights in other files", where)
     model.array(slots.Model.METADATA_BUFFER, "<i4")  # retired, but LiteRT may still look
     buffers = _buffers(model, where)
-    graphs = model.tables(slots.Model.SUBGRAPHS, limit=MAX_OPERATORS, what="subgraphs")
-    if len(graphs) != 1:
-        raise refused(f"it has {len(graphs)} subgraphs, expected 1", where)
-    graph = graphs[0]
-    tables = graph.tables(slots.SubGraph.TENSORS, limit=MAX_TENSORS, what="tensors")
-    tensors = tuple(read_tensor(table, index, buffers, where) for index, table in enumerate(tables))
     codes = [
         _operator_code(table, where)
         for table in model.tables(slots.Model.OPERATOR_CODES, limit=MAX_OPERATORS, what="operator codes")
     ]
+    graphs = [
+        _graph(reader, table, codes, buffers, where)
+        for table in model.tables(slots.Model.SUBGRAPHS, limit=MAX_SIGNATURES, what="subgraphs")
+    ]
+    if not graphs:
+        raise refused("it has 0 subgraphs, expected 1", where)
+    signatures = _signatures(model, graphs)
+    named = {signature.graph for signature in signatures} or {0}
+    if len(graphs) != len(named):
+        raise refused(f"it has {len(graphs)} subgraphs, expected {len(named)}, as its signatures name", where)
+    if (memory := sum(graph.memory for graph in graphs)) > (most := work.MAX_EXTRA_BYTES + len(reader.view)):
+        raise refused(f"it takes about {memory:,} bytes to run, more than {most:,}", where)
+    main = main_signature({each.key: len(each.inputs) + len(each.outputs) for each in signatures})
+    graph = graphs[next((each.graph for each in signatures if each.key == main), 0)]
+    return CheckedModel(
+        description=model.text(slots.Model.DESCRIPTION),
+        tensors=graph.tensors,
+        operators=graph.operators,
+        inputs=graph.inputs,
+        outputs=graph.outputs,
+        signatures=signatures,
+        entries=_entries(model, len(buffers)),
+        arena_bytes=graph.arena_bytes,
+    )
+
+
+def _graph(
+    reader: Reader,
+    graph: Table,
+    codes: Sequence[tuple[str, int]],
+    buffers: Sequence[tuple[int, int]],
+    where: Path | str,
+) -> Graph:
+    """One subgraph, with all that is in it checked."""
+    tables = graph.tables(slots.SubGraph.TENSORS, limit=MAX_TENSORS, what="tensors")
+    tensors = tuple(read_tensor(table, index, buffers, where) for index, table in enumerate(tables))
     operators = tuple(
         _operator(table, codes, len(tensors), where)
         for table in graph.tables(slots.SubGraph.OPERATORS, limit=MAX_OPERATORS, what="operators")
@@ -98,18 +142,13 @@ def check_model(data: bytes | memoryview, *, where: Path | str = "the model") ->
         tables[index].exact_text(slots.Tensor.NAME)
     check_order(reader, tensors, operators, inputs, outputs)
     fixed = _check_operators(reader, tensors, operators, where)
+    if (total := sum(work.steps(operator, tensors) for operator in operators)) > work.MAX_STEPS:
+        billions = f"{total / 1e9:.0f} billion steps, more than {work.MAX_STEPS / 1e9:.0f}"
+        raise refused(f"it takes about {billions} for one image", where)
+    kept = sum(work.bytes_kept(operator, tensors) for operator in operators)
+    lent = max((work.bytes_lent(operator, tensors) for operator in operators), default=0)
     arena = arena_bytes(tensors, operators, inputs, outputs, fixed)
-    _check_work(reader, tensors, operators, arena, where)
-    return CheckedModel(
-        description=model.text(slots.Model.DESCRIPTION),
-        tensors=tensors,
-        operators=operators,
-        inputs=inputs,
-        outputs=outputs,
-        signatures=_signatures(model, inputs, outputs),
-        entries=_entries(model, len(buffers)),
-        arena_bytes=arena,
-    )
+    return Graph(tensors, operators, inputs, outputs, arena, kept + lent + work.ARENAS * arena)
 
 
 def _buffers(model: Table, where: Path | str) -> list[tuple[int, int]]:
@@ -254,35 +293,19 @@ def _check_operators(
     return fixed
 
 
-def _check_work(
-    reader: Reader,
-    tensors: Sequence[TensorInfo],
-    operators: Sequence[OperatorInfo],
-    arena: int,
-    where: Path | str,
-) -> None:
-    """Refuse what would take minutes or gigabytes to open and run."""
-    if (total := sum(work.steps(operator, tensors) for operator in operators)) > work.MAX_STEPS:
-        billions = f"{total / 1e9:.0f} billion steps, more than {work.MAX_STEPS / 1e9:.0f}"
-        raise refused(f"it takes about {billions} for one image", where)
-    kept = sum(work.bytes_kept(operator, tensors) for operator in operators)
-    lent = max((work.bytes_lent(operator, tensors) for operator in operators), default=0)
-    memory, most = kept + lent + work.ARENAS * arena, work.MAX_EXTRA_BYTES + len(reader.view)
-    if memory > most:
-        raise refused(f"it takes about {memory:,} bytes to run, more than {most:,}", where)
-
-
 def _listed(shapes: Sequence[tuple[int, ...]]) -> str:
     return " and ".join(str(list(shape)) for shape in shapes)
 
 
-def _signatures(model: Table, inputs: Sequence[int], outputs: Sequence[int]) -> tuple[SignatureInfo, ...]:
-    found = []
-    for table in model.tables(slots.Model.SIGNATURES, limit=16, what="signatures"):
-        if table.number(slots.Signature.SUBGRAPH, "I"):
+def _signatures(model: Table, graphs: Sequence[Graph]) -> tuple[SignatureInfo, ...]:
+    found: list[SignatureInfo] = []
+    for table in model.tables(slots.Model.SIGNATURES, limit=MAX_SIGNATURES, what="signatures"):
+        if (number := table.number(slots.Signature.SUBGRAPH, "I")) >= len(graphs):
             raise table.damaged("a signature is for a subgraph that it does not have")
         if not (key := table.exact_text(slots.Signature.KEY)):
             raise table.damaged("a signature has no name")
+        if key in {each.key for each in found}:
+            raise table.damaged(f"two signatures have the name {key!r}")
         maps = [
             {
                 entry.exact_text(slots.TensorMap.NAME): int(entry.number(slots.TensorMap.TENSOR, "I"))
@@ -290,9 +313,10 @@ def _signatures(model: Table, inputs: Sequence[int], outputs: Sequence[int]) -> 
             }
             for slot in (slots.Signature.INPUTS, slots.Signature.OUTPUTS)
         ]
-        if not set(maps[0].values()) <= set(inputs) or not set(maps[1].values()) <= set(outputs):
+        inputs, outputs = set(graphs[number].inputs), set(graphs[number].outputs)
+        if set(maps[0].values()) != inputs or not set(maps[1].values()) <= outputs:
             raise table.damaged(f"the signature {key!r} names tensors that are no inputs or outputs")
-        found.append(SignatureInfo(key, *maps))
+        found.append(SignatureInfo(key, maps[0], maps[1], int(number)))
     return tuple(found)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from efficientnet_lite.tensor import main_signature
 from efficientnet_lite.tflite.attached import read_files, read_labels
-from efficientnet_lite.tflite.check import CheckedModel, check_model
+from efficientnet_lite.tflite.check import CheckedModel, SignatureInfo, check_model
 from efficientnet_lite.tflite.graph import ALIGNMENT
 from efficientnet_lite.tflite.identity import OWN_ENTRY, Identity
 from efficientnet_lite.tflite.metadata import TEXT_ENTRY, ModelText, parse_text, read_entries
@@ -47,7 +47,7 @@ class ModelInfo:
     parameters: int  # elements of the constants that convolutions and dense layers read
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
-    signatures: tuple[str, ...]
+    signatures: tuple[str, ...]  # the one that is run first
     per_channel: bool  # some weights have a scale for each output channel
     dynamic: bool  # some tensor may change its shape; the Edge TPU compiler refuses that
     aligned: bool  # every constant begins at a multiple of 16 bytes, as the schema asks
@@ -87,7 +87,9 @@ def describe(data: bytes, *, where: Path | str = "the model") -> ModelInfo:
         parameters=_parameters(model),
         inputs=_ports(model, model.inputs),
         outputs=_ports(model, model.outputs),
-        signatures=tuple(signature.key for signature in model.signatures),
+        signatures=tuple(
+            signature.key for signature in sorted(model.signatures, key=lambda each: each != _main(model))
+        ),
         per_channel=any(tensor.scales > 1 for tensor in constants),
         dynamic=any(tensor.dynamic for tensor in model.tensors),
         aligned=all(tensor.data_at % ALIGNMENT == 0 for tensor in constants),
@@ -125,15 +127,16 @@ def _parameters(model: CheckedModel) -> int:
     return sum(tensor.elements for tensor in weights.values())
 
 
-def _ports(model: CheckedModel, indices: tuple[int, ...]) -> tuple[Port, ...]:
+def _main(model: CheckedModel) -> SignatureInfo | None:
+    """The signature that is run."""
     main = main_signature({each.key: len(each.inputs) + len(each.outputs) for each in model.signatures})
-    names = {
-        index: name
-        for signature in model.signatures
-        if signature.key == main
-        for named in (signature.inputs, signature.outputs)
-        for name, index in named.items()
-    }
+    return next((each for each in model.signatures if each.key == main), None)
+
+
+def _ports(model: CheckedModel, indices: tuple[int, ...]) -> tuple[Port, ...]:
+    main = _main(model)
+    named = (main.inputs, main.outputs) if main else ()
+    names = {index: name for each in named for name, index in each.items()}
     return tuple(
         Port(names.get(index, tensor.name), tensor.shape, tensor.dtype, tensor.scale, tensor.zero_point)
         for index, tensor in ((index, model.tensors[index]) for index in indices)

@@ -11,7 +11,7 @@ for inputs, types and scales. A convolution without a bias is refused by LiteRT 
 
 from typing import Literal, NamedTuple
 
-Scales = Literal["free", "equal", "product", "sum", "ratio", "probability", "tangent"]
+Scales = Literal["free", "equal", "product", "sum", "ratio", "slope", "probability", "tangent"]
 
 
 class OperatorInfo(NamedTuple):
@@ -99,7 +99,7 @@ OPERATORS: dict[str, Rule] = {
     "PACK": Rule(("n*>n",), "PackOptions", "io"),
     "PAD": Rule(_WITH_NUMBERS, "PadOptions", scales="equal"),
     "PADV2": Rule(("fnF>f", "snS>s", "unU>u"), "PadV2Options", scales="equal"),
-    "PRELU": Rule(("fF>f",)),
+    "PRELU": Rule(("fF>f", "sS>s", "uU>u"), scales="slope"),
     "QUANTIZE": Rule(("f>s", "f>u", "s>s", "s>u", "u>s", "u>u"), "QuantizeOptions", scales="ratio"),
     "REDUCE_MAX": Rule(_WITH_NUMBERS, "ReducerOptions", "?", "equal"),
     "RELU": Rule(_UNARY, scales="ratio"),

@@ -149,6 +149,8 @@ def _scales_fault(kind: Scales, operator: OperatorInfo, tensors: Sequence[Tensor
         case "ratio":
             near = all(scale <= MAX_RATIO * made.scale <= MAX_RATIO**3 * scale for scale in scales)
             return None if near else listed
+        case "slope":
+            return None if max(scales[0], math.prod(scales)) <= MAX_RATIO * made.scale else listed
         case "probability" | "tangent":
             scale = 1 / (256 if kind == "probability" else 128)
             zero_point = (0 if kind == "probability" else 128) - (128 if made.dtype == "int8" else 0)
