@@ -71,6 +71,17 @@ Wherever they stand, `found` = `used` + `skipped`: what became of every photo an
 [data](data.md). `skipped` is the number of rows of `skipped.csv`; `passed_over` counts what is plainly no photo, by kind.
 
 `snr_db` is that of the logits where both files give them, else of the probabilities.
+
+## Environment
+
+| variable | |
+|---|---|
+| `EFFICIENTNET_LITE_CACHE` | the folder of the cache: feature vectors, and digests of weights from a hub. Without it the system's own place for caches. Where the folder cannot be made or written to (a container without a home, a read-only disk), a temporary cache serves and one warning says so; one that another process holds is waited for |
+| `EFFICIENTNET_LITE_OFFLINE` | any value but 0: the network is left alone |
+| `HF_HUB_OFFLINE`, `HF_HOME`, `HF_ENDPOINT` | of huggingface_hub, for the weights of lite3 and lite4: no network; where its own cache lies; another server |
+| `TFHUB_CACHE_DIR` | of tensorflow_hub: where `hub-cache` writes to |
+| `EFFICIENTNET_LITE_COORDINATOR`, `_HOSTS`, `_HOST` | training on several hosts: [scale](scale.md) |
+| `KERAS_BACKEND` | `tensorflow` or `jax`, for training |
 """
 
 

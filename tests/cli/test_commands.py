@@ -676,6 +676,22 @@ def test_the_cache_is_shown_and_emptied(call, tmp_path):
     assert after["spaces"] == []
 
 
+@pytest.mark.parametrize("action", ["list", "clear"])
+def test_a_cache_that_cannot_be_is_empty_and_no_failure(call, tmp_path, monkeypatch, action):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("EFFICIENTNET_LITE_CACHE", str(tmp_path / "file"))
+    monkeypatch.setattr("efficientnet_lite.doors.cache_place._told", set())
+
+    called = call("cache", action, "--json")
+
+    assert called.code == 0
+    assert called.document.get("spaces", []) == []
+    assert called.document.get("freed_bytes", 0) == 0
+    [line] = called.err.splitlines()
+    assert line.startswith("warning: the cache ")
+    assert "EFFICIENTNET_LITE_CACHE" in line
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -13,8 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from efficientnet_lite.doors.cache import FILE_NAME, Cache, cache_folder
-from efficientnet_lite.errors import OutputFailed
+from efficientnet_lite.doors import cache as cache_door
+from efficientnet_lite.doors import cache_place
+from efficientnet_lite.doors.cache import FILE_NAME, Cache
+from efficientnet_lite.doors.cache_place import cache_folder
+from efficientnet_lite.notices import listening
 
 ENTRIES = {f"key-{number}": bytes([number]) * 5000 for number in range(40)}
 
@@ -106,11 +109,132 @@ def test_clear_gives_the_bytes_back(tmp_path):
     assert path.stat().st_size < before / 2
 
 
-def test_a_place_that_cannot_be_is_an_error_that_names_it(tmp_path):
-    (tmp_path / "file").write_text("")
+@pytest.fixture
+def told(monkeypatch):
+    """What users are told meanwhile."""
+    monkeypatch.setattr(cache_place, "_told", set())
+    heard = []
+    with listening(heard.append):
+        yield heard
 
-    with pytest.raises(OutputFailed, match="could not be written"):
-        Cache(tmp_path / "file" / "cache")
+
+def serves(folder):
+    """Whether a cache there gives back what it was given, as far as this run goes."""
+    with Cache(folder) as cache:
+        cache.put("space", ENTRIES, about="numbers")
+        return dict(cache.get("space", list(ENTRIES))) == ENTRIES
+
+
+@pytest.mark.parametrize("place", ["file", "file/cache", "pipe", "loop", "n" * 300, "folder"])
+def test_a_place_that_cannot_be_is_a_notice_and_a_temporary_cache_serves(tmp_path, told, place):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "folder" / FILE_NAME).mkdir(parents=True)  # a folder in the place of the cache's own file
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+
+    assert serves(tmp_path / place)
+    assert serves(tmp_path / place)
+
+    [notice] = told
+    assert f"the cache {tmp_path / place} cannot be used" in notice
+    assert "EFFICIENTNET_LITE_CACHE=FOLDER" in notice
+
+
+SERVES = """
+import os, sys
+from pathlib import Path
+from efficientnet_lite.doors.cache import Cache
+from efficientnet_lite.notices import listening
+if sys.argv[1] == "homeless":  # a container's user, whom no file of the system knows
+    os.environ.pop("HOME", None); os.environ.pop("XDG_CACHE_HOME", None)
+    os.setuid(4_012_345)
+with listening(print):
+    for _ in range(2):
+        with Cache() as cache:
+            cache.put("space", {"key": b"value"}, about="x")
+            assert list(cache.get("space", ["key"])) == [("key", b"value")]
+            assert cache.size_bytes() == 0
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a user without a home")
+def test_a_container_without_a_home_has_a_temporary_cache_and_one_notice(tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    environment = {name: value for name, value in os.environ.items() if name != "EFFICIENTNET_LITE_CACHE"}
+
+    done = subprocess.run(
+        [sys.executable, "-c", SERVES, "homeless"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert done.returncode == 0, done.stderr
+    [notice] = done.stdout.splitlines()
+    assert "no home folder" in notice
+    assert "EFFICIENTNET_LITE_CACHE=FOLDER" in notice
+    assert list(tmp_path.iterdir()) == []  # no folder that is called ~
+
+
+@pytest.mark.parametrize("kind", ["closed", "read-only", "read-only file"])
+def test_a_cache_that_may_not_be_written_is_a_notice_and_a_temporary_one_serves(tmp_path, bound, kind):
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    if kind == "read-only file":
+        (folder / FILE_NAME).touch(mode=0o444)
+    else:
+        folder.chmod(0o555)
+        folder = folder if kind == "read-only" else folder / "inside"
+
+    done = bound(SERVES, "here", EFFICIENTNET_LITE_CACHE=str(folder))
+
+    tmp_path.chmod(0o755)
+    assert done.returncode == 0, done.stderr
+    [notice] = done.stdout.splitlines()
+    assert "Permission denied" in notice
+
+
+def test_a_cache_that_another_process_holds_is_waited_for_with_a_word(tmp_path, told, monkeypatch):
+    assert cache_door.SILENCE_S == 2
+    monkeypatch.setattr(cache_door, "SILENCE_S", 0.3)
+    filled(tmp_path)
+    hold = (
+        "import sqlite3, time; held = sqlite3.connect(Path(sys.argv[1], 'FILE'), isolation_level=None)\n"
+        "held.execute('BEGIN IMMEDIATE'); print('held', flush=True); time.sleep(1.5); held.execute('COMMIT')\n"
+    )
+    other = in_another_process(hold.replace("FILE", FILE_NAME), tmp_path)
+    assert other.stdout.readline() == "held\n"
+
+    with Cache(tmp_path) as cache:
+        cache.put("space", {"late": b"value"}, about="x")
+    other.communicate(timeout=60)
+
+    with Cache(tmp_path) as cache:  # it was kept where it belongs
+        assert dict(cache.get("space", ["late"])) == {"late": b"value"}
+    [notice] = told
+    assert "another process holds the cache" in notice
+    assert "EFFICIENTNET_LITE_CACHE" in notice
+
+
+def test_a_cache_that_stays_held_is_given_up_once_and_not_at_every_step(tmp_path, told, monkeypatch):
+    monkeypatch.setattr(cache_door, "PATIENCE_S", 0.5)
+    filled(tmp_path)
+    held = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
+
+    with Cache(tmp_path) as cache:
+        held.execute("BEGIN IMMEDIATE")
+        started = time.monotonic()
+        for number in range(10):
+            cache.put("space", {str(number): b"value"}, about="x")
+        waited = time.monotonic() - started
+    held.close()
+
+    assert waited < 2
+    assert ["still holds the cache" in notice for notice in told] == [True]
 
 
 def test_the_environment_names_the_folder(tmp_path, monkeypatch):
@@ -169,7 +293,7 @@ def test_tables_of_another_make_are_begun_anew(tmp_path, schema):
         assert dict(cache.get("space", list(ENTRIES))) == ENTRIES
 
 
-def test_a_damaged_file_that_cannot_be_deleted_makes_way_for_a_temporary_one(tmp_path, monkeypatch):
+def test_a_damaged_file_that_cannot_be_deleted_makes_way_for_a_temporary_one(tmp_path, told, monkeypatch):
     path = filled(tmp_path)
     spoil(path)
     before = path.read_bytes()
@@ -183,6 +307,7 @@ def test_a_damaged_file_that_cannot_be_deleted_makes_way_for_a_temporary_one(tmp
         assert dict(cache.get("space", list(ENTRIES))) == ENTRIES
 
     assert path.read_bytes() == before
+    assert ["cannot access the file" in notice for notice in told] == [True]
 
 
 def test_who_finds_the_damage_second_keeps_what_the_first_began_anew(tmp_path):
@@ -203,7 +328,7 @@ def test_who_finds_the_damage_second_keeps_what_the_first_began_anew(tmp_path):
 
 
 @pytest.mark.parametrize("code", [sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_READ])
-def test_trouble_that_passes_throws_nothing_away(tmp_path, code):
+def test_trouble_that_passes_throws_nothing_away(tmp_path, told, code):
     filled(tmp_path)
     trouble = sqlite3.OperationalError("trouble")
     trouble.sqlite_errorcode = code

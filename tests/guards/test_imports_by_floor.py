@@ -42,7 +42,7 @@ ALONG = {
     ("__init__", "api"),
 }
 # Doors know nothing of each other; these modules of a floor are for everyone on it.
-SHARED_DOORS = {"doors.files", "doors.walk", "doors.manifests", "doors.heif"}
+SHARED_DOORS = {"doors.files", "doors.walk", "doors.manifests", "doors.heif", "doors.cache_place"}
 # In this order a module may use those behind it, never those before it.
 ORDERED = (("inference.verify", "inference.evaluate", "inference.predict"),)
 
@@ -51,10 +51,11 @@ LIBRARIES = {  # a room, or one module of it -> what it may import beside the st
     "doors.photos": {"PIL", "simplejpeg"},
     "doors.heif": {"pillow_heif"},
     "doors.litert": {"ai_edge_litert", "flatbuffers"},
-    "doors.weights": {"huggingface_hub", "platformdirs"},
+    "doors.weights": {"huggingface_hub"},
+    "doors.cache_place": {"platformdirs"},
     "doors.files": {"filelock"},
     "doors.arrayrecord": {"array_record"},
-    "doors.cache": {"sqlite3", "platformdirs"},
+    "doors.cache": {"sqlite3"},
     "doors.onnx": {"onnxruntime"},
     "checkpoints": {"safetensors"},
     "checkpoints.h5_child": {"h5py"},
@@ -348,7 +349,8 @@ def test_a_circle_of_modules_is_found_whole(tmp_path):
             "from PIL import Image\nimport simplejpeg, os\nfrom efficientnet_lite import errors",
         ),
         ("doors/photos.py", "from efficientnet_lite.doors.files import publish"),
-        ("doors/cache.py", "import sqlite3, platformdirs"),
+        ("doors/cache.py", "import sqlite3"),
+        ("doors/cache_place.py", "import platformdirs"),
         ("tflite/write.py", "from efficientnet_lite import __version__\nimport flatbuffers"),
         ("quantize/recipe.py", "from efficientnet_lite.tflite import write\nfrom ..inference import predict"),
         ("inference/verify.py", "from . import evaluate, predict"),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 from efficientnet_lite import __version__
 from efficientnet_lite.cli.console import Console
 from efficientnet_lite.errors import EXIT_INTERRUPTED, EXIT_OK, EfficientNetLiteError, UsageError
+from efficientnet_lite.notices import listening
 
 if TYPE_CHECKING:
     from cyclopts import App
@@ -74,7 +75,8 @@ def run(arguments: Sequence[str]) -> int:
             return _print(console, overview())
         if arguments[0] == "--version":
             return _print(console, versions())
-        return _dispatch(arguments)
+        with listening(lambda text: Console().warn(text)):
+            return _dispatch(arguments)
     except EfficientNetLiteError as error:
         console.error(error)
         return error.exit_code

@@ -125,7 +125,7 @@ def cache_list(*, json: Json = False, verbose: Verbose = 0, quiet: Quiet = False
         for space in held
     ]
     console.table("", ["what", "entries", "bytes", "last used"], rows, right=["entries", "bytes"])
-    console.line(f"{size:,} of at most {limit:,} bytes in {folder}")
+    console.line(f"{size:,} of at most {limit:,} bytes in {folder or 'no folder'}")
 
 
 def cache_clear(*, json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) -> None:
@@ -142,4 +142,4 @@ def cache_clear(*, json: Json = False, verbose: Verbose = 0, quiet: Quiet = Fals
     if json:
         console.json({"folder": folder, "freed_bytes": freed})
     else:
-        console.line(f"freed {freed:,} bytes in {folder}")
+        console.line(f"freed {freed:,} bytes in {folder or 'no folder'}")

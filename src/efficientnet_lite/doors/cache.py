@@ -9,18 +9,19 @@ cannot serve (a full disk, a damaged file that Windows will not delete), a tempo
 
 import os
 import sqlite3
+import threading
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
-
-import platformdirs
+from typing import Any, Self
 
 from efficientnet_lite.doors import files
+from efficientnet_lite.doors.cache_place import cache_folder, tell, tell_unusable
 
+PATIENCE_S, SILENCE_S = 60.0, 2.0  # how long a lock is waited for, and how long without a word
 DEFAULT_LIMIT_BYTES = 10 * 10**9
 FILE_NAME = "cache-2.sqlite"  # the number counts layouts; an older one is simply not read
 _BATCH = 500  # SQLite takes 999 variables in a statement on old systems
@@ -54,10 +55,20 @@ class Held:
     used: float
 
 
-def cache_folder() -> Path:
-    """`EFFICIENTNET_LITE_CACHE` where it is set, else the platform's own place for caches."""
-    named = os.environ.get("EFFICIENTNET_LITE_CACHE")
-    return Path(named) if named else Path(platformdirs.user_cache_dir("efficientnet-lite", appauthor=False))
+class _Patient(sqlite3.Connection):
+    """Waits for a lock that another process holds, as SQLite does, but says so once it takes long."""
+
+    def execute(self, *arguments: Any) -> sqlite3.Cursor:
+        with _saying_that_it_waits():
+            return super().execute(*arguments)
+
+    def executemany(self, *arguments: Any) -> sqlite3.Cursor:
+        with _saying_that_it_waits():
+            return super().executemany(*arguments)
+
+    def executescript(self, *arguments: Any) -> sqlite3.Cursor:
+        with _saying_that_it_waits():
+            return super().executescript(*arguments)
 
 
 class Cache:
@@ -66,21 +77,28 @@ class Cache:
     def __init__(self, folder: Path | None = None, *, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> None:
         """Open the cache in `folder`, making what is missing, readable by its owner only.
 
-        Raises:
-            OutputFailed: the folder cannot be made or written to.
+        Where that cannot be, a temporary one serves, and a notice says so once.
         """
         self.folder = cache_folder() if folder is None else folder
-        self.path = self.folder / FILE_NAME
+        self.path = (self.folder or Path()) / FILE_NAME
         self.limit_bytes = limit_bytes
+        self._file: tuple[int, int] | None = None  # device and number of the file that is open
+        self._connection = self._open() if self._is_usable() else self._connect("")
+
+    def _is_usable(self) -> bool:
+        """Whether there is a folder with a file of ours that can be written, which are made where missing."""
+        if self.folder is None:
+            tell_unusable(None, None)
+            return False
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             with suppress(OSError):  # a folder of somebody else's stays as it is
-                self.folder.chmod(0o700)
+                self.folder.chmod(self.folder.stat().st_mode & 0o700)
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
         except OSError as error:
-            raise files.output_failed(self.folder, error) from error
-        self._file: tuple[int, int] | None = None  # device and number of the file that is open
-        self._connection = self._open()
+            tell_unusable(self.folder, error)
+            return False
+        return True
 
     def _open(self) -> sqlite3.Connection:
         """The file's connection; where it is damaged a new file's, and at worst one of a temporary file."""
@@ -90,15 +108,18 @@ class Cache:
                     self._forget()
                 return self._connect(self.path)
             except sqlite3.Error as error:
+                fault: Exception = error
                 if _is_passing(error):
                     break
-            except OSError:
+            except OSError as error:
+                fault = error
                 break
+        tell_unusable(self.folder, fault)
         self._file = None
         return self._connect("")  # SQLite's own temporary file, gone when it is closed
 
     def _connect(self, path: Path | str) -> sqlite3.Connection:
-        connection = sqlite3.connect(path, timeout=60, isolation_level=None)
+        connection = sqlite3.connect(path, timeout=PATIENCE_S, isolation_level=None, factory=_Patient)
         try:
             self._file = _identity(self.path) if path else None
             connection.execute("PRAGMA trusted_schema = OFF")
@@ -199,7 +220,9 @@ class Cache:
         return [Held(*row) for row in rows if isinstance(row[0], str) and isinstance(row[3], float)]
 
     def size_bytes(self) -> int:
-        """What the cache takes on disk."""
+        """What the cache takes on disk; of a temporary one nothing is known."""
+        if self._file is None:
+            return 0
         return sum(files.size(self.path.with_name(self.path.name + suffix)) for suffix in ("", "-wal"))
 
     def prune(self) -> None:
@@ -242,6 +265,10 @@ class Cache:
 
         Where another process has begun anew already, its file is opened and not thrown away.
         """
+        if _code(error) & 0xFF == sqlite3.SQLITE_BUSY:
+            tell("another process still holds the cache, so what this run computes may not be kept")
+            with suppress(sqlite3.Error):
+                self._connection.execute("PRAGMA busy_timeout = 0")  # not waited for at every step again
         if _is_passing(error):
             return
         mine = self._file is not None and self._file == _identity(self.path)
@@ -263,10 +290,26 @@ class Cache:
             raise
 
 
+@contextmanager
+def _saying_that_it_waits() -> Iterator[None]:
+    words = f"another process holds the cache, which is waited for, at most {PATIENCE_S:.0f} s"
+    timer = threading.Timer(SILENCE_S, tell, [words])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 def _is_passing(error: sqlite3.Error) -> bool:
     """Whether `error` is of the disk or of other processes; a file that ends too early is damage."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+    code = _code(error)
     return code & 0xFF in _PASSING and code != sqlite3.SQLITE_IOERR_SHORT_READ
+
+
+def _code(error: sqlite3.Error) -> int:
+    return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT))
 
 
 def _checksum(space: str, key: str, value: bytes) -> int:

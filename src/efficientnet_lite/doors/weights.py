@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import platformdirs
-
 from efficientnet_lite.documents import json_value
 from efficientnet_lite.doors import files
+from efficientnet_lite.doors.cache_place import cache_folder
 from efficientnet_lite.errors import CheckpointError, WeightsMissing
 from efficientnet_lite.spec import Variant
 
@@ -160,7 +159,7 @@ def _in_package(source: Package) -> Located:
 def _on_hub(source: HubFile, download: Download) -> Located:
     path = download(source, offline=_offline())
     digest = files.sha256_file(path)
-    note = _cache() / "hub" / f"{source.repository.replace('/', '--')}--{source.file}.json"
+    note = (cache_folder() or Path()) / "hub" / f"{source.repository.replace('/', '--')}--{source.file}.json"
     expected = _noted(note)
     if expected is None:
         _note(note, {"repository": source.repository, "file": source.file, "sha256": digest})
@@ -192,12 +191,6 @@ def _note(note: Path, content: dict[str, str]) -> None:
     except OSError as error:
         raise files.output_failed(note.parent, error) from error
     files.publish_json(note, content)
-
-
-def _cache() -> Path:
-    if folder := os.environ.get("EFFICIENTNET_LITE_CACHE"):
-        return Path(folder)
-    return platformdirs.user_cache_path("efficientnet-lite", appauthor=False)
 
 
 def _offline() -> bool:
