@@ -42,7 +42,14 @@ ALONG = {
     ("__init__", "api"),
 }
 # Doors know nothing of each other; these modules of a floor are for everyone on it.
-SHARED_DOORS = {"doors.files", "doors.walk", "doors.manifests", "doors.heif", "doors.cache_place"}
+SHARED_DOORS = {
+    "doors.files",
+    "doors.walk",
+    "doors.manifests",
+    "doors.heif",
+    "doors.cache_place",
+    "doors.hub",
+}
 # In this order a module may use those behind it, never those before it.
 ORDERED = (("inference.verify", "inference.evaluate", "inference.predict"),)
 
@@ -51,7 +58,7 @@ LIBRARIES = {  # a room, or one module of it -> what it may import beside the st
     "doors.photos": {"PIL", "simplejpeg"},
     "doors.heif": {"pillow_heif"},
     "doors.litert": {"ai_edge_litert", "flatbuffers"},
-    "doors.weights": {"huggingface_hub"},
+    "doors.hub": {"huggingface_hub"},
     "doors.cache_place": {"platformdirs"},
     "doors.files": {"filelock"},
     "doors.arrayrecord": {"array_record"},

@@ -33,7 +33,7 @@ def tell(what: str) -> None:
         notify(f"{what}; {VARIABLE}=FOLDER chooses another place")
 
 
-def tell_unusable(folder: Path | None, error: Exception | None) -> None:
+def tell_unusable(folder: Path | None, error: Exception | str | None) -> None:
     """Say once that nothing is kept beyond this run, and why."""
     if folder is None:
         fault = "there is no home folder to keep the cache in"

@@ -1,23 +1,23 @@
 """Where the published weights are on this machine, and where they come from.
 
 The weights of lite0 to lite2 come as packages, which are looked up but never imported; those of
-lite3 and lite4 come from a model hub and stay in its cache. A package's file must have the digest
-written here. A hub file's digest is noted when it first comes, and another one is refused later.
+lite3 and lite4 come from a model hub and stay in its cache. A file must have the digest written here.
+Where none is known, as of the hub's, it is noted when the file first comes, which is said to the user, and
+another one is refused later.
 
-Environment: EFFICIENTNET_LITE_CACHE (where the notes go), EFFICIENTNET_LITE_OFFLINE and
-HF_HUB_OFFLINE (any value but empty and 0: the network is not touched).
+Environment: see `hub` and `cache_place`, where the notes go.
 """
 
 import importlib.util
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from efficientnet_lite.documents import json_value
-from efficientnet_lite.doors import files
-from efficientnet_lite.doors.cache_place import cache_folder
-from efficientnet_lite.errors import CheckpointError, WeightsMissing
+from efficientnet_lite.doors import files, hub
+from efficientnet_lite.doors.cache_place import cache_folder, tell_unusable
+from efficientnet_lite.errors import CheckpointError, OutputFailed, WeightsMissing
+from efficientnet_lite.notices import notify
 from efficientnet_lite.spec import Variant
 
 NAMES = ("imagenet", "hub")
@@ -50,13 +50,17 @@ class HubFile:
     variant: str
     repository: str
     file: str
-    revision: str
+    revision: str  # a commit where one is known, else a branch
+    sha256: str | None  # None where it is not known: then the first use decides
     license: str
     notice: str
 
     @property
     def origin(self) -> str:
-        return f"{ORIGIN}, {self.variant}, from {self.repository}, {self.file} ({self.revision})"
+        return self.origin_at(self.revision)
+
+    def origin_at(self, commit: str) -> str:
+        return f"{ORIGIN}, {self.variant}, from {self.repository}, {self.file} ({commit})"
 
 
 PACKAGES = {
@@ -81,6 +85,7 @@ HUB_FILES = {
         repository=f"timm/tf_efficientnet_{name}.in1k",
         file="model.safetensors",
         revision="main",
+        sha256=None,
         license=LICENSE,
         notice="",
     )
@@ -106,24 +111,14 @@ class Download(Protocol):
 
 
 def download_from_hub(source: HubFile, *, offline: bool) -> Path:
-    """The file in huggingface_hub's own cache, downloaded unless it is there or `offline`.
-
-    Raises WeightsMissing where huggingface_hub is not installed, or the file cannot be had.
-    """
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when the library is imported
+    """The file in the hub's own cache, downloaded unless it is there or `offline`; raises WeightsMissing."""
     try:
-        import huggingface_hub
-    except ImportError as error:
-        raise _missing(source.variant, "huggingface_hub is not installed", source.repository) from error
-    try:
-        return Path(
-            huggingface_hub.hf_hub_download(
-                source.repository, source.file, revision=source.revision, local_files_only=offline
-            )
-        )
-    except Exception as error:  # its errors have no common base, and other ones in every major version
-        reason = "the network is switched off" if offline else f"the download failed ({type(error).__name__})"
-        raise _missing(source.variant, reason, source.repository) from error
+        return hub.fetch(source.repository, source.file, source.revision, offline=offline)
+    except hub.NotHad as error:
+        bring = f"download {source.file} of {source.repository} elsewhere and give it: --weights FILE"
+        raise _missing(
+            source.variant, str(error), source.repository, f"{error.fix}, or {bring}" if error.fix else bring
+        ) from error
 
 
 def locate(variant: Variant, name: str = "imagenet", *, download: Download = download_from_hub) -> Located:
@@ -145,7 +140,12 @@ def _in_package(source: Package) -> Located:
     folders = spec.submodule_search_locations if spec is not None else None
     path = Path(folders[0], source.file) if folders else None
     if path is None or not files.is_file(path):
-        raise _missing(source.variant, "the package is not installed", source.distribution)
+        raise _missing(
+            source.variant,
+            "the package is not installed",
+            source.distribution,
+            "pip install 'efficientnet-lite[imagenet]', or give a checkpoint: --weights FILE",
+        )
     digest = files.sha256_file(path)
     if digest != source.sha256:
         raise CheckpointError(
@@ -157,19 +157,46 @@ def _in_package(source: Package) -> Located:
 
 
 def _on_hub(source: HubFile, download: Download) -> Located:
-    path = download(source, offline=_offline())
-    digest = files.sha256_file(path)
-    note = (cache_folder() or Path()) / "hub" / f"{source.repository.replace('/', '--')}--{source.file}.json"
-    expected = _noted(note)
+    path = download(source, offline=hub.switched_off() is not None)
+    digest, commit = files.sha256_file(path), hub.commit_of(path) or source.revision
+    located = Located(path, digest, source.license, source.notice, source.origin_at(commit))
+    if source.sha256:
+        if digest != source.sha256:
+            raise CheckpointError(
+                f"the file has sha256 {digest}, expected {source.sha256}",
+                where=path,
+                fix="delete it, and let it be downloaded again",
+            )
+        return located
+    folder = cache_folder()
+    note = folder and folder / "hub" / f"{source.repository.replace('/', '--')}--{source.file}.json"
+    expected = _noted(note) if note else None
     if expected is None:
-        _note(note, {"repository": source.repository, "file": source.file, "sha256": digest})
+        _first_use(source, note, commit, digest)
     elif digest != expected:
         raise CheckpointError(
             f"the file has sha256 {digest}, but had {expected} when it was first used",
             where=path,
             fix=f"if the publisher changed it and you trust the change, delete {note}",
         )
-    return Located(path, digest, source.license, source.notice, source.origin)
+    return located
+
+
+def _first_use(source: HubFile, note: Path | None, commit: str, digest: str) -> None:
+    """Write the digest down and say that nothing vouches for it."""
+    content = {"repository": source.repository, "file": source.file, "revision": commit, "sha256": digest}
+    later = "another one is refused from now on"
+    try:
+        if note is None:
+            raise OSError("no home folder")
+        note.parent.mkdir(parents=True, exist_ok=True)
+        files.publish_json(note, content)
+    except (OSError, OutputFailed) as error:
+        tell_unusable(note and note.parent.parent, error.what if isinstance(error, OutputFailed) else error)
+        later = "it could not be written down, so the next one is not compared"
+    notify(
+        f"first use, not verified: {source.file} of {source.repository} ({commit}) has the sha256 {digest}; {later}"
+    )
 
 
 def _noted(note: Path) -> str | None:
@@ -185,24 +212,7 @@ def _noted(note: Path) -> str | None:
     return str(digest)
 
 
-def _note(note: Path, content: dict[str, str]) -> None:
-    try:
-        note.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise files.output_failed(note.parent, error) from error
-    files.publish_json(note, content)
-
-
-def _offline() -> bool:
-    return any(
-        os.environ.get(name, "") not in ("", "0") for name in ("EFFICIENTNET_LITE_OFFLINE", "HF_HUB_OFFLINE")
-    )
-
-
-def _missing(variant: str, reason: str, where: str) -> WeightsMissing:
-    extra = "imagenet" if variant in PACKAGES else "hf"
+def _missing(variant: str, reason: str, where: str, fix: str) -> WeightsMissing:
     return WeightsMissing(
-        f"the ImageNet weights of {variant} are not on this machine: {reason}",
-        where=where,
-        fix=f"pip install 'efficientnet-lite[{extra}]', or give a checkpoint: --weights FILE",
+        f"the ImageNet weights of {variant} are not on this machine: {reason}", where=where, fix=fix
     )
