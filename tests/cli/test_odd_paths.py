@@ -169,7 +169,7 @@ for arguments in json.loads(sys.argv[1]):
             ],
         ),
         (
-            "sealed/new.tflite",
+            "sealed/new",
             "written",
             [line for line in PLACES if "--out PATH" in line],
         ),
