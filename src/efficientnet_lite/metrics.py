@@ -21,6 +21,10 @@ Classes = npt.NDArray[np.integer[Any]]
 Matrix = npt.NDArray[np.int64]
 
 
+# Of 30 photos named right, all of them, 88 % may still be the truth; of 10, 72 % (95 % intervals).
+ENOUGH_TO_JUDGE = 30
+
+
 class Interval(NamedTuple):
     """A confidence interval, both ends included."""
 
@@ -149,6 +153,16 @@ def reliability_error(probabilities: Floats, truth: Classes, *, bins: int = 15) 
     group = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)  # ranges (low, high]
     gaps = np.bincount(group, weights=right - confidence, minlength=bins)
     return float(np.abs(gaps).sum() / len(truth))
+
+
+def too_few_to_judge(count: int) -> str | None:
+    """What to say of a figure that rests on `count` photos, None where they are enough to say anything."""
+    if count >= ENOUGH_TO_JUDGE:
+        return None
+    only = "one photo decides" if count == 1 else f"{count} photos decide"
+    return (
+        f"too few to judge: {only}, and with fewer than {ENOUGH_TO_JUDGE} a good model looks like a bad one"
+    )
 
 
 def wilson_interval(successes: int, count: int, *, confidence: float = 0.95) -> Interval:

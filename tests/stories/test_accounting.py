@@ -253,6 +253,20 @@ def test_a_second_link_is_no_reason_to_fail_and_every_other_is(call, weights, tm
     assert (code, "in no class folder" in err) == (3, True)
 
 
+def test_six_photos_are_said_to_be_too_few_to_judge_once(call, weights, tmp_path):
+    data = scenes.photograph(tmp_path / "photos", labels=("ball", "box"), count=3)
+    shutil.copy(data / "ball/ball-00.png", data / "box/again.png")
+    code, out, err = call("train", data, "--out", tmp_path / "run", *settings(weights))
+    assert code == 0, err
+    card = json.loads((tmp_path / "run/card.json").read_text())
+    says = f"too few to judge: {card['metrics']['judged']} photos decide"
+    assert (out.count(says), card["metrics"]["too_few_to_judge"], card["data"]["two_labels"]) == (1, True, 2)
+    assert says in (tmp_path / "run/README.md").read_text()
+    assert "2 photos stand under two labels: 'ball/ball-00.png', 'box/again.png'" in err
+    assert call("evaluate", tmp_path / "run", data)[1].count("too few to judge: 7 photos decide") == 1
+    assert json.loads(call("evaluate", tmp_path / "run", data, "--json")[1])["too_few_to_judge"] is True
+
+
 def test_photos_of_a_test_part_count_as_used_in_every_command(call, weights, tmp_path):
     for part, first, count in (("Training", 0, 6), ("Testing", 20, 3), ("dev", 40, 3)):
         scenes.photograph(tmp_path / "photos" / part, count=count, first=first)

@@ -22,6 +22,7 @@ from efficientnet_lite.contract import View
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.inference.evaluate import Evaluation
 from efficientnet_lite.layout import ClassFolders
+from efficientnet_lite.metrics import too_few_to_judge
 from efficientnet_lite.stories.measure import Measured, from_dataset, from_indices, measure
 from efficientnet_lite.stories.source import open_source
 
@@ -98,6 +99,7 @@ def _document(evaluation: Evaluation, names: tuple[str, ...], measured: Measured
     return {
         **evaluation.to_json(names),
         "split": measured.split,
+        "too_few_to_judge": bool(too_few_to_judge(evaluation.count)),
         **measured.accounting.to_json(),
         "refused": [{"path": Path(refused.where), "error": refused.reason} for refused in measured.refused],
     }
@@ -117,6 +119,8 @@ def _show(console: Console, measured: Measured, names: tuple[str, ...]) -> None:
     ]
     columns = ["photos as", "photos", "top-1", "top-5", "macro-F1", "balanced accuracy"]
     console.table(f"split: {measured.split}", columns, rows, right=columns[1:])
+    if few := too_few_to_judge(measured.evaluations[0].count):
+        console.line(f"That is {few}.")
     for each in measured.evaluations:
         occurring = [(name, row) for name, row in zip(names, each.classes, strict=True) if row.support]
         columns = ["class", "photos", "precision", "recall", "F1"]

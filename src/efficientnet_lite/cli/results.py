@@ -9,6 +9,7 @@ from efficientnet_lite.classes import some
 from efficientnet_lite.cli.console import Console, percent
 from efficientnet_lite.inference.evaluate import Evaluation
 from efficientnet_lite.inference.verify import Bars, Comparison, doubts
+from efficientnet_lite.metrics import too_few_to_judge
 from efficientnet_lite.report.facts import choices
 from efficientnet_lite.stories.export_checkpoint import CARD_FORMAT as CHECKPOINT
 from efficientnet_lite.stories.exported import Exported
@@ -74,6 +75,8 @@ def show_trained(console: Console, trained: Trained) -> None:
     judged, whole = card["metrics"]["judged"], card["metrics"]["photos"]
     count = str(whole) if judged == whole else f"{judged} of {whole}"
     console.line(f"Accuracy on the {split} photos ({count}){also}; 95 % intervals in brackets.")
+    if few := too_few_to_judge(judged):
+        console.line(f"That is {few}.")
     _say_lost(console, trained)
     bars = Bars(card["verification"]["max_drop"], card["verification"]["min_agreement"])
     console.line(VERDICTS[card["verification"]["verdict"]].format(what="int8 against float32"))

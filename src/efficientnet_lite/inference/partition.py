@@ -10,6 +10,7 @@ import numpy as np
 from efficientnet_lite.doors.dataset import Dataset
 from efficientnet_lite.doors.files import publish_csv
 from efficientnet_lite.duplicates import FINGERPRINT_BYTES, find_groups
+from efficientnet_lite.errors import UnusableDataset
 from efficientnet_lite.inference.survey import Look
 from efficientnet_lite.manifest import SPLIT_CSV_COLUMNS
 from efficientnet_lite.split import Split, assign
@@ -36,6 +37,20 @@ class Assignment:
     two_labels: tuple[tuple[int, ...], ...]  # groups of same rows that have different labels
     leaks: tuple[Leak, ...]
     notes: tuple[str, ...]
+
+    def check_labels(self, dataset: Dataset, looks: Mapping[int, Look]) -> None:
+        """Raise UnusableDataset where every photo stands under two labels, bytes and all: nothing can be learned."""
+        labels: dict[str, set[str]] = {}
+        for position, look in looks.items():
+            labels.setdefault(look.sha256, set()).add(dataset.rows[position].label)
+        if labels and all(len(own) > 1 for own in labels.values()):
+            first = [dataset.rows[position].name for position in self.exact[0][:2]]
+            raise UnusableDataset(
+                f"each of the {len(labels)} photos stands under two labels or more, as "
+                f"{' and '.join(map(repr, first))}: nothing tells the classes apart",
+                where=dataset.root,
+                fix="keep each photo in the one class that it shows",
+            )
 
 
 def plan_split(

@@ -21,6 +21,7 @@ from efficientnet_lite.head.fit import Head
 from efficientnet_lite.inference.partition import publish_split
 from efficientnet_lite.inference.verify import verdict
 from efficientnet_lite.labels import digest
+from efficientnet_lite.metrics import too_few_to_judge
 from efficientnet_lite.report.page import is_installed
 from efficientnet_lite.stories import scratch
 from efficientnet_lite.stories.finetune import FineTuned, config_values, log_rows, on_card
@@ -150,6 +151,7 @@ def _card(folder: Path, run: Contents) -> dict[str, Any]:
             "chosen_on_the_same_photos": material.proof_split == "validation",
             "photos": len(material.positions(material.proof_split)),
             "judged": proof.comparisons[0].count,
+            "too_few_to_judge": bool(too_few_to_judge(proof.comparisons[0].count)),
             "network_top1": proof.network_top1,
             **{
                 precision: [each.to_json(labels) for each in evaluations[precision]]

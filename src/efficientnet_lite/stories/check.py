@@ -11,8 +11,9 @@ from efficientnet_lite.accounting import Accounting
 from efficientnet_lite.doors.dataset import Dataset, open_dataset
 from efficientnet_lite.errors import UnusableDataset
 from efficientnet_lite.inference.partition import Assignment, plan_split
-from efficientnet_lite.inference.survey import Look, survey
+from efficientnet_lite.inference.survey import Look, Survey, survey
 from efficientnet_lite.layout import ClassFolders
+from efficientnet_lite.metrics import too_few_to_judge
 
 SMALL_SIDE = 64  # pixels; below, a photo is mostly invented by enlarging it
 LONG_RATIO = 4.0  # long side to short side; above, the crop sees a quarter at most
@@ -69,6 +70,8 @@ class Report:
     leaks: tuple[LeakedPhoto, ...]
     odd_sizes: tuple[OddSize, ...]
     photo_notes: tuple[tuple[str, int], ...]  # what the photo door remarked, and how often
+    judged: int  # photos that would say how good a model is: of the test part, else of validation
+    too_few_to_judge: bool
     notes: tuple[str, ...]
     problem: str | None  # why training would refuse what is left, with what to do
 
@@ -106,6 +109,8 @@ def check(
         ClassCount(label, counts[label, "train"], counts[label, "validation"], counts[label, "test"])
         for label in dataset.labels
     )
+    judged = sum(row.test for row in classes) or sum(row.validation for row in classes)
+    few = too_few_to_judge(judged)
     sizes = [row.train + row.validation + row.test for row in classes]
     return Report(
         root=dataset.root,
@@ -124,8 +129,10 @@ def check(
         leaks=_leaks(dataset, assignment),
         odd_sizes=tuple(_odd_sizes(dataset, seen.looks)),
         photo_notes=tuple(Counter(note for look in seen.looks.values() for note in look.notes).most_common()),
-        notes=dataset.notes + assignment.notes,
-        problem=_problem(dataset, seen.refused),
+        judged=judged,
+        too_few_to_judge=few is not None,
+        notes=dataset.notes + assignment.notes + ((f"{few}; add photos",) if few else ()),
+        problem=_problem(dataset, seen, assignment),
     )
 
 
@@ -158,9 +165,10 @@ def _odd_sizes(dataset: Dataset, looks: dict[int, Look]) -> Iterable[OddSize]:
         yield OddSize(dataset.rows[position].name, look.height, look.width, reason)
 
 
-def _problem(dataset: Dataset, refused: Iterable[tuple[int, str]]) -> str | None:
+def _problem(dataset: Dataset, seen: Survey, assignment: Assignment) -> str | None:
     try:
-        dataset.check_usable(refused)
+        dataset.check_usable(seen.refused)
+        assignment.check_labels(dataset, seen.looks)
     except UnusableDataset as error:
         return f"{error.what}; {error.fix}"
     return None

@@ -240,6 +240,7 @@ def _gather(dataset: Dataset, store: FeatureStore, settings: Settings, stage: St
         store.fill(settings.views, stop_on_bad=settings.on_bad == "fail", on_progress=on_progress)
     dataset.check_usable(store.refused)
     assignment = plan_split(dataset, store.looks, fraction=settings.fraction, seed=settings.seed)
+    assignment.check_labels(dataset, store.looks)
     return Material(dataset, store, assignment)
 
 

@@ -83,6 +83,7 @@ def open_examples(
         )
     dataset.check_usable(seen.refused)
     assignment = plan_split(dataset, seen.looks, fraction=settings.fraction, seed=settings.seed)
+    assignment.check_labels(dataset, seen.looks)
     training, validation = (
         of_rows(
             dataset.root,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from efficientnet_lite.markdown import code_span
+from efficientnet_lite.metrics import too_few_to_judge
 from efficientnet_lite.report.facts import choices
 
 VERDICTS = {  # a file that failed has no run
@@ -31,6 +32,7 @@ def model_card(name: str, card: Mapping[str, Any]) -> str:
     judged = str(measured["photos"])
     if measured["judged"] < measured["photos"]:
         judged = f"{measured['judged']} of {measured['photos']}, the others were lost while the run was made"
+    few = too_few_to_judge(measured["judged"])
     notice = f" {code_span(weights['notice'])}" if weights["notice"] else ""
     made_by = f"efficientnet-lite {card['package']['efficientnet-lite']}"
     header = " | ".join(views)
@@ -46,7 +48,7 @@ A classifier of photos into {len(card["labels"])} classes: EfficientNet-{card["v
 
 Accuracy is top-1 on the {split} photos ({judged}){chosen}. `card.json` has the intervals, the accuracy of each
 class, and how the int8 file agrees with the float32 file: {VERDICTS[card["verification"]["verdict"]]}. It was fitted on
-{count["train"]} photos.
+{count["train"]} photos.{f" The accuracy is {few}." if few else ""}
 
 Input: RGB, {card["size"]} x {card["size"]}; float32 in [0, 1], or uint8 as the pixels are. The file
 normalizes by itself. `exports/golden.npz` has five inputs and the outputs to expect of them, for tests of your app.

@@ -209,6 +209,7 @@ def _planned(
         return splits, [(dataset.rows[at].name, reason) for at, reason in lost.items()], dataset.notes
     dataset.check_usable(seen.refused)
     assignment = plan_split(dataset, seen.looks, fraction=fraction, seed=seed)
+    assignment.check_labels(dataset, seen.looks)
     refused = [(dataset.rows[position].name, reason) for position, reason in seen.refused]
     return assignment.splits, refused, dataset.notes + assignment.notes
 

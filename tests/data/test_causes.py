@@ -1,0 +1,132 @@
+"""The cause that a message names: what was given instead of a data set, and what in it is to blame."""
+
+import io
+import shutil
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+from trees import photograph, touch
+
+from efficientnet_lite import metrics
+from efficientnet_lite.doors.dataset import open_dataset
+from efficientnet_lite.errors import UnusableDataset
+from efficientnet_lite.stories.check import check
+
+
+def refusal(path: Path) -> UnusableDataset:
+    with pytest.raises(UnusableDataset) as caught:
+        open_dataset(path)
+    return caught.value
+
+
+def archive(folder: Path, kind: str) -> Path:
+    touch(folder / "photos", "a/1.jpg", "b/1.jpg")
+    path = folder / f"photos.{kind}"
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as file:
+            file.write(folder / "photos/a/1.jpg", "a/1.jpg")
+    else:
+        mode = {"tar": "w", "tgz": "w:gz", "bz2": "w:bz2", "xz": "w:xz"}[kind]
+        stream = io.BytesIO()
+        with tarfile.open(fileobj=stream, mode=mode) as file:
+            file.add(folder / "photos", "photos")
+        path.write_bytes(stream.getvalue())
+    return path
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "tgz", "bz2", "xz"])
+def test_an_archive_is_to_be_unpacked(tmp_path: Path, kind: str) -> None:
+    error = refusal(archive(tmp_path, kind))
+    assert "archive" in error.what
+    assert error.fix.startswith("unpack it and give the folder")
+
+
+def test_a_folder_that_holds_an_archive_only_says_so(tmp_path: Path) -> None:
+    path = archive(tmp_path, "zip")
+    (tmp_path / "downloads").mkdir()
+    path.rename(tmp_path / "downloads/photos.zip")
+    error = refusal(tmp_path / "downloads")
+    assert error.what == "no photos in class folders, 0 elsewhere in it, but .zip files"
+    assert error.fix.startswith("unpack them")
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"PAR1....", "a Parquet table"),
+        (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
+        (b"\xff\xd8\xff\xe0", "a single photo"),
+        ("path,label\r\na,b\r\n".encode("utf-16"), "UTF-16"),
+    ],
+)
+def test_what_else_is_given_for_a_manifest_is_named(tmp_path: Path, data: bytes, says: str) -> None:
+    (tmp_path / "data").write_bytes(data)
+    assert says in refusal(tmp_path / "data").what
+
+
+def test_names_without_extension_are_told_what_lies_there(tmp_path: Path) -> None:
+    touch(tmp_path, "images/1.jpg", "images/2.PNG", "images/3.jpg", "images/4.jpg")
+    manifest = tmp_path / "train.csv"
+    manifest.write_text("path,label\nimages/1,a\nimages/2,b\n")
+    error = refusal(manifest)
+    assert "no such file, but '1.jpg' lies there: names need their extension" in error.what
+    assert error.fix == "write the names with their extensions"
+    rows = ["images/1,a", "images/3.jpg,a", "images/4.jpg,a", "images/2.PNG,b", "images/1.jpg,b"]
+    manifest.write_text("path,label\n" + "\n".join(rows))
+    (lost,) = open_dataset(manifest).skipped
+    assert lost.reason == "no such file, but '1.jpg' lies there: names need their extension (line 2)"
+
+
+def test_an_odd_label_of_a_manifest_is_told_with_its_line(tmp_path: Path) -> None:
+    touch(tmp_path, "1.jpg", "2.jpg")
+    for text, says in (
+        (" ", "line 3: the label is empty"),
+        ("\u200b", "line 3: '\\u200b' cannot be a class name"),
+    ):
+        (tmp_path / "m.csv").write_text(f"path,label\n1.jpg,a\n2.jpg,{text}\n", encoding="utf-8")
+        assert refusal(tmp_path / "m.csv").what.startswith(says)
+
+
+def test_a_mark_at_the_front_and_windows_line_ends_change_nothing(tmp_path: Path) -> None:
+    touch(tmp_path, "1.jpg", "2.jpg", "3.jpg", "4.jpg")
+    lines = [f'{{"path": "{n}.jpg", "label": "{"ab"[n % 2]}"}}' for n in range(1, 5)]
+    (tmp_path / "m.jsonl").write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
+    table = ["path,label", *(f"{n}.jpg,{'ab'[n % 2]}" for n in range(1, 5))]
+    (tmp_path / "m.csv").write_bytes(b"\xef\xbb\xbf" + "\r\n".join(table).encode())
+    assert open_dataset(tmp_path / "m.jsonl").rows == open_dataset(tmp_path / "m.csv").rows
+
+
+def test_a_class_that_is_lost_names_why(tmp_path: Path) -> None:
+    touch(tmp_path, "a/1.jpg", "a/2.jpg", "b/1.jpg")
+    for number in range(3):
+        (tmp_path / f"b/link {number}.jpg").symlink_to("gone")
+    error = refusal(tmp_path)
+    assert "'b' (1), once 3 that cannot be used are left out: a link to nothing or to itself" in error.what
+
+
+def test_the_same_photos_under_two_labels_are_told_as_such(tmp_path: Path) -> None:
+    for number in range(4):
+        photograph(tmp_path / f"a/{number}.jpg", number)
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    problem = check(tmp_path).problem
+    assert problem is not None
+    assert problem.startswith(
+        "each of the 4 photos stands under two labels or more, as 'a/0.jpg' and 'b/0.jpg'"
+    )
+    photograph(tmp_path / "b/4.jpg", 4)
+    report = check(tmp_path)
+    assert report.problem is None
+    assert "8 photos stand under two labels: 'a/0.jpg', 'b/0.jpg', ..." in report.notes[0] + report.notes[1]
+
+
+@pytest.mark.parametrize(("each", "few"), [(3, True), (20, True), (90, False)])
+def test_data_too_small_to_judge_is_said_once(tmp_path: Path, each: int, few: bool) -> None:
+    for number in range(each):
+        photograph(tmp_path / f"a/{number}.jpg", number, size=(32, 32))
+        photograph(tmp_path / f"b/{number}.jpg", 1000 + number, size=(32, 32))
+    report = check(tmp_path)
+    assert report.judged == sum(row.validation for row in report.classes)
+    assert report.to_json()["too_few_to_judge"] is (report.judged < metrics.ENOUGH_TO_JUDGE) is few
+    assert [note.startswith("too few to judge") for note in report.notes].count(True) == few
