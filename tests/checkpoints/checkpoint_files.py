@@ -23,6 +23,7 @@ Array = NDArray[Any]
 STORAGE = {
     "float32": "FloatStorage",
     "float16": "HalfStorage",
+    "float64": "DoubleStorage",
     "uint16": "BFloat16Storage",
     "int64": "LongStorage",
 }

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from efficientnet_lite.checkpoints import unpickle
 from efficientnet_lite.checkpoints.pth import LEGACY_PREFIX, read_pth
+from efficientnet_lite.checkpoints.torch_objects import Unknown
 from efficientnet_lite.checkpoints.unpickle import load
 from efficientnet_lite.errors import CheckpointError
 
@@ -48,9 +49,11 @@ def test_an_attack_that_works_on_pickle_does_nothing_here(tmp_path):
     loot.unlink()
 
     heads = [pickled(0x1950A86A20F9469CFC6C), pickled(1001), pickled({"little_endian": True})]
-    for data in (b"".join([*heads, attack]), zip_pth(Raw(attack[2:-1]), {})):
+    for data in (b"".join([*heads, attack, pickled([])]), zip_pth(Raw(attack[2:-1]), {})):
         with pytest.raises(CheckpointError, match=r"system.*was not executed"):
             read_pth(data, where="x.pth")
+    beside = {"args": Raw(attack[2:-1]), "state_dict": {"w": GOOD}}
+    assert set(read_pth(zip_pth(beside, {"0": bytes(24)}), where="x.pth")) == {"w"}
 
     assert not loot.exists()
 
@@ -58,12 +61,6 @@ def test_an_attack_that_works_on_pickle_does_nothing_here(tmp_path):
 @pytest.mark.parametrize(
     ("attack", "message"),
     [
-        (name("posix", "system") + instructions(("true",)) + pickle.REDUCE, "posix system"),
-        (name("builtins", "eval") + instructions(("1",)) + pickle.REDUCE, "builtins eval"),
-        (name("torch", "load"), "torch load"),
-        (name("torch._utils", "_rebuild_tensor_v3"), "_rebuild_tensor_v3"),
-        (name("os\x1b[31m", "x"), r"os\\x1b"),
-        (instructions("os") + instructions("system") + pickle.STACK_GLOBAL, "instruction"),
         (pickle.INST + b"os\nsystem\n", "instruction"),
         (pickle.MARK + name("torch", "FloatStorage") + pickle.OBJ, "instruction"),
         (name("collections", "OrderedDict") + pickle.EMPTY_TUPLE + pickle.NEWOBJ, "instruction"),
@@ -71,12 +68,15 @@ def test_an_attack_that_works_on_pickle_does_nothing_here(tmp_path):
         (pickle.PERSID + b"0\n", "instruction"),
         (pickle.LONG4 + struct.pack("<i", 2**30), "instruction"),
         (pickle.DUP, "instruction"),
-        (pickle.FRAME + struct.pack("<Q", 9), "instruction"),
         (name("collections", "OrderedDict") + instructions(([["a", 1]],)) + pickle.REDUCE, "OrderedDict"),
         (instructions("text") + pickle.EMPTY_TUPLE + pickle.REDUCE, "no function"),
         (name("torch", "FloatStorage") + pickle.EMPTY_TUPLE + pickle.REDUCE, "no function"),
         (instructions(1) + instructions({"__class__": 1}) + pickle.BUILD, "attributes"),
-        (pickle.PROTO + b"\x04", "protocol 4"),
+        (pickle.PROTO + b"\x06", "protocol 6"),
+        (pickle.PROTO + b"\x01", "protocol 1"),
+        (pickle.NEXT_BUFFER, "instruction"),
+        (pickle.DICT, "instruction"),
+        (pickle.INT + b"1\n", "instruction"),
     ],
 )
 def test_whatever_a_state_dict_does_not_need_is_refused_by_name(attack, message):
@@ -84,6 +84,89 @@ def test_whatever_a_state_dict_does_not_need_is_refused_by_name(attack, message)
         load(b"\x80\x02" + attack + b".", 0, "x.pth")
 
     assert "not executed" in str(refused.value)
+
+
+SYSTEM = name("posix", "system")
+
+
+@pytest.mark.parametrize(
+    ("attack", "what"),
+    [
+        (SYSTEM, "posix system"),
+        (SYSTEM + instructions(("true",)) + pickle.REDUCE, "posix system"),
+        (SYSTEM + instructions("true") + pickle.REDUCE, "posix system"),
+        (SYSTEM + instructions(("true",)) + pickle.NEWOBJ, "posix system"),
+        (SYSTEM + instructions(("true",)) + instructions({"a": 1}) + pickle.NEWOBJ_EX, "posix system"),
+        (SYSTEM + instructions({"__class__": 1}) + pickle.BUILD, "posix system"),
+        (SYSTEM + instructions("a") + instructions(1) + pickle.SETITEM, "posix system"),
+        (SYSTEM + pickle.MARK + instructions("a") + instructions(1) + pickle.SETITEMS, "posix system"),
+        (SYSTEM + instructions(1) + pickle.APPEND, "posix system"),
+        (SYSTEM + pickle.MARK + instructions(1) + pickle.APPENDS, "posix system"),
+        (SYSTEM + pickle.MARK + instructions(1) + pickle.ADDITEMS, "posix system"),
+        (SYSTEM + 3 * (instructions(("true",)) + pickle.REDUCE), "posix system"),
+        (instructions("os") + instructions("system") + pickle.STACK_GLOBAL, "os system"),
+        (name("builtins", "eval") + instructions(("1",)) + pickle.REDUCE, "builtins eval"),
+        (name("builtins", "getattr") + instructions(({}, "clear")) + pickle.REDUCE, "builtins getattr"),
+        (
+            name("copyreg", "_reconstructor") + instructions((1, 2, 3)) + pickle.REDUCE,
+            "copyreg _reconstructor",
+        ),
+        (name("torch", "load"), "torch load"),
+        (name("torch._utils", "_rebuild_tensor_v3"), "torch._utils _rebuild_tensor_v3"),
+        (name("os\x1b[31m", "x"), r"os\x1b[31m x"),
+        (pickle.SHORT_BINBYTES + b"\1a", "builtins bytes"),
+        (pickle.EMPTY_SET, "builtins set"),
+        (pickle.MARK + instructions(1) + pickle.FROZENSET, "builtins frozenset"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_an_object_of_any_other_name_is_an_inert_placeholder(monkeypatch, attack, what):
+    for function in ("system", "popen", "execv"):
+        monkeypatch.setattr(os, function, lambda *arguments: pytest.fail("it was called"))
+    program = b"\x80\x04" + pickle.FRAME + bytes(8) + attack + b"."
+
+    assert load(program, 0, "x.pth").value == Unknown(what)
+
+    with pytest.raises(CheckpointError, match=r"which was not executed, expected a state dict"):
+        read_pth(zip_pth(Raw(attack), {}), where="x.pth")
+    for beside in ({"args": Raw(attack), "state_dict": {"w": GOOD}}, {"w": GOOD, "args": Raw(attack)}):
+        assert set(read(beside)) == {"w"}
+
+
+def test_no_module_is_imported_for_a_name(tmp_path, monkeypatch):
+    (tmp_path / "loot_of_a_pickle.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    found = read({"w": GOOD, "args": Raw(name("loot_of_a_pickle", "x") + pickle.EMPTY_TUPLE + pickle.NEWOBJ)})
+
+    assert set(found) == {"w"}
+    assert "loot_of_a_pickle" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    "key",
+    [pickle.NONE, instructions((1, 2)), instructions(0.5), pickle.NEWTRUE, SYSTEM, pickle.EMPTY_LIST],
+    ids=repr,
+)
+def test_a_key_of_another_kind_beside_the_weights_is_passed_over(key):
+    neighbour = Raw(pickle.EMPTY_DICT + key + instructions(1) + pickle.SETITEM)
+
+    assert set(read({"state_dict": {"w": GOOD}, "scheduler": neighbour})) == {"w"}
+
+
+def test_tensors_within_a_placeholder_still_count_among_the_storages():
+    hidden = Raw(SYSTEM + instructions({"moments": View("1", 6, (6,), (1,))}) + pickle.BUILD)
+    root = {"state_dict": {"w": GOOD}, "args": hidden}
+    data = legacy_pth(root, {"0": bytes(24), "1": bytes(24)}, {"0": 6, "1": 6})
+
+    assert set(read_pth(data, where="x.pth")) == {"w"}
+    with pytest.raises(CheckpointError, match="does not fit its 2 storages"):
+        read_pth(legacy_pth(root, {"0": bytes(24)}, {"0": 6}), where="x.pth")
+
+
+def test_numbers_of_a_type_that_torch_does_not_have_are_refused_by_name():
+    with pytest.raises(CheckpointError, match="numbers of the unknown type 'torch StrangeStorage'"):
+        read({"w": View("0", 6, (2, 3), (3, 1), storage="StrangeStorage")})
 
 
 @pytest.mark.parametrize(
@@ -197,7 +280,7 @@ def test_changed_bytes_give_an_error_or_tensors_and_never_a_crash(draw):
 @given(st.binary(max_size=200))
 def test_random_instructions_give_a_value_or_an_error(program):
     try:
-        _, end = load(b"\x80\x02" + program + b".", 0, "x.pth")
+        end = load(b"\x80\x02" + program + b".", 0, "x.pth").end
     except CheckpointError:
         return
 

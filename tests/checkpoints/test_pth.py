@@ -90,12 +90,6 @@ def test_averaged_weights_are_preferred_unless_told_otherwise():
     assert read_pth(data, where="x.pth", ema=False)["w"].load()[0] == 0
 
 
-def test_the_prefix_of_parallel_training_is_removed_where_every_name_has_it():
-    expected = {f"module.{name}": array for name, array in tensors().items()}
-
-    assert list(read_pth(pth_bytes(expected), where="x.pth")) == list(tensors())
-
-
 @pytest.mark.parametrize(
     ("root", "message"),
     [

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from efficientnet_lite.checkpoints.naming import (
     is_no_parameter,
     tf1_scope,
 )
-from efficientnet_lite.checkpoints.tensors import Stored, some
+from efficientnet_lite.checkpoints.tensors import FLOAT32, Stored, some
 from efficientnet_lite.errors import CheckpointError
 from efficientnet_lite.spec import DENSE, VARIANTS, Plan, Variant, make_plan
 
@@ -31,6 +32,7 @@ class Fitted:
     parameters: dict[str, NDArray[np.float32]]
     variant: Variant
     classes: int | None  # None: the checkpoint has no dense layer
+    head: str | None = None  # the layer that is the dense one, where it has a name of the user's own
 
 
 def fit(tensors: Mapping[str, Stored], *, where: Path | str, variant: Variant | None, ema: bool) -> Fitted:
@@ -63,14 +65,17 @@ def fit(tensors: Mapping[str, Stored], *, where: Path | str, variant: Variant | 
             where=where,
             fix=f"use the model {found.name}, or a checkpoint of {variant.name}",
         )
-    classes = _classes(tensors, foreign_names(make_plan(found), dialect))
+    table = foreign_names(make_plan(found), dialect)
+    _check_kinds(tensors, table, found, where)
+    tensors, head = _own_head(tensors, table, dialect)
+    classes = _classes(tensors, table)
     plan = make_plan(found, classes=classes)
     table = foreign_names(plan, dialect)
     _check(tensors, table, plan, where)
     parameters = {
         name: _numbers(name, foreign, tensors[foreign.name], where) for name, foreign in table.items()
     }
-    return Fitted(parameters, found, classes)
+    return Fitted(parameters, found, classes, head)
 
 
 def _without_scope(tensors: Mapping[str, Stored], where: Path | str, *, ema: bool) -> dict[str, Stored]:
@@ -107,6 +112,51 @@ def _recognize(tensors: Mapping[str, Stored], dialect: Dialect, where: Path | st
             fix=OTHER_FILE,
         )
     return VARIANTS[best]
+
+
+def _check_kinds(
+    tensors: Mapping[str, Stored], table: Mapping[str, Foreign], variant: Variant, where: Path | str
+) -> None:
+    """Raise CheckpointError where something else than a tensor stands for a weight."""
+    others = {foreign.name for foreign in table.values() if foreign.name in tensors}
+    if wrong := [
+        f"{name} ({tensors[name].dtype.name})" for name in others if not tensors[name].dtype.numeric
+    ]:
+        raise CheckpointError(
+            f"{len(wrong)} weights of {variant.name} are no tensors: {some(sorted(wrong))}",
+            where=where,
+            fix="save the weights alone, torch.save(model.state_dict(), FILE), and use that file",
+        )
+
+
+def _own_head(
+    tensors: Mapping[str, Stored], table: Mapping[str, Foreign], dialect: Dialect
+) -> tuple[Mapping[str, Stored], str | None]:
+    """The tensors with a head of the user's own under the dense layer's names, and what it was called.
+
+    That is a single dense layer behind a network that has none, whatever its name; without a bias its bias is 0.
+    """
+    kernel, bias = table[f"{DENSE}/kernel"], table[f"{DENSE}/bias"]
+    tensors = {name: tensor for name, tensor in tensors.items() if tensor.dtype.numeric}
+    if dialect == "tf1" or kernel.name in tensors or bias.name in tensors:
+        return tensors, None
+    known = {foreign.name for foreign in table.values()}
+    left = {name for name in tensors if name not in known}
+    inputs = 1 if kernel.axes else 0  # torch's dense layers are (out, in)
+    own = [
+        name
+        for name in left
+        if len(tensors[name].shape) == 2 and tensors[name].shape[inputs] == kernel.shape[inputs]
+    ]
+    stem = own[0][: -len(own[0].replace(".", "/").rpartition("/")[2])] if own else ""
+    if len(own) != 1 or not left <= {own[0], f"{stem}bias"}:
+        return tensors, None
+    found = {name: tensor for name, tensor in tensors.items() if name in known}
+    found[kernel.name] = tensors[own[0]]
+    classes = tensors[own[0]].shape[1 - inputs]
+    zeros = Stored(FLOAT32, (classes,), partial(np.zeros, classes, np.float32))
+    found[bias.name] = tensors.get(f"{stem}bias", zeros)
+    return found, stem[:-1].replace("/", "_")  # `_` in Keras
 
 
 def _classes(tensors: Mapping[str, Stored], table: Mapping[str, Foreign]) -> int | None:

@@ -69,7 +69,8 @@ def _read(data: bytes) -> tuple[dict[str, Any], list[Any]]:
     arrays = [
         np.ascontiguousarray(each[()], each.dtype.newbyteorder("<")).reshape(-1) for _, _, each in found
     ]
-    return {"legacy": legacy, "arrays": listed}, arrays
+    config = file.attrs.get("model_config") if legacy else None
+    return {"legacy": legacy, "arrays": listed, "config": config if isinstance(config, str) else ""}, arrays
 
 
 def _datasets(h5py: ModuleType, file: Any, legacy: bool) -> Iterator[tuple[str, str | None, Any]]:

@@ -34,7 +34,7 @@ from efficientnet_lite.checkpoints.tensors import (
 from efficientnet_lite.doors import confined
 from efficientnet_lite.errors import CheckpointError, printable
 from efficientnet_lite.spec import BN_PARTS
-from efficientnet_lite.zipped import check_entry
+from efficientnet_lite.zipped import FAULTS, check_entry
 
 H5_MAGIC = b"\x89HDF\r\n\x1a\n"
 CHILD = "efficientnet_lite.checkpoints.h5_child"
@@ -42,6 +42,7 @@ LENGTH = struct.Struct("<Q")
 MAX_HEADER_BYTES = 8 * 2**20  # lite4 with its optimizer has 0.2 MB
 MAX_TEXT = 500
 ZIP_WEIGHTS = "model.weights.h5"  # within a .keras file
+ZIP_CONFIG = "config.json"
 ZIP_ENTRY = b"PK\x01\x02"
 MAX_ZIP_ENTRIES = 100  # Keras writes three, and a few for vocabularies and the like
 MAX_UNFOLDING = 32  # Keras does not compress; an optimizer's zeros are at most three quarters
@@ -75,8 +76,26 @@ def zipped_weights(data: bytes, *, where: Path | str) -> bytes | None:
         raise damaged(f"its zip archive makes no sense: {error}", where) from error
 
 
+def zipped_config(data: bytes) -> bytes:
+    """The configuration in the `.keras` file `data`; empty where there is none that can be read."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entry = archive.getinfo(ZIP_CONFIG)
+            check_entry(entry)
+            return archive.read(entry) if entry.file_size <= MAX_HEADER_BYTES else b""
+    except FAULTS:
+        return b""
+
+
 def read_keras_h5(data: bytes, *, where: Path | str) -> dict[str, Stored]:
+    """The weights of `read_keras` alone."""
+    return read_keras(data, where=where)[0]
+
+
+def read_keras(data: bytes, *, where: Path | str) -> tuple[dict[str, Stored], str]:
     """The weights of the layers in `data`, which begins with H5_MAGIC, by the layer plan's names.
+
+    Besides them the model's configuration, where it stands in the same file, else "".
 
     What is no layer of the plan comes under its own name, so that `fit` can refuse it; optimizers and
     seeds are passed over.
@@ -95,7 +114,8 @@ def read_keras_h5(data: bytes, *, where: Path | str) -> dict[str, Stored]:
         raise damaged("its Keras weights are no HDF5", where)
     try:
         answer = confined.answer(CHILD, data, library="h5py", limit=len(data) + MAX_HEADER_BYTES)
-        return _named(*_arrays(answer, where), where)
+        found, header = _arrays(answer, where)
+        return _named(found, header["legacy"] is True, where), str(header.get("config") or "")
     except confined.Failed as error:
         raise damaged(f"its HDF5 cannot be read: {error}", where) from error
     except (ValueError, KeyError, TypeError, RecursionError, struct.error) as error:  # of a child gone mad
@@ -109,8 +129,8 @@ def _installed() -> bool:
         return False
 
 
-def _arrays(answer: bytes, where: Path | str) -> tuple[list[tuple[str, str | None, Stored]], bool]:
-    """Path, layer and numbers of each array in the child's answer, and whether it is a whole model's `.h5`."""
+def _arrays(answer: bytes, where: Path | str) -> tuple[list[tuple[str, str | None, Stored]], dict[str, Any]]:
+    """Path, layer and numbers of each array in the child's answer, and the answer's header."""
     (length,) = LENGTH.unpack_from(answer)
     position = LENGTH.size + length
     if position > len(answer) or length > MAX_HEADER_BYTES:
@@ -129,7 +149,7 @@ def _arrays(answer: bytes, where: Path | str) -> tuple[list[tuple[str, str | Non
             (str(path), layer, Stored(dtype, shape, partial(_numbers, raw[position:end], dtype, shape)))
         )
         position = end
-    return found, header["legacy"] is True
+    return found, header
 
 
 def _numbers(raw: memoryview, dtype: Dtype, shape: tuple[int, ...]) -> NDArray[Any]:

@@ -30,7 +30,7 @@ GLOBAL_STEP = "global_step"
 TORCH_BN = dict(zip(BN_PARTS, ("weight", "bias", "running_mean", "running_var"), strict=True))
 
 # A part of a name that each dialect uses in every block and no other one uses.
-_MARKS: dict[Dialect, str] = {
+MARKS: dict[Dialect, str] = {
     "plan": "/depthwise/kernel",
     "lukemelas": "._depthwise_conv.weight",
     "timm": ".conv_dw.weight",
@@ -55,7 +55,7 @@ class Foreign:
 def dialect_of(names: Iterable[str]) -> Dialect | None:
     """The dialect that `names` belong to, or None where they are of no EfficientNet known here."""
     names = list(names)
-    for dialect, mark in _MARKS.items():
+    for dialect, mark in MARKS.items():
         if any(mark in name for name in names):
             return dialect
     return None

@@ -7,10 +7,13 @@ Source: torch/serialization.py, `_legacy_save` and `_save`.
 """
 
 import io
+import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,32 +21,63 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from efficientnet_lite.checkpoints.tensors import Stored, damaged, some
-from efficientnet_lite.checkpoints.unpickle import STATE_DICT_ONLY, Storage, Tensor, load
+from efficientnet_lite.checkpoints.containers import choose
+from efficientnet_lite.checkpoints.tensors import Stored, damaged, no_tensor, some
+from efficientnet_lite.checkpoints.torch_objects import Storage, Tensor, Unknown
+from efficientnet_lite.checkpoints.unpickle import STATE_DICT_ONLY, load
 from efficientnet_lite.errors import CheckpointError
 
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
-LEGACY_PREFIX = b"\x80\x02\x8a\x0a" + MAGIC_NUMBER.to_bytes(10, "little")  # PROTO 2, LONG1 of 10 bytes
+_MAGIC = b"\x8a\x0a" + MAGIC_NUMBER.to_bytes(10, "little")  # LONG1 of 10 bytes
+LEGACY_PREFIX = b"\x80\x02" + _MAGIC
+_LEGACY = re.compile(rb"\x80[\x02-\x05](?:\x95.{8})?" + re.escape(_MAGIC), re.DOTALL)  # protocol, frame
 ZIP_PREFIX = b"PK\x03\x04"
 PROTOCOL_VERSION = 1001
 ZIP_ENTRY = b"PK\x01\x02"
 MAX_ZIP_ENTRIES = 10_000  # one for each storage; a checkpoint of lite4 with its optimizer has 1,600
-AVERAGED = ("state_dict_ema", "model_ema")
-WRAPPERS = ("state_dict", "model")
+
+Raw = dict[str, memoryview]
+
+
+@dataclass(frozen=True, slots=True)
+class StateDict:
+    """The weights that were chosen of a file, and in a word where they stood, "" where there was no choice."""
+
+    tensors: dict[str, Stored]
+    chosen: str
+
+
+def is_pth(data: bytes) -> bool:
+    return data.startswith(ZIP_PREFIX) or _LEGACY.match(data) is not None
+
+
+def read_state_dict(data: bytes, *, where: Path | str, ema: bool = True) -> StateDict:
+    """The state dict in `data`, for which `is_pth` holds, name -> tensor, and which of several it is.
+
+    What is no tensor there comes as `no_tensor`; what stands beside the state dict is passed over. With
+    `ema` averaged weights are preferred: see `containers`.
+    Raises CheckpointError where the file is damaged, is a program, or holds no state dict.
+    """
+    root, fetch = _read_zip(data, where) if data.startswith(ZIP_PREFIX) else _read_legacy(data, where)
+    entries, chosen = choose(root, where, ema=ema)
+    tensors = {name: each for name, each in entries.items() if isinstance(each, Tensor)}
+    raw = fetch({tensor.storage.key for tensor in tensors.values()})
+    stored = {}
+    for name, each in entries.items():
+        if isinstance(each, Tensor):
+            loader = _Loader(each, raw[each.storage.key])
+            stored[name] = Stored(each.storage.dtype, each.shape, loader)
+        else:
+            stored[name] = no_tensor(
+                f"object '{each.name}'" if isinstance(each, Unknown) else type(each).__name__
+            )
+    return StateDict(stored, chosen)
 
 
 def read_pth(data: bytes, *, where: Path | str, ema: bool = True) -> dict[str, Stored]:
-    """Name -> tensor of the state dict in `data`, which begins with LEGACY_PREFIX or ZIP_PREFIX.
-
-    A state dict may lie under "state_dict" or "model", and every name may begin with "module.".
-    With `ema` the averaged weights under "state_dict_ema" or "model_ema" are preferred.
-    Raises CheckpointError where the file is damaged, asks for code, or holds no state dict.
-    """
-    root, storages = _read_zip(data, where) if data.startswith(ZIP_PREFIX) else _read_legacy(data, where)
-    return {
-        name: Stored(tensor.storage.dtype, tensor.shape, _Loader(tensor, storages[tensor.storage.key]))
-        for name, tensor in _state_dict(root, where, ema=ema).items()
-    }
+    """The tensors of `read_state_dict` alone."""
+    found = read_state_dict(data, where=where, ema=ema).tensors
+    return {name: stored for name, stored in found.items() if stored.dtype.numeric}
 
 
 class _Loader:
@@ -59,19 +93,19 @@ class _Loader:
         return dtype.values(as_strided(codes, self.tensor.shape, strides, writeable=False))
 
 
-def _read_legacy(data: bytes, where: Path | str) -> tuple[object, dict[str, memoryview]]:
-    magic, position = load(data, 0, where)
-    version, position = load(data, position, where)
-    system, position = load(data, position, where)
-    if magic != MAGIC_NUMBER or version != PROTOCOL_VERSION:
+def _read_legacy(data: bytes, where: Path | str) -> tuple[object, Callable[[Collection[str]], Raw]]:
+    magic = load(data, 0, where)
+    version = load(data, magic.end, where)
+    system = load(data, version.end, where)
+    if magic.value != MAGIC_NUMBER or version.value != PROTOCOL_VERSION:
         raise damaged(f"it does not begin as version {PROTOCOL_VERSION} of the format", where)
-    if type(system) is not dict or system.get("little_endian") is not True:
+    if type(system.value) is not dict or system.value.get("little_endian") is not True:
         raise CheckpointError(
             "the checkpoint was written on a big-endian machine", where=where, fix=STATE_DICT_ONLY
         )
-    root, position = load(data, position, where)
-    keys, position = load(data, position, where)
-    storages = _storages(root, where)
+    root = load(data, system.end, where)
+    listed = load(data, root.end, where)
+    keys, position, storages = listed.value, listed.end, root.storages
     if (
         type(keys) is not list
         or not all(type(key) is str for key in keys)
@@ -92,30 +126,43 @@ def _read_legacy(data: bytes, where: Path | str) -> tuple[object, dict[str, memo
         position = end
     if position != len(data):
         raise damaged(f"{len(data) - position:,} bytes are left over behind its last number", where)
-    return root, found
+    return root.value, lambda wanted: {key: found[key] for key in wanted}
 
 
-def _read_zip(data: bytes, where: Path | str) -> tuple[object, dict[str, memoryview]]:
+def _read_zip(data: bytes, where: Path | str) -> tuple[object, Callable[[Collection[str]], Raw]]:
     if (entries := data.count(ZIP_ENTRY)) > MAX_ZIP_ENTRIES:  # before zipfile makes an object of each
         raise damaged(f"its archive has {entries:,} entries, more than {MAX_ZIP_ENTRIES:,}", where)
+    with _zip_errors(where), zipfile.ZipFile(io.BytesIO(data)) as archive:
+        records = {entry.filename: entry for entry in archive.infolist()}
+        folder = _folder(records, len(data), where)
+        order = f"{folder}byteorder"
+        if order in records and archive.read(order) != b"little":
+            raise CheckpointError(
+                "the checkpoint was written on a big-endian machine", where=where, fix=STATE_DICT_ONLY
+            )
+        found = load(archive.read(f"{folder}data.pkl"), 0, where)
+
+    def fetch(wanted: Collection[str]) -> Raw:
+        with _zip_errors(where), zipfile.ZipFile(io.BytesIO(data)) as archive:
+            for key in wanted:
+                _check_record(records.get(f"{folder}data/{key}"), found.storages[key], where)
+            return {key: memoryview(archive.read(f"{folder}data/{key}")) for key in wanted}
+
+    return found.value, fetch
+
+
+@contextmanager
+def _zip_errors(where: Path | str) -> Iterator[None]:
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return _read_records(archive, len(data), where)
+        yield
     except (zipfile.BadZipFile, OSError, EOFError, zlib.error, struct.error) as error:
         raise damaged(f"its zip archive cannot be read: {error}", where) from error
     except (ValueError, RuntimeError, OverflowError) as error:  # wild offsets; encryption; unknown versions
         raise damaged(f"its zip archive makes no sense: {error}", where) from error
 
 
-def _read_records(
-    archive: zipfile.ZipFile, file_bytes: int, where: Path | str
-) -> tuple[object, dict[str, memoryview]]:
-    records = {entry.filename: entry for entry in archive.infolist()}
-    # Torch never compresses; so no record, nor all of them together, can be larger than the file.
-    if any(entry.compress_type != zipfile.ZIP_STORED for entry in records.values()):
-        raise damaged("its records are compressed, which torch never does", where)
-    if sum(entry.file_size for entry in records.values()) > file_bytes:
-        raise damaged("its records overlap", where)
+def _folder(records: Mapping[str, zipfile.ZipInfo], file_bytes: int, where: Path | str) -> str:
+    """The folder within the archive that holds the checkpoint; raises CheckpointError where it holds none."""
     pickles = [name for name in records if name == "data.pkl" or name.endswith("/data.pkl")]
     if len(pickles) != 1:
         raise CheckpointError(
@@ -124,67 +171,26 @@ def _read_records(
             fix="give a file that torch.save wrote",
         )
     folder = pickles[0].removesuffix("data.pkl")
-    if f"{folder}byteorder" in records and archive.read(f"{folder}byteorder") != b"little":
+    if f"{folder}constants.pkl" in records or any(name.startswith(f"{folder}code/") for name in records):
         raise CheckpointError(
-            "the checkpoint was written on a big-endian machine", where=where, fix=STATE_DICT_ONLY
-        )
-    root, _ = load(archive.read(pickles[0]), 0, where)
-    found = {}
-    for key, storage in _storages(root, where).items():
-        name = f"{folder}data/{key}"
-        if name not in records:
-            raise damaged(f"the record of storage {some([key])} is missing", where)
-        size, expected = records[name].file_size, storage.count * storage.dtype.itemsize
-        if size != expected:
-            raise damaged(
-                f"the record of storage {some([key])} has {size:,} bytes, expected {expected:,}", where
-            )
-        found[key] = memoryview(archive.read(name))
-    return root, found
-
-
-def _storages(root: object, where: Path | str) -> dict[str, Storage]:
-    """Key -> storage of every tensor below `root`, found without recursion: hostile nesting is deep."""
-    storages: dict[str, Storage] = {}
-    seen: set[int] = set()
-    waiting = [root]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, Tensor):
-            known = storages.setdefault(value.storage.key, value.storage)
-            if known != value.storage:
-                raise damaged(f"storage {some([known.key])} is described in two ways", where)
-        elif id(value) not in seen:
-            seen.add(id(value))
-            waiting.extend(_children(value))
-    return storages
-
-
-def _children(value: object) -> Iterator[object]:
-    if isinstance(value, dict):
-        yield from value.values()
-    elif isinstance(value, list | tuple):
-        yield from value
-
-
-def _state_dict(root: object, where: Path | str, *, ema: bool) -> dict[str, Tensor]:
-    """The flat dict of tensors within `root`, without the prefix of torch's parallel wrappers."""
-    for wrapper in (*AVERAGED * ema, *WRAPPERS):
-        if isinstance(root, dict) and isinstance(root.get(wrapper), dict) and root[wrapper]:
-            root = root[wrapper]
-            break
-    if not isinstance(root, dict) or not root:
-        raise CheckpointError(
-            f"the file holds {type(root).__name__}, expected a state dict with names and tensors",
+            "this is a TorchScript file, a program, which was not executed",
             where=where,
-            fix=STATE_DICT_ONLY,
+            fix="torch.save(torch.jit.load(FILE).state_dict(), 'weights.pth'), and use that file",
         )
-    others = [str(name) for name, value in root.items() if type(name) is not str or type(value) is not Tensor]
-    if others:
-        raise CheckpointError(
-            f"the state dict has entries that are no tensors: {some(others)}",
-            where=where,
-            fix=STATE_DICT_ONLY,
+    # Torch never compresses; so no record, nor all of them together, can be larger than the file.
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in records.values()):
+        raise damaged("its records are compressed, which torch never does", where)
+    if sum(entry.file_size for entry in records.values()) > file_bytes:
+        raise damaged("its records overlap", where)
+    return folder
+
+
+def _check_record(record: zipfile.ZipInfo | None, storage: Storage, where: Path | str) -> None:
+    if record is None:
+        raise damaged(f"the record of storage {some([storage.key])} is missing", where)
+    expected = storage.count * storage.dtype.itemsize
+    if record.file_size != expected:
+        raise damaged(
+            f"the record of storage {some([storage.key])} has {record.file_size:,} bytes, expected {expected:,}",
+            where,
         )
-    parallel = all(name.startswith("module.") for name in root)
-    return {name.removeprefix("module.") if parallel else name: tensor for name, tensor in root.items()}

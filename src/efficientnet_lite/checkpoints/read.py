@@ -5,6 +5,7 @@ What a path holds is told by its content: extensions lie. Every reader gives `St
 """
 
 import hashlib
+import logging
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,8 +17,10 @@ from numpy.typing import NDArray
 from efficientnet_lite import labels as class_names
 from efficientnet_lite.checkpoints.archive import is_archive, read_archive
 from efficientnet_lite.checkpoints.fit import fit
-from efficientnet_lite.checkpoints.keras_h5 import H5_MAGIC, read_keras_h5, zipped_weights
-from efficientnet_lite.checkpoints.pth import LEGACY_PREFIX, ZIP_PREFIX, read_pth
+from efficientnet_lite.checkpoints.keras_config import check_head
+from efficientnet_lite.checkpoints.keras_h5 import H5_MAGIC, read_keras, zipped_config, zipped_weights
+from efficientnet_lite.checkpoints.prefixes import network_of
+from efficientnet_lite.checkpoints.pth import ZIP_PREFIX, is_pth, read_state_dict
 from efficientnet_lite.checkpoints.safetensors import FORMAT, SCHEMA, header_bytes, read_safetensors
 from efficientnet_lite.checkpoints.tensors import MAX_CHECKPOINT_BYTES, Stored, damaged, some
 from efficientnet_lite.checkpoints.tf_bundle import is_index, read_index, read_tensors, shard_name
@@ -28,6 +31,7 @@ from efficientnet_lite.doors import weights as published
 from efficientnet_lite.errors import CheckpointError, UnusableInput, printable
 from efficientnet_lite.spec import Variant
 
+LOG = logging.getLogger("efficientnet_lite")
 RUN_CARD, RUN_WEIGHTS = "card.json", "weights.safetensors"
 STATE_FILE = "checkpoint"  # TensorFlow's note which of a folder's checkpoints is the last
 INDEX_SUFFIX = ".index"
@@ -50,6 +54,7 @@ class Checkpoint:
     path: Path
     sha256: str  # of the file; of a TF1 checkpoint in a folder: the index, then the data shards
     metadata: Mapping[str, str] = field(default_factory=dict)  # only files that we wrote have it
+    notes: tuple[str, ...] = ()  # what was chosen, and what passed over
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +123,14 @@ def read_checkpoint(path: Path, *, variant: Variant | None = None, ema: bool = T
         raise UnusableInput(
             f"it cannot be read: {error.strerror or error}", where=path, fix="check its name and permissions"
         ) from error
-    fitted = fit(content.tensors, where=path, variant=variant, ema=ema)
+    tensors, notes = network_of(content.tensors, where=path, ema=ema)
+    fitted = fit(tensors, where=path, variant=variant, ema=ema)
+    if fitted.head is not None:
+        check_head(content.config, fitted.head, path)
+        notes.append(f"its dense layer {fitted.head} is the head, of {fitted.classes} classes")
+    notes = [content.chosen] * bool(content.chosen) + notes
+    for note in notes:
+        LOG.info("%s: %s", path, note)
     return Checkpoint(
         parameters=fitted.parameters,
         variant=fitted.variant,
@@ -128,6 +140,7 @@ def read_checkpoint(path: Path, *, variant: Variant | None = None, ema: bool = T
         path=path,
         sha256=content.sha256,
         metadata=content.metadata,
+        notes=tuple(notes),
     )
 
 
@@ -139,6 +152,8 @@ class _Content:
     format: str
     sha256: str
     metadata: Mapping[str, str] = field(default_factory=dict)
+    chosen: str = ""  # which of several state dicts it is
+    config: bytes | str = ""  # a Keras model's
 
 
 def _open(path: Path, *, ema: bool) -> _Content:
@@ -150,10 +165,12 @@ def _open(path: Path, *, ema: bool) -> _Content:
     data = files.read_bytes(path, limit=MAX_CHECKPOINT_BYTES, what="a checkpoint")
     zipped = zipped_weights(data, where=path) if data.startswith(ZIP_PREFIX) else None
     if zipped is not None or data.startswith(H5_MAGIC):
-        weights = read_keras_h5(data if zipped is None else zipped, where=path)
-        return _Content(weights, "Keras weights", files.sha256_bytes(data))
-    if data.startswith((LEGACY_PREFIX, ZIP_PREFIX)):
-        return _Content(read_pth(data, where=path, ema=ema), "torch .pth", files.sha256_bytes(data))
+        weights, config = read_keras(data if zipped is None else zipped, where=path)
+        described = config if zipped is None else zipped_config(data)
+        return _Content(weights, "Keras weights", files.sha256_bytes(data), config=described)
+    if is_pth(data):
+        found = read_state_dict(data, where=path, ema=ema)
+        return _Content(found.tensors, "torch .pth", files.sha256_bytes(data), chosen=found.chosen)
     if is_index(data):
         return _open_bundle(path)
     if is_archive(data):

@@ -34,6 +34,11 @@ class Dtype:
         """Whether it can hold weights; counters and step numbers are integers."""
         return "float" in self.name
 
+    @property
+    def numeric(self) -> bool:
+        """False for what stands in a tensor's place and is none; `name` says what it is."""
+        return self.codes != ""
+
     def values(self, codes: NDArray[Any]) -> NDArray[Any]:
         """The numbers that `codes` stand for, in the same shape."""
         if self is BFLOAT16:  # the upper half of a float32; numpy has no type for it
@@ -47,6 +52,10 @@ FLOAT64 = Dtype("float64", "<f8")
 BFLOAT16 = Dtype("bfloat16", "<u2")
 INT32 = Dtype("int32", "<i4")
 INT64 = Dtype("int64", "<i8")
+
+
+def _nothing() -> NDArray[Any]:
+    raise ValueError("this is no tensor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +80,8 @@ def some(names: Iterable[str], limit: int = 3) -> str:
     listed = list(names)
     shown = ", ".join(f"{printable(name[:100])}{'…' if len(name) > 100 else ''}" for name in listed[:limit])
     return shown + (f" and {len(listed) - limit} more" if len(listed) > limit else "")
+
+
+def no_tensor(what: str) -> Stored:
+    """What stands under a name of a checkpoint without being a tensor."""
+    return Stored(Dtype(what, ""), (), _nothing)

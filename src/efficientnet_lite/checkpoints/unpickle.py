@@ -1,17 +1,17 @@
 """The values in a pickle of torch's weights, from a machine that can build nothing else.
 
 A pickle is a program, and Python's own reader calls whatever the program names. This machine knows
-the instructions that a saved state dict needs and a handful of names, which it compares and never
-looks up. It can make text, numbers, tuples, lists, dicts and descriptions of tensors; any other
-instruction or name is refused. Time and memory are linear in the bytes read: each instruction adds
-a bounded amount, and only text and whole numbers can be keys, since the hash of a tuple that
-contains itself twice, thirty levels deep, would never be done.
+the instructions that torch's files are made of and a handful of names, which it compares and never
+looks up. It can make text, numbers, tuples, lists, dicts and descriptions of tensors; an object of any
+other name is an inert placeholder (`torch_objects.Unknown`), so that what a training keeps beside the
+weights does no harm, and any other instruction is refused. Time and memory are linear in the bytes read:
+each instruction adds a bounded amount, and only text and whole numbers can be keys, since the hash of a
+tuple that contains itself twice, thirty levels deep, would never be done.
 
-Source: CPython, Lib/pickletools.py (instructions of protocol 2); torch/_utils.py
-(`_rebuild_tensor_v2`, `_rebuild_parameter`) and torch/serialization.py (`persistent_id`).
+Source: CPython, Lib/pickletools.py (instructions of protocols 2 to 5); torch/serialization.py
+(`persistent_id`).
 """
 
-import math
 import pickle
 import struct
 from collections.abc import Callable
@@ -19,68 +19,51 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from efficientnet_lite.checkpoints.tensors import BFLOAT16, FLOAT16, FLOAT32, INT64, Dtype, damaged
+from efficientnet_lite.checkpoints.tensors import Dtype, damaged
+from efficientnet_lite.checkpoints.torch_objects import (
+    GLOBALS,
+    Function,
+    Malformed,
+    Refused,
+    Storage,
+    Tensor,
+    Unknown,
+)
 from efficientnet_lite.errors import CheckpointError, printable
 
-MAX_NAME_BYTES = 200  # of a module or a global; the longest that is allowed has 27
-MAX_DIMENSIONS = 8
-MAX_INSTRUCTIONS = 500_000  # lite1 has 19,000; an empty dict costs 1 byte here and 64 in memory
+PROTOCOLS = (2, 3, 4, 5)  # torch writes 2 unless told otherwise
+MAX_NAME_BYTES = 200  # of a module or a global; the longest that is known has 44
+MAX_INSTRUCTIONS = 1_000_000  # lite4 with averages and an optimizer has 80,000; an empty dict costs 64 bytes
 STATE_DICT_ONLY = "save the weights alone, torch.save(model.state_dict(), FILE), and use that file"
 
 
 @dataclass(frozen=True, slots=True)
-class Storage:
-    """A run of `count` numbers that lies elsewhere in the file, under `key`."""
+class Loaded:
+    """The value of a pickle, the position behind it, and every storage that it mentions, by key."""
 
-    dtype: Dtype
-    key: str
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Tensor:
-    """A view of a storage; `offset` and `stride` count numbers, and every element lies inside."""
-
-    storage: Storage
-    offset: int
-    shape: tuple[int, ...]
-    stride: tuple[int, ...]
+    value: Any
+    end: int
+    storages: dict[str, Storage]
 
 
-@dataclass(frozen=True, slots=True)
-class _Function:
-    """A name that the pickle may call; `build` makes what the call would have given."""
+def load(data: bytes, start: int, where: Path | str) -> Loaded:
+    """What the pickle that begins at `start` holds.
 
-    name: str
-    build: Callable[[tuple[Any, ...]], Any]
-
-
-def load(data: bytes, start: int, where: Path | str) -> tuple[Any, int]:
-    """The value of the pickle that begins at `start`, and the position behind it.
-
-    Raises CheckpointError, which names the byte, where the pickle is damaged or asks for anything
-    that a state dict does not need.
+    Raises CheckpointError, which names the byte, where the pickle is damaged or has an instruction
+    that torch never writes.
     """
     machine = _Machine(data, start)
     try:
-        return machine.run(), machine.position
-    except _Refused as refused:
+        return Loaded(machine.run(), machine.position, machine.storages)
+    except Refused as refused:
         raise CheckpointError(
             f"the pickle asks for {refused}, at byte {machine.last:,}, and was not executed",
             where=where,
             fix=STATE_DICT_ONLY,
         ) from None
-    except (_Malformed, IndexError, KeyError, struct.error, UnicodeDecodeError) as error:
-        reason = str(error) if isinstance(error, _Malformed) else "the pickle breaks off or makes no sense"
+    except (Malformed, IndexError, KeyError, struct.error, UnicodeDecodeError) as error:
+        reason = str(error) if isinstance(error, Malformed) else "the pickle breaks off or makes no sense"
         raise damaged(f"{reason}, at byte {machine.last:,}", where) from error
-
-
-class _Refused(Exception):
-    """A sound pickle, but of more than weights."""
-
-
-class _Malformed(Exception):
-    """No program that torch writes."""
 
 
 class _Machine:
@@ -93,6 +76,7 @@ class _Machine:
         self.stack: list[Any] = []
         self.marks: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
+        self.storages: dict[str, Storage] = {}
 
     def run(self) -> Any:
         """Carry out instructions up to STOP and give the value on top."""
@@ -104,14 +88,14 @@ class _Machine:
                 return self.stack.pop()
             action = _ACTIONS.get(code)
             if action is None:
-                raise _Refused(f"the instruction {bytes([code])!r}")
+                raise Refused(f"the instruction {bytes([code])!r}")
             action(self)
-        raise _Refused(f"more than {MAX_INSTRUCTIONS:,} instructions")
+        raise Refused(f"more than {MAX_INSTRUCTIONS:,} instructions")
 
     def take(self, count: int) -> bytes:
         chunk = self.data[self.position : self.position + count]
         if len(chunk) != count:
-            raise _Malformed("it ends in the middle of an instruction")
+            raise Malformed("it ends in the middle of an instruction")
         self.position += count
         return chunk
 
@@ -122,7 +106,7 @@ class _Machine:
     def line(self) -> str:
         end = self.data.find(b"\n", self.position, self.position + MAX_NAME_BYTES)
         if end < 0:
-            raise _Malformed(f"a name has more than {MAX_NAME_BYTES} bytes")
+            raise Malformed(f"a name has more than {MAX_NAME_BYTES} bytes")
         return self.take(end + 1 - self.position)[:-1].decode("ascii", "backslashreplace")
 
     def since_mark(self) -> list[Any]:
@@ -134,17 +118,35 @@ class _Machine:
         self.stack.append(tuple(items))
 
     def protocol(self) -> None:
-        if (version := self.number("<B")) != 2:
-            raise _Refused(f"pickle protocol {version} instead of 2")
+        if (version := self.number("<B")) not in PROTOCOLS:
+            raise Refused(f"pickle protocol {version} instead of 2 to 5")
 
     def look_up(self) -> None:
-        name = f"{self.line()} {self.line()}"
-        if name not in _GLOBALS:
-            raise _Refused(f"the Python object '{printable(name)}'")
-        self.stack.append(_GLOBALS[name])
+        self.push_named(self.line(), self.line())
 
-    def text(self) -> None:
-        self.stack.append(self.take(self.number("<I")).decode())
+    def look_up_stacked(self) -> None:
+        name, module = self.stack.pop(), self.stack.pop()
+        if type(module) is not str or type(name) is not str or len(module) + len(name) > MAX_NAME_BYTES:
+            raise Malformed("the name of an object is none")
+        self.push_named(module, name)
+
+    def push_named(self, module: str, name: str) -> None:
+        full = f"{module} {name}"
+        self.stack.append(GLOBALS.get(full) or Unknown(printable(full)))
+
+    def text(self, form: str) -> None:
+        self.stack.append(self.take(self.number(form)).decode("utf-8", "surrogatepass"))
+
+    def skip_bytes(self, form: str) -> None:
+        self.take(self.number(form))
+        self.stack.append(Unknown("builtins bytes"))
+
+    def frozen_set(self) -> None:
+        self.since_mark()
+        self.stack.append(Unknown("builtins frozenset"))
+
+    def memoize(self) -> None:
+        self.memo[len(self.memo)] = self.stack[-1]
 
     def long(self) -> None:
         self.stack.append(int.from_bytes(self.take(self.number("<B")), "little", signed=True))
@@ -158,17 +160,18 @@ class _Machine:
 
     def tuple_of(self, count: int) -> None:
         if len(self.stack) < count:
-            raise _Malformed(f"a tuple of {count} is made of {len(self.stack)}")
+            raise Malformed(f"a tuple of {count} is made of {len(self.stack)}")
         self.stack[-count:] = [tuple(self.stack[-count:])]
 
     def set_items(self, items: list[Any]) -> None:
         target = self.stack[-1]
+        if type(target) is Unknown:
+            return
         if type(target) is not dict or len(items) % 2:
-            raise _Malformed("items are put into what is no dict")
+            raise Malformed("items are put into what is no dict")
         for key, value in zip(items[::2], items[1::2], strict=True):
-            if type(key) not in (str, int):
-                raise _Malformed("a key of a dict is neither text nor a whole number")
-            target[key] = value
+            if type(key) in (str, int):  # no state dict has others
+                target[key] = value
 
     def set_item(self) -> None:
         value, key = self.stack.pop(), self.stack.pop()
@@ -176,76 +179,49 @@ class _Machine:
 
     def extend(self, items: list[Any]) -> None:
         target = self.stack[-1]
+        if type(target) is Unknown:
+            return
         if type(target) is not list:
-            raise _Malformed("items are put into what is no list")
+            raise Malformed("items are put into what is no list")
         target.extend(items)
 
     def persistent(self) -> None:
         parts = self.stack.pop()
         if type(parts) is not tuple or len(parts) not in (5, 6):
-            raise _Malformed("the description of a storage has not 5 or 6 parts")
+            raise Malformed("the description of a storage has not 5 or 6 parts")
         tag, dtype, key, location, count = parts[:5]
+        if type(dtype) is Unknown:
+            raise Refused(f"numbers of the unknown type '{dtype.name}'")
         if tag != "storage" or type(dtype) is not Dtype or type(key) is not str or type(location) is not str:
-            raise _Malformed("the description of a storage makes no sense")
+            raise Malformed("the description of a storage makes no sense")
         if type(count) is not int or not 0 <= count < 2**63:
-            raise _Malformed("the length of a storage is no whole number of at least 0")
+            raise Malformed("the length of a storage is no whole number of at least 0")
         if parts[5:] not in ((), (None,)):
-            raise _Refused("a view of a storage, which torch has not written since 2017")
-        self.stack.append(Storage(dtype, key, count))
+            raise Refused("a view of a storage, which torch has not written since 2017")
+        storage = Storage(dtype, key, count)
+        if self.storages.setdefault(key, storage) != storage:
+            raise Malformed(f"the storage {printable(key[:50])} is described in two ways")
+        self.stack.append(storage)
 
     def call(self) -> None:
         arguments, function = self.stack.pop(), self.stack.pop()
-        if type(function) is not _Function or type(arguments) is not tuple:
-            raise _Refused("a call of what is no function")
-        self.stack.append(function.build(arguments))
+        if type(function) is Unknown:
+            self.stack.append(function)
+        elif type(function) is Function and type(arguments) is tuple:
+            self.stack.append(function.build(arguments))
+        else:
+            raise Refused("a call of what is no function")
+
+    def make(self, arguments: int) -> None:
+        """Stands in for `cls.__new__`, with its arguments on the stack."""
+        del self.stack[-arguments:]
+        if type(self.stack[-1]) is not Unknown:
+            raise Refused("the instruction NEWOBJ on what is no class")
 
     def build(self) -> None:
         self.stack.pop()  # attributes of an OrderedDict: the versions of torch's modules, of no use here
-        if type(self.stack[-1]) is not dict:
-            raise _Refused("attributes on what is no dict")
-
-
-def _empty_dict(arguments: tuple[Any, ...]) -> dict[Any, Any]:
-    if arguments:
-        raise _Refused("an OrderedDict with contents in its call")
-    return {}
-
-
-def _tensor(arguments: tuple[Any, ...]) -> Tensor:
-    """A tensor whose every element lies inside of its storage; a seventh argument is torch's metadata."""
-    if len(arguments) not in (6, 7):
-        raise _Malformed(f"a tensor is made of {len(arguments)} parts, expected 6 or 7")
-    storage, offset, shape, stride = arguments[:4]
-    if type(storage) is not Storage or type(shape) is not tuple or type(stride) is not tuple:
-        raise _Malformed("the description of a tensor makes no sense")
-    if len(shape) != len(stride) or len(shape) > MAX_DIMENSIONS:
-        raise _Malformed(f"a tensor has {len(shape)} sizes and {len(stride)} strides")
-    if not all(type(number) is int and 0 <= number < 2**63 for number in (offset, *shape, *stride)):
-        raise _Malformed("an offset, size or stride of a tensor is no whole number of at least 0")
-    last = offset + sum((size - 1) * step for size, step in zip(shape, stride, strict=True))
-    elements = math.prod(shape)
-    if elements and (last >= storage.count or elements > storage.count):
-        raise _Malformed(
-            f"a tensor of {elements:,} elements reaches number {last:,} of a storage of {storage.count:,}"
-        )
-    return Tensor(storage, offset, shape, stride)
-
-
-def _parameter(arguments: tuple[Any, ...]) -> Tensor:
-    if len(arguments) != 3 or type(arguments[0]) is not Tensor:
-        raise _Malformed("the description of a parameter makes no sense")
-    return arguments[0]
-
-
-_GLOBALS: dict[str, _Function | Dtype] = {
-    "collections OrderedDict": _Function("OrderedDict", _empty_dict),
-    "torch._utils _rebuild_tensor_v2": _Function("_rebuild_tensor_v2", _tensor),
-    "torch._utils _rebuild_parameter": _Function("_rebuild_parameter", _parameter),
-    "torch FloatStorage": FLOAT32,
-    "torch HalfStorage": FLOAT16,
-    "torch BFloat16Storage": BFLOAT16,
-    "torch LongStorage": INT64,
-}
+        if type(self.stack[-1]) not in (dict, Unknown, Tensor):
+            raise Refused("attributes on what is no dict")
 
 
 def _put(form: str) -> Callable[[_Machine], None]:
@@ -268,7 +244,7 @@ def _constant(value: object) -> Callable[[_Machine], None]:
 
 
 _STOP = pickle.STOP[0]
-_ACTIONS: dict[int, Callable[[_Machine], None]] = {
+_ACTIONS: dict[int, Callable[[_Machine], object]] = {
     code[0]: action
     for code, action in (
         (pickle.PROTO, _Machine.protocol),
@@ -285,7 +261,25 @@ _ACTIONS: dict[int, Callable[[_Machine], None]] = {
         (pickle.BININT2, _whole("<H")),
         (pickle.LONG1, _Machine.long),
         (pickle.BINFLOAT, _Machine.real),  # a learning rate or a score beside the weights
-        (pickle.BINUNICODE, _Machine.text),
+        (pickle.BINUNICODE, lambda machine: machine.text("<I")),
+        (pickle.SHORT_BINUNICODE, lambda machine: machine.text("<B")),
+        (pickle.BINUNICODE8, lambda machine: machine.text("<Q")),
+        (pickle.SHORT_BINSTRING, lambda machine: machine.text("<B")),  # of Python 2
+        (pickle.BINSTRING, lambda machine: machine.text("<i")),
+        (pickle.POP, lambda machine: machine.stack.pop()),
+        (pickle.POP_MARK, lambda machine: machine.since_mark()),
+        (pickle.SHORT_BINBYTES, lambda machine: machine.skip_bytes("<B")),
+        (pickle.BINBYTES, lambda machine: machine.skip_bytes("<I")),
+        (pickle.BINBYTES8, lambda machine: machine.skip_bytes("<Q")),
+        (pickle.BYTEARRAY8, lambda machine: machine.skip_bytes("<Q")),
+        (pickle.FRAME, lambda machine: machine.number("<Q")),
+        (pickle.MEMOIZE, _Machine.memoize),
+        (pickle.STACK_GLOBAL, _Machine.look_up_stacked),
+        (pickle.EMPTY_SET, _constant(Unknown("builtins set"))),
+        (pickle.ADDITEMS, lambda machine: machine.extend(machine.since_mark())),
+        (pickle.FROZENSET, _Machine.frozen_set),
+        (pickle.NEWOBJ, lambda machine: machine.make(1)),
+        (pickle.NEWOBJ_EX, lambda machine: machine.make(2)),
         (pickle.MARK, _Machine.mark),
         (pickle.EMPTY_TUPLE, _constant(())),
         (pickle.TUPLE1, lambda machine: machine.tuple_of(1)),

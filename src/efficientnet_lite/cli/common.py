@@ -32,7 +32,9 @@ Photos = Annotated[tuple[str, ...], Parameter(negative=(), allow_leading_hyphen=
 
 def console_of(json: bool, verbose: int, quiet: bool) -> Console:
     """The console of one command."""
-    return Console(json=json, verbose=verbose, quiet=quiet)
+    console = Console(json=json, verbose=verbose, quiet=quiet)
+    console.listen()
+    return console
 
 
 def exit_with(code: int) -> NoReturn:

@@ -53,7 +53,7 @@ def embed(
         out: the folder to write; with --jsonl nothing is written.
         view: how photos are looked at.
         weights: for a model name: imagenet, hub, or the path of a checkpoint.
-        no_ema: of a TF1 checkpoint, read the raw weights instead of the moving averages.
+        no_ema: of a checkpoint that has both, read the raw weights instead of the moving averages.
         no_links: skip every link instead of following it.
         overwrite: replace the files of an earlier call.
         json: print one JSON document instead of the line.

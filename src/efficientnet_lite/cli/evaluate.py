@@ -62,7 +62,7 @@ def evaluate(
         class_folders: outer or inner, where the folders can be read in two ways.
         num_images: for --images, only the first so many.
         weights: for a model name: imagenet, hub, or the path of a checkpoint.
-        no_ema: of a TF1 checkpoint, read the raw weights instead of the moving averages.
+        no_ema: of a checkpoint that has both, read the raw weights instead of the moving averages.
         precision: of a run, which file to use (int8 where not given).
         json: print one JSON document instead of the tables: one object, or a list for several --as.
         verbose: say more; may be given again.

@@ -72,7 +72,7 @@ def export(
             the ranges; what a smaller precision loses is measured on it.
         model: for a checkpoint, the variant that it must be and its input size, as lite4@300.
         weights: for a model name: imagenet, hub, or the path of a checkpoint.
-        no_ema: of a TF1 checkpoint, read the raw weights instead of the moving averages.
+        no_ema: of a checkpoint that has both, read the raw weights instead of the moving averages.
         calibration: how many of the photos set the ranges (100 where not given); the others prove the file.
         max_drop: fraction of top-1 accuracy that a smaller precision may lose (0.01 where not given), where --data
             has the classes.

@@ -37,7 +37,7 @@ def hub_cache(
         models: lite0 to lite4, published addresses, or all.
         dir: the cache's folder, where TFHUB_CACHE_DIR is not set or another one is meant.
         weights: imagenet (installed packages), hub (download), or the path of a checkpoint.
-        no_ema: of a TF1 checkpoint, read the raw weights instead of the moving averages.
+        no_ema: of a checkpoint that has both, read the raw weights instead of the moving averages.
         remove: take out what this command has put there; other entries stay.
         json: print one JSON document instead of the table.
         verbose: say more; may be given again.

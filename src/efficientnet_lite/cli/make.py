@@ -74,7 +74,7 @@ def train(
         weights: imagenet (installed packages; the default), hub (download), or the path of a checkpoint. With
             --recipe the default is none: random ones.
         weights_sha256: what they must be, to the bit.
-        no_ema: of a TF1 checkpoint, read the raw weights instead of the moving averages.
+        no_ema: of a checkpoint that has both, read the raw weights instead of the moving averages.
         val: fraction of the photos that is kept back for choosing, where the data set does not say.
         seed: of the split.
         views: how the head sees each photo; at least crop or squash.

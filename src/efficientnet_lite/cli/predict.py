@@ -66,7 +66,7 @@ def predict(
         top_k: how many classes to name for each photo.
         view: how the photo is looked at, instead of the model's own way.
         weights: for a model name: imagenet, hub, or the path of a checkpoint.
-        no_ema: of a TF1 checkpoint, read the raw weights instead of the moving averages.
+        no_ema: of a checkpoint that has both, read the raw weights instead of the moving averages.
         precision: of a run, which file to use (int8 where not given).
         labels_map: class names as JSON, {"0": "tench", ...}, instead of the file's own.
         locale: language of the class names, where the file has several.

@@ -71,7 +71,7 @@ def train(
         model: "lite0" to "lite4", with "@SIZE" for another input size than its own.
         weights: "imagenet", "hub", or the path of a checkpoint.
         weights_sha256: refuse weights of another content.
-        ema: of a TF1 checkpoint, read the moving averages rather than the raw weights.
+        ema: of a checkpoint that has both, read the moving averages rather than the raw weights.
         val: fraction of the photos that is kept back for choosing, where the data set does not say.
         views: the views of each photo that the head is fitted on; "crop" or "squash" is among them.
         class_weights: "balanced" gives every class the same say.

@@ -46,7 +46,7 @@ def open_origin(
     Args:
         model: for a checkpoint, the variant that it must be, and its input size ("lite4@300").
         weights: for a model name, where its weights come from: "imagenet", "hub" or a checkpoint.
-        ema: of a TF1 checkpoint, read the moving averages rather than the raw weights.
+        ema: of a checkpoint that has both, read the moving averages rather than the raw weights.
 
     Raises:
         UsageError: no such path or model.

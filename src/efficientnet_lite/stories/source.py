@@ -37,7 +37,7 @@ def open_source(
         source: a `.tflite` or `.onnx` file, a run folder, a checkpoint, or a name such as "lite1" or
             "lite4@300". A path that exists wins over a name.
         weights: for a name: "imagenet", "hub", or the path of a checkpoint.
-        ema: of a TF1 checkpoint, read the moving averages rather than the raw weights.
+        ema: of a checkpoint that has both, read the moving averages rather than the raw weights.
         precision: which file of a run, int8 where None. A name or a checkpoint is float32.
         workers: photos under way at once; one per core where None.
 
