@@ -221,11 +221,16 @@ def relist(
     """
     with files.locked(folder):
         card = dict(open_run(folder).card)
+        names, listed = card.get("files"), card.get(WRITTEN, {})
+        if not isinstance(names, list) or not isinstance(listed, dict):
+            raise ArtifactError(
+                "the card's list of files cannot be read", where=folder / CARD, fix="train the run again"
+            )
         new = {files.real(path).relative_to(files.real(folder)).as_posix(): entry_of(path) for path in paths}
-        stay = {name for name in card["files"] if not (instead_of and name.startswith(instead_of))}
+        stay = {name for name in map(str, names) if not (instead_of and name.startswith(instead_of))}
         change(card)
         card["files"] = sorted({*stay, *new})
         if WRITTEN in card:
-            listed = {name: entry for name, entry in card[WRITTEN].items() if name in stay} | new
-            card[WRITTEN] = dict(sorted(listed.items()))
+            kept = {name: entry for name, entry in listed.items() if name in stay}
+            card[WRITTEN] = dict(sorted((kept | new).items()))
         files.publish_json(folder / CARD, card)

@@ -13,8 +13,10 @@ from efficientnet_lite import bundle
 from efficientnet_lite.checkpoints import states
 from efficientnet_lite.cli import app, reference
 from efficientnet_lite.contract import Contract
+from efficientnet_lite.doors import files
+from efficientnet_lite.errors import UsageError
 from efficientnet_lite.spec import VARIANTS
-from efficientnet_lite.storage import folders
+from efficientnet_lite.storage import folders, targets
 from efficientnet_lite.storage.listing import is_own, seal
 from efficientnet_lite.stories import embed, export_checkpoint, export_hub, export_saved_model, shards
 from efficientnet_lite.stories.hub_cache import Address
@@ -153,6 +155,107 @@ def test_a_lock_of_somebody_elses_is_neither_emptied_nor_deleted(source, tmp_pat
 
     assert (code == 0) == (name == "hub-cache --remove")
     assert foreign.held(tmp_path) == before
+
+
+LOCKED = ["train", "shards", "embed", "export tf1-checkpoint", "export tflite", "hub-cache --remove"]
+
+
+@pytest.mark.parametrize("name", LOCKED)
+def test_of_two_commands_for_one_target_the_second_is_refused(source, tmp_path, name, capsys):
+    out = ENTRY.entry(tmp_path) if "hub-cache" in name else tmp_path / "out"
+    foreign.write(out / "notes.txt", "mine") if "hub-cache" in name else None
+    with files.locked(out):
+        assert call(name, source, out) == 2
+    assert "another run is writing to this target" in capsys.readouterr().err
+    assert call(name, source, out) == 0
+
+
+# What is read stays apart from what is written
+
+
+@pytest.mark.parametrize("spelling", ["{}", "{}/../{name}", "link", "{}/", "./{}"])
+@pytest.mark.parametrize("name", ["train", "train --fine-tune", "train --recipe", "shards"])
+def test_a_target_on_the_photos_is_refused_however_it_is_spelled(
+    source, tmp_path, monkeypatch, name, spelling, capsys
+):
+    shutil.copytree(source / "photos", tmp_path / "photos")
+    (tmp_path / "link").symlink_to("photos")
+    monkeypatch.chdir(tmp_path)
+    before = foreign.held(tmp_path)
+    arguments = COMMANDS[name](source, spelling.format("photos", name="photos"))
+    arguments[1] = tmp_path / "photos"
+
+    assert app.run([*map(str, arguments), "--overwrite"]) == 2
+    assert "lies inside, above or on the photo folder" in capsys.readouterr().err
+    assert foreign.held(tmp_path) == before
+
+
+def test_photos_behind_a_linked_class_folder_and_those_of_a_manifest_are_photos_too(source, tmp_path, capsys):
+    shutil.copytree(source / "photos", tmp_path / "photos")
+    shutil.move(tmp_path / "photos" / "ball", tmp_path / "disk" / "ball")
+    (tmp_path / "photos" / "ball").symlink_to(tmp_path / "disk" / "ball")
+    manifest = tmp_path / "list" / "m.csv"
+    foreign.write(manifest, "path,label\n")
+    with manifest.open("a") as file:
+        file.writelines(f"{path},{path.parent.name}\n" for path in tmp_path.glob("photos/*/*"))
+    before = foreign.held(tmp_path)
+
+    for name in ("train", "shards"):
+        for photos in (tmp_path / "photos", manifest):
+            for out in (tmp_path / "disk", tmp_path / "disk" / "ball", tmp_path / "disk" / "ball" / "out"):
+                arguments = COMMANDS[name](source, out)
+                arguments[1] = photos
+                assert app.run([*map(str, arguments), "--overwrite"]) == 2
+                said = capsys.readouterr().err
+                refused = "on the photo folder" in said
+                assert refused or (name == "shards" and "never replaced" in said), (name, photos, out)
+    assert foreign.held(tmp_path) == before
+
+
+def test_a_target_on_or_above_the_weights_is_refused(trained, source, tmp_path, capsys):
+    run = shutil.copytree(trained.run, tmp_path / "shapes")
+    checkpoint = shutil.copytree(source / "tf1", tmp_path / "tf1")
+    single = tmp_path / "w.safetensors"
+    shutil.copy(source / "w.safetensors", single)
+    before = foreign.held(tmp_path)
+
+    def train_from(weights, out):
+        return ["train", source / "photos", "--model", scenes.MODEL, "--weights", weights, "--out", out]
+
+    def export_from(format, what, out):
+        return ["export", what, "--format", format, "--out", out]
+
+    for arguments in (
+        train_from(run / "weights.safetensors", run),
+        export_from("tf1-checkpoint", checkpoint, checkpoint),
+        export_from("tf1-checkpoint", checkpoint / "model.ckpt", checkpoint),
+        ["embed", scenes.MODEL, source / "photos", "--weights", checkpoint, "--out", checkpoint],
+        ["export", single, "--model", scenes.MODEL, "--format", "tflite", "--out", single],
+    ):
+        assert app.run([*map(str, arguments), "--overwrite"]) == 2, arguments
+        said = capsys.readouterr().err
+        assert "above or on the" in said or "ending" in said, said
+    assert foreign.held(tmp_path) == before
+
+
+@pytest.mark.parametrize("board", ["out/events", "out", "out.training/events"])
+def test_event_files_are_not_written_into_what_is_replaced(source, tmp_path, board, capsys):
+    arguments = [*train(source, tmp_path / "out"), "--fine-tune", "--tensorboard", tmp_path / board]
+
+    assert app.run(list(map(str, arguments))) == 2
+    assert "above or on the folder of --tensorboard" in capsys.readouterr().err
+    assert scenes.names(tmp_path) == []
+
+
+def test_one_place_under_two_spellings_is_one_place(tmp_path, monkeypatch):
+    """As on a disk for which `Photos` and `photos` are one name; none can be had here."""
+    one = {"photos": (1, 7), "Photos": (1, 7)}
+    monkeypatch.setattr(targets.files, "identity", lambda path: one.get(path.name))
+
+    for target in ("Photos", "Photos/run"):
+        with pytest.raises(UsageError, match="photo folder"):
+            targets.check_apart(tmp_path / target, [targets.Apart(tmp_path / "photos")])
+    targets.check_apart(tmp_path / "other", [targets.Apart(tmp_path / "photos")])
 
 
 # Ours, with something of the user's in it

@@ -129,13 +129,13 @@ def _is_stage(path: Path, target: Path) -> bool:
     if not files.is_dir(path, follow=False):
         return False
     marker = path / STAGE_MARKER
-    if not files.is_file(marker, follow=False):
-        return not [name for name in tree(path).files if not _is_part(name)]
     try:
+        if not files.is_file(marker, follow=False):
+            return not [name for name in tree(path).files if not _is_part(name)]
         content = files.read_bytes(marker, limit=MAX_STAGE_MARKER_BYTES, what="a marker of ours")
         document = json_value(content)
         return bool(document["stage_of"] == files.escaped(target.name) and document["made_by"])
-    except (EfficientNetLiteError, ValueError, TypeError, KeyError):
+    except (EfficientNetLiteError, ValueError, TypeError, KeyError, OSError):
         return False
 
 
