@@ -49,26 +49,30 @@ such as `lite1` or `lite4@300`, with `--weights` for a checkpoint of one's own.
 | 2 | wrong usage: unknown option or model, target exists |
 | 3 | unusable input: no photos, a data set that cannot be learned from, a disk that is full |
 | 4 | an artifact or checkpoint is damaged, of another variant, or not to be had |
-| 5 | a file is further from its parent than the bars allow; nothing was published |
+| 5 | a file is further from its parent than the bars allow; nothing was published. With `verify --strict` also what is not refuted |
 | 130 | interrupted |
 
 JSON keys that scripts may rely on:
 
 | command | document |
 |---|---|
-| `train` | `run`, `metrics`, `exports`: a list of `path`, `precision`, `bytes`, `top1`, `agreement`, `latency_ms`; `found`, `used`, `skipped` |
+| `train` | `run`, `metrics`, `exports`: a list of `path`, `precision`, `bytes`, `top1`, `agreement`, `latency_ms`; `verification` with `verdict`; `data` with `lost`: photos that went while the run was made, each `path`, `split`, `reason`; in `metrics` `photos` of the split and `judged`, those behind the figures; `found`, `used`, `skipped` |
 | `check` | `classes`, `found`, `used`, `skipped`, `skipped_photos`: a list of name and reason; `problem`: why training would refuse it |
-| `evaluate` | `top1`, `top5`, `count`, `as`, `found`, `used`, `skipped`; a list of such where `--as` is given several times |
+| `evaluate` | `top1`, `top5`, `count`, `as`, `found`, `used`, `skipped`, `absent_classes` (of the model, without a photo), `unjudged_classes` (no photo of them could be used), `unknown_classes` (not of the model: how many photos, skipped); a list of such where `--as` is given several times |
 | `predict` | a list of `path` and `predictions`, each `label`, `index`, `probability`, the best first; a photo that cannot be used has `error` instead |
-| `verify` | `agreement`, `drop` (may be negative, null without labels), `snr_db`, `passed` |
+| `verify` | `verdict`: `verified`, `not refuted` or `failed`; `doubts`, `faults`, `notes`: lists of lines; `agreement`, `drop` (may be negative, null without labels), `snr_db`, `passed` (not failed), `comparisons`: one for each view, with `count` |
 | `report` | `path`, `bytes`, `mistakes` (photos shown, null where they are gone), `notes` |
-| `export` | `path`, `precision`, `outputs`, `bytes`, `sha256`; for int8 also `agreement`, `snr_db`, `count` |
+| `export` | `path`, `precision`, `outputs`, `bytes`, `sha256`; of a smaller precision `reduction`: `snr_db` of its logits, or of what else it gives, from float32; with photos also `verdict`, `doubts`, `agreement`, `snr_db`, `count`, `skipped`: a list of path and reason |
 | `hub-cache` | `dir`, `modules`: a list of `address` and what `export` has; with `--remove` `dir`, `removed`, `kept`: lists of addresses |
 | `shards` | `folder`, `format`, `classes`, `seed`, `parts`: for `train` and `validation` each `files`, `photos`, `bytes`, `encoded_again`, `turned`; `found`, `used`, `skipped`, `digest` |
 | `embed` | `folder`, `count`, `found`, `used`, `skipped` |
 
 Wherever they stand, `found` = `used` + `skipped`: what became of every photo and row of a manifest, see
 [data](data.md). `skipped` is the number of rows of `skipped.csv`; `passed_over` counts what is plainly no photo, by kind.
+
+**Verified**: the photos are enough to be sure, every 95 % interval lies on the good side of its bar. **Not refuted**: they are
+too few for that, nothing shows that the bars are missed; it passes, except with `--strict`. **Failed**: a bar is missed even
+by the favourable end of its interval. A figure beyond its bar never reads verified.
 
 `snr_db` is that of the logits where both files give them, else of the probabilities.
 

@@ -47,9 +47,16 @@ class Layout(NamedTuple):
 
 
 def find_split_folders(
-    photos: Sequence[str], folders: Sequence[str], with_metadata: Set[str], *, where: Path
+    photos: Sequence[str],
+    folders: Sequence[str],
+    with_metadata: Set[str],
+    *,
+    where: Path,
+    to_learn: bool = True,
 ) -> dict[str, Split]:
     """Folder -> the part that it is; empty where there is no training part.
+
+    Without `to_learn` there need be none where parts are all that there is.
 
     A folder at the top named like a part is one if it holds class folders or metadata, so that a class of photos of
     trains stays a class. Where it holds nothing but a folder of the same part, as in `seg_train/seg_train`, or one
@@ -67,7 +74,7 @@ def find_split_folders(
         if folder in holding
     }
     found = {folder: tops[folder] for folder, place in places.items() if place}
-    if "train" not in found.values():
+    if "train" not in found.values() and (to_learn or not set(below[""]) <= found.keys()):
         return {}
     for split in sorted(set(found.values())):
         same = [folder for folder, own in found.items() if own == split]

@@ -7,6 +7,7 @@ import numpy as np
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from efficientnet_lite.classes import some
 from efficientnet_lite.cli.common import (
     COMMAND_LINE,
     Json,
@@ -93,6 +94,7 @@ def evaluate(
     else:
         _show(console, measured, names)
     show_accounting(console, measured.accounting)
+    _say_what_is_missing(console, measured, names)
 
 
 def _document(evaluation: Evaluation, names: tuple[str, ...], measured: Measured) -> dict[str, Any]:
@@ -101,8 +103,29 @@ def _document(evaluation: Evaluation, names: tuple[str, ...], measured: Measured
         "split": measured.split,
         "too_few_to_judge": bool(too_few_to_judge(evaluation.count)),
         **measured.accounting.to_json(),
+        "absent_classes": [names[index] for index in measured.absent],
+        "unjudged_classes": [names[index] for index in measured.unjudged],
+        "unknown_classes": dict(measured.unknown),
         "refused": [{"path": Path(refused.where), "error": refused.reason} for refused in measured.refused],
     }
+
+
+def _say_what_is_missing(console: Console, measured: Measured, names: tuple[str, ...]) -> None:
+    """Which classes these figures say nothing of."""
+    if measured.unknown:
+        console.warn(
+            f"{sum(measured.unknown.values())} photos were not judged, of {len(measured.unknown)} classes that the "
+            f"model does not know: {some(list(measured.unknown))}"
+        )
+    if measured.unjudged:
+        lost = some([names[index] for index in measured.unjudged])
+        console.warn(f"of {len(measured.unjudged)} classes none of the photos could be used: {lost}")
+    if measured.absent:
+        absent = some([names[index] for index in measured.absent])
+        console.note(
+            f"no photos of {len(measured.absent)} of the model's {len(names)} classes, of which these figures say "
+            f"nothing: {absent}"
+        )
 
 
 def _show(console: Console, measured: Measured, names: tuple[str, ...]) -> None:

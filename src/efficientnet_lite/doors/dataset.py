@@ -64,7 +64,9 @@ class Listing(NamedTuple):
     passed_over: Counter[str]  # by kind
 
 
-def open_dataset(path: Path, *, links: bool = True, class_folders: ClassFolders | None = None) -> Dataset:
+def open_dataset(
+    path: Path, *, links: bool = True, class_folders: ClassFolders | None = None, to_learn: bool = True
+) -> Dataset:
     """The photos and labels of a folder or a manifest.
 
     A folder holds a folder per class (whatever lies below a class folder belongs to the class); or folders for the
@@ -75,15 +77,16 @@ def open_dataset(path: Path, *, links: bool = True, class_folders: ClassFolders 
     Args:
         links: follow links, wherever they lead; else each is skipped.
         class_folders: "outer" or "inner", where every class would hold the same folders and either can be the classes.
+        to_learn: there must be enough to learn from; to judge a model, one photo will do.
 
     Raises UnusableDataset where nothing can be learned from it: fewer than two classes, a class with fewer than two
     photos, labels that differ between splits, names that cannot be class names, a broken manifest, a folder that can
     be read in two ways or is data for another task.
     """
     if files.is_dir(path):
-        return _open_folder(path, links, class_folders)
+        return _open_folder(path, links, class_folders, to_learn)
     if files.is_file(path):
-        return _open_manifest(path, links)
+        return _open_manifest(path, links, to_learn)
     raise UnusableDataset(
         "neither a folder nor a file"
         if files.exists(path)
@@ -131,25 +134,26 @@ def list_photos(paths: Iterable[Path], *, links: bool = True) -> Listing:
 # Folders
 
 
-def _open_folder(root: Path, links: bool, class_folders: ClassFolders | None) -> Dataset:
+def _open_folder(root: Path, links: bool, class_folders: ClassFolders | None, to_learn: bool) -> Dataset:
     found = walk(root, links=links)
     speaking = {folder for folder in found.folders if "/" not in folder and _metadata_in(root / folder)}
-    splits = find_split_folders(found.photos, found.folders, speaking, where=root)
+    splits = find_split_folders(found.photos, found.folders, speaking, where=root, to_learn=to_learn)
     notes = []
     try:
         if metadata := _metadata_files(root, splits):
-            return _open_imagefolder(root, found, metadata, links)
+            return _open_imagefolder(root, found, metadata, links, to_learn)
     except NoLabels as error:
         notes.append(f"{Path(error.where).name} holds no labels: the folders are taken as classes")
-        splits = find_split_folders(found.photos, found.folders, set(), where=root)
+        splits = find_split_folders(found.photos, found.folders, set(), where=root, to_learn=to_learn)
     layout = read_layout(found.photos, found.folders, splits, class_folders)
     check_layout(layout, found.folders, splits, class_folders, where=root)
     if not layout.photos:
         raise _no_photos(root, found, layout)
     rows = [Row(root / name, name, label, split) for name, label, split in layout.photos]
     skipped = [*found.skipped, *(Skipped(*each) for each in layout.skipped)]
+    notes += layout.notes
     return _dataset(
-        root, layout.kind, rows, skipped, found.passed_over, notes + layout.notes, hint=layout.hint
+        root, layout.kind, rows, skipped, found.passed_over, notes, hint=layout.hint, to_learn=to_learn
     )
 
 
@@ -173,9 +177,10 @@ def _no_photos(root: Path, found: Walk, layout: Layout) -> UnusableDataset:
 # Manifests
 
 
-def _open_manifest(path: Path, links: bool) -> Dataset:
+def _open_manifest(path: Path, links: bool, to_learn: bool) -> Dataset:
     found = resolve(path, anywhere=True, links=links)
-    return _dataset(path.parent, "manifest", found.rows, found.skipped, {}, _repeated(found))
+    notes = _repeated(found)
+    return _dataset(path.parent, "manifest", found.rows, found.skipped, {}, notes, to_learn=to_learn)
 
 
 def _repeated(found: Resolved) -> list[str]:
@@ -186,7 +191,9 @@ def _repeated(found: Resolved) -> list[str]:
     )
 
 
-def _open_imagefolder(root: Path, found: Walk, metadata: dict[Path, Split | None], links: bool) -> Dataset:
+def _open_imagefolder(
+    root: Path, found: Walk, metadata: dict[Path, Split | None], links: bool, to_learn: bool
+) -> Dataset:
     rows: list[Row] = []
     skipped: list[Skipped] = []
     notes: list[str] = []
@@ -202,7 +209,7 @@ def _open_imagefolder(root: Path, found: Walk, metadata: dict[Path, Split | None
     named = {row.name for row in rows} | {each.name for each in skipped}
     skipped += [Skipped(name, NOT_NAMED) for name in found.photos if name not in named]
     skipped += [each for each in found.skipped if each.name not in named]
-    return _dataset(root, "imagefolder", rows, skipped, found.passed_over, notes)
+    return _dataset(root, "imagefolder", rows, skipped, found.passed_over, notes, to_learn=to_learn)
 
 
 def _metadata_in(folder: Path) -> Path | None:
@@ -230,12 +237,14 @@ def _dataset(
     notes: list[str],
     *,
     hint: str | None = None,
+    to_learn: bool = True,
 ) -> Dataset:
     """The data set of `rows`, once its class names and counts are found good."""
     labels = sorted({row.label for row in rows})
     notes += check_names(labels, where=root)
     lost = [each.reason for each in skipped if each.stops]
-    check_usable([(row.label, row.split) for row in rows], labels, lost, where=root, fix=hint)
+    if to_learn or not rows:
+        check_usable([(row.label, row.split) for row in rows], labels, lost, where=root, fix=hint)
     return Dataset(
         root,
         kind,

@@ -90,7 +90,7 @@ def evaluation(scores: npt.NDArray[np.float32], truth: npt.NDArray[np.intp], vie
     """The measures of (N, C) scores, N at least 1, against the true classes (N,)."""
     classes, predicted = scores.shape[1], scores.argmax(axis=1)
     matrix = metrics.confusion(truth, predicted, classes)
-    right = int((predicted == truth).sum())
+    right = int(((predicted == truth) & ~np.isnan(scores).any(axis=1)).sum())  # NaN answers nothing
     return Evaluation(
         view=view,
         count=len(truth),

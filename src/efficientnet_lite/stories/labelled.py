@@ -37,7 +37,7 @@ def labelled_photos(data: Path, labels: Sequence[str] | None) -> tuple[list[Path
         UnusableInput: there is no such folder.
     """
     try:
-        dataset = open_dataset(data)
+        dataset = open_dataset(data, to_learn=False)
         index = {label: number for number, label in enumerate(labels or ())}
         if set(dataset.labels) <= set(index):
             return [row.path for row in dataset.rows], [index[row.label] for row in dataset.rows]

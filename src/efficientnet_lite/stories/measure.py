@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from efficientnet_lite.accounting import Accounting, Skipped, account
+from efficientnet_lite.classes import some
 from efficientnet_lite.contract import View
 from efficientnet_lite.doors import files
 from efficientnet_lite.doors.dataset import open_dataset
@@ -20,6 +21,7 @@ from efficientnet_lite.spec import IMAGENET_CLASSES
 from efficientnet_lite.stories.progress import OnProgress
 
 MAX_INDEX_BYTES = 64 * 2**20
+NOT_OF_THE_MODEL = "its class is none of the model's"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,9 @@ class Labelled:
     skipped: tuple[Skipped, ...] = ()  # of the data set, before any photo was opened
     passed_over: Mapping[str, int] = field(default_factory=dict)
     names: Mapping[Path, str] = field(default_factory=dict)  # of the photos in the data set
+    unknown: Mapping[str, int] = field(
+        default_factory=dict
+    )  # classes that the model has not -> photos, skipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,9 @@ class Measured:
     refused: tuple[Refused, ...]
     split: str
     accounting: Accounting  # of the photos of the split, and of what was skipped before they were opened
+    unknown: Mapping[str, int]  # classes that the model has not -> photos that were not judged
+    absent: tuple[int, ...]  # classes of the model of which there is no photo
+    unjudged: tuple[int, ...]  # classes whose photos are there, and none of them could be used
 
 
 def from_dataset(
@@ -54,23 +62,17 @@ def from_dataset(
 ) -> Labelled:
     """The photos of a data set; its test split where there is one, else validation, else all.
 
-    Classes are found by name; names that look the same in Unicode are the same.
+    Classes are found by name; names that look the same in Unicode are the same. It judges what there is: one
+    photo of a class, one class, splits that differ; photos of classes that the model does not know are skipped.
 
     Raises:
-        ArtifactError: the data set has classes that the model does not know, or knows twice.
+        ArtifactError: the model knows none of the classes, or one of them twice.
         UnusableInput: the wanted split has no photos.
     """
-    dataset = open_dataset(path, links=links, class_folders=class_folders)
+    dataset = open_dataset(path, links=links, class_folders=class_folders, to_learn=False)
     names = model.labels or tuple(str(index) for index in range(model.classes))
     known = [_normal(name) for name in names]
     index = {name: number for number, name in enumerate(known)}
-    unknown = [label for label in dataset.labels if _normal(label) not in index]
-    if unknown:
-        raise ArtifactError(
-            f"the data set has {len(unknown)} classes that the model does not know: {', '.join(unknown[:8])}",
-            where=model.where,
-            fix=f"name the folders as the model's classes: {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}",
-        )
     counts = Counter(known)
     if twice := [label for label in dataset.labels if counts[_normal(label)] > 1]:
         raise ArtifactError(
@@ -85,13 +87,23 @@ def from_dataset(
         raise UnusableInput(
             f"the data set has no {wanted} photos", where=path, fix="give another --split, or all"
         )
+    strange = [row for row in rows if _normal(row.label) not in index]
+    unknown = Counter(row.label for row in strange)
+    rows = [row for row in rows if row.label not in unknown]
+    if not rows:
+        raise ArtifactError(
+            f"the data set has {len(unknown)} classes, and the model knows none of them: {some(sorted(unknown))}",
+            where=model.where,
+            fix=f"name the folders as the model's classes: {some(names)}",
+        )
     return Labelled(
         [row.path for row in rows],
         [index[_normal(row.label)] for row in rows],
         wanted,
-        dataset.skipped,
+        (*dataset.skipped, *(Skipped(row.name, NOT_OF_THE_MODEL) for row in strange)),
         dataset.passed_over,
         {row.path: row.name for row in rows},
+        dict(sorted(unknown.items())),
     )
 
 
@@ -161,4 +173,13 @@ def measure(model: Model, labelled: Labelled, views: Sequence[View], *, on_progr
     evaluations = tuple(evaluation(scored.scores[view], scored.truth, view) for view in views)
     lost = [Skipped(labelled.names.get(Path(each.where), each.where), each.reason) for each in scored.refused]
     counted = account(len(scored.kept), [*labelled.skipped, *lost], labelled.passed_over)
-    return Measured(evaluations, scored.refused, labelled.split, counted)
+    judged, there = set(scored.truth.tolist()), set(labelled.truth)
+    return Measured(
+        evaluations,
+        scored.refused,
+        labelled.split,
+        counted,
+        labelled.unknown,
+        absent=tuple(sorted(set(range(model.classes)) - there)),
+        unjudged=tuple(sorted(there - judged)),
+    )
