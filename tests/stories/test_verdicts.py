@@ -42,7 +42,7 @@ def test_the_answer_follows_from_the_interval(count, lost, said):
     found = compared(count, lost)
 
     assert verdict([found], BARS) == said
-    assert bool(doubts([found], BARS)) == (said == "not refuted")
+    assert said == "failed" or bool(doubts([found], BARS)) == (said == "not refuted")
 
 
 @given(
