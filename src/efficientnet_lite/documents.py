@@ -9,6 +9,8 @@ import math
 import tomllib
 from typing import Any
 
+from efficientnet_lite.plaintext import plain_text
+
 MAX_WHOLE_BYTES = 8  # a whole number fits into 64 bits
 MAX_DIGITS = 20
 MAX_DOTS = 500  # in a line; keys of ours have none, and paths a few
@@ -16,6 +18,8 @@ MAX_DOTS = 500  # in a line; keys of ours have none, and paths a few
 
 def json_value(text: bytes | str) -> Any:
     """The value of a JSON text. Raises ValueError, for NaN, infinities and numbers beyond 64 bits too."""
+    if isinstance(text, bytes) and b"\0" not in text[:4]:  # else UTF-16 or UTF-32, which JSON may be
+        text = plain_text(text)
     try:
         return json.loads(text, parse_int=_whole, parse_float=_real, parse_constant=_constant)
     except RecursionError as error:
@@ -24,7 +28,7 @@ def json_value(text: bytes | str) -> Any:
 
 def toml_table(data: bytes) -> dict[str, Any]:
     """The table of a TOML text. Raises ValueError, for whole numbers beyond 64 bits too."""
-    text = data.decode("utf-8-sig")
+    text = plain_text(data)
     if any(line.count(".") > MAX_DOTS for line in text.split("\n")):  # quadratic in the parts of a key
         raise ValueError(f"a line has more than {MAX_DOTS} dots")
     try:

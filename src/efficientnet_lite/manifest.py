@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from efficientnet_lite.documents import json_value
 from efficientnet_lite.errors import UnusableDataset
+from efficientnet_lite.plaintext import UTF16
 from efficientnet_lite.split import Split
 from efficientnet_lite.splitwords import split_of
 
@@ -94,10 +95,12 @@ def _texts(lines: Iterable[bytes], where: Path) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(lines, 1):
         if len(line) > MAX_LINE_BYTES:
             raise _refused(f"more than {MAX_LINE_BYTES:,} bytes", where, number)
+        if not line.endswith(b"\n"):  # the last one: some programs fill a file up with NULs
+            line = line.rstrip(b"\0")
         try:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
-            if number == 1 and line[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            if number == 1 and line.startswith(UTF16):
                 raise _refused("it is UTF-16, as Windows saves text, and not UTF-8", where, number) from error
             raise _refused(f"byte {error.start + 1} is not UTF-8", where, number) from error
         yield number, text

@@ -14,6 +14,7 @@ from efficientnet_lite.cli.console import Console
 from efficientnet_lite.doors import files
 from efficientnet_lite.doors.dataset import Listing, list_photos
 from efficientnet_lite.errors import UnusableInput, UsageError
+from efficientnet_lite.plaintext import BOM, plain_lines
 
 COMMAND_LINE = "the command line"  # where a wrong option is
 STDIN = "-"
@@ -97,7 +98,11 @@ def _paths_on_stdin() -> list[Path]:
         raise UnusableInput(
             f"more than {MAX_LIST_BYTES:,} bytes of paths", where="stdin", fix="give fewer at once"
         )
-    parts = data.split(b"\0") if b"\0" in data else [line.rstrip(b"\r") for line in data.split(b"\n")]
+    try:
+        lines = plain_lines(data)
+    except ValueError as error:
+        raise UnusableInput(f"the list of paths: {error}", where="stdin", fix="write it in UTF-8") from error
+    parts = data.removeprefix(BOM).split(b"\0") if b"\0" in data else lines
     return [Path(os.fsdecode(part)) for part in parts if part]
 
 

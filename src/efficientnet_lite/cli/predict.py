@@ -1,6 +1,5 @@
 """`predict`: name what is in each photo."""
 
-import json as json_library
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
@@ -28,6 +27,7 @@ from efficientnet_lite.cli.common import (
 from efficientnet_lite.cli.console import percent
 from efficientnet_lite.cli.results import show_accounting
 from efficientnet_lite.contract import View
+from efficientnet_lite.documents import json_value
 from efficientnet_lite.doors import files
 from efficientnet_lite.doors.litert import cores
 from efficientnet_lite.errors import EXIT_INPUT, UnusableInput, UsageError
@@ -139,8 +139,8 @@ def _mapped(path: Path, classes: int) -> list[str]:
     """Names from the reference's labels_map.txt; a model with a background class has its names one later."""
     content = files.read_bytes(path, limit=MAX_MAP_BYTES, what="a map of class names")
     try:
-        found = {int(index): str(name) for index, name in json_library.loads(content).items()}
-    except (ValueError, AttributeError, RecursionError) as error:
+        found = {int(index): str(name) for index, name in json_value(content).items()}
+    except (ValueError, AttributeError) as error:
         raise UnusableInput(
             f"it is no map of class names: {error}", where=path, fix='give JSON such as {"0": "tench"}'
         ) from error

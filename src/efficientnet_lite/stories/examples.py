@@ -9,6 +9,7 @@ from efficientnet_lite.doors.dataset import Dataset, open_dataset
 from efficientnet_lite.errors import UnreadablePhoto, UnusableInput, UsageError
 from efficientnet_lite.inference.partition import Assignment, plan_split
 from efficientnet_lite.inference.survey import Survey, survey
+from efficientnet_lite.plaintext import plain_text
 from efficientnet_lite.stories.material import Settings
 from efficientnet_lite.stories.progress import Stage
 from efficientnet_lite.training import examples
@@ -116,9 +117,10 @@ def _labels(folder: Path) -> tuple[str, ...]:
     if not files.is_file(path):
         return tuple(f"{number:04d}" for number in range(1, IMAGENET_CLASSES + 1))
     try:
-        names = files.read_bytes(path, limit=MAX_LABELS_BYTES, what="a list of labels").decode().splitlines()
-    except UnicodeDecodeError as error:
-        raise UnusableInput("it is no UTF-8 text", where=path, fix="write one class name a line") from error
+        text = plain_text(files.read_bytes(path, limit=MAX_LABELS_BYTES, what="a list of labels"))
+    except ValueError as error:
+        raise UnusableInput(str(error), where=path, fix="write one class name a line, in UTF-8") from error
+    names = text.removesuffix("\n").split("\n")
     if not names or len(set(names)) != len(names) or not all(name.strip() for name in names):
         raise UnusableInput(
             "it has no names, an empty one, or one twice", where=path, fix="write one class name a line"

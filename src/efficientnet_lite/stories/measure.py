@@ -17,6 +17,7 @@ from efficientnet_lite.errors import ArtifactError, UnusableInput
 from efficientnet_lite.inference.evaluate import Evaluation, evaluation, score
 from efficientnet_lite.inference.predict import Model, Refused
 from efficientnet_lite.layout import ClassFolders
+from efficientnet_lite.plaintext import plain_text
 from efficientnet_lite.spec import IMAGENET_CLASSES
 from efficientnet_lite.stories.progress import OnProgress
 
@@ -138,14 +139,20 @@ def from_indices(pattern: str, labels: Path, model: Model, limit: int | None) ->
 
 
 def _read_indices(path: Path, classes: int) -> list[int]:
-    text = files.read_bytes(path, limit=MAX_INDEX_BYTES, what="a file of class indices").rstrip()
+    try:
+        text = plain_text(
+            files.read_bytes(path, limit=MAX_INDEX_BYTES, what="a file of class indices")
+        ).rstrip()
+    except ValueError as error:
+        raise UnusableInput(
+            str(error), where=path, fix="give one class index a line, counted from 0"
+        ) from error
     indices = []
-    for number, line in enumerate(text.split(b"\n") if text else [], start=1):
+    for number, line in enumerate(text.split("\n") if text else [], start=1):
         digits = line.strip()
-        if not re.fullmatch(rb"[0-9]{1,9}", digits) or int(digits) >= classes:
+        if not re.fullmatch("[0-9]{1,9}", digits) or int(digits) >= classes:
             raise UnusableInput(
-                f"line {number} is {digits[:40].decode(errors='backslashreplace')!r}, "
-                f"expected a class index from 0 to {classes - 1}",
+                f"line {number} is {digits[:40]!r}, expected a class index from 0 to {classes - 1}",
                 where=path,
                 fix="give one class index a line, counted from 0",
             )

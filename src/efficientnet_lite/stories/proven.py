@@ -19,6 +19,7 @@ from efficientnet_lite.documents import toml_table
 from efficientnet_lite.doors import files, photos
 from efficientnet_lite.doors.dataset import open_dataset
 from efficientnet_lite.errors import ArtifactError, EfficientNetLiteError, UnreadablePhoto, UnusableInput
+from efficientnet_lite.plaintext import plain_text
 from efficientnet_lite.storage.listing import inside
 from efficientnet_lite.stories.labelled import LostPhoto, Surveyed
 
@@ -82,7 +83,7 @@ def split_rows(run: Run) -> Iterator[tuple[str, str, str, str]]:
     """
     path = own(run, run.folder / SPLIT)
     try:
-        text = files.read_bytes(path, limit=MAX_SPLIT_BYTES, what="a split").decode()
+        text = plain_text(files.read_bytes(path, limit=MAX_SPLIT_BYTES, what="a split"))
         for row in csv.DictReader(io.StringIO(text, newline=""), strict=True, restval=""):
             name, label, split, sha256 = (row[key] for key in ("path", "label", "split", "sha256"))
             if not _SHA256.fullmatch(sha256):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from efficientnet_lite.doors import files
 from efficientnet_lite.errors import UnusableInput
+from efficientnet_lite.plaintext import plain_text
 from efficientnet_lite.tflite.attached import label_files
 
 MAX_BYTES = 4 * 2**20
@@ -19,12 +20,10 @@ def read_translations(named: Mapping[str, Path], labels: Sequence[str]) -> dict[
     found = {}
     for locale, path in named.items():
         try:
-            text = files.read_bytes(Path(path), limit=MAX_BYTES, what="a file of class names").decode(
-                "utf-8-sig"
-            )
-            names = tuple(line.strip() for line in text.splitlines() if line.strip())
+            text = plain_text(files.read_bytes(Path(path), limit=MAX_BYTES, what="a file of class names"))
+            names = tuple(line.strip() for line in text.split("\n") if line.strip())
             label_files(labels, {locale: names})
-        except ValueError as error:  # UnicodeDecodeError is one too
+        except ValueError as error:
             raise UnusableInput(
                 f"the class names for {locale!r} cannot be used: {error}",
                 where=path,

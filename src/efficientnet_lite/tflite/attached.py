@@ -13,6 +13,7 @@ from pathlib import Path
 
 from efficientnet_lite.errors import ArtifactError
 from efficientnet_lite.labels import fault
+from efficientnet_lite.plaintext import plain_text
 from efficientnet_lite.tflite.metadata import read_text
 from efficientnet_lite.zipped import check_entry
 
@@ -98,10 +99,10 @@ def read_labels(model: bytes, *, where: Path | str = "the model") -> dict[str, t
         if name not in files:
             raise _unusable(f"its metadata name {name!r}, which is not behind it", where)
         try:
-            lines = files[name].decode("utf-8-sig").removesuffix("\n").split("\n")
-        except UnicodeDecodeError as error:
-            raise _unusable(f"its {name!r} is no UTF-8", where) from error
-        labels.setdefault(locale, tuple(line.removesuffix("\r") for line in lines))
+            lines = plain_text(files[name]).removesuffix("\n").split("\n")
+        except ValueError as error:
+            raise _unusable(f"its {name!r} is no list of names: {error}", where) from error
+        labels.setdefault(locale, tuple(lines))
     return labels or None
 
 

@@ -1,0 +1,41 @@
+"""Text as editors and systems leave it: what they put around it goes, what spoils it is named with its line."""
+
+import codecs
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from efficientnet_lite.plaintext import plain_lines, plain_text
+
+lines = st.lists(
+    st.text(st.characters(exclude_characters="\n\r\0\ufeff", exclude_categories=["Cs"])), min_size=1
+)
+
+
+@given(lines, st.booleans(), st.booleans(), st.integers(0, 3), st.integers(0, 600))
+def test_mark_carriage_returns_and_nuls_at_the_ends_make_no_difference(lines, mark, returns, nuls, filling):
+    ending = "\0" * nuls + ("\r\n" if returns else "\n")
+    data = (b"\xef\xbb\xbf" if mark else b"") + ending.join(lines).encode() + b"\0" * filling
+
+    assert plain_text(data) == "\n".join(lines)
+
+
+@given(lines, st.data())
+def test_a_nul_within_and_what_is_no_utf_8_are_named_with_their_line(lines, data):
+    at = data.draw(st.integers(0, len(lines) - 1))
+    encoded = [line.encode() for line in lines]
+
+    for spoiled, said in ((b"a\0b", "has a NUL character"), (b"\xff\xfeb", "byte 1 is not UTF-8")):
+        with pytest.raises(ValueError, match=f"line {at + 1}:? {said}"):
+            plain_text(b"\n".join([*encoded[:at], spoiled, *encoded[at + 1 :]]))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_is_named_as_such(encoding):
+    mark = codecs.BOM_UTF16_LE if encoding.endswith("le") else codecs.BOM_UTF16_BE
+
+    with pytest.raises(ValueError, match="UTF-16"):
+        plain_text(mark + "lemon\n".encode(encoding))
+    with pytest.raises(ValueError, match="UTF-16"):
+        plain_lines(mark + "lemon\n".encode(encoding))
