@@ -1,6 +1,8 @@
 """Checkpoints as people save them: prefixes, containers, neighbours that are no tensors, heads of one's own."""
 
+import json
 import pickle
+import struct
 
 import numpy as np
 import pytest
@@ -278,3 +280,32 @@ def test_what_was_chosen_is_printed_once_beside_the_result_unless_quiet(tmp_path
 
         printed = capsys.readouterr()
         assert (printed.out, printed.err) == ("", wanted)
+
+
+def test_doubles_in_safetensors_are_read_and_integers_beside_the_network_too(tmp_path, parameters, state):
+    torch_names = {"<f8": "F64", "<i8": "I64", "|u1": "U8", "<i4": "I32"}
+    beside = {"step": np.array(3, "<i4"), "rng": np.zeros(5, "|u1")}
+    wide = {f"model.{key}": np.asarray(array, "<f8" if array.ndim else "<i8") for key, array in state.items()}
+    header, chunks, position = {}, [], 0
+    for key, array in (wide | beside).items():
+        end = position + array.nbytes
+        kind, shape = torch_names[array.dtype.str], list(array.shape)
+        header[key] = {"dtype": kind, "shape": shape, "data_offsets": [position, end]}
+        chunks.append(array.tobytes())
+        position = end
+    text = json.dumps(header).encode()
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(chunks))
+
+    assert_same(read_checkpoint(path), parameters)
+
+
+def test_a_part_of_a_checkpoint_is_refused_for_what_it_is(tmp_path, state):
+    names = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
+    part, index = tmp_path / names[0], tmp_path / "model.safetensors.index.json"
+    part.write_bytes(encode_safetensors({key: array for key, array in state.items() if array.ndim}, {}))
+    index.write_text(json.dumps({"metadata": {}, "weight_map": dict(zip("ab", names, strict=True))}))
+
+    for path in (part, index):
+        with pytest.raises(CheckpointError, match="one of 2 files that make up a checkpoint"):
+            read_checkpoint(path)

@@ -185,6 +185,8 @@ def _open(path: Path, *, ema: bool) -> _Content:
 
 
 def _open_safetensors(data: bytes, path: Path) -> _Content:
+    if (part := re.search(r"-\d{5}-of-(\d{5})\.safetensors$", path.name)) and int(part[1]) > 1:
+        raise _part(path, int(part[1]))
     tensors, metadata = read_safetensors(data, where=path)
     if metadata.get("format") != FORMAT:
         metadata = {}
@@ -320,6 +322,14 @@ def _labels(metadata: Mapping[str, str], classes: int | None, path: Path) -> tup
     return tuple(names)
 
 
+def _part(path: Path, parts: int) -> CheckpointError:
+    return CheckpointError(
+        f"this is one of {parts} files that make up a checkpoint",
+        where=path,
+        fix="put its tensors into one file: safetensors.torch.save_file(model.state_dict(), FILE)",
+    )
+
+
 def _unknown(data: bytes, path: Path) -> CheckpointError:
     """The error for a file of no format that is read here, with a word on those that are often tried."""
     if not data:
@@ -330,6 +340,8 @@ def _unknown(data: bytes, path: Path) -> CheckpointError:
         what, fix = "a pickle, but not of torch's weights; it was not executed", STATE_DICT_ONLY
     elif data.startswith(b"version https://git-lfs"):
         what, fix = "a pointer of Git LFS, not the file itself", "fetch the file: git lfs pull"
+    elif data.lstrip()[:1] == b"{" and b'"weight_map"' in data:
+        return _part(path, len(set(re.findall(rb"-\d{5}-of-\d{5}\.", data))))
     elif data.lstrip()[:1] == b"<":
         what, fix = "a web page, not a checkpoint", "download the file itself"
     else:

@@ -19,6 +19,8 @@ from efficientnet_lite.checkpoints.tensors import (
     BFLOAT16,
     FLOAT16,
     FLOAT32,
+    FLOAT64,
+    INT32,
     INT64,
     Dtype,
     Stored,
@@ -34,7 +36,18 @@ SCHEMA = "1"
 MAX_HEADER_BYTES = 4 * 2**20  # lite4 has 70 KB; a thousand labels add 20 KB
 LENGTH = struct.Struct("<Q")
 ALIGNMENT = 8  # of the first number, so that a reader may map the file
-DTYPES = {"F32": FLOAT32, "F16": FLOAT16, "BF16": BFLOAT16, "I64": INT64}
+DTYPES = {
+    "F64": FLOAT64,
+    "F32": FLOAT32,
+    "F16": FLOAT16,
+    "BF16": BFLOAT16,
+    "I64": INT64,
+    "I32": INT32,
+    "I16": Dtype("int16", "<i2"),
+    "I8": Dtype("int8", "|i1"),
+    "U8": Dtype("uint8", "|u1"),
+    "BOOL": Dtype("bool", "|u1"),
+}
 
 
 def header_bytes(data: bytes) -> int | None:
@@ -49,7 +62,7 @@ def read_safetensors(data: bytes, *, where: Path | str) -> tuple[dict[str, Store
     """The tensors by name and the metadata of `data`.
 
     Raises CheckpointError where a length does not fit, bytes are left over, two tensors overlap, or
-    a dtype is none of F32, F16, BF16 and I64.
+    a dtype is none of DTYPES.
     """
     length = header_bytes(data)
     if length is None or length > MAX_HEADER_BYTES:

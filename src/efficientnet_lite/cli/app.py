@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from efficientnet_lite import __version__
 from efficientnet_lite.cli.console import Console
-from efficientnet_lite.errors import EXIT_INTERRUPTED, EXIT_OK, EfficientNetLiteError, UsageError
+from efficientnet_lite.errors import (
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EfficientNetLiteError,
+    UnusableInput,
+    UsageError,
+)
 from efficientnet_lite.notices import listening
 
 if TYPE_CHECKING:
@@ -80,6 +86,15 @@ def run(arguments: Sequence[str]) -> int:
     except EfficientNetLiteError as error:
         console.error(error)
         return error.exit_code
+    except MemoryError:
+        console.error(
+            UnusableInput(
+                "the memory of this machine is not enough for it",
+                where="the command line",
+                fix="give smaller files, or a machine with more memory",
+            )
+        )
+        return UnusableInput.exit_code
     except KeyboardInterrupt:
         console.warn("interrupted")
         return EXIT_INTERRUPTED
