@@ -167,6 +167,15 @@ def test_a_loss_beside_the_network_is_passed_over_and_named(tmp_path, parameters
     assert found.notes == ("passed over, since no network has it: criterion.weight, train_acc.total",)
 
 
+def test_counters_beside_the_network_are_passed_over(tmp_path, parameters, state):
+    counters = {"n_averaged": np.array(3), "model.steps": np.zeros(5, np.int64)}
+
+    for prefix in ("", "model."):
+        assert_same(
+            read_checkpoint(write(tmp_path / "w.pth", prefixed(state, prefix) | counters)), parameters
+        )
+
+
 @pytest.mark.parametrize(
     ("beside", "message"),
     [

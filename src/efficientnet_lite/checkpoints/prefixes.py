@@ -53,9 +53,11 @@ def network_of(
             continue
         if BESIDE.fullmatch(name) and not (prefix and inside):
             beside.append(name)
+        elif not stored.dtype.real:
+            continue  # counters, masks, objects
         elif inside:
             found[name[len(prefix) :]] = stored
-        elif stored.dtype.real and not any(name.startswith(other) for other in networks if other):
+        elif not any(name.startswith(other) for other in networks if other):
             found[name if name not in found else f"{name} (outside of {prefix})"] = stored
     notes = [f"the weights under {_said(prefix)} are read, not those under {some(map(_said, networks))}"]
     notes = notes * (len(networks) > 1)

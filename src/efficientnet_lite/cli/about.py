@@ -12,7 +12,7 @@ from efficientnet_lite.cli.console import Console, percent
 from efficientnet_lite.doors import files
 from efficientnet_lite.doors.files import read_bytes
 from efficientnet_lite.doors.weights import HUB_FILES, PACKAGES
-from efficientnet_lite.errors import UsageError
+from efficientnet_lite.errors import ArtifactError, UsageError
 from efficientnet_lite.inference.predict import MAX_MODEL_BYTES
 from efficientnet_lite.spec import VARIANTS, make_plan
 from efficientnet_lite.stories.origin import named_model
@@ -261,11 +261,15 @@ def _run_rows(run: bundle.Run) -> list[list[object]]:
             f"{len(run.labels)}: {', '.join(run.labels[:10])}{', ...' if len(run.labels) > 10 else ''}",
         ],
     ]
-    for export in card["exports"]:
-        top1 = ", ".join(
-            f"{view} {percent(each['top1'])}" for view, each in dict(export.get("as", {})).items()
-        )
-        rows.append(
-            [export["precision"], f"{export['path']}, {export.get('bytes', 0):,} bytes, top-1 {top1}"]
-        )
+    try:
+        for export in card["exports"]:
+            top1 = ", ".join(f"{view} {percent(each['top1'])}" for view, each in export.get("as", {}).items())
+            size = f"{int(export.get('bytes', 0)):,}"
+            rows.append([export["precision"], f"{export['path']}, {size} bytes, top-1 {top1}"])
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise ArtifactError(
+            f"the card's exports cannot be read: {error!r:.200}",
+            where=run.folder / bundle.CARD,
+            fix="train the run again",
+        ) from error
     return rows
