@@ -218,6 +218,11 @@ def check_layout(
     _check_task(names | beside if names else set(), where)
     if inner and all(inner):
         _check_task(set.intersection(*inner), where)
+    for folder in layout.classes:  # `train/images` and `train/labels`, of which the latter holds no photo
+        if split_of(folder.rsplit("/", 1)[-1]):
+            _check_task(
+                {name[len(folder) + 1 :] for name in folders if name.rpartition("/")[0] == folder}, where
+            )
     parts = splits_among(names)
     if names and len(parts) == len(names):
         raise _only_parts(sorted(names), layout, splits, where)

@@ -6,6 +6,7 @@ without numbers.
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from efficientnet_lite.split import Split
 
@@ -24,14 +25,14 @@ _FILLERS = (
 FILLERS = frozenset(_FILLERS.split())
 _JOINED = sorted(FILLERS, key=len, reverse=True)
 _TOKEN = re.compile(r"[^\W\d_]+")
-_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 def words_of(name: str) -> list[str]:
     """The words of a folder's name, in lower case, without numbers and what stands between: `Val2017` is val."""
-    return [word.casefold() for word in _TOKEN.findall(_CAMEL.sub(" ", name))]
+    return [word.casefold() for word in _TOKEN.findall(name)]
 
 
+@lru_cache(4096)  # a walk asks for the folder of each of a million links
 def split_of(name: str) -> Split | None:
     """The part that a folder's or a cell's name stands for by itself, None where it is no such word."""
     split, rest = _parted(name)

@@ -10,8 +10,9 @@ import pytest
 from trees import photograph, touch
 
 from efficientnet_lite import metrics
+from efficientnet_lite.doors import photos
 from efficientnet_lite.doors.dataset import open_dataset
-from efficientnet_lite.errors import UnusableDataset
+from efficientnet_lite.errors import UnreadablePhoto, UnusableDataset
 from efficientnet_lite.stories.check import check
 
 
@@ -104,6 +105,24 @@ def test_a_class_that_is_lost_names_why(tmp_path: Path) -> None:
         (tmp_path / f"b/link {number}.jpg").symlink_to("gone")
     error = refusal(tmp_path)
     assert "'b' (1), once 3 that cannot be used are left out: a link to nothing or to itself" in error.what
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
+            "a pointer of Git LFS",
+        ),
+        (b"/annex/objects/SHA256E-s32--00.jpg\n", "a pointer of git-annex"),
+        (b"\n <!DOCTYPE HTML><title>404</title>", "a web page"),
+        (b"<html><body>404 not found</body></html>", "a web page"),
+    ],
+)
+def test_what_stands_in_for_a_photo_is_named(data: bytes, says: str) -> None:
+    with pytest.raises(UnreadablePhoto) as caught:
+        photos.decode(data)
+    assert caught.value.what == f"{says}, not the photo itself"
 
 
 def test_the_same_photos_under_two_labels_are_told_as_such(tmp_path: Path) -> None:

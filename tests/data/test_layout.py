@@ -151,6 +151,7 @@ def test_parts_that_would_be_taken_for_classes_are_refused(
         ("covid/images/1.jpg covid/masks/1.png normal/images/1.jpg normal/masks/1.png", "segmentation"),
         ("images/1.jpg images/2.jpg labels/1.txt labels/2.txt", "object detection"),
         ("images/train/1.jpg images/val/2.jpg labels/train/1.txt labels/val/2.txt", "object detection"),
+        ("train/images/1.jpg train/labels/1.txt valid/images/1.jpg valid/labels/1.txt", "object detection"),
         ("Annotations/1.xml JPEGImages/1.jpg", "object detection"),
     ],
 )

@@ -9,7 +9,7 @@ from trees import photograph, touch
 
 from efficientnet_lite import rubbish
 from efficientnet_lite.doors.dataset import list_photos, open_dataset
-from efficientnet_lite.doors.walk import BROKEN, LOOP, Walk, second_link, walk
+from efficientnet_lite.doors.walk import BROKEN, ICLOUD, LOOP, Walk, second_link, walk
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs links of a POSIX system")
 
@@ -163,6 +163,11 @@ def test_broken_links_are_skipped_and_those_of_editors_passed_over(tmp_path: Pat
     found = walk(tmp_path)
     assert reasons(found) == {"a/gone": BROKEN, "a/gone.jpg": BROKEN}
     assert found.passed_over == {"hidden files": 1}
+
+
+def test_a_photo_that_lies_in_a_cloud_only_is_skipped(tmp_path: Path) -> None:
+    touch(tmp_path, "a/1.jpg", "a/.IMG_0001.HEIC.icloud")
+    assert reasons(walk(tmp_path)) == {"a/.IMG_0001.HEIC.icloud": ICLOUD}
 
 
 # Rubbish

@@ -195,7 +195,7 @@ def for_folders(call, data: Path, place: Path) -> dict[str, tuple[Any, list[str]
     }
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_all_commands_find_use_and_skip_the_same_photos_of_a_folder(call, weights, tmp_path, seed):
     data = tmp_path / "photos"
     book = build(data, seed)

@@ -57,6 +57,12 @@ _SCAN = b"\xff\xda"  # the marker; counting it is quick, but it also occurs in d
 SEVERAL_FRAMES = "first of several frames"
 OTHER_DECODER = "not decoded as the reference does: a rare kind of JPEG, or damaged"
 DEVELOP = "develop it to JPEG or TIFF with the camera's program"
+_STANDING_IN = (  # files under a photo's name that only stand for it, or were saved in its place
+    (b"version https://git-lfs", "a pointer of Git LFS", "fetch the photos: git lfs pull"),
+    (b"/annex/objects/", "a pointer of git-annex", "fetch the photos: git annex get"),
+    (b"<!doctype html", "a web page", "download it again, or leave it out"),
+    (b"<html", "a web page", "download it again, or leave it out"),
+)
 SHRINK_MARGIN = 2  # a shrunk decode keeps at least so many pixels for one of the final image
 
 Filter = Literal["bicubic", "bilinear"]
@@ -359,6 +365,9 @@ def _reason(error: Exception, data: bytes) -> tuple[str, str]:
     if not data:
         return "the file is empty", "copy it again, or leave it out"
     if isinstance(error, UnidentifiedImageError):
+        for start, what, todo in _STANDING_IN:
+            if data[:64].lstrip().lower().startswith(start):
+                return f"{what}, not the photo itself", todo
         return "no JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC file, or damaged from its first bytes", fix
     if isinstance(error, Image.DecompressionBombError):
         return f"more than {MAX_PIXELS // 10**6} megapixels", "make it smaller, or leave it out"

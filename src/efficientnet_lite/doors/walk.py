@@ -22,6 +22,7 @@ from efficientnet_lite.splitwords import split_of
 
 LEFT_OUT = "a link, and links are left out (--no-links)"
 BROKEN = "a link to nothing or to itself"
+ICLOUD = "a placeholder of iCloud: the photo is not on this disk"
 LOOP = "a link to a folder that contains it, not followed"
 
 
@@ -167,6 +168,9 @@ class _Walker:
     def _file(self, entry: os.DirEntry[str], name: str, real: str | None) -> None:
         """A regular file; `real` is where it lies if links lead to it."""
         kind = rubbish.file_kind(entry.name)
+        if entry.name.startswith(".") and entry.name.endswith(".icloud"):
+            self._skip(name, ICLOUD)
+            return
         if kind and format_of(_first_bytes(entry.path)) is None:
             self.found.passed_over[kind] += 1
             return
