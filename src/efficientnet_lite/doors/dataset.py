@@ -169,9 +169,10 @@ def _no_photos(root: Path, found: Walk, layout: Layout) -> UnusableDataset:
             where=root,
             fix="unpack them, and give the folder with the class folders",
         )
-    return UnusableDataset(
-        what, where=root, fix="make one folder for each class and put its photos there, or give a manifest"
-    )
+    fix = "make one folder for each class and put its photos there, or give a manifest"
+    if found.skipped and all(each.reason == LEFT_OUT for each in found.skipped):
+        fix = "leave --no-links out"
+    return UnusableDataset(what, where=root, fix=fix)
 
 
 # Manifests
