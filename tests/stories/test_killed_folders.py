@@ -90,7 +90,7 @@ print(number)
 
 
 @pytest.mark.parametrize(
-    ("name", "act"), [("run", "build"), ("run", "replace"), ("features", "replace"), ("Hub module", "remove")]
+    ("name", "act"), [("run", "replace"), ("features", "build"), ("Hub module", "remove")]
 )
 def test_a_kill_at_any_change_loses_nothing_and_the_next_one_leaves_no_litter(tmp_path, name, act):
     done = subprocess.run(

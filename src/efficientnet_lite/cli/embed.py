@@ -24,7 +24,7 @@ from efficientnet_lite.cli.results import show_accounting
 from efficientnet_lite.contract import BaseView
 from efficientnet_lite.errors import EXIT_INPUT, UsageError
 from efficientnet_lite.inference.predict import Refused
-from efficientnet_lite.storage.targets import sources_apart
+from efficientnet_lite.storage.targets import check_folder, sources_apart
 from efficientnet_lite.stories import embed as story
 from efficientnet_lite.stories.source import open_features
 
@@ -65,6 +65,9 @@ def embed(
     if (out is None) != jsonl:
         raise UsageError("either --out or --jsonl says where vectors go", where=COMMAND_LINE, fix="give one")
     one_form(json=json, jsonl=jsonl)
+    apart = sources_apart(model, weights, what="the model")
+    if out is not None:
+        check_folder(out, story.FOLDER, overwrite=overwrite, apart=apart)
     given = photos_given(photos, links=not no_links)
     paths = [path for path, _ in given.photos]
     opened = open_features(model, weights=weights, ema=not no_ema)
@@ -77,7 +80,7 @@ def embed(
                 skipped=given.skipped,
                 view=view,
                 overwrite=overwrite,
-                apart=sources_apart(model, weights, what="the model"),
+                apart=apart,
                 on_progress=on_progress,
             )
             skipped = done.skipped
