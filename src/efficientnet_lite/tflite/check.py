@@ -19,7 +19,7 @@ from efficientnet_lite.tensor import main_signature
 from efficientnet_lite.tflite import slots, work
 from efficientnet_lite.tflite.flatbuffer import Reader, Table
 from efficientnet_lite.tflite.flow import Known, arena_bytes, check_order, computed_numbers, numbers
-from efficientnet_lite.tflite.operators import MAX_DILATION, MAX_STEP, OPERATORS, OperatorInfo, Rule
+from efficientnet_lite.tflite.operators import COUNTS, MAX_DILATION, MAX_STEP, OPERATORS, OperatorInfo, Rule
 from efficientnet_lite.tflite.rules import fault
 from efficientnet_lite.tflite.shapes import fits
 from efficientnet_lite.tflite.tensors import TensorInfo, read_tensor, refused
@@ -198,7 +198,7 @@ def _operator(
         raise refused(f"its {name} keeps a state between runs", where)
     inputs = _indices(table, slots.Operator.INPUTS, tensors, optional="-" in "".join(rule.forms))
     outputs = _indices(table, slots.Operator.OUTPUTS, tensors)
-    if (len(inputs), len(outputs)) not in rule.counts:
+    if (len(inputs), len(outputs)) not in COUNTS[name]:
         raise table.damaged(f"its {name} has {len(inputs)} inputs and {len(outputs)} outputs")
     options, vector = _options(table, name, rule)
     return OperatorInfo(name, version, inputs, outputs, options, vector)

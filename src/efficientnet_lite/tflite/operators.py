@@ -52,19 +52,6 @@ class Rule(NamedTuple):
     scales: Scales = "free"  # what must hold between the scales of 8-bit inputs and outputs
     rank: int = 4  # the largest
 
-    @property
-    def counts(self) -> set[tuple[int, int]]:
-        """Numbers of inputs and outputs that its forms have."""
-        found = set()
-        for form in self.forms:
-            many = {"*", "+"} & set(form)
-            for more in range(MAX_PARTS if many else 1):
-                read, made = (
-                    len(side.replace("*", "x" * more).replace("+", "x" * more)) for side in form.split(">")
-                )
-                found.add((read, made))
-        return found
-
 
 MAX_STEP, MAX_DILATION = 1024, 64  # strides and windows of pools; dilations
 MAX_PARTS = 64  # inputs of one operator
@@ -117,3 +104,17 @@ OPERATORS: dict[str, Rule] = {
     "TANH": Rule(_UNARY, scales="tangent"),
     "TRANSPOSE": Rule(_WITH_NUMBERS, "TransposeOptions", scales="equal", rank=5),
 }
+
+
+def _counts(rule: Rule) -> set[tuple[int, int]]:
+    found = set()
+    for form in rule.forms:
+        for more in range(MAX_PARTS if {"*", "+"} & set(form) else 1):
+            sides = form.replace("*", "x" * more).replace("+", "x" * more).split(">")
+            found.add((len(sides[0]), len(sides[1])))
+    return found
+
+
+COUNTS = {
+    name: _counts(rule) for name, rule in OPERATORS.items()
+}  # numbers of inputs and outputs of its forms
