@@ -179,7 +179,7 @@ def test_an_exported_file_predicts_what_the_tflite_file_predicts(trained, tmp_pa
     photos = [np.asarray(scenes.draw(label, 30)) for label in scenes.LABELS]
     assert np.abs(ours.predict(photos) - parent.predict(photos)).max() < 1e-5
     assert ours.precision == "float32"
-    assert scenes.names(tmp_path) == ["m.onnx", "m.tflite"]
+    assert scenes.names(tmp_path) == ["m.onnx", "m.tflite", "m.tflite.golden.npz"]
 
 
 def test_a_checkpoint_gives_a_file_of_another_size(random_weights, tmp_path):

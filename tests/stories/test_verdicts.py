@@ -1,14 +1,18 @@
 """Three answers: verified, not refuted, failed; and no figure beyond its bar reads "verified"."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from efficientnet_lite import bundle
 from efficientnet_lite.cli.app import main
+from efficientnet_lite.errors import ArtifactError
 from efficientnet_lite.inference.verify import Bars, compare, doubts, verdict
+from efficientnet_lite.stories.verify import verify
 
 BARS = Bars()
 LOOSE = ["--max-drop", "1", "--min-agreement", "0.5"]  # which 11 photos suffice for
@@ -100,13 +104,54 @@ def test_verify_gives_the_answer_and_strict_takes_no_doubt(trained, photos, caps
     assert bool(document["doubts"]) == (said == "not refuted")
 
 
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (["verify", "{run}", "--parent", "{float}"], "--parent is for a single file"),
+        (
+            ["verify", "{int8}", "--parent", "{float}", "--data", "{photos}", "--trust"],
+            "--trust is for a run",
+        ),
+        (["evaluate", "{run}", "{photos}", "--num-images", "3"], "--num-images is for --images"),
+        (
+            ["evaluate", "{run}", "--images", "*.png", "--labels", "l.txt", "--split", "all"],
+            "--split is for a data set",
+        ),
+    ],
+)
+def test_an_option_that_would_change_nothing_is_refused(trained, photos, capsys, command, says):
+    run = bundle.open_run(trained.run)
+    places = {"run": trained.run, "photos": photos} | {each.precision: each.path for each in run.exports}
+    places["float"] = places.pop("float32")
+
+    with pytest.raises(SystemExit) as ending:
+        main([part.format(**places) for part in command])
+
+    assert ending.value.code == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_file_of_other_classes_is_no_child(trained, photos, tmp_path, fit):
+    renamed = tmp_path / "photos"
+    for label in ("ball", "box", "stripes"):
+        shutil.copytree(photos / label, renamed / f"a {label}")
+    other = fit(renamed, tmp_path / "run").run
+
+    with pytest.raises(ArtifactError, match="not those of its parent"):
+        verify(
+            bundle.open_run(other).export("int8"),
+            parent=bundle.open_run(trained.run).export("float32"),
+            data=photos,
+        )
+
+
 def test_the_screen_says_why(trained, photos, capsys):
     with pytest.raises(SystemExit):
         main(["verify", str(trained.run), "--data", str(photos)])
 
     out = capsys.readouterr().out
     assert "not refuted, too few photos to be sure" in out
-    assert "on 36 photos, allowed 1.00 points" in out
+    assert "on 36 photos, allowed 1.00\n" in out
     assert not any(line.startswith("verified") for line in out.splitlines())
 
 

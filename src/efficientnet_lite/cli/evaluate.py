@@ -76,6 +76,17 @@ def evaluate(
             where=COMMAND_LINE,
             fix="give one of the two",
         )
+    of_the_other = (
+        {"--split": split, "--no-links": no_links, "--class-folders": class_folders}
+        if data is None
+        else {"--num-images": num_images}
+    )
+    for option in (option for option, value in of_the_other.items() if value):
+        raise UsageError(
+            f"{option} is for {'a data set' if data is None else '--images'}",
+            where=COMMAND_LINE,
+            fix="leave it out",
+        )
     opened = open_source(model, precision=precision, weights=weights, ema=not no_ema)
     views: tuple[View, ...] = tuple(dict.fromkeys(view))
     if images is not None and labels is not None:

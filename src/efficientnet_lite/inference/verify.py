@@ -80,8 +80,8 @@ class Comparison:
         ):
             found.append(
                 f"{self.view}: top-1 drops by {_points(self.drop)} "
-                f"({_points(self.drop_interval.low)} to {_points(self.drop_interval.high)}) "
-                f"on {self.count} photos, allowed {_points(bars.max_drop)}"
+                f"({100 * self.drop_interval.low:.2f} to {100 * self.drop_interval.high:.2f}) "
+                f"on {self.count} photos, allowed {100 * bars.max_drop:.2f}"
             )
         if self.agreement_interval.low < bars.min_agreement <= self.agreement_interval.high:
             found.append(

@@ -106,6 +106,8 @@ def verify(
     """
     target = Path(target)
     if files.is_dir(target):
+        if parent is not None:
+            raise _unused("--parent", "a single file", "a run has both of its files")
         run = bundle.open_run(target)
         return _verify_run(run, Path(data) if data else None, max_drop, min_agreement, trust, stage)
     if not files.exists(target):
@@ -116,11 +118,23 @@ def verify(
             where=target,
             fix="give --parent FLOAT.tflite and --data PHOTOS, or give a run folder",
         )
+    if trust:
+        raise _unused("--trust", "a run", "in a single file nothing is executed")
     bars = _bars({}, max_drop, min_agreement, target)
     models = [open_model(Path(parent)), open_model(target)]
+    if models[1].labels and models[0].labels and models[1].labels != models[0].labels:
+        raise ArtifactError(
+            "its classes are not those of its parent, or in another order",
+            where=target,
+            fix="compare files of the same export",
+        )
     comparisons, notes, whole = _compare(models, *labelled_photos(Path(data), models[0].labels), stage)
     faults = [fault for each in comparisons for fault in each.failures(bars)]
     return Verified(target.absolute(), tuple(comparisons), tuple(faults), tuple(notes), bars, whole)
+
+
+def _unused(option: str, user: str, why: str) -> UsageError:
+    return UsageError(f"{option} is for {user}: {why}", where="the command line", fix="leave it out")
 
 
 def _verify_run(
