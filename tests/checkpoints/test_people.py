@@ -10,6 +10,7 @@ from checkpoint_files import Raw, View, instructions, name, random_parameters, v
 
 from efficientnet_lite.checkpoints import naming
 from efficientnet_lite.checkpoints.containers import AVERAGED, RAW
+from efficientnet_lite.checkpoints.pth import read_pth
 from efficientnet_lite.checkpoints.read import read_checkpoint
 from efficientnet_lite.checkpoints.safetensors import encode_safetensors
 from efficientnet_lite.cli.common import console_of
@@ -82,10 +83,6 @@ def assert_same(found, wanted):
     [
         "",
         "module.",
-        "_orig_mod.",
-        "model.",
-        "net.",
-        "backbone.",
         "module._orig_mod.model.backbone.net.0.",
         "x.y_z.",
     ],
@@ -101,16 +98,12 @@ def test_a_prefix_that_all_names_have_is_taken_off(tmp_path, parameters, state, 
     assert (found.classes, found.notes) == (3, ())
 
 
-@pytest.mark.parametrize(
-    "place", [*[(key,) for key in AVERAGED + RAW], ("model", "state_dict"), ("ema", "module")]
-)
-def test_a_state_dict_is_found_in_its_container_beside_whatever_a_training_keeps(
-    tmp_path, parameters, state, place
-):
+def in_container(state, place):
+    """What a training saves, with its weights under `place`."""
     root = prefixed(state, "module.")
     for key in reversed(place):
         root = {key: root}
-    root |= {
+    return root | {
         "epoch": 3,
         "args": NAMESPACE,
         "metric": SCALAR,
@@ -119,10 +112,21 @@ def test_a_state_dict_is_found_in_its_container_beside_whatever_a_training_keeps
         "callbacks": {"early": NAMESPACE},
     }
 
-    found = read_checkpoint(write(tmp_path / "w.pth", root))
+
+@pytest.mark.parametrize("place", [("state_dict",), ("ema", "module")])
+def test_weights_are_read_beside_whatever_a_training_keeps(tmp_path, parameters, state, place):
+    found = read_checkpoint(write(tmp_path / "w.pth", in_container(state, place)))
 
     assert_same(found, parameters)
     assert found.notes == ()
+
+
+@pytest.mark.parametrize("place", [*[(key,) for key in AVERAGED + RAW], ("model", "state_dict")])
+def test_a_state_dict_is_found_in_any_container_of_the_list(tmp_path, place):
+    tensor = {"blocks.0.0.conv_dw.weight": np.ones(3, np.float32)}
+    path = write(tmp_path / "w.pth", in_container(tensor, place))
+
+    assert list(read_pth(path.read_bytes(), where=path)) == ["module.blocks.0.0.conv_dw.weight"]
 
 
 def test_of_raw_and_averaged_weights_the_choice_is_said_and_can_be_changed(tmp_path, parameters, state):

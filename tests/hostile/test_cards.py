@@ -45,7 +45,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(place=st.sampled_from(list(places(CARD))), value=VALUES, gone=st.booleans())
 def test_whatever_stands_in_a_card_is_shown_or_refused(tmp_path_factory, place, value, gone):
     card = json.loads(json.dumps(CARD))

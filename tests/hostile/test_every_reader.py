@@ -177,7 +177,7 @@ NUMBERS = {
 }
 BOMBS = {
     "checkpoint": [
-        gzip.compress(bytes(2**29), 1),
+        gzip.compress(bytes(2**20), 1) * 64,
         tar_header(size=b"\x80" + (2**60).to_bytes(11)),
         gzip.compress(tar_header(size=b"\x80" + (2**60).to_bytes(11))),
         tar_header(size=b"\xff" * 12),
@@ -195,11 +195,11 @@ BOMBS = {
         pax(path="x") * 1000 + tar_header(),
         tar_header(size=b"77777777777\0", kind=b"L"),
         tar_header(size=b"00000200000\0", kind=b"x") + b"1" * 65536,
-        zipped("model.weights.h5", bytes(2**28)),
+        zipped("model.weights.h5", bytes(2**24)),
         zipped("model.weights.h5", bytes(100), zipfile.ZIP_LZMA, wide_dictionary),
         zipped("model.weights.h5", bytes(100), zipfile.ZIP_DEFLATED, encrypted),
         zipped("model.weights.h5", bytes(100), zipfile.ZIP_DEFLATED, larger),
-        zipped("archive/data.pkl", bytes(2**28)),
+        zipped("archive/data.pkl", bytes(2**24)),
         zipped("archive/data.pkl", bytes(100), zipfile.ZIP_LZMA, wide_dictionary),
         pickle_bomb(),
         zipped("archive/data.pkl", b"\x80\x02" + b"]" * 3_000_000, zipfile.ZIP_STORED),
@@ -220,19 +220,19 @@ BOMBS = {
         zipped("images.npy", b"\x93NUMPY\1\0" + struct.pack("<H", 4000) + b"(" * 4000),
         zipped("images.npy", b"\x93NUMPY\1\0" + struct.pack("<H", 4000) + b"-" * 4000),
         zipped("images.npy", npy("(" + BITS_20000[:3000] + ",)")),
-        zipped("images.npy", npy((2**28,), bytes(2**28), "|u1") + b"x"),
+        zipped("images.npy", npy((2**24,), bytes(2**24), "|u1") + b"x"),
         zipped("images.npy", bytes(100), zipfile.ZIP_LZMA, wide_dictionary),
         zipped("images.npy", bytes(100), zipfile.ZIP_BZIP2),
         zipped("images.npy", npy((1,), bytes(4)), zipfile.ZIP_DEFLATED, encrypted),
         zipped("images.npy", npy((1,), bytes(4)), zipfile.ZIP_DEFLATED, larger),
     ],
     "labels": [
-        tflite(zipped("labels.txt", bytes(2**28))),
+        tflite(zipped("labels.txt", bytes(2**24))),
         tflite(zipped("labels.txt", b"a\n", zipfile.ZIP_LZMA, wide_dictionary)),
         tflite(zipped("labels.txt", b"a\n", zipfile.ZIP_DEFLATED, encrypted)),
         tflite(zipped("labels.txt", b"a\n", zipfile.ZIP_BZIP2)),
     ],
-    "card": [b'{"schema": 1, "x": [' + b"[]," * 20_000_000 + b"[]]}", deep('{"a":'), deep("[")],
+    "card": [b'{"schema": 1, "x": [' + b"[]," * 2_000_000 + b"[]]}", deep('{"a":'), deep("[")],
     "tfrecord": [struct.pack("<Q", 2**60) + bytes(4), struct.pack("<QI", 2**31, 0) + bytes(100)],
 }
 NAMES = {
