@@ -167,3 +167,17 @@ def brands_of(head: bytes) -> frozenset[bytes]:
         return frozenset()
     end = min(int.from_bytes(head[:4], "big"), MAGIC_BYTES, len(head))
     return frozenset((head[8:12], *(head[at : at + 4] for at in range(16, end - 3, 4))))
+
+
+_STANDING_IN = (  # files under a photo's name that only stand for it, or were saved in its place
+    (b"version https://git-lfs", "a pointer of Git LFS", "fetch the photos: git lfs pull"),
+    (b"/annex/objects/", "a pointer of git-annex", "fetch the photos: git annex get"),
+    (b"<!doctype html", "a web page", "download it again, or leave it out"),
+    (b"<html", "a web page", "download it again, or leave it out"),
+)
+
+
+def stands_in(data: bytes) -> tuple[str, str] | None:
+    """What lies under a photo's name in its place, and what to do; None where it is nothing that is known."""
+    start = data[:MAGIC_BYTES].lstrip().lower()
+    return next(((what, fix) for magic, what, fix in _STANDING_IN if start.startswith(magic)), None)

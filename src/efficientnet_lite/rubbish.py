@@ -9,10 +9,10 @@ from pathlib import PurePosixPath
 
 HIDDEN_FOLDERS, HIDDEN_FILES, BACKUPS = "hidden folders", "hidden files", "backup files"
 
-# Names of folders, in the spelling of who makes them; they count in any case.
+# Names of folders, in the spelling of who makes them; they count in any case, but for those that could be classes.
 _FOLDERS = """
     @eaDir|#recycle|#snapshot|@tmp|@sharebin|@appstore|@database|@Recycle|@Recently-Snapshot|@Transcode|~snapshot
-    $RECYCLE.BIN|RECYCLER|RECYCLED|System Volume Information|$WinREAgent|Config.Msi|msdownld.tmp
+    $RECYCLE.BIN|System Volume Information|$WinREAgent|Config.Msi|msdownld.tmp
     lost+found|__MACOSX|Network Trash Folder|Temporary Items|TheVolumeSettingsFolder|Desktop DB|Desktop DF
     TheFindByContentFolder|resource.frk|__pycache__|node_modules|_gsdata_
 """
@@ -20,6 +20,8 @@ _FOLDER_NAMES = {
     name.casefold(): name for line in _FOLDERS.split("\n") for name in line.strip().split("|") if name
 }
 _FOLDER_PATTERNS = (
+    (re.compile(r"RECYCLE[RD]"), "RECYCLER"),
+    (re.compile(r"paxheaders?(\.\d+)?", re.I), "PaxHeader"),
     (re.compile(r"found\.\d{3}", re.I), "FOUND.000"),
     (re.compile(r".+\.lrdata", re.I), "*.lrdata"),
 )

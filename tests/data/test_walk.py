@@ -208,6 +208,8 @@ FOLDERS = (
         ".Spotlight-V100",
         ".fseventsd",
         "FOUND.000",
+        "PaxHeaders.42",
+        "RECYCLED",
         "node_modules",
     ),
 )
@@ -309,6 +311,8 @@ def test_the_tables_hold_no_photo_suffix_and_no_name_twice() -> None:
         "cats",
         "1",
         "@home",
+        "recycled",
+        "trash",
         "#1",
         "$20 bill",
         "icons",

@@ -47,6 +47,7 @@ SHARED_DOORS = {
     "doors.walk",
     "doors.manifests",
     "doors.heif",
+    "doors.quiet",
     "doors.cache_place",
     "doors.hub",
 }

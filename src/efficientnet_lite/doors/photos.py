@@ -7,8 +7,6 @@ color management; a file whose pixels are not all there is refused. Safe in many
 
 import os
 import stat
-import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +30,7 @@ from PIL import (  # the plugins register themselves: without them, Pillow loads
 
 from efficientnet_lite.contract import Box
 from efficientnet_lite.doors import heif
+from efficientnet_lite.doors.quiet import quiet
 from efficientnet_lite.errors import UnreadablePhoto, UsageError, printable
 from efficientnet_lite.photoheader import (
     MAGIC_BYTES,
@@ -41,6 +40,7 @@ from efficientnet_lite.photoheader import (
     jpeg_header,
     orientation_of,
     scans,
+    stands_in,
 )
 from efficientnet_lite.rawheader import raw_format
 
@@ -57,12 +57,6 @@ _SCAN = b"\xff\xda"  # the marker; counting it is quick, but it also occurs in d
 SEVERAL_FRAMES = "first of several frames"
 OTHER_DECODER = "not decoded as the reference does: a rare kind of JPEG, or damaged"
 DEVELOP = "develop it to JPEG or TIFF with the camera's program"
-_STANDING_IN = (  # files under a photo's name that only stand for it, or were saved in its place
-    (b"version https://git-lfs", "a pointer of Git LFS", "fetch the photos: git lfs pull"),
-    (b"/annex/objects/", "a pointer of git-annex", "fetch the photos: git annex get"),
-    (b"<!doctype html", "a web page", "download it again, or leave it out"),
-    (b"<html", "a web page", "download it again, or leave it out"),
-)
 SHRINK_MARGIN = 2  # a shrunk decode keeps at least so many pixels for one of the final image
 
 Filter = Literal["bicubic", "bilinear"]
@@ -256,7 +250,7 @@ def _fast_jpeg(data: bytes, header: JpegHeader, scale: int, *, fast_dct: bool) -
 
 
 def _slow_jpeg(data: bytes, header: JpegHeader, scale: int) -> NDArray[np.uint8]:
-    with _quiet(), Image.open(BytesIO(data), formats=("JPEG",)) as image:
+    with quiet(), Image.open(BytesIO(data), formats=("JPEG",)) as image:
         _check_size(image.height, image.width)
         if scale > 1:
             image.draft(None, (header.width // scale, header.height // scale))
@@ -282,7 +276,7 @@ def _decode_heic(data: bytes) -> Photo:
 def _decode_with_pillow(data: bytes) -> Photo:
     if kind := raw_format(data):
         raise _Refused(f"{kind}, a camera's raw file, whose first picture is a thumbnail", DEVELOP)
-    with _quiet(), Image.open(BytesIO(data), formats=FORMATS) as image:
+    with quiet(), Image.open(BytesIO(data), formats=FORMATS) as image:
         _check_size(image.height, image.width)
         animated = bool(getattr(image, "is_animated", False))
         image.load()
@@ -365,9 +359,8 @@ def _reason(error: Exception, data: bytes) -> tuple[str, str]:
     if not data:
         return "the file is empty", "copy it again, or leave it out"
     if isinstance(error, UnidentifiedImageError):
-        for start, what, todo in _STANDING_IN:
-            if data[:64].lstrip().lower().startswith(start):
-                return f"{what}, not the photo itself", todo
+        if standing := stands_in(data):
+            return f"{standing[0]}, not the photo itself", standing[1]
         return "no JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC file, or damaged from its first bytes", fix
     if isinstance(error, Image.DecompressionBombError):
         return f"more than {MAX_PIXELS // 10**6} megapixels", "make it smaller, or leave it out"
@@ -399,34 +392,3 @@ def _check_regular(status: os.stat_result, path: Path) -> None:
 def _too_long(size: int, path: Path) -> UnreadablePhoto:
     reason = f"at least {size:,} bytes, more than a photo may have ({MAX_BYTES:,})"
     return UnreadablePhoto(reason, where=path, fix="make it smaller, or leave it out")
-
-
-_thread = threading.local()
-
-
-class _InDecodingThread(type):
-    """Makes `issubclass(anything, _PillowWarning)` true in a thread that is inside `_quiet`."""
-
-    def __subclasscheck__(cls, category: type) -> bool:
-        return getattr(_thread, "decoding", False)
-
-
-class _PillowWarning(Warning, metaclass=_InDecodingThread):
-    """Stands for every warning raised while this thread decodes."""
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Ignore the warnings of this thread, and only of this thread.
-
-    Pillow warns of damaged metadata and of photos above 89 megapixels; we say so ourselves, or do
-    not mind. `warnings.catch_warnings` is no way to silence it: it swaps the filters of all threads,
-    and two that overlap can leave the wrong ones behind.
-    """
-    if warnings.filters[:1] != [("ignore", None, _PillowWarning, None, 0)]:
-        warnings.simplefilter("ignore", _PillowWarning)
-    _thread.decoding = True
-    try:
-        yield
-    finally:
-        _thread.decoding = False
