@@ -55,7 +55,7 @@ def embed(
         weights: for a model name: imagenet, hub, or the path of a checkpoint.
         no_ema: of a checkpoint that has both, read the raw weights instead of the moving averages.
         no_links: skip every link instead of following it.
-        overwrite: replace the files of an earlier call.
+        overwrite: replace the files of an earlier call; what is not ours beside them stays.
         json: print one JSON document instead of the line.
         jsonl: print one JSON object a photo instead, path and features.
         verbose: say more; may be given again.

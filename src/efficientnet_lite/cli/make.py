@@ -86,7 +86,7 @@ def train(
         no_links: skip every link in the data set instead of following it.
         class_folders: outer or inner, where the folders can be read in two ways.
         labels_locale: LOCALE=FILE, class names in another language, one a line; may be given again.
-        overwrite: replace an earlier run.
+        overwrite: replace an earlier run; what is not ours in it stays.
         json: print one JSON document instead of the table.
         verbose: say more; may be given again.
         quiet: say nothing but results, warnings and errors.

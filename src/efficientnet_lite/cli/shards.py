@@ -45,7 +45,7 @@ def shards(
         seed: of that split, and of the order in which photos are written.
         no_links: skip every link in the data set instead of following it.
         class_folders: outer or inner, where the folders can be read in two ways.
-        overwrite: replace the files of an earlier call.
+        overwrite: replace the files of an earlier call; what is not ours beside them stays.
         json: print one JSON document instead of the table.
         verbose: say more; may be given again.
         quiet: say nothing but results, warnings and errors.

@@ -184,6 +184,9 @@ def _swap(content: Path, target: Path) -> None:
 
 
 def _sync(folder: Path) -> None:
+    """Bring all of it to the disk before it gets its name, where the system can (Windows syncs no file for reading)."""
+    if os.name != "posix":
+        return
     found = tree(folder)
     for name in found.files:
         if files.is_file(folder / name, follow=False):
