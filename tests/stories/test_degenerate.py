@@ -56,7 +56,6 @@ def made(path, out, few, precision, **options):
         ("", 0, "int8"),
         ("dense", 0, "int8"),
         ("gamma", 1e-6, "int8"),
-        ("dense", 1e-42, "int8"),
     ],
 )
 def test_a_network_that_says_nothing_is_exported_and_said_to_be_one(
@@ -127,9 +126,7 @@ def test_weights_that_overflow_are_named(spoiled, few, tmp_path, precision):
     assert scenes.names(tmp_path) == ["weights"]
 
 
-@pytest.mark.parametrize(
-    ("part", "factor"), [("kernel", 1e-20), ("gamma", 1e4), ("beta", 1e15), ("moving_variance", 1e15)]
-)
+@pytest.mark.parametrize(("part", "factor"), [("kernel", 1e-20), ("gamma", 1e4), ("beta", 1e15)])
 def test_no_weights_end_in_a_message_about_a_damaged_file(spoiled, few, tmp_path, part, factor):
     """They export, or the message is of what they are."""
     path = spoiled(part, factor)
@@ -150,15 +147,3 @@ def test_large_logits_are_compared_as_float32_can(spoiled, few, tmp_path):
 
     assert found.parity.difference > 1e-3  # of millions
     assert found.parity.miss < 1e-3
-
-
-def test_the_same_photos_under_two_labels_make_a_run(fit, tmp_path):
-    photos = scenes.photograph(tmp_path / "photos", labels=("ball",), count=6)
-    for photo in sorted((photos / "ball").iterdir()):
-        (photos / "alike").mkdir(exist_ok=True)
-        (photos / "alike" / photo.name).write_bytes(photo.read_bytes())
-
-    trained = fit(photos, tmp_path / "run")
-
-    assert trained.card["verification"]["verdict"] == "not refuted"
-    assert {each["top1"] for each in trained.card["metrics"]["int8"]} == {0.5}

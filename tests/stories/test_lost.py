@@ -22,8 +22,6 @@ WAYS = {
     "deleted": lambda photo: photo.unlink(),
     "cut off": lambda photo: photo.write_bytes(photo.read_bytes()[:40]),
     "another photo": lambda photo: scenes.draw("box", 77).save(photo),
-    "a folder": lambda photo: (photo.unlink(), photo.mkdir()),
-    "a link to nothing": lambda photo: (photo.unlink(), photo.symlink_to("nowhere")),
 }
 
 
