@@ -2,6 +2,7 @@
 
     EfficientNetLiteError
     ├── UsageError            2  the command or call itself is wrong: unknown model, target exists
+    │   └── WrongArgument     2  a value that makes no sense, with the argument's name
     ├── UnusableInput         3  what was handed over cannot be used
     │   ├── UnreadablePhoto   3  one photo, with the reason; collected and counted, rarely fatal
     │   ├── UnusableDataset   3  a folder or manifest as a whole
@@ -50,6 +51,19 @@ class UsageError(EfficientNetLiteError):
     exit_code = EXIT_USAGE
 
 
+class WrongArgument(UsageError):
+    """An argument of a call has a value that makes no sense: made by `wrong_argument`.
+
+    Python sees the argument's name; the command line shows its option, or the field of a config.
+    """
+
+    argument: str = ""
+    value: object = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return *super().__reduce__(), vars(self)
+
+
 class UnusableInput(EfficientNetLiteError):
     """What was handed over cannot be used."""
 
@@ -92,6 +106,13 @@ def _made_again(
     kind: type[EfficientNetLiteError], what: str, where: Path | str, fix: str
 ) -> EfficientNetLiteError:
     return kind(what, where=where, fix=fix)
+
+
+def wrong_argument(argument: str, value: object, *, fix: str) -> WrongArgument:
+    """The error for `argument` of a call, by its name in Python, with the `value` that it has."""
+    error = WrongArgument(f"{argument}={value!r}", where="the arguments of the call", fix=fix)
+    error.argument, error.value = argument, value
+    return error
 
 
 def printable(value: Path | str) -> str:

@@ -89,7 +89,7 @@ def test_nothing_to_complain_of_is_no_error():
     "bars", [Bars(math.nan), Bars(-0.1), Bars(math.inf), Bars(0, math.nan), Bars(0, 1.1)]
 )
 def test_a_bar_that_is_no_fraction_is_wrong_usage(bars):
-    with pytest.raises(UsageError, match="--m"):
+    with pytest.raises(UsageError, match=r"(max_drop|min_agreement)="):
         bars.check()
 
 

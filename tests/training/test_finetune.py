@@ -188,7 +188,7 @@ def test_rand_distorts_a_view_by_randaugment_and_light_tints_it(paths):
 
 
 def test_a_seed_that_has_no_generator_is_refused_before_any_work(photos, cache, tmp_path):
-    with pytest.raises(UsageError, match=r"--seed is 4294967296"):
+    with pytest.raises(UsageError, match=r"seed=4294967296"):
         run_of(photos, tmp_path / "run", QUICK, seed=2**32)
 
 

@@ -15,12 +15,13 @@ from efficientnet_lite.errors import (
     EXIT_OK,
     EfficientNetLiteError,
     UnusableInput,
-    UsageError,
 )
 from efficientnet_lite.notices import listening
 
 if TYPE_CHECKING:
     from cyclopts import App
+
+    from efficientnet_lite.cli.config import Filled
 
 NAME = "efficientnet-lite"
 PURPOSE = "From a folder of photos to a verified int8 EfficientNet-Lite file, without TensorFlow."
@@ -129,18 +130,20 @@ def versions() -> list[str]:
     return lines
 
 
-def parser() -> "App":
+def parser(filled: "Filled | None" = None) -> "App":
     """The commands for cyclopts; their functions are still to be imported."""
     from cyclopts import App
 
-    from efficientnet_lite.cli.config import fill_in
+    from efficientnet_lite.cli.config import Filled
+    from efficientnet_lite.cli.spellings import check_words
 
+    filled = filled or Filled()
     app = App(
         name=NAME,
         help=PURPOSE,
         help_format="plaintext",
         version_flags=(),
-        config=fill_in,
+        config=(filled.fill_in, check_words),
         suppress_keyboard_interrupt=False,  # `run` says what it means
     )
     groups = {"": app}
@@ -157,16 +160,17 @@ def parser() -> "App":
 def _dispatch(arguments: Sequence[str]) -> int:
     from cyclopts import CycloptsError
 
+    from efficientnet_lite.cli.config import Filled
+    from efficientnet_lite.cli.spellings import usage_error
+
+    filled = Filled()
     try:
-        code = parser()(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        code = parser(filled)(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
-        names = {command.name for command in COMMANDS}
-        called = " ".join(error.command_chain or ())
-        raise UsageError(
-            " ".join(str(error).split()),
-            where="the command line",
-            fix=f"see {' '.join((NAME, called, '--help') if called in names else (NAME, '--help'))}",
-        ) from error
+        raise usage_error(error, [command.name for command in COMMANDS]) from error
+    except EfficientNetLiteError as error:
+        filled.name_source(error)
+        raise
     return code if isinstance(code, int) else EXIT_OK
 
 

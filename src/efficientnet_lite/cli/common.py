@@ -27,7 +27,7 @@ Quiet = Annotated[bool, Parameter(name=["--quiet", "-q"], negative=())]
 NoLinks = Annotated[bool, Parameter(name="--no-links", negative=())]
 Locales = Annotated[tuple[str, ...], Parameter(name="--labels-locale", negative=())]
 Precision = Literal["float32", "int8"] | None
-# A single hyphen is stdin, and a photo's name may begin with one; `photos_given` tells options apart.
+# A single hyphen is stdin, and a photo's name may begin with one; `spellings` tells options apart.
 Photos = Annotated[tuple[str, ...], Parameter(negative=(), allow_leading_hyphen=True)]
 
 
@@ -57,17 +57,12 @@ def photos_given(given: Sequence[str], *, links: bool) -> Listing:
     later like any other. `links=False` skips links.
 
     Raises:
-        UsageError: what was taken for a photo is an option that does not exist.
         UnusableInput: a path neither exists nor matches, or there is no photo at all.
     """
     photos: dict[str, Path] = {}
     skipped: dict[str, Skipped] = {}
     passed_over: Counter[str] = Counter()
     for text in given:
-        if text.startswith("-") and text != STDIN and not files.lexists(text):
-            raise UsageError(
-                f"no such option: {text}", where=COMMAND_LINE, fix="see --help for those there are"
-            )
         for path in _paths_on_stdin() if text == STDIN else [Path(text)]:
             if text == STDIN and not files.lexists(path):
                 photos.setdefault(path.as_posix(), path)

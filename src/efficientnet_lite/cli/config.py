@@ -1,6 +1,7 @@
 """`train --config FILE`: options from a run's config.toml, where the command line does not give them."""
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import NoneType, UnionType
@@ -11,27 +12,72 @@ from cyclopts import App, ArgumentCollection, CycloptsError, Token
 from efficientnet_lite.cli.common import COMMAND_LINE
 from efficientnet_lite.documents import toml_table
 from efficientnet_lite.doors import files
-from efficientnet_lite.errors import UnusableInput, UsageError
+from efficientnet_lite.errors import EfficientNetLiteError, UnusableInput, UsageError, WrongArgument
 
 OPTION = "config"  # the parameter that names the file
 MAX_BYTES = 64 * 2**10  # a run's own has 1 KB
+OPTIONS = {  # argument of a call -> the option's name, where it is another
+    "calibration_photos": "calibration",
+    "blocks": "fine_tune_blocks",
+    "time_budget_s": "time_budget",
+}
 SAID = {"efficientnet_lite", "backend", "proof_photos"}  # how the run was made; nothing that it is asked for
 FOLLOWS = {"weights_sha256": "weights"}  # holds for the file's own value of the other alone
 TOML: Mapping[type, tuple[type, ...]] = {bool: (bool,), int: (int,), float: (float, int)}
 WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text in quotes"}
 
 
-def fill_in(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-    """Give every option that the command line leaves out its value of the file that --config names.
+class Filled:
+    """What one command line took from its config: option -> the file and the words that stand there for it."""
 
-    A step of cyclopts between reading a command line and converting it.
+    def __init__(self) -> None:
+        self.fields: dict[str, tuple[Path, list[str]]] = {}
 
-    Raises:
-        UnusableInput: the file cannot be read, or one of its fields is unknown or of another type.
-    """
+    def fill_in(self, app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+        """Give every option that the command line leaves out its value of the file that --config names.
+
+        A step of cyclopts between reading a command line and converting it.
+
+        Raises:
+            UnusableInput: the file cannot be read, or one of its fields is unknown or of another type.
+        """
+        self.fields |= _fill_in(arguments)
+
+    def name_source(self, error: EfficientNetLiteError) -> None:
+        """Let `error` name what the user wrote: the option of the command line, or the config and its field."""
+        if isinstance(error, WrongArgument):
+            name = OPTIONS.get(error.argument, error.argument)
+            path, _ = self.fields.get(name, (None, []))
+            value = ", ".join(map(str, error.value)) if isinstance(error.value, list) else error.value
+            error.what = f"{_field(name) if path else _option(name)} is {value}"
+            error.where = path or COMMAND_LINE
+        elif error.where == COMMAND_LINE:
+            flag = re.search(r"--([a-z]+(?:-[a-z]+)*)", error.what)
+            name = flag[1].replace("-", "_") if flag else ""
+            if flag and name in self.fields:
+                error.what = error.what.replace(flag[0], _field(name))
+                error.where = self.fields[name][0]
+        else:
+            for name, (path, words) in self.fields.items():
+                if str(error.where) in words:
+                    error.where = f"{error.where} ({_field(name)} of {path})"
+                    return
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _field(name: str) -> str:
+    return f"the field {name}"
+
+
+def _fill_in(arguments: ArgumentCollection) -> dict[str, tuple[Path, list[str]]]:
+    """Option -> file and words, for those that the file fills in."""
     options = {argument.field_info.name: argument for argument in arguments if not argument.children}
     if OPTION not in options or not options[OPTION].tokens:
-        return
+        return {}
+    filled: dict[str, tuple[Path, list[str]]] = {}
     path = Path(options[OPTION].tokens[-1].value)
     given = {name for name, argument in options.items() if argument.tokens}
     for name, value in _read(path).items():
@@ -44,12 +90,14 @@ def fill_in(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) 
         if name in given or FOLLOWS.get(name) in given:
             continue
         argument = options[name]
-        for index, text in enumerate(_texts(path, name, value, argument.hint)):
+        filled[name] = (path, _texts(path, name, value, argument.hint))
+        for index, text in enumerate(filled[name][1]):
             argument.append(Token(keyword=name, value=text, source=str(path), index=index))
         try:
             argument.convert()
         except CycloptsError as error:
             raise _wrong(path, name, f"is {value!r}", "see train --help for what it takes") from error
+    return filled
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -67,11 +115,11 @@ def _texts(path: Path, name: str, value: object, hint: Any) -> list[str]:
 
     Raises UnusableInput where TOML gives it another type than the option has.
     """
-    kinds, many = set(_kinds(hint)), get_origin(hint) is tuple
+    found, many = set(kinds(hint)), get_origin(hint) is tuple
     values = value if many and isinstance(value, list) else [value]
-    allowed = tuple(kind for each in kinds for kind in TOML.get(each, (str,)))
+    allowed = tuple(kind for each in found for kind in TOML.get(each, (str,)))
     if many is not isinstance(value, list) or not all(type(each) in allowed for each in values):
-        wanted = " or ".join(sorted({WORDS.get(kind, WORDS[str]) for kind in kinds}))
+        wanted = " or ".join(sorted({WORDS.get(kind, WORDS[str]) for kind in found}))
         raise _wrong(path, name, f"is {str(value)[:80]!r}", f"give {'a list, each ' if many else ''}{wanted}")
     return [_text(each) for each in values]
 
@@ -82,15 +130,15 @@ def _text(value: object) -> str:
     return files.unescaped(value) if isinstance(value, str) else repr(value)
 
 
-def _kinds(hint: Any) -> Iterator[type]:
+def kinds(hint: Any) -> Iterator[type]:
     """The types that an option takes, each of a union; a text for what is written as one, such as a path."""
     origin = get_origin(hint)
     if origin is Annotated:
-        yield from _kinds(get_args(hint)[0])
+        yield from kinds(get_args(hint)[0])
     elif origin in (Union, UnionType) or origin is tuple:
         for each in get_args(hint):
             if each not in (NoneType, ...):
-                yield from _kinds(each)
+                yield from kinds(each)
     else:
         yield hint if hint in TOML else str
 

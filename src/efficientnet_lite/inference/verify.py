@@ -12,7 +12,7 @@ import numpy.typing as npt
 from efficientnet_lite import metrics
 from efficientnet_lite.contract import View
 from efficientnet_lite.doors.litert import in_threads
-from efficientnet_lite.errors import ArtifactError, UsageError, VerificationFailed
+from efficientnet_lite.errors import ArtifactError, VerificationFailed, wrong_argument
 from efficientnet_lite.inference.evaluate import Scored
 from efficientnet_lite.inference.predict import Model, Refused, images_of
 from efficientnet_lite.metrics import Interval
@@ -34,9 +34,9 @@ class Bars:
 
     def check(self) -> None:
         """Raises UsageError where a bar is no fraction; NaN, which nothing misses, is none."""
-        for option, bar in (("--max-drop", self.max_drop), ("--min-agreement", self.min_agreement)):
+        for argument, bar in (("max_drop", self.max_drop), ("min_agreement", self.min_agreement)):
             if not 0 <= bar <= 1:
-                raise UsageError(f"{option} is {bar}", where="the bars", fix="give a fraction from 0 to 1")
+                raise wrong_argument(argument, bar, fix="give a fraction from 0 to 1")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from efficientnet_lite.doors import files
 from efficientnet_lite.doors.cache import Cache
 from efficientnet_lite.doors.dataset import Dataset, open_dataset
 from efficientnet_lite.doors.litert import cores
-from efficientnet_lite.errors import UnusableInput, UsageError
+from efficientnet_lite.errors import UnusableInput, wrong_argument
 from efficientnet_lite.head.fit import ClassWeights, Head, fit_head
 from efficientnet_lite.inference.features import Backbone, FeatureStore
 from efficientnet_lite.inference.partition import plan_split
@@ -185,34 +185,24 @@ def train(
 
 def _check(settings: Settings, photos: Path) -> None:
     """Refuse what makes no sense, before any work is done."""
-    problems = [
+    views, classes = settings.views, settings.class_weights
+    rules: tuple[tuple[str, object, bool, str], ...] = (
+        ("views", list(views), set(views) <= set(FIT_VIEWS), f"choose from {', '.join(FIT_VIEWS)}"),
+        ("views", list(views), bool(settings.base_views), "keep crop or squash among them"),
+        ("val", settings.fraction, 0 < settings.fraction < 1, "give a fraction between 0 and 1"),
         (
-            not set(settings.views) <= set(FIT_VIEWS),
-            f"--views is {', '.join(settings.views)}",
-            f"choose from {', '.join(FIT_VIEWS)}",
+            "seed",
+            settings.seed,
+            settings.fine_tuning is None or 0 <= settings.seed < 2**32,
+            f"give 0 to {2**32 - 1}, with fine-tuning",
         ),
-        (not settings.base_views, "--views names neither crop nor squash", "keep at least one of them"),
-        (not 0 < settings.fraction < 1, f"--val is {settings.fraction}", "give a fraction between 0 and 1"),
-        (
-            settings.fine_tuning is not None and not 0 <= settings.seed < 2**32,
-            f"--seed is {settings.seed}",
-            f"with --fine-tune give 0 to {2**32 - 1}",
-        ),
-        (settings.calibration < 1, f"--calibration is {settings.calibration}", "give at least 1 photo"),
-        (
-            settings.class_weights not in get_args(ClassWeights),
-            f"--class-weights is {settings.class_weights}",
-            f"give {' or '.join(get_args(ClassWeights))}",
-        ),
-        (
-            settings.on_bad not in get_args(OnBad),
-            f"--on-bad is {settings.on_bad}",
-            f"give {' or '.join(get_args(OnBad))}",
-        ),
-    ]
-    for wrong, what, fix in problems:
-        if wrong:
-            raise UsageError(what, where="the command line", fix=fix)
+        ("calibration_photos", settings.calibration, settings.calibration >= 1, "give at least 1 photo"),
+        ("class_weights", classes, classes in get_args(ClassWeights), f"give {_either(ClassWeights)}"),
+        ("on_bad", settings.on_bad, settings.on_bad in get_args(OnBad), f"give {_either(OnBad)}"),
+    )
+    for argument, value, holds, fix in rules:
+        if not holds:
+            raise wrong_argument(argument, value, fix=fix)
     settings.bars.check()
     if settings.fine_tuning is not None:
         settings.fine_tuning.check(make_plan(settings.model.variant))
@@ -222,6 +212,10 @@ def _check(settings: Settings, photos: Path) -> None:
             where=photos,
             fix="give the folder of photos or a manifest",
         )
+
+
+def _either(kind: object) -> str:
+    return " or ".join(get_args(kind))
 
 
 def _check_same(found: str, wanted: str | None, where: str) -> None:

@@ -11,7 +11,13 @@ from efficientnet_lite.contract import BaseView
 from efficientnet_lite.doors import files, photos
 from efficientnet_lite.doors.cache import Cache
 from efficientnet_lite.doors.litert import Runner, cores
-from efficientnet_lite.errors import UnreadablePhoto, UnusableInput, UsageError, VerificationFailed
+from efficientnet_lite.errors import (
+    UnreadablePhoto,
+    UnusableInput,
+    UsageError,
+    VerificationFailed,
+    wrong_argument,
+)
 from efficientnet_lite.forward import Layer
 from efficientnet_lite.inference.predict import Model, Refused, model_from_bytes
 from efficientnet_lite.inference.verify import MAX_DROP, MIN_AGREEMENT, Bars
@@ -112,9 +118,7 @@ def export(
             fix="give --data FOLDER, with photos like those that the model will see; labels are not needed",
         )
     if calibration_photos < 1:
-        raise UsageError(
-            f"--calibration is {calibration_photos}", where="the command line", fix="give at least 1 photo"
-        )
+        raise wrong_argument("calibration_photos", calibration_photos, fix="give at least 1 photo")
     bars = Bars(max_drop, min_agreement)
     bars.check()
     origin = open_origin(source, model=model, weights=weights, ema=ema)

@@ -20,7 +20,7 @@ from efficientnet_lite.contract import Contract
 from efficientnet_lite.doors import files
 from efficientnet_lite.doors.cache import Cache
 from efficientnet_lite.doors.litert import cores
-from efficientnet_lite.errors import UnusableInput, UsageError
+from efficientnet_lite.errors import UnusableInput, UsageError, wrong_argument
 from efficientnet_lite.forward import Layer
 from efficientnet_lite.head.fit import Attempt, Head
 from efficientnet_lite.inference.features import Backbone, FeatureStore
@@ -185,12 +185,17 @@ def _check(photos: Path, settings: Settings) -> None:
     for wrong, what, fix in (
         (settings.fine_tuning is not None, "--recipe and --fine-tune exclude each other", "give one"),
         (settings.class_weights != "none", "the recipe has no class weights", "leave --class-weights out"),
-        (not 0 < settings.fraction < 1, f"--val is {settings.fraction}", "give a fraction between 0 and 1"),
-        (settings.calibration < 1, f"--calibration is {settings.calibration}", "give at least 1 photo"),
-        (not settings.base_views, "--views names neither crop nor squash", "keep at least one of them"),
     ):
         if wrong:
             raise UsageError(what, where="the command line", fix=fix)
+    rules: tuple[tuple[str, object, bool, str], ...] = (
+        ("val", settings.fraction, 0 < settings.fraction < 1, "give a fraction between 0 and 1"),
+        ("calibration_photos", settings.calibration, settings.calibration >= 1, "give at least 1 photo"),
+        ("views", list(settings.views), bool(settings.base_views), "keep crop or squash among them"),
+    )
+    for argument, value, holds, fix in rules:
+        if not holds:
+            raise wrong_argument(argument, value, fix=fix)
     settings.bars.check()
     if not files.exists(photos):
         raise UnusableInput(

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from efficientnet_lite.errors import UsageError
+from efficientnet_lite.errors import wrong_argument
 from efficientnet_lite.spec import DENSE, INPUT, Conv, Dense, Plan, Softmax, Step
 
 BatchNorm = Literal["frozen", "train"]
@@ -60,10 +60,8 @@ class FineTuning:
         )
         for name, holds, fix in rules:
             if not holds:
-                value = getattr(self, {"time-budget": "time_budget_s"}.get(name, name.replace("-", "_")))
-                raise UsageError(
-                    f"the fine-tuning's {name} is {value}", where="the command line", fix=f"give {fix}"
-                )
+                argument = {"time-budget": "time_budget_s"}.get(name, name.replace("-", "_"))
+                raise wrong_argument(argument, getattr(self, argument), fix=f"give {fix}")
 
 
 @dataclass(frozen=True, slots=True)
