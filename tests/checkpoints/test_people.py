@@ -3,6 +3,7 @@
 import json
 import pickle
 import struct
+import time
 
 import numpy as np
 import pytest
@@ -322,3 +323,22 @@ def test_a_part_of_a_checkpoint_is_refused_for_what_it_is(tmp_path, state):
     for path in (part, index):
         with pytest.raises(CheckpointError, match="one of 2 files that make up a checkpoint"):
             read_checkpoint(path)
+
+
+def test_a_hundred_thousand_networks_take_no_time(tmp_path):
+    one = np.ones(1, np.float32)
+    started = time.process_time()
+
+    for count, message in ((100_000, "100,001 tensors, more than 20,000"), (15_000, "15001 networks")):
+        many = {f"{number}.blocks.0.0.conv_dw.weight": one for number in range(count)}
+        header = {
+            name: {"dtype": "F32", "shape": [], "data_offsets": [4 * number, 4 * number + 4]}
+            for number, name in enumerate(["ema.blocks.0.0.conv_dw.weight", *many])
+        }
+        text = json.dumps(header).encode()
+        path = tmp_path / "w.safetensors"
+        path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(4 * (count + 1)))
+        with pytest.raises(CheckpointError, match=f"{message}|header"):
+            read_checkpoint(path)
+
+    assert time.process_time() - started < 10

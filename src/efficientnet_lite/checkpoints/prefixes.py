@@ -15,10 +15,11 @@ from functools import cache
 from pathlib import Path
 
 from efficientnet_lite.checkpoints.naming import MARKS, Dialect, dialect_of, foreign_names
-from efficientnet_lite.checkpoints.tensors import Stored, some
+from efficientnet_lite.checkpoints.tensors import Stored, damaged, some
 from efficientnet_lite.errors import CheckpointError
 from efficientnet_lite.spec import VARIANTS, make_plan
 
+MAX_TENSORS, MAX_NETWORKS = 20_000, 8  # lite4 with averages and an optimizer has 2,000
 MAX_NAME = 500  # characters; each dot of a longer one would be looked at
 BESIDE = re.compile(r"(.*[._])?(criterion|loss|metrics?|acc|accuracy|auroc|f1)([._].*)?", re.IGNORECASE)
 AVERAGED = re.compile(r"(.*[._])?(ema|averaged|average|swa|shadow)[._].*", re.IGNORECASE)
@@ -35,6 +36,8 @@ def network_of(
     dialect = dialect_of(tensors)
     if dialect not in ("timm", "lukemelas"):
         return dict(tensors), []
+    if len(tensors) > MAX_TENSORS:
+        raise damaged(f"it has {len(tensors):,} tensors, more than {MAX_TENSORS:,}", where)
     groups: dict[str, dict[str, Stored]] = {}
     for name, stored in tensors.items():
         if split := _split(name, _known(dialect)):
@@ -92,10 +95,10 @@ def _split(name: str, known: frozenset[str]) -> tuple[str, str] | None:
 
 def _choose(networks: list[str], where: Path | str, *, ema: bool) -> str:
     pool = [prefix for prefix in networks if bool(AVERAGED.fullmatch(prefix)) is ema] or networks
-    if len(pool) > 1 or (not ema and AVERAGED.fullmatch(pool[0])):
+    if len(pool) > 1 or len(networks) > MAX_NETWORKS or (not ema and AVERAGED.fullmatch(pool[0])):
         raise CheckpointError(
             f"it holds {len(networks)} networks, under {some(map(_said, networks))}"
-            + ("" if len(pool) > 1 else ", of moving averages only"),
+            + (", of moving averages only" if len(networks) == 1 else ""),
             where=where,
             fix="save the state_dict of the one that you mean",
         )
