@@ -300,6 +300,16 @@ def test_a_graph_that_does_not_fit_together_is_refused_by_the_runtime_in_one_lin
     assert "\n" not in caught.value.what
 
 
+def test_a_name_that_is_no_utf8_is_refused_and_nothing_is_printed(small, capsys):
+    data = small[2].replace(b"images", b"image\x80")
+    assert data != small[2]
+
+    with pytest.raises(ArtifactError, match="ONNX Runtime cannot open it"):
+        Runner(data)
+
+    assert capsys.readouterr().out == ""
+
+
 def test_inputs_of_another_shape_or_type_are_a_caller_error(small):
     runner = Runner(small[2])
 

@@ -310,6 +310,29 @@ def test_a_convolution_without_options_has_no_stride_and_is_refused():
     refuse(drop, "no Conv2DOptions")
 
 
+@pytest.mark.parametrize(
+    ("operator", "option", "value"),
+    [
+        (0, "fusedActivationFunction", schema.ActivationFunctionType.TANH),
+        (0, "padding", 2),
+        (0, "dilationHFactor", 65),
+        (0, "strideW", 1025),
+        (2, "weightsFormat", 1),
+        (3, "beta", 2.0),
+        (3, "beta", float("nan")),
+    ],
+)
+def test_options_that_no_classifier_has_are_refused_and_not_called_damage(operator, option, value):
+    model = tiny.changed(
+        FLOAT, lambda tree: setattr(graph(tree).operators[operator].builtinOptions, option, value)
+    )
+
+    with pytest.raises(ArtifactError, match=r"its [A-Z_0-9]+ has \S+ for option") as caught:
+        check_model(model)
+
+    assert "damaged" not in caught.value.what
+
+
 def test_options_of_another_operator_are_refused():
     def swap(tree):
         graph(tree).operators[0].builtinOptions = schema.AddOptionsT()

@@ -49,7 +49,10 @@ class Runner:
         options.log_severity_level = 4  # its errors come as exceptions too
         try:
             self._session = onnxruntime.InferenceSession(
-                model, sess_options=options, providers=["CPUExecutionProvider"]
+                model,
+                sess_options=options,
+                providers=["CPUExecutionProvider"],
+                enable_fallback=0,  # which prints on stdout, and tries the same again
             )
             self.inputs = _tensors(self._session.get_inputs())
             self.outputs = _tensors(self._session.get_outputs())

@@ -200,11 +200,13 @@ def _operator(
     outputs = _indices(table, slots.Operator.OUTPUTS, tensors)
     if (len(inputs), len(outputs)) not in COUNTS[name]:
         raise table.damaged(f"its {name} has {len(inputs)} inputs and {len(outputs)} outputs")
-    options, vector = _options(table, name, rule)
+    options, vector = _options(table, name, rule, where)
     return OperatorInfo(name, version, inputs, outputs, options, vector)
 
 
-def _options(table: Table, name: str, rule: Rule) -> tuple[tuple[float, ...], tuple[int, ...]]:
+def _options(
+    table: Table, name: str, rule: Rule, where: Path | str
+) -> tuple[tuple[float, ...], tuple[int, ...]]:
     """The options by slot, and their vector; raises where they are not those of the operator's rule."""
     code = table.number(slots.Operator.OPTIONS_TYPE, "B")
     kind = _OPTIONS.get(code, str(code)) if code else ""
@@ -217,10 +219,9 @@ def _options(table: Table, name: str, rule: Rule) -> tuple[tuple[float, ...], tu
         return (0,) * len(rule.layout), ()
     if options.slots > len(rule.layout):
         raise table.damaged(f"its {name} has {options.slots} options, expected {len(rule.layout)}")
-    vector = options.array(rule.layout.index("v"), "<i4").tolist() if "v" in rule.layout else ()
-    return tuple(_option(options, slot, letter, name) for slot, letter in enumerate(rule.layout)), tuple(
-        vector
-    )
+    vector = options.array(rule.layout.index("v"), "<i4").tolist() if "v" in rule.layout else []
+    values = [_option(options, slot, letter, name, where) for slot, letter in enumerate(rule.layout)]
+    return tuple(values), tuple(vector)
 
 
 _FORMATS = {"a": "b", "p": "b", "t": "b", "0": "b", "o": "i", "s": "i", "d": "i", "1": "f", "l": "f"}
@@ -237,7 +238,7 @@ _RANGES: dict[str, tuple[float, float]] = {  # letters of `Rule.layout` -> least
 }
 
 
-def _option(options: Table, slot: int, letter: str, name: str) -> float:
+def _option(options: Table, slot: int, letter: str, name: str, where: Path | str) -> float:
     if letter == "v":
         return 0
     if letter == "-":
@@ -248,7 +249,7 @@ def _option(options: Table, slot: int, letter: str, name: str) -> float:
     least, most = _RANGES.get(letter, (-math.inf, math.inf))
     if not least <= value <= most:  # NaN neither
         bound = f"must be at least {least:g}" if value < least else f"must be at most {most:g}"
-        raise options.damaged(f"its {name} has {value:g} for option {slot}, which {bound}")
+        raise refused(f"its {name} has {value:g} for option {slot}, which {bound}", where)
     return value
 
 
