@@ -14,7 +14,6 @@ SIZE = 32
 PLACES = (
     "train PATH --out HERE/new --model lite0@32 --weights HERE/weights.safetensors",
     "train HERE/photos --out PATH --model lite0@32",
-    "train HERE/photos --out PATH --model lite0@32 --overwrite",
     "train HERE/photos --out HERE/new --config PATH",
     "train HERE/photos --out HERE/new --model lite0@32 --weights PATH",
     "train HERE/photos --out HERE/new --model lite0@32 --labels-locale de=PATH",
@@ -42,13 +41,11 @@ PLACES = (
     "export lite0@32 --out HERE/new.tflite --precision int8 --data PATH",
     "export lite0@32 --out HERE/new.tflite --labels-locale de=PATH",
     "export lite0@32 --out PATH --format tf1-checkpoint",
-    "export lite0@32 --out PATH --format tf1-checkpoint --overwrite",
     "hub-cache lite0 --dir PATH",
     "hub-cache lite0 --dir PATH --remove",
     "embed PATH HERE/photos --out HERE/new",
     "embed lite0@32 PATH --out HERE/new",
     "embed lite0@32 HERE/photos --out PATH",
-    "embed lite0@32 HERE/photos --out PATH --overwrite",
     "info PATH",
     "info PATH --target gpu",
 )

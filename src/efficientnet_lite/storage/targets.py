@@ -67,6 +67,7 @@ def check_folder(target: Path, kind: FolderKind, *, overwrite: bool, apart: Coll
     check_apart(target, apart)
     check_reachable(target)
     here = files.real(target)
+    _check_above(here)
     if not files.lexists(here) or files.is_empty_dir(here):
         return
     try:
@@ -128,6 +129,17 @@ def check_parent(target: Path) -> None:
         raise UsageError(
             "the target's folder may not be written to",
             where=target.parent,
+            fix="choose another --out, or change its permissions",
+        )
+
+
+def _check_above(target: Path) -> None:
+    """Raises UsageError where neither `target` nor the missing folders above it could be made."""
+    folder = next((each for each in target.parents if files.is_dir(each)), target)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(
+            "the target's folder may not be written to",
+            where=folder,
             fix="choose another --out, or change its permissions",
         )
 
