@@ -17,12 +17,13 @@ from benchmarks.table import Table
 from benchmarks.timing import paired
 from efficientnet_lite.contract import Contract
 from efficientnet_lite.doors.cache import Cache
+from efficientnet_lite.doors.files import sha256_file
 from efficientnet_lite.doors.litert import Runner, cores
 from efficientnet_lite.inference.verify import Comparison, compare
 from efficientnet_lite.inference.views import prepare
 from efficientnet_lite.quantize.recipe import quantize_head
 from efficientnet_lite.spec import DENSE
-from efficientnet_lite.stories.calibration import calibration_images, quantized_backbone
+from efficientnet_lite.stories.calibration import images_by_place, quantized_backbone
 from efficientnet_lite.stories.export import VIEWS
 from efficientnet_lite.stories.origin import open_origin
 from efficientnet_lite.tflite.artifact import About, float_artifact, int8_artifact
@@ -59,7 +60,9 @@ def ours(name: str, photos: Sequence[Path], output: Output) -> dict[str, bytes]:
     origin = open_origin(name)
     layers = origin.layers()
     about = About(origin.contract, origin.sha256, origin.license, (output,), origin.labels)
-    images = calibration_images(photos, origin.contract, VIEWS, workers=cores())
+    contents = [sha256_file(photo) for photo in photos]
+    found, _ = images_by_place(photos, contents, origin.contract, VIEWS, workers=cores())
+    images = list(found.values())
     with tempfile.TemporaryDirectory() as folder, Cache(Path(folder)) as cache:
         backbone = quantized_backbone(
             origin.plan, layers, images, cache, workers=cores(), on_progress=lambda done, total: None

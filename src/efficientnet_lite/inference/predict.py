@@ -42,7 +42,7 @@ class Refused:
 
     where: str
     reason: str
-    lost: bool = False  # it was there when the photos were looked at, with the content that was asked for
+    lost: bool = False  # its bytes are not there, or not those that were asked for
 
 
 @dataclass
@@ -224,15 +224,15 @@ def images_of(
 ) -> tuple[Image, ...] | Refused:
     """The images of one photo, or why there are none.
 
-    `sha256` is of the content that a file had when it was looked at; one that has gone since, or has
-    another content, is lost.
+    `sha256` is of the content that a file had when it was looked at; one that has another by now is lost, as
+    is one that has gone.
     """
     if isinstance(source, np.ndarray):
         return prepare_pixels(source, views, contract)
     try:
         data = photos.read_bytes(Path(source))
     except UnreadablePhoto as error:
-        return Refused(str(source), error.what, lost=sha256 is not None)
+        return Refused(str(source), error.what, lost=True)
     if sha256 not in (None, files.sha256_bytes(data)):
         return Refused(str(source), CHANGED, lost=True)
     try:

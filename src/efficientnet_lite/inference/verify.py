@@ -119,7 +119,11 @@ def doubts(comparisons: Sequence[Comparison], bars: Bars, *, whole: bool = True)
     if not comparisons:
         return ["no photo was replayed"]
     open_questions = [line for each in comparisons for line in each.doubts(bars)]
-    return open_questions if whole else ["some of the photos were lost meanwhile", *open_questions]
+    return (
+        open_questions
+        if whole
+        else ["some of the photos, or all of a class, could not be read", *open_questions]
+    )
 
 
 def finite(value: float) -> float | None:

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from efficientnet_lite.doors.litert import Pool
+from efficientnet_lite.errors import CheckpointError
 from efficientnet_lite.forward import Layer
 from efficientnet_lite.quantmath import RELU6_SCALE, Scale, activation_scale
 from efficientnet_lite.spec import DENSE, INPUT, PROBABILITIES, Add, Conv, Plan, Step
@@ -43,7 +44,8 @@ class Activations:
         low, high = float(self.low.min()), float(self.high.max())
         values = self.sample.ravel()
         candidates = [activation_scale(low * shrink, high * shrink) for shrink in SHRINKS]
-        errors = [np.square(scale.reals(scale.codes(values)) - values).mean() for scale in candidates]
+        with np.errstate(over="ignore"):  # of weights that `recipe` refuses
+            errors = [np.square(scale.reals(scale.codes(values)) - values).mean() for scale in candidates]
         return candidates[int(np.argmin(errors))]
 
 
@@ -65,7 +67,10 @@ def measure(
     workers: int,
     on_progress: Progress | None = None,
 ) -> dict[str, Activations]:
-    """Name -> `Activations` of every linear tensor of the backbone, over `images`, uint8 (S, S, 3)."""
+    """Name -> `Activations` of every linear tensor of the backbone, over `images`, uint8 (S, S, 3).
+
+    Raises CheckpointError where one of them is no finite number.
+    """
     steps = backbone_steps(plan)
     names = [step.name for step in steps if is_linear(step)]
     model = write_steps(
@@ -84,6 +89,12 @@ def measure(
     seen: dict[str, list[Activations]] = {name: [] for name in names}
     for done, found in enumerate(Pool(model, workers=workers).map(look, images), 1):
         for name in names:
+            if not (np.isfinite(found[name].low).all() and np.isfinite(found[name].high).all()):
+                raise CheckpointError(
+                    f"with these weights {name} is no finite number for a photo",
+                    where=plan.variant.name,
+                    fix="look at the weights: a training that diverged leaves such ones",
+                )
             seen[name].append(found[name])
         if on_progress:
             on_progress(done, len(images))

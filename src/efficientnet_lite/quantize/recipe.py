@@ -56,6 +56,7 @@ def quantize_backbone(
         layer = even[step.name]
         kernel = _channels_last(step, layer.kernel)
         weight_scales[step.name] = quantmath.weight_scales(kernel, layer.bias, scales[step.source].scale)
+        _require_room(step.name, weight_scales[step.name], scales[step.source], scales[step.name])
         codes[step.name] = quantmath.weight_codes(kernel, weight_scales[step.name]).reshape(
             layer.kernel.shape
         )

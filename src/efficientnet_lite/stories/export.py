@@ -306,7 +306,7 @@ def _sample(data: Path, origin: Origin, count: int, workers: int) -> Sample:
         try:
             by_content.setdefault(files.sha256_bytes(photos.read_bytes(path)), place)
         except UnreadablePhoto as error:
-            refused.append(Refused(str(path), error.what))
+            refused.append(Refused(str(path), error.what, lost=True))
     chosen = calibration.stratified(
         [str(paths[place].parent) for place in by_content.values()], list(by_content), count + MOST_KEPT_BACK
     )

@@ -88,7 +88,9 @@ def report(
             raise UnusableInput(what, where=error.where, fix=error.fix) from error
         proven = None
         notes.append(f"{error.what} (in {printable(error.where)}): give --photos")
-    pictures = _replayed(opened, proven, stage) if proven else None
+    pictures, unread = _replayed(opened, proven, stage) if proven else (None, ())
+    if unread:
+        notes.append(f"{len(unread)} photos could not be replayed; the first: {unread[0].reason}")
     content = page.render(
         facts,
         name=opened.folder.absolute().name,
@@ -166,8 +168,8 @@ def _curves(folder: Path, facts: Facts) -> bytes | None:
         ) from error
 
 
-def _replayed(run: Run, proven: Surveyed, stage: Stage) -> list[page.Picture]:
-    """The surest mistakes of the float32 file among the photos that proved the run."""
+def _replayed(run: Run, proven: Surveyed, stage: Stage) -> tuple[list[page.Picture], list[Refused]]:
+    """The surest mistakes of the float32 file among the photos that proved the run, and those that are lost."""
     model = open_model(run.export("float32"))
     if model.classes != len(run.labels):
         raise ArtifactError(
@@ -175,10 +177,12 @@ def _replayed(run: Run, proven: Surveyed, stage: Stage) -> list[page.Picture]:
             where=run.folder,
             fix="train the run again",
         )
-    rows, kept = [], []
+    rows, kept, unread = [], [], []
     with stage("Replaying the photos") as on_progress:
         for position, outcome in enumerate(model.predict_each(proven.paths)):
-            if not isinstance(outcome, Refused):
+            if isinstance(outcome, Refused):
+                unread.append(outcome)
+            else:
                 rows.append(outcome)
                 kept.append(position)
             on_progress(position + 1, len(proven.paths))
@@ -186,7 +190,7 @@ def _replayed(run: Run, proven: Surveyed, stage: Stage) -> list[page.Picture]:
         raise UnusableInput("none of the photos can be used", where=run.folder, fix="give --photos")
     truth = np.array(proven.truth, np.intp)[kept]
     mistakes = most_confident(np.stack(rows), truth, kept)
-    return _pictures(tuple(map(printable, run.labels)), mistakes, proven)
+    return _pictures(tuple(map(printable, run.labels)), mistakes, proven), unread
 
 
 def _pictures(labels: Sequence[str], mistakes: Sequence[Mistake], shown: Surveyed) -> list[page.Picture]:

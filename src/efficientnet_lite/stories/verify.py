@@ -236,6 +236,7 @@ def _compare(
         notes.append(f"{len(parent.refused)} of {len(photos)} photos could not be used: {named}")
     if truth is None:
         notes.append("the photos have no labels of the model's, so nobody knows what is lost in accuracy")
-    elif wholly := set(truth) - set(parent.truth.tolist()):
+    wholly = set(truth or ()) - set(parent.truth.tolist()) if truth is not None else set()
+    if wholly:
         notes.append(f"of {len(wholly)} classes no photo could be used")
-    return comparisons, notes, not any(each.lost for each in parent.refused)
+    return comparisons, notes, not wholly and not any(each.lost for each in parent.refused)
