@@ -236,9 +236,33 @@ def test_parameters_that_do_not_fit_are_refused_and_nothing_changes():
 
 def test_weights_beside_those_of_the_plan_are_not_lost_silently(tmp_path):
     inner = el.create_model("lite0@32", weights=None)
-    model = keras.Sequential([keras.Input((32, 32, 3)), inner, keras.layers.Dense(2, name="mine")])
+    two = [keras.layers.Dense(2, name="mine"), keras.layers.Dense(2, name="last")]
+    model = keras.Sequential([keras.Input((32, 32, 3)), inner, *two])
 
-    with pytest.raises(ValueError, match=r"2 weights are no part of the layer plan: .*mine"):
+    with pytest.raises(ValueError, match=r"4 weights are no part of the layer plan: .*mine"):
+        el.save_weights(model, tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_dense_layer_of_ones_own_is_saved_as_the_head(tmp_path, bias):
+    inner = el.create_model("lite0@32", weights=None)
+    head = keras.layers.Dense(2, name="mine", activation="softmax", use_bias=bias)
+    model = keras.Sequential([keras.Input((32, 32, 3)), inner, keras.layers.Dropout(0.2), head])
+
+    el.save_weights(model, tmp_path / "w.safetensors", labels=["a", "b"])
+    found = read_checkpoint(tmp_path / "w.safetensors")
+
+    wanted = np.asarray(head.bias) if bias else np.zeros(2)
+    assert (found.classes, found.labels) == (2, ("a", "b"))
+    assert np.array_equal(found.parameters["head/dense/kernel"], np.asarray(head.kernel))
+    assert np.array_equal(found.parameters["head/dense/bias"], wanted)
+
+
+def test_a_dense_layer_with_another_activation_is_no_head(tmp_path):
+    inner = el.create_model("lite0@32", weights=None)
+    model = keras.Sequential([inner, keras.layers.Dense(2, name="mine", activation="sigmoid")])
+
+    with pytest.raises(ValueError, match="mine has another activation than softmax"):
         el.save_weights(model, tmp_path / "w.safetensors")
 
 

@@ -75,17 +75,18 @@ def save_weights(
     Every command and function that takes a checkpoint takes the file, none of them needs Keras for it.
 
     Args:
-        model: also one with such a model among its layers, as long as it has no other weights.
+        model: also one with such a model among its layers, as long as it has no other weights than those of
+            one dense layer, which is the head then.
         labels: names of the classes, in the order of the logits.
         source, license: what the file says of the weights; `export` hands both on.
 
     Raises:
-        ValueError: the model has other weights besides.
+        ValueError: the model has other weights besides, or its head another activation than softmax.
         CheckpointError: a weight is not finite, or the layers are not those of one variant.
         UsageError: the labels do not fit the logits, or one cannot be a class name.
         OutputFailed: the file cannot be written.
     """
-    found = _room("parameters").read_parameters(model)
+    found = _room("parameters").read_parameters(model, own_head=True)
     stored = {name: Stored(FLOAT32, array.shape, partial(_same, array)) for name, array in found.items()}
     fitted = fit(stored, where="the Keras model", variant=None, ema=False)
     metadata = {
