@@ -1,5 +1,6 @@
 """We delete and replace only what we made: every command that writes, over what is not ours, counted."""
 
+import importlib
 import json
 import shutil
 import sys
@@ -24,7 +25,9 @@ from efficientnet_lite.tflite.identity import Identity
 
 ENTRY = Address(VARIANTS["lite0"], "feature-vector", 1)
 KERAS = ("keras", "tensorflow", "efficientnet_lite.training.loop", "efficientnet_lite.training.pretrain")
-HEAVY = ("efficientnet_lite.formats.saved_model", "efficientnet_lite.formats.hub_tf1")
+HEAVY = tuple(
+    f"efficientnet_lite.formats.{name}" for name in ("saved_model", "hub_tf1", "reference_saved_model")
+)
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +45,9 @@ def source(weights, trained, tmp_path_factory):
 def without_keras(monkeypatch):
     """Refusals come before Keras or TensorFlow is asked for; what gets as far as them ends there."""
     for name in (*KERAS, *HEAVY):
+        package, _, module = name.rpartition(".")
+        if package:  # another test may have imported it
+            monkeypatch.delattr(importlib.import_module(package), module, raising=False)
         monkeypatch.setitem(sys.modules, name, None)
 
 
