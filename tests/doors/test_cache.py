@@ -254,8 +254,9 @@ def in_another_process(program, folder):
 
 
 def spoil(path):
-    """Overwrite the file's first page, as a failing disk or another program might."""
+    """Overwrite the first page but for the words that tell whose file it may be, as a failing disk might."""
     with path.open("r+b") as file:
+        file.seek(16)
         file.write(b"no database at all" * 300)
 
 
@@ -280,6 +281,30 @@ def test_damage_while_it_is_open_costs_the_entries_only(tmp_path):
         cache.put("space", ENTRIES, about="numbers")
         cache.put("space", ENTRIES, about="numbers")
         assert dict(cache.get("space", list(ENTRIES))) == ENTRIES
+
+
+def test_a_file_of_somebody_elses_under_the_caches_name_is_left_alone(tmp_path, told):
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text" / FILE_NAME).write_text("mine: notes on two caches")
+    (tmp_path / "photo").mkdir()
+    (tmp_path / "photo" / FILE_NAME).write_bytes(b"\xff\xd8\xff\xe0 mine")
+    (tmp_path / "other").mkdir()
+    connection = sqlite3.connect(tmp_path / "other" / FILE_NAME)
+    connection.execute("CREATE TABLE songs (name)")
+    connection.execute("INSERT INTO songs VALUES ('mine')")
+    connection.commit()
+    connection.close()
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    for folder in ("text", "photo", "other"):
+        with Cache(tmp_path / folder) as cache:
+            cache.put("space", ENTRIES, about="numbers")
+            assert dict(cache.get("space", list(ENTRIES))) == ENTRIES
+            cache.clear()
+
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert all("somebody else's" in notice for notice in told)
+    assert told
 
 
 @pytest.mark.parametrize("schema", ["entries (a)", "spaces (id INTEGER PRIMARY KEY)"])

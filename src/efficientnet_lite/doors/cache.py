@@ -7,6 +7,7 @@ counts as absent, a damaged file is begun anew. Nothing here is ever needed to b
 cannot serve (a full disk, a damaged file that Windows will not delete), a temporary one does.
 """
 
+import errno
 import os
 import sqlite3
 import threading
@@ -24,6 +25,7 @@ from efficientnet_lite.doors.cache_place import cache_folder, tell, tell_unusabl
 PATIENCE_S, SILENCE_S = 60.0, 2.0  # how long a lock is waited for, and how long without a word
 DEFAULT_LIMIT_BYTES = 10 * 10**9
 FILE_NAME = "cache-2.sqlite"  # the number counts layouts; an older one is simply not read
+_MAGIC = b"SQLite format 3\0"
 _BATCH = 500  # SQLite takes 999 variables in a statement on old systems
 # Troubles of the disk or of other processes, which say nothing against the file itself.
 _PASSING = {
@@ -121,6 +123,8 @@ class Cache:
     def _connect(self, path: Path | str) -> sqlite3.Connection:
         connection = sqlite3.connect(path, timeout=PATIENCE_S, isolation_level=None, factory=_Patient)
         try:
+            if path and not _is_ours(self.path, connection):
+                raise FileExistsError(errno.EEXIST, f"{FILE_NAME} in it is a file of somebody else's")
             self._file = _identity(self.path) if path else None
             connection.execute("PRAGMA trusted_schema = OFF")
             connection.execute("PRAGMA journal_mode = WAL")
@@ -300,6 +304,26 @@ def _saying_that_it_waits() -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+
+
+def _is_ours(path: Path, connection: sqlite3.Connection) -> bool:
+    """Whether a file may be a cache, a damaged one too: what looks like anything else is left alone.
+
+    Its first bytes are SQLite's, as far as there are any, or differ in a few; and its tables, where they can be
+    listed, are ours.
+    """
+    with path.open("rb") as file:
+        beginning = file.read(len(_MAGIC))
+    differing = sum(found != wanted for found, wanted in zip(beginning, _MAGIC, strict=False))
+    if 4 * differing > len(beginning):
+        return False
+    try:
+        tables = {
+            name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        }
+    except sqlite3.Error:
+        return True  # damaged, or held by another process
+    return not tables or not tables.isdisjoint({"spaces", "entries"})
 
 
 def _is_passing(error: sqlite3.Error) -> bool:
