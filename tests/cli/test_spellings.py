@@ -90,6 +90,16 @@ def test_a_command_line_is_answered_with_what_was_meant(capfd, line, meant):
     assert meant in err.lower().partition("did you mean ")[2].partition("?")[0].split(" or ")
 
 
+@pytest.mark.parametrize(("weights", "hint"), [("imagnet", "did you mean imagenet? "), ("gone.pth", "")])
+def test_weights_of_no_such_name_or_path_are_answered_with_what_there_is(
+    photos, tmp_path, capfd, weights, hint
+):
+    code, err = said(capfd, f"train {photos} --out {tmp_path / 'run'} --weights {weights}")
+
+    assert code == 3
+    assert f"  try: {hint}give imagenet, hub, or the path of a checkpoint\n" in err
+
+
 def test_what_is_near_to_nothing_gets_no_guess(capfd):
     code, err = said(capfd, "train p --out o --zzzzqq")
 

@@ -4,6 +4,7 @@ What a path holds is told by its content: extensions lie. Every reader gives `St
 `fit` makes of them the parameters of one variant, or one error that says everything that is wrong.
 """
 
+import difflib
 import hashlib
 import logging
 import re
@@ -90,6 +91,7 @@ def load_weights(
         checkpoint = read_checkpoint(located.path, variant=variant, ema=ema)
         source, license_, notice = located.origin, located.license, located.notice
     else:
+        _check_there(weights)
         checkpoint = read_checkpoint(Path(weights), variant=variant, ema=ema)
         source = printable(checkpoint.metadata.get("source") or f"{checkpoint.format} {checkpoint.path}")
         license_, notice = printable(checkpoint.metadata.get("license") or "unknown"), ""
@@ -103,6 +105,18 @@ def load_weights(
         labels=checkpoint.labels,
         path=checkpoint.path,
         notice=notice,
+    )
+
+
+def _check_there(weights: str | Path) -> None:
+    """Raises UnusableInput, which says what names there are, where nothing lies at the path."""
+    path = Path(weights)
+    if files.lexists(path) or files.is_file(f"{path}{INDEX_SUFFIX}"):
+        return
+    near = difflib.get_close_matches(str(weights).lower(), published.NAMES, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise UnusableInput(
+        files.missing(path, "file"), where=path, fix=f"{hint}give imagenet, hub, or the path of a checkpoint"
     )
 
 
