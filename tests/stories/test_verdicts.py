@@ -165,3 +165,22 @@ def test_a_file_that_fails_says_so_whether_strict_or_not(run, photos, capsys):
             main(["verify", str(run), "--data", str(photos), "--json", *options])
         assert ending.value.code == 5
         assert json.loads(capsys.readouterr().out)["verdict"] == "failed"
+
+
+def test_info_of_a_run_tells_the_verdict_and_the_photos_behind_it(run, capsys):
+    def told():
+        with pytest.raises(SystemExit):
+            main(["info", str(run)])
+        return capsys.readouterr().out
+
+    whole = told()
+    card = json.loads((run / "card.json").read_text())
+    card["metrics"]["judged"] -= 2
+    card["verification"]["verdict"] = "[bold]certainly[/bold]"
+    (run / "card.json").write_text(json.dumps(card))
+    less = told()
+
+    assert "not refuted" in whole
+    assert f"{card['metrics']['photos']} photos" in whole
+    assert f"{card['metrics']['judged']} of {card['metrics']['photos']} photos" in less
+    assert "certainly" not in less

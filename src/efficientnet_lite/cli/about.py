@@ -3,7 +3,7 @@
 from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from efficientnet_lite import bundle
 from efficientnet_lite.checkpoints.read import read_checkpoint
@@ -14,6 +14,7 @@ from efficientnet_lite.doors.files import read_bytes
 from efficientnet_lite.doors.weights import HUB_FILES, PACKAGES
 from efficientnet_lite.errors import ArtifactError, UsageError
 from efficientnet_lite.inference.predict import MAX_MODEL_BYTES
+from efficientnet_lite.inference.verify import Verdict
 from efficientnet_lite.spec import VARIANTS, make_plan
 from efficientnet_lite.stories.origin import named_model
 from efficientnet_lite.tflite.inspect import ModelInfo, Port, describe
@@ -272,4 +273,10 @@ def _run_rows(run: bundle.Run) -> list[list[object]]:
             where=run.folder / bundle.CARD,
             fix="train the run again",
         ) from error
+    said = card["verification"].get("verdict")
+    if said in get_args(Verdict):  # cards of older versions have none
+        rows.append(["int8 against float32", said])
+    judged, whole = (card["metrics"].get(name) for name in ("judged", "photos"))
+    if type(judged) is type(whole) is int:
+        rows.append(["judged on", f"{judged} photos" if judged == whole else f"{judged} of {whole} photos"])
     return rows
