@@ -21,6 +21,7 @@ import numpy.typing as npt
 MAX_ENTRIES = 1000
 MAX_NPY_HEADER_BYTES = 4096
 NPY_MAGIC = b"\x93NUMPY"
+KINDS = "iufbU"  # numbers, and texts of one length
 ENTRY, ENCRYPTED = b"PK\x01\x02", 0x1
 # What `zipfile` raises for other bytes: a RuntimeError is a wrong password or an unknown method.
 FAULTS = (zipfile.BadZipFile, OSError, EOFError, zlib.error, struct.error, ValueError, RuntimeError, KeyError)
@@ -67,7 +68,7 @@ def _array(content: bytes, name: str) -> npt.NDArray[Any]:
     try:
         header = ast.literal_eval(content[start : start + length].decode().strip())
         dtype, shape, fortran = (header[key] for key in ("descr", "shape", "fortran_order"))
-        if type(dtype) is not str or dtype[1:2] not in "iufb" or type(shape) is not tuple:
+        if type(dtype) is not str or dtype[1:2] not in KINDS or type(shape) is not tuple:
             raise ValueError(f"of type {dtype!r:.20}")
         if not all(type(side) is int and 0 <= side < 2**48 for side in shape):
             raise ValueError("of senseless sides")

@@ -73,8 +73,9 @@ def read_golden(path: Path, names: Iterable[str]) -> dict[str, npt.NDArray[Any]]
     try:
         content = files.read_bytes(path, limit=MAX_BYTES, what="golden outputs")
         found = read_arrays(content, names, limit=MAX_BYTES)
-        if empty := [name for name, array in found.items() if not array.size]:
-            raise ValueError(f"{empty[0]!r} is empty")
+        for name, array in found.items():
+            if not array.size or array.dtype.kind not in "iuf":
+                raise ValueError(f"{name!r} is no array of numbers")
     except (ValueError, UnusableInput) as error:
         raise unusable(path, error) from error
     return found

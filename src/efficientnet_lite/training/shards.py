@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from efficientnet_lite.doors import files, tfrecord
+from efficientnet_lite.errors import UnusableInput
 from efficientnet_lite.training.listed import Labelled
 from efficientnet_lite.training.recordfiles import (
     ONE_HOST,
@@ -22,6 +23,7 @@ from efficientnet_lite.training.recordfiles import (
     no_records,
     part_files,
 )
+from efficientnet_lite.zipped import read_arrays
 
 MAX_INDEX_BYTES = 256 * 2**20
 
@@ -92,11 +94,11 @@ def _read_index(index: Path, paths: Sequence[Path]) -> list[npt.NDArray[np.int64
         return None
     try:
         data = files.read_bytes(index, limit=MAX_INDEX_BYTES, what="an index")
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            if not np.array_equal(arrays["stamp"], _stamp(paths)):
-                return None
-            return _parts(arrays["offsets"], arrays["counts"], len(paths))
-    except Exception:  # whatever a damaged file makes numpy and zipfile raise: it is only a cache
+        arrays = read_arrays(data, ("stamp", "counts", "offsets"), limit=MAX_INDEX_BYTES)
+        if not np.array_equal(arrays["stamp"], _stamp(paths)):
+            return None
+        return _parts(arrays["offsets"], arrays["counts"], len(paths))
+    except (ValueError, TypeError, UnusableInput):  # it is only a cache
         return None
 
 
