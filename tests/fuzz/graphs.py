@@ -79,7 +79,7 @@ class Maker(Layers):
             "QUANTIZE": lambda: self.chance.choice([None, schema.QuantizeOptionsT()]),
             "CAST": lambda: self.chance.choice([None, schema.CastOptionsT(inDataType=3, outDataType=0)]),
         }.get(name, lambda: None)()
-        version = 1 if name in ("HARD_SWISH", "RELU_N1_TO_1") else self.chance.choice([1, 2])
+        version = 1 if name in ("HARD_SWISH", "RELU_0_TO_1", "RELU_N1_TO_1") else self.chance.choice([1, 2])
         self.emit(name, [x.index], [made.index], options, version=version)
 
     def _dequantize(self, name, form, kind):
@@ -314,7 +314,7 @@ _BINARY_OPTIONS = {
 }
 _UNARY = [
     *("CAST", "HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "LOG_SOFTMAX", "QUANTIZE", "RELU", "RELU6"),
-    *("RELU_N1_TO_1", "SOFTMAX", "TANH"),
+    *("RELU_0_TO_1", "RELU_N1_TO_1", "SOFTMAX", "TANH"),
 ]
 _SHARED = {
     **dict.fromkeys(["AVERAGE_POOL_2D", "MAX_POOL_2D"], "_pool"),

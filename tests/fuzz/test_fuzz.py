@@ -25,9 +25,10 @@ def test_nobody_dies_of_a_file_that_passes():
 
 
 def test_without_the_check_somebody_dies():
-    tally = campaign.campaign(0, 110, 130, unchecked=True)
+    """About one file in a hundred kills LiteRT, so that far fewer than these 2,000 are opened."""
+    parts = range(0, 2000, 50)
 
-    assert tally.killed
+    assert any(campaign.campaign(0, first, first + 50, unchecked=True).killed for first in parts)
 
 
 def test_a_file_depends_on_the_seed_and_its_number_alone():

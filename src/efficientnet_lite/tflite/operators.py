@@ -91,6 +91,7 @@ OPERATORS: dict[str, Rule] = {
     "REDUCE_MAX": Rule(_WITH_NUMBERS, "ReducerOptions", "?", "equal"),
     "RELU": Rule(_UNARY, scales="ratio"),
     "RELU6": Rule(_UNARY, scales="ratio"),
+    "RELU_0_TO_1": Rule(_UNARY, scales="ratio"),
     "RELU_N1_TO_1": Rule(_FLOAT),
     "RESHAPE": Rule((*_WITH_NUMBERS, *_UNARY), "ReshapeOptions", "v", "equal", rank=5),
     "RESIZE_BILINEAR": Rule(_WITH_NUMBERS, "ResizeBilinearOptions", "--??", "equal"),

@@ -18,18 +18,8 @@ Numbers = tuple[int, ...]
 _SAME_PADDING = 0
 
 _UNCHANGED = [
-    *(
-        "CAST",
-        "DEQUANTIZE",
-        "HARD_SWISH",
-        "LEAKY_RELU",
-        "LOGISTIC",
-        "LOG_SOFTMAX",
-        "QUANTIZE",
-        "RELU",
-        "RELU6",
-    ),
-    *("RELU_N1_TO_1", "SOFTMAX", "TANH"),
+    *("CAST", "DEQUANTIZE", "HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "LOG_SOFTMAX", "QUANTIZE", "RELU"),
+    *("RELU6", "RELU_0_TO_1", "RELU_N1_TO_1", "SOFTMAX", "TANH"),
 ]
 _BROADCAST = ["ADD", "DIV", "MAXIMUM", "MINIMUM", "MUL", "SUB"]
 _REDUCED = ["MEAN", "REDUCE_MAX", "SUM"]
