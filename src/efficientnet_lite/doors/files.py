@@ -13,8 +13,8 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from numbers import Real
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -219,6 +219,16 @@ def publish(path: Path, data: bytes) -> None:
     """Write `data` to `path`, whole or not at all."""
     with replacing(path) as file:
         file.write(data)
+
+
+def publish_together(contents: Mapping[Path, bytes]) -> None:
+    """Write files that belong together; where one cannot be written none appears. The first gets its name last."""
+    with ExitStack() as opened:
+        for path, data in contents.items():
+            file = opened.enter_context(replacing(path))
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())  # all are on the disk before the first is renamed
 
 
 def publish_json(path: Path, value: Any) -> None:

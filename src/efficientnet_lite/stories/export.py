@@ -233,8 +233,7 @@ def publish_with_golden(out: Path, data: bytes, golden: bytes, *, overwrite: boo
     """Both files under their names; raises UsageError where one has come into being meanwhile."""
     with files.locked(out):
         check_target(out, overwrite)
-        files.publish(golden_path(out), golden)
-        files.publish(out, data)
+        files.publish_together({out: data, golden_path(out): golden})
 
 
 def _golden(model: Model, form: Form) -> bytes:
