@@ -280,7 +280,7 @@ def test_info_models_and_cache_answer_in_json(run, call, cache):
         (["train", "{photos}", "--out", "{photos}/run"], 2, "photo folder"),
         (["train", "{photos}", "--out", "{run}"], 2, "exists"),
         (["train", "{photos}/red", "--out", "{new}"], 3, "class"),
-        (["train", "{photos}", "--out", "{new}", "--model", "lite9"], 2, "did you mean lite"),
+        (["train", "{photos}", "--out", "{new}", "--model", "lite9"], 2, "no such model"),
         (["train", "{photos}", "--out", "{new}", "--val", "2"], 2, "--val"),
         (["train", "{photos}", "--out", "{new}", "--on-bad", "fail", "--model", MODEL], 3, "broken.jpg"),
         (["train", "{photos}", "--out", "{new}", "--nonsense"], 2, "nonsense"),
