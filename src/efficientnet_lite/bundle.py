@@ -95,9 +95,8 @@ def open_run(folder: Path) -> Run:
         ArtifactError: the card is damaged, or of a newer version of this package.
     """
     if not is_run(folder):
-        raise UnusableInput(
-            f"no run here: it has no {CARD}", where=folder, fix="give a folder made by `train`"
-        )
+        what = f"no run here: it has no {CARD}" if files.exists(folder) else files.missing(folder)
+        raise UnusableInput(what, where=folder, fix="give a folder made by `train`")
     path = folder / CARD
     content = files.read_bytes(path, limit=MAX_CARD_BYTES, what="a card")
     try:

@@ -3,6 +3,7 @@
 import pytest
 import scenes
 
+from efficientnet_lite.cli import reference
 from efficientnet_lite.cli.app import COMMANDS, parser, run
 from efficientnet_lite.cli.spellings import nearest, options_of
 from efficientnet_lite.errors import UsageError, WrongArgument, wrong_argument
@@ -196,3 +197,12 @@ def test_a_wrong_argument_survives_a_process(tmp_path):
 
     assert isinstance(error, UsageError)
     assert (error.argument, error.value, error.fix, error.what) == ("val", 2, "give less", "val=2")
+
+
+@pytest.mark.parametrize(
+    ("flag", "meant"),
+    [("--model_nam", "--model_name"), ("-ckptdir", "--ckpt_dir"), ("--ouput_tflite", "--output_tflite")],
+)
+def test_a_mistyped_flag_of_the_references_command_line_is_answered_too(capfd, flag, meant):
+    assert reference.run([f"{flag}=x", "--ckpt_dir=y"]) == 2
+    assert f"no such flag: {flag}. Did you mean {meant}?" in capfd.readouterr().err

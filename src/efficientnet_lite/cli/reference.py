@@ -7,13 +7,17 @@ Source: tensorflow/tpu, models/official/efficientnet/export_model.py (flags and 
 """
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import NoReturn
 
 from efficientnet_lite.cli.common import COMMAND_LINE
 from efficientnet_lite.cli.console import Console
+from efficientnet_lite.cli.spellings import did_you_mean
 from efficientnet_lite.errors import EXIT_INTERRUPTED, EXIT_OK, EfficientNetLiteError, UsageError
+from efficientnet_lite.notices import listening
 from efficientnet_lite.stories.export_reference import NUM_STEPS, Flags, export_reference
 
 NAME = "export_model.py"
@@ -35,7 +39,9 @@ def run(arguments: Sequence[str]) -> int:
     console = Console()
     try:
         flags = parse(arguments)
-        for exported in export_reference(flags, stage=console.progress):
+        with listening(lambda text: Console().warn(text)):
+            written = export_reference(flags, stage=console.progress)
+        for exported in written:
             kind = (
                 "Saved model" if exported.format == "savedmodel" else f"tflite model ({exported.precision})"
             )
@@ -60,6 +66,13 @@ def run(arguments: Sequence[str]) -> int:
 
 def parse(arguments: Sequence[str]) -> Flags:
     """The flags of a command line; raises UsageError for an unknown, missing or wrong one."""
+    names = [field.name for field in fields(Flags)]
+    known = [f"--{name}" for name in ("help", *names, *(f"no{name}" for name in names))]
+    for word in arguments:
+        flag = word.partition("=")[0]
+        if re.match("--?[a-z]", flag) and f"--{flag.lstrip('-')}" not in known and flag != "-h":
+            what = f"no such flag: {flag[:80]}{did_you_mean(flag, known[: 1 + len(names)])}"
+            raise UsageError(what, where=COMMAND_LINE, fix=f"see python {NAME} --help")
     return Flags(**vars(parser().parse_args(arguments)))
 
 
