@@ -70,7 +70,7 @@ def test_settings_are_read_by_the_kind_of_their_field():
         ("batch", "0", "batch is 0", "give 1 to the number of images"),
         ("batch", "9999999", "batch is 9999999", "give 1 to the number of images"),
         ("holdout_shards", "1024", "holdout_shards is 1024", "0 (none) to 1023"),
-        ("momentum", "nan", "NaN is no JSON", "give a number"),
+        ("momentum", "nan", "momentum is nan", "give a number"),
         ("momentum", "1", "momentum is 1.0", "give a number from 0, below 1"),
         ("momentum", "quick", "momentum is 'quick'", "give a number"),
         ("steps", "0", "steps is 0", "or none for those of `epochs`"),
@@ -117,7 +117,7 @@ def test_json_gives_the_recipe_back_whole():
         ('{"batch": true}', "batch is True"),
         ('{"batch": 8.5}', "batch is 8.5"),
         ('{"epochs": 1e999}', "the number 1e999 is too large"),
-        ('{"momentum": NaN}', "momentum is nan"),
+        ('{"momentum": NaN}', "NaN is no JSON"),
     ],
 )
 def test_json_that_no_recipe_wrote_is_refused(text, what):
