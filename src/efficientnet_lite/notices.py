@@ -1,33 +1,47 @@
-"""What a user should know although nothing failed: one line, from any depth, to whoever listens.
+"""What a user should know although nothing failed: lines of the log `efficientnet_lite`, to whoever listens.
 
-A command line listens; where nobody does, a notice is a warning of Python's own kind. Pure.
+A warning is for everybody, what is below it for who wants to follow. A command line listens; where nobody does,
+Python's logging writes the warnings to stderr. Pure.
 """
 
-import warnings
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-Listener = Callable[[str], None]
-_listeners: list[Listener] = []
+LOG = logging.getLogger("efficientnet_lite")
+
+Say = Callable[[str], None]
 
 
-class Notice(UserWarning):
-    """Nothing failed, but something is not as the user may think."""
+class _Lines(logging.Handler):
+    """Hands each line on, once."""
 
+    def __init__(self, warn: Say, note: Say) -> None:
+        super().__init__()
+        self.warn, self.note, self.said = warn, note, set[str]()
 
-def notify(text: str) -> None:
-    """Tell `text` to the last listener, from any thread."""
-    if _listeners:
-        _listeners[-1](text)
-    else:
-        warnings.warn(text, Notice, stacklevel=3)
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if text not in self.said:
+            self.said.add(text)
+            (self.warn if record.levelno >= logging.WARNING else self.note)(text)
 
 
 @contextmanager
-def listening(listener: Listener) -> Iterator[None]:
-    """While the block runs `listener` gets every notice."""
-    _listeners.append(listener)
+def listening(warn: Say, note: Say = lambda line: None) -> Iterator[None]:
+    """While the block runs these two get every line, and nobody else does."""
+    handlers, level, LOG.propagate = LOG.handlers, LOG.level, False
+    LOG.handlers = [_Lines(warn, note)]
+    LOG.setLevel(logging.INFO)
     try:
         yield
     finally:
-        _listeners.remove(listener)
+        LOG.handlers, LOG.propagate = handlers, True
+        LOG.setLevel(level)
+
+
+def direct(warn: Say, note: Say) -> None:
+    """From here on these two get the lines, where somebody listens."""
+    for handler in LOG.handlers:
+        if isinstance(handler, _Lines):
+            handler.warn, handler.note = warn, note

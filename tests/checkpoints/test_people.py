@@ -16,6 +16,7 @@ from efficientnet_lite.checkpoints.read import read_checkpoint
 from efficientnet_lite.checkpoints.safetensors import encode_safetensors
 from efficientnet_lite.cli.common import console_of
 from efficientnet_lite.errors import CheckpointError
+from efficientnet_lite.notices import listening
 from efficientnet_lite.spec import DENSE, VARIANTS, make_plan
 
 LITE0 = VARIANTS["lite0"]
@@ -288,9 +289,10 @@ def test_what_was_chosen_is_printed_once_beside_the_result_unless_quiet(tmp_path
     path = write(tmp_path / "w.pth", {"state_dict": state, "state_dict_ema": state})
 
     for quiet, wanted in ((False, f"{path}: state_dict_ema is read, not state_dict\n"), (True, "")):
-        console_of(json=True, verbose=0, quiet=quiet)
-        read_checkpoint(path)
-        read_checkpoint(path)
+        with listening(print):
+            console_of(json=True, verbose=0, quiet=quiet)
+            read_checkpoint(path)
+            read_checkpoint(path)
 
         printed = capsys.readouterr()
         assert (printed.out, printed.err) == ("", wanted)

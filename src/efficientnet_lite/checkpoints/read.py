@@ -6,7 +6,6 @@ What a path holds is told by its content: extensions lie. Every reader gives `St
 
 import difflib
 import hashlib
-import logging
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -30,9 +29,9 @@ from efficientnet_lite.documents import json_value
 from efficientnet_lite.doors import files
 from efficientnet_lite.doors import weights as published
 from efficientnet_lite.errors import CheckpointError, UnusableInput, printable
+from efficientnet_lite.notices import LOG
 from efficientnet_lite.spec import Variant
 
-LOG = logging.getLogger("efficientnet_lite")
 RUN_CARD, RUN_WEIGHTS = "card.json", "weights.safetensors"
 STATE_FILE = "checkpoint"  # TensorFlow's note which of a folder's checkpoints is the last
 INDEX_SUFFIX = ".index"

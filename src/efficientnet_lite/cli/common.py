@@ -14,6 +14,7 @@ from efficientnet_lite.cli.console import Console
 from efficientnet_lite.doors import files
 from efficientnet_lite.doors.dataset import Listing, list_photos
 from efficientnet_lite.errors import UnusableInput, UsageError
+from efficientnet_lite.notices import direct
 from efficientnet_lite.plaintext import BOM, plain_lines
 
 COMMAND_LINE = "the command line"  # where a wrong option is
@@ -34,7 +35,7 @@ Photos = Annotated[tuple[str, ...], Parameter(negative=(), allow_leading_hyphen=
 def console_of(json: bool, verbose: int, quiet: bool) -> Console:
     """The console of one command."""
     console = Console(json=json, verbose=verbose, quiet=quiet)
-    console.listen()
+    direct(console.warn, console.note)
     return console
 
 

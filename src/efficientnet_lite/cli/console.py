@@ -10,7 +10,6 @@ import dataclasses
 import errno
 import io
 import json
-import logging
 import math
 import os
 import sys
@@ -29,22 +28,8 @@ if TYPE_CHECKING:
     from efficientnet_lite.metrics import Interval
 
 OnProgress = Callable[[int, int], None]
-LOGGER = "efficientnet_lite"
 EXIT_READER_GONE = 141  # what a shell reports for `efficientnet-lite ... | head`: 128 + SIGPIPE
 PIPED_WIDTH = 10_000  # columns; where nobody looks, a cell is never wrapped
-
-
-class _Notes(logging.Handler):
-    """Hands each message of the package's log to a console, once."""
-
-    def __init__(self, console: "Console") -> None:
-        super().__init__()
-        self.console, self.said = console, set[str]()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if (text := record.getMessage()) not in self.said:
-            self.said.add(text)
-            self.console.note(text)
 
 
 class Console:
@@ -110,13 +95,6 @@ class Console:
         """A line on stderr, for users who gave at least `verbose` times --verbose and not --quiet."""
         if not self.quiet and self.verbose >= verbose:
             self._write_aside(printable(text))
-
-    def listen(self) -> None:
-        """Show what the package logs from now on, each line once, as notes; no other console does any more."""
-        logger = logging.getLogger(LOGGER)
-        logger.handlers = [each for each in logger.handlers if not isinstance(each, _Notes)]
-        logger.addHandler(_Notes(self))
-        logger.setLevel(logging.INFO)
 
     def warn(self, text: str) -> None:
         """A line on stderr about something that the user should look at, --quiet or not."""

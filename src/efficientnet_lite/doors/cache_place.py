@@ -9,7 +9,7 @@ from pathlib import Path
 import platformdirs
 
 from efficientnet_lite.errors import printable
-from efficientnet_lite.notices import notify
+from efficientnet_lite.notices import LOG
 
 VARIABLE = "EFFICIENTNET_LITE_CACHE"
 _told: set[str] = set()  # what this process has said already
@@ -30,7 +30,7 @@ def tell(what: str) -> None:
     """Say once in a process that the cache is not as it should be, and how another is chosen."""
     if what not in _told:
         _told.add(what)
-        notify(f"{what}; {VARIABLE}=FOLDER chooses another place")
+        LOG.warning(f"{what}; {VARIABLE}=FOLDER chooses another place")
 
 
 def tell_unusable(folder: Path | None, error: Exception | str | None) -> None:

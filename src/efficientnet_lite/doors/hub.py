@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from efficientnet_lite.errors import printable
-from efficientnet_lite.notices import notify
+from efficientnet_lite.notices import LOG
 
 OFFLINE = ("EFFICIENTNET_LITE_OFFLINE", "HF_HUB_OFFLINE")
 ANSWER_S = 10.0  # within which a server is found and takes a connection
@@ -84,7 +84,7 @@ def _is_writable(folder: Path) -> bool:
 
 
 def _tell_unwritable(folder: Path) -> None:
-    notify(
+    LOG.warning(
         f"the hub's cache {printable(folder)} cannot be written to, so the next run downloads again; "
         "HF_HOME=FOLDER chooses another place"
     )

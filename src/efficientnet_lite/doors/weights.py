@@ -17,7 +17,7 @@ from efficientnet_lite.documents import json_value
 from efficientnet_lite.doors import files, hub
 from efficientnet_lite.doors.cache_place import cache_folder, tell_unusable
 from efficientnet_lite.errors import CheckpointError, OutputFailed, WeightsMissing
-from efficientnet_lite.notices import notify
+from efficientnet_lite.notices import LOG
 from efficientnet_lite.spec import Variant
 
 NAMES = ("imagenet", "hub")
@@ -194,7 +194,7 @@ def _first_use(source: HubFile, note: Path | None, commit: str, digest: str) -> 
     except (OSError, OutputFailed) as error:
         tell_unusable(note and note.parent.parent, error.what if isinstance(error, OutputFailed) else error)
         later = "it could not be written down, so the next one is not compared"
-    notify(
+    LOG.warning(
         f"first use, not verified: {source.file} of {source.repository} ({commit}) has the sha256 {digest}; {later}"
     )
 
