@@ -12,7 +12,12 @@ from efficientnet_lite.cli.app import parser
 from efficientnet_lite.spec import VARIANTS, make_plan
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "SECURITY.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 COMMAND = re.compile(r"^    (efficientnet-lite .+?)(?:  +#.*)?$", flags=re.MULTILINE)
 
 
@@ -66,3 +71,24 @@ def test_no_tracked_file_names_a_registry_host_or_a_place_of_one_machine():
     assert [
         name for name in names if (ROOT / name).is_file() and forbidden.search((ROOT / name).read_bytes())
     ] == []
+
+
+def promised(text: str) -> list[tuple[str, str]]:
+    """File and name of each test that a page names; a name alone is of the file before it."""
+    found: list[tuple[str, str]] = []
+    for file, name in re.findall(r"`(tests/[\w/]+\.py)?::(\w+)`", text):
+        found.append((file or found[-1][0], name))
+    return found
+
+
+def test_every_promise_of_the_security_page_names_a_test_that_is_there():
+    named = promised((ROOT / "SECURITY.md").read_text(encoding="utf-8"))
+
+    missing = [
+        f"{file}::{name}"
+        for file, name in named
+        if not re.search(rf"^def {name}\(", (ROOT / file).read_text(encoding="utf-8"), flags=re.MULTILINE)
+    ]
+
+    assert len(named) >= 30
+    assert missing == []
