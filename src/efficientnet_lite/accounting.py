@@ -60,8 +60,10 @@ class Accounting:
         reason, often = counts.most_common(1)[0]
         first = next(name for name, own, _ in self.skipped if plain(own) == reason)
         others = len(self.skipped) - often
-        return f"{often} x {reason}: {first!r}" + (
-            f" and others; {others} for other reasons" if others else ""
+        return (
+            f"{often} x {reason}: {first!r}"
+            + (" and others" if often > 1 else "")
+            + (f"; {others} for other reasons" if others else "")
         )
 
     def not_photos(self) -> str:

@@ -190,8 +190,8 @@ def _json_rows(numbered: Iterator[tuple[int, str]], where: Path) -> Iterator[Ent
 def _entry(line: int, path: str, label: str, split: str, where: Path) -> Entry:
     if not path.strip() or "\0" in path:
         raise _refused("the path is empty" if not path.strip() else "the path holds a NUL", where, line)
-    if not label.strip():
-        raise _refused("the label is empty", where, line)
+    if not label.strip() or "\0" in label:
+        raise _refused("the label is empty" if not label.strip() else "the label holds a NUL", where, line)
     part = split_of(split)
     if split.strip() and part is None:
         raise _refused(f"unknown split {split[:40]!r}, expected train, validation or test", where, line)

@@ -653,6 +653,25 @@ def test_info_says_what_the_folder_of_a_checkpoint_holds(place, call, tmp_path):
     assert "holds no checkpoint" in empty.err
 
 
+def test_info_tells_a_file_by_its_content_and_says_what_it_is_where_it_is_no_model(place, call, tmp_path):
+    (tmp_path / "model.bin").write_bytes((place / "model.tflite").read_bytes())
+    (tmp_path / "weights").write_bytes((place / "weights.safetensors").read_bytes())
+    assert call("info", tmp_path / "model.bin", "--json").document["labels"] == {"": 3, "de": 3}
+    assert call("info", tmp_path / "weights", "--json").document["format"] == "safetensors"
+    (tmp_path / "photo.tflite.jpg").write_bytes(b"\xff\xd8\xff\xe0" + bytes(50))
+    (tmp_path / "notes.txt").write_text("some words")
+    (tmp_path / "cut.tflite").write_bytes((place / "model.tflite").read_bytes()[:5])
+    said = {name: call("info", tmp_path / name) for name in ("photo.tflite.jpg", "notes.txt", "cut.tflite")}
+
+    assert [(each.code, each.out) for each in said.values()] == [(4, "")] * 3
+    assert "a photo (JPEG), not a model" in said["photo.tflite.jpg"].err
+    assert (
+        "no .tflite file, and cannot be read as a checkpoint: no checkpoint of a known"
+        in said["notes.txt"].err
+    )
+    assert "not a TFLite model" in said["cut.tflite"].err
+
+
 def test_models_lists_the_five(call):
     document = call("models", "--json").document
 

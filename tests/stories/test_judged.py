@@ -131,3 +131,78 @@ def test_verify_takes_labels_from_one_photo_a_class(trained, tmp_path):
 
     assert labelled_photos(folder, scenes.LABELS)[1] == [0, 1, 2]
     assert all(each.drop is not None for each in verify(trained.run, data=folder).comparisons)
+
+
+def ambiguous(folder):
+    return made(folder, {f"{camera}": (scenes.LABELS, 2) for camera in ("left", "right")})
+
+
+def strange(folder):
+    made(folder, {"": (scenes.LABELS, 2)})
+    (folder / BALL).rename(folder / "balloon")
+    return folder
+
+
+def loose(folder):
+    made(folder, {"": ((BALL,), 2)})
+    (folder / BALL / "away.jpg").symlink_to("nowhere")
+    return folder / BALL
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (ambiguous, "can be read in two ways"),
+        (strange, "the model has no class 'balloon'"),
+        (loose, "no photos in class folders"),
+    ],
+)
+def test_verify_and_export_say_why_photos_have_no_labels(trained, tmp_path, capsys, make, why):
+    folder = make(tmp_path / "data")
+    exporting = (
+        "export",
+        trained.run,
+        "--precision",
+        "float16",
+        "--out",
+        tmp_path / "m.tflite",
+        "--data",
+        folder,
+    )
+
+    for line in (("verify", trained.run, "--data", folder), exporting):
+        for form in ([], ["--json"]):
+            with pytest.raises(SystemExit) as ending:
+                main([*map(str, line), *form, *(["--overwrite"] if line[0] == "export" else [])])
+            said = capsys.readouterr().err
+            assert ending.value.code in (0, None), said
+            assert said.count("used without labels: ") == 1
+            assert why in said
+            assert ("1 photos are skipped; 1 x a link to nothing" in said) is (make is loose)
+
+
+def test_a_manifest_that_cannot_be_used_is_refused_by_verify_and_export_with_its_cause(
+    trained, tmp_path, capsys
+):
+    made(tmp_path / "data", {"": (scenes.LABELS, 2)})
+    table = tmp_path / "data" / "photos.csv"
+    table.write_text("picture,label\nball.jpg,ball\n")
+    for line in (
+        ("verify", trained.run, "--data", table),
+        (
+            "export",
+            trained.run,
+            "--precision",
+            "int8",
+            "--io",
+            "int8",
+            "--out",
+            tmp_path / "m.tflite",
+            "--data",
+            table,
+        ),
+    ):
+        with pytest.raises(SystemExit) as ending:
+            main([*map(str, line)])
+        assert ending.value.code == 3
+        assert "names no column of paths, it has 'picture', 'label'" in capsys.readouterr().err

@@ -7,18 +7,21 @@ from typing import Any, get_args
 
 from efficientnet_lite import bundle
 from efficientnet_lite.checkpoints.read import read_checkpoint
+from efficientnet_lite.checkpoints.tensors import MAX_CHECKPOINT_BYTES
 from efficientnet_lite.cli.common import Json, Quiet, Verbose, console_of
 from efficientnet_lite.cli.console import Console, percent
 from efficientnet_lite.doors import files
 from efficientnet_lite.doors.files import read_bytes
 from efficientnet_lite.doors.weights import HUB_FILES, PACKAGES
-from efficientnet_lite.errors import ArtifactError, UsageError
+from efficientnet_lite.errors import ArtifactError, CheckpointError, UsageError
 from efficientnet_lite.inference.predict import MAX_MODEL_BYTES
 from efficientnet_lite.inference.verify import Verdict
+from efficientnet_lite.photoheader import MAGIC_BYTES, format_of
 from efficientnet_lite.spec import VARIANTS, make_plan
 from efficientnet_lite.stories.origin import named_model
 from efficientnet_lite.tflite.inspect import ModelInfo, Port, describe
 from efficientnet_lite.tflite.readiness import Finding, Placed, Readiness, check_readiness
+from efficientnet_lite.tflite.slots import MODEL_IDENTIFIER
 from efficientnet_lite.tflite.targets import MIB, TargetName
 
 _READY = {
@@ -41,7 +44,7 @@ def info(
     """Say what a file contains: operators, shapes, quantization, metadata, contract; or a run, or a model.
 
     Args:
-        source: a .tflite file of anyone's, a run folder, the folder of a TF1 checkpoint, or a model such as lite1.
+        source: a .tflite file of anyone's, a run folder, a checkpoint, or a model such as lite1.
         target: say instead whether a .tflite file would map onto this accelerator, and why not.
         json: print one JSON document instead of the table.
         verbose: say more; may be given again.
@@ -60,9 +63,7 @@ def info(
         document = _checkpoint(path)
         rows = [[key, _shown(value)] for key, value in document.items()]
     elif files.exists(path) or path.suffix == ".tflite":
-        data = read_bytes(path, limit=MAX_MODEL_BYTES, what="a .tflite file")
-        described = describe(data, where=path)
-        document, rows = {"path": path.absolute(), **described.to_json()}, _file_rows(described)
+        document, rows = _file(path)
     else:
         name = named_model(source)
         document = _facts(name.variant.name, name.size)
@@ -176,11 +177,33 @@ def _facts(name: str, size: int) -> dict[str, Any]:
     }
 
 
-def _checkpoint(folder: Path) -> dict[str, Any]:
-    """What a folder of a checkpoint holds; raises CheckpointError where that is nothing, or damaged."""
-    found = read_checkpoint(folder)
+def _file(path: Path) -> tuple[dict[str, Any], list[list[object]]]:
+    """The document and the rows of a file, told by its content: a .tflite, or a checkpoint."""
+    data = read_bytes(path, limit=MAX_CHECKPOINT_BYTES, what="a .tflite file or a checkpoint")
+    if data[4:8] == MODEL_IDENTIFIER or path.suffix.lower() == ".tflite":
+        described = describe(data, where=path)
+        return {"path": path.absolute(), **described.to_json()}, _file_rows(described)
+    fix = "give a .tflite file, a checkpoint, a run folder, or a model such as lite1"
+    if (photo := format_of(data[:MAGIC_BYTES])) is not None:
+        raise ArtifactError(f"this is a photo ({photo}), not a model", where=path, fix=fix)
+    if path.suffix.lower() == ".onnx":
+        raise ArtifactError("an ONNX file, of which info has nothing to say", where=path, fix=fix)
+    try:
+        document = _checkpoint(path)
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"it is no .tflite file, and cannot be read as a checkpoint: {error.what}",
+            where=path,
+            fix=error.fix,
+        ) from error
+    return document, [[key, _shown(value)] for key, value in document.items()]
+
+
+def _checkpoint(path: Path) -> dict[str, Any]:
+    """What a checkpoint, a file or a folder, holds; raises CheckpointError where that is nothing, or damaged."""
+    found = read_checkpoint(path)
     return {
-        "path": folder.absolute(),
+        "path": path.absolute(),
         "format": found.format,
         "model": found.variant.name,
         "classes": found.classes,

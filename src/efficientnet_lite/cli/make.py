@@ -207,6 +207,8 @@ def verify(
         trust=trust,
         stage=console.progress,
     )
+    for note in verified.notes:
+        console.warn(note)
     if json:
         console.json(verified.to_json())
     else:

@@ -127,8 +127,6 @@ def show_exported(console: Console, exported: Exported) -> None:
 
 def show_verified(console: Console, verified: Verified) -> None:
     """The comparisons, and whether all of it holds."""
-    for note in verified.notes:
-        console.warn(note)
     if verified.comparisons:
         columns = ["photos as", "photos", "agreement", "top-1 float", "top-1 int8", "drop", "SNR"]
         rows = [

@@ -280,10 +280,10 @@ def _notes_of_network(parent: Model) -> tuple[str, ...]:
 
 def _notes_of(sample: Sample) -> tuple[str, ...]:
     if not sample.refused:
-        return ()
+        return sample.notes
     named = some([f"{Path(each.where).name} ({each.reason})" for each in sample.refused], 3)
     whole = len(sample.images) + len(sample.refused)
-    return (f"{len(sample.refused)} of {whole} photos could not be used: {named}",)
+    return (*sample.notes, f"{len(sample.refused)} of {whole} photos could not be used: {named}")
 
 
 def float_parity(model: Model, plan: Plan, layers: Mapping[str, Layer]) -> Parity:
@@ -298,7 +298,7 @@ def _sample(data: Path, origin: Origin, count: int, workers: int) -> Sample:
 
     Each content once, or a copy of a photo that calibrated would prove the file.
     """
-    paths, truth = labelled_photos(data, origin.labels)
+    paths, truth, notes = labelled_photos(data, origin.labels)
     by_content: dict[str, int] = {}
     refused: list[Refused] = []
     for place, path in enumerate(paths):
@@ -324,4 +324,4 @@ def _sample(data: Path, origin: Origin, count: int, workers: int) -> Sample:
             fix="give a folder with photos like those that the model will see",
         )
     classes = None if truth is None else [truth[places[each]] for each in images]
-    return Sample(list(images.values()), classes, tuple(refused))
+    return Sample(list(images.values()), classes, tuple(refused), tuple(notes))

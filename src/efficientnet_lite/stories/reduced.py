@@ -47,6 +47,7 @@ class Sample(NamedTuple):
     images: Sequence[Image]
     truth: Sequence[int] | None = None
     refused: tuple[Refused, ...] = ()  # photos that could not be used, and stand behind no figure
+    notes: tuple[str, ...] = ()  # why they have no classes, and what was skipped before
 
     @property
     def whole(self) -> bool:

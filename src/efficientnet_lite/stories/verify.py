@@ -128,7 +128,9 @@ def verify(
             where=target,
             fix="compare files of the same export",
         )
-    comparisons, notes, whole = _compare(models, *labelled_photos(Path(data), models[0].labels), stage)
+    photos = labelled_photos(Path(data), models[0].labels)
+    comparisons, lost, whole = _compare(models, photos.paths, photos.truth, stage)
+    notes = [*lost, *photos.notes]
     faults = [fault for each in comparisons for fault in each.failures(bars)]
     return Verified(target.absolute(), tuple(comparisons), tuple(faults), tuple(notes), bars, whole)
 
@@ -165,8 +167,9 @@ def _verify_run(
     comparisons: Sequence[Comparison] = ()
     whole = True
     if data is not None:
-        comparisons, refused, whole = _compare(models, *labelled_photos(data, run.labels), stage)
-        notes += refused
+        given = labelled_photos(data, run.labels)
+        comparisons, refused, whole = _compare(models, given.paths, given.truth, stage)
+        notes += [*refused, *given.notes]
     else:
         try:
             photos = proven_photos(run)
