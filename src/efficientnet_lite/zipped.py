@@ -58,6 +58,17 @@ def read_arrays(data: bytes, names: Iterable[str], *, limit: int) -> dict[str, n
     return found
 
 
+def array_names(data: bytes) -> list[str]:
+    """The names of all arrays of the `.npz` file `data`. Raises ValueError where it is no such file."""
+    if data.count(ENTRY) > MAX_ENTRIES:
+        raise ValueError(f"it has more than {MAX_ENTRIES:,} entries")
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return [name.removesuffix(".npy") for name in archive.namelist()]
+    except FAULTS as error:
+        raise ValueError(str(error)) from error
+
+
 def _array(content: bytes, name: str) -> npt.NDArray[Any]:
     """The array in an `.npy` file."""
     wide = content[6:7] > b"\1"  # versions 2 and 3 have four bytes for the length

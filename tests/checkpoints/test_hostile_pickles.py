@@ -3,7 +3,6 @@
 import io
 import os
 import pickle
-import struct
 import subprocess
 import sys
 import time
@@ -66,7 +65,6 @@ def test_an_attack_that_works_on_pickle_does_nothing_here(tmp_path):
         (name("collections", "OrderedDict") + pickle.EMPTY_TUPLE + pickle.NEWOBJ, "instruction"),
         (pickle.EXT1 + b"\x01", "instruction"),
         (pickle.PERSID + b"0\n", "instruction"),
-        (pickle.LONG4 + struct.pack("<i", 2**30), "instruction"),
         (pickle.DUP, "instruction"),
         (name("collections", "OrderedDict") + instructions(([["a", 1]],)) + pickle.REDUCE, "OrderedDict"),
         (instructions("text") + pickle.EMPTY_TUPLE + pickle.REDUCE, "no function"),
@@ -178,7 +176,8 @@ def test_numbers_of_a_type_that_torch_does_not_have_are_refused_by_name():
         View("0", 6, (2, 3), (3, 1), offset=-1),
         View("0", 6, (-2, -3), (3, 1)),
         View("0", 6, (2**62, 2**62, 2**62), (0, 0, 0)),
-        View("0", 6, (7,), (0,)),
+        View("0", 6, (2**23 + 1,), (0,)),
+        View("0", 0, (7,), (0,)),
         View("0", 6, (2, 3), (3,)),
         View("0", 6, (1,) * 9, (1,) * 9),
         View("0", 6, (True, True), (1, 1)),

@@ -1,9 +1,11 @@
 """Checkpoints as people save them: prefixes, containers, neighbours that are no tensors, heads of one's own."""
 
+import io
 import json
 import pickle
 import struct
 import time
+import zipfile
 
 import numpy as np
 import pytest
@@ -98,6 +100,87 @@ def test_a_prefix_that_all_names_have_is_taken_off(tmp_path, parameters, state, 
     assert_same(found, parameters)
     assert_same(read_checkpoint(tmp_path / "w.safetensors"), parameters)
     assert (found.classes, found.notes) == (3, ())
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda key: "_fsdp_wrapped_module." + key.replace("conv_dw.", "_fsdp_wrapped_module.conv_dw."),
+        lambda key: key.replace("blocks.", "module.blocks._checkpoint_wrapped_module."),
+        lambda key: "_orig_mod.module." + key.replace("bn1.", "_orig_mod.bn1._orig_mod."),
+        lambda key: "model.backbone." + key.replace("conv_dw.", "conv_dw._fsdp_wrapped_module."),
+        lambda key: "_module." + key,
+        lambda key: key.replace("blocks.", "blocks.module."),
+    ],
+    ids=[
+        "FSDP",
+        "checkpointing",
+        "compiled parts",
+        "FSDP in a model of one's own",
+        "Opacus",
+        "DataParallel of a part",
+    ],
+)
+def test_wrappers_anywhere_in_the_names_are_taken_off(tmp_path, parameters, state, wrapped):
+    named = {wrapped(key): array for key, array in state.items()}
+
+    for root in (named, {"state_dict": named}, {"model": {"net": named}}):
+        found = read_checkpoint(write(tmp_path / "w.pth", root))
+        assert_same(found, parameters)
+        assert found.notes == ()
+
+
+def test_a_wrapper_without_which_two_names_would_be_one_stays(tmp_path, parameters, state):
+    twice = prefixed(state, "ema._orig_mod.") | prefixed(state, "ema.")
+
+    with pytest.raises(CheckpointError, match="2 networks, under ema._orig_mod., ema."):
+        read_checkpoint(write(tmp_path / "w.pth", twice))
+
+
+OWN_PLACES = {
+    ("best_model",): False,
+    ("student",): False,
+    ("checkpoint", "weights_of_epoch_3"): False,
+    ("state", "model_weights"): False,
+    ("params_ema",): True,
+    ("swa_model",): True,
+    ("averaged_model",): True,
+    ("averages", "ema-of-3", "weights"): True,
+}
+
+
+@pytest.mark.parametrize("place", OWN_PLACES)
+def test_a_network_is_found_under_any_key(tmp_path, parameters, state, place):
+    path = write(tmp_path / "w.pth", in_container(state, place))
+
+    assert_same(read_checkpoint(path), parameters)
+
+    other = {"state_dict": {key: np.asarray(array + array.dtype.type(1)) for key, array in state.items()}}
+    path = write(tmp_path / "w.pth", in_container(state, place) | other)
+    chosen = "state_dict", ".".join(place)
+    if OWN_PLACES[place]:
+        assert_same(read_checkpoint(path), parameters)
+        chosen = chosen[::-1]
+    assert read_checkpoint(path).notes == (f"{chosen[0]} is read, not {chosen[1]}",)
+
+
+def test_of_two_networks_under_keys_of_ones_own_the_user_is_asked(tmp_path, state):
+    path = write(tmp_path / "w.pth", {"student": state, "teacher": state, "step": 3})
+    with pytest.raises(CheckpointError, match="2 networks, under student, teacher"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("key", [str, lambda number: f"ema.{number}"])
+def test_twenty_thousand_networks_in_a_file_take_no_time(key):
+    tensor = View("0", 1, (1,), (1,))
+    root = {key(number): {"blocks.0.0.conv_dw.weight": tensor} for number in range(20_000)}
+    data = zip_pth(root, {"0": bytes(4)})
+    started = time.process_time()
+
+    with pytest.raises(CheckpointError, match="20000 networks"):
+        read_pth(data, where="w.pth")
+
+    assert time.process_time() - started < 10
 
 
 def in_container(state, place):
@@ -344,3 +427,95 @@ def test_a_hundred_thousand_networks_take_no_time(tmp_path):
             read_checkpoint(path)
 
     assert time.process_time() - started < 10
+
+
+def test_a_tensor_that_repeats_its_numbers_is_read_and_none_is_that_repeats_them_for_ever(
+    tmp_path, parameters, state
+):
+    tensors = {key: array.tobytes() for key, array in state.items()}
+    root = {
+        key: View(key, view.count, view.shape, view.stride, storage=view.storage)
+        for key, view in views(state).items()
+    }
+    path = tmp_path / "w.pth"
+    path.write_bytes(
+        zip_pth(
+            root | {"classifier.bias": View("one", 1, (3,), (0,))},
+            {key: raw for key, raw in tensors.items() if key != "classifier.bias"}
+            | {"one": np.float32(5).tobytes()},
+        )
+    )
+    assert_same(read_checkpoint(path), parameters | {f"{DENSE}/bias": np.full(3, 5, np.float32)})
+
+    heads = {
+        "classifier.weight": View("one", 1, (2**40, 1280), (0, 0)),
+        "classifier.bias": View("one", 1, (2**40,), (0,)),
+    }
+    path.write_bytes(zip_pth(root | heads, tensors | {"one": bytes(4)}))
+    with pytest.raises(CheckpointError, match="of a storage of 1"):
+        read_checkpoint(path)
+
+
+def rebuilt(view, function):
+    """The description of the tensor `view` by another of torch's functions."""
+    text = instructions(view)
+    start = name("torch._utils", "_rebuild_tensor_v2")
+    parts = text.removeprefix(start).removesuffix(pickle.REDUCE)
+    match function:
+        case "_rebuild_tensor":
+            kept = parts.removesuffix(
+                instructions(False)
+                + name("collections", "OrderedDict")
+                + pickle.EMPTY_TUPLE
+                + pickle.REDUCE
+                + pickle.TUPLE
+            )
+            return Raw(name("torch._utils", function) + kept + pickle.TUPLE + pickle.REDUCE)
+        case "_rebuild_from_type_v2":
+            with_attributes = (Raw(start), Raw(name("torch", "Tensor")), Raw(parts), {"tag": "mine"})
+            return Raw(name("torch._tensor", function) + instructions(with_attributes) + pickle.REDUCE)
+
+
+@pytest.mark.parametrize("function", ["_rebuild_tensor", "_rebuild_from_type_v2"])
+def test_tensors_of_old_torch_and_with_attributes_are_read(tmp_path, parameters, state, function):
+    root = {key: rebuilt(view, function) for key, view in views(state).items()}
+    tensors = {str(number): array.tobytes() for number, array in enumerate(state.values())}
+    (tmp_path / "w.pth").write_bytes(zip_pth(root, tensors))
+
+    assert_same(read_checkpoint(tmp_path / "w.pth"), parameters)
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [pickle.LONG4 + struct.pack("<i", 300) + b"\1" * 300, pickle.SHORT_BINSTRING + b"\4\xff\x00ab"],
+    ids=["a number of 2,400 bits", "bytes of Python 2"],
+)
+def test_odd_values_beside_the_weights_are_passed_over(tmp_path, parameters, state, beside):
+    root = {"state_dict": views(state), "seed": Raw(beside)}
+    tensors = {str(number): array.tobytes() for number, array in enumerate(state.values())}
+    (tmp_path / "w.pth").write_bytes(zip_pth(root, tensors))
+
+    assert_same(read_checkpoint(tmp_path / "w.pth"), parameters)
+
+
+@pytest.mark.parametrize(
+    "number",
+    [pickle.LONG4 + struct.pack("<i", 2**30), pickle.LONG4 + struct.pack("<i", -1)],
+    ids=["of a gigabyte", "of less than nothing"],
+)
+def test_a_number_that_claims_more_than_there_is_is_damage(number):
+    with pytest.raises(CheckpointError, match="damaged"):
+        read_pth(zip_pth({"seed": Raw(number)}, {}), where="w.pth")
+
+
+@pytest.mark.parametrize("start", [b"(dp0\n.", b"}q\x00."])
+def test_a_pickle_of_an_older_protocol_within_the_archive_is_told_as_such(start):
+    with pytest.raises(CheckpointError, match=r"protocol 0 or 1[\s\S]*without pickle_protocol"):
+        read_pth(zip_of(start), where="w.pth")
+
+
+def zip_of(data):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("archive/data.pkl", data)
+    return stream.getvalue()

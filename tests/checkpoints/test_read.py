@@ -11,6 +11,7 @@ from checkpoint_files import bundle, pth_bytes, random_parameters, write_bundle
 
 from efficientnet_lite.checkpoints.fit import fit
 from efficientnet_lite.checkpoints.naming import foreign_names, to_dialect
+from efficientnet_lite.checkpoints.pth import MAGIC_NUMBER
 from efficientnet_lite.checkpoints.read import read_checkpoint
 from efficientnet_lite.checkpoints.safetensors import FORMAT, SCHEMA, encode_safetensors
 from efficientnet_lite.checkpoints.tensors import FLOAT32, FLOAT64, INT64, Stored
@@ -200,7 +201,9 @@ def test_a_file_of_a_later_schema_asks_for_an_update(tmp_path):
         (b"", "empty"),
         (b"\x1c\0\0\0TFL3" + bytes(100), "exported model"),
         (b"\x89HDF\r\n\x1a\n" + bytes(100), "Keras"),
-        (pickle.dumps({"a": 1}), "not executed"),
+        *[(pickle.dumps({"a": 1}, protocol), "not executed") for protocol in range(6)],
+        *[(pickle.dumps(np.ones(3), protocol), "not executed") for protocol in range(6)],
+        *[(pickle.dumps(MAGIC_NUMBER, protocol) + b".", "protocol 0 or 1") for protocol in (0, 1)],
         (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"),
         (b"\n<!DOCTYPE html>", "web page"),
         (b"\xff\xd8\xff\xe0" + bytes(100), "no checkpoint of a known format"),
@@ -308,7 +311,7 @@ def test_everything_that_does_not_fit_is_in_one_message(parameters):
     )
     assert "5 left over: adapter.0, adapter.1, adapter.2 and 2 more" in what
     assert "1 of another shape: bn1.weight has (32, 1), expected (32,)" in what
-    assert "1 with whole numbers: bn1.bias" in what
+    assert "1 of a type that is no float: bn1.bias (int64)" in what
 
 
 @pytest.mark.parametrize(

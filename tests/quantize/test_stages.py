@@ -1,5 +1,8 @@
 """The stages of quantization one by one: arithmetic, equalization, correction, and the way through the cache."""
 
+import io
+import zipfile
+
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -159,6 +162,17 @@ def test_a_backbone_survives_the_cache_and_other_bytes_do_not(layers, images):
         assert np.array_equal(again.network.layers[name].bias, layer.bias)
     assert stored.from_bytes(b"no archive") is None
     assert stored.from_bytes(stored.to_bytes(made)[:-100]) is None
+    assert stored.from_bytes(packed(stored.to_bytes(made), zipfile.ZIP_LZMA)) is None  # dictionaries of 4 GB
+    assert stored.from_bytes(packed(stored.to_bytes(made), zipfile.ZIP_DEFLATED)) is None  # or a bomb
+
+
+def packed(data, method):
+    """The same archive, compressed, which we never do."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(stream, "w", method) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    return stream.getvalue()
 
 
 SMALL = stored.to_bytes(

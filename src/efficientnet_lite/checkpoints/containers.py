@@ -3,11 +3,13 @@
     averaged   state_dict_ema, model_ema, ema ...     preferred, unless the raw weights are asked for
     raw        state_dict, model_state_dict, model, net ...
     neither    the file's own entries are the weights
+    others     best_model, student, callbacks.EMA.weights ...: a network under any other key, if it is the only one
 
 Within these a state dict may lie deeper: `checkpoint["model"]["state_dict"]`. Of several of one kind the first of
 the lists below is read; a state dict with the names of an EfficientNet goes before one without.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +43,9 @@ RAW = (
     "params",
     "shadow",
 )
-MAX_DEPTH = 4
+LISTED = frozenset(AVERAGED + RAW)
+OTHER_AVERAGED = re.compile(r"(.*[^a-z])?(ema|averaged?|swa)([^a-z].*)?", re.IGNORECASE | re.DOTALL)
+MAX_DEPTH, MAX_KEY = 4, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +54,19 @@ class _Candidate:
     entries: dict[Any, Any]
 
     @property
+    def listed(self) -> bool:
+        return all(key in LISTED for key in self.place)
+
+    @property
     def averaged(self) -> bool:
-        return any(key in AVERAGED for key in self.place)
+        return any(
+            key in AVERAGED or (key not in RAW and OTHER_AVERAGED.fullmatch(key[:MAX_KEY]))
+            for key in self.place
+        )
+
+    def order(self, number: int, *, ema: bool) -> tuple[bool, int, int]:
+        """The least is read: number `number` in the file."""
+        return self.averaged is not ema, 2 if not self.listed else 1 if not self.place else 0, number
 
 
 def choose(root: object, where: Path | str, *, ema: bool) -> tuple[dict[str, Any], str]:
@@ -59,9 +74,10 @@ def choose(root: object, where: Path | str, *, ema: bool) -> tuple[dict[str, Any
 
     The second is "" where the file holds one state dict only. Raises CheckpointError where there is none.
     """
-    found = list(_candidates(root))
-    known = [each for each in found if dialect_of(name for name in each.entries if type(name) is str)]
-    pool = known or found
+    every = list(_candidates(root))
+    known = [each for each in every if dialect_of(name for name in each.entries if type(name) is str)]
+    found = known or [each for each in every if each.listed]
+    pool = found
     if not ema and pool and not (pool := [each for each in pool if not each.averaged]):
         raise CheckpointError(
             f"the weights are there as moving averages only: {_said(found[0])}",
@@ -70,8 +86,15 @@ def choose(root: object, where: Path | str, *, ema: bool) -> tuple[dict[str, Any
         )
     if not pool:
         raise _none(root, where)
-    best = min(pool, key=lambda each: (each.averaged is not ema, not each.place, pool.index(each)))
-    names = [_said(each) for each in known or found if each is not best]
+    ranked = sorted(each.order(number, ema=ema) for number, each in enumerate(pool))
+    best = pool[ranked[0][2]]
+    if not best.listed and len(ranked) > 1 and ranked[0][:2] == ranked[1][:2]:
+        raise CheckpointError(
+            f"it holds {len(pool)} networks, under {some(map(_said, pool))}",
+            where=where,
+            fix="save the state_dict of the one that you mean",
+        )
+    names = [_said(each) for each in found if each is not best]
     chosen = f"{_said(best)} is read, not {some(names)}" if names else ""
     return {name: value for name, value in best.entries.items() if type(name) is str}, chosen
 
@@ -86,6 +109,11 @@ def _candidates(root: object) -> Iterator[_Candidate]:
             continue
         seen.add(id(value))
         inner = [key for key in (*AVERAGED, *RAW) if isinstance(value.get(key), dict)]
+        inner += [
+            key
+            for key, each in value.items()
+            if type(key) is str and isinstance(each, dict) and key not in LISTED
+        ]
         if len(place) < MAX_DEPTH:
             waiting += [((*place, key), value[key]) for key in reversed(inner)]
         if any(isinstance(each, Tensor) for each in value.values()):

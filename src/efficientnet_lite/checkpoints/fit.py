@@ -45,7 +45,7 @@ def fit(tensors: Mapping[str, Stored], *, where: Path | str, variant: Variant | 
     dialect = dialect_of(tensors)
     if has_squeeze_and_excite(tensors):
         raise CheckpointError(
-            "this is a full EfficientNet with squeeze-and-excite, not an EfficientNet-Lite",
+            "no EfficientNet-Lite: it has squeeze-and-excite, as a full EfficientNet or a MobileNetV3",
             where=where,
             fix=OTHER_FILE,
         )
@@ -187,8 +187,12 @@ def _check(
         if name in tensors and tensors[name].shape != shape
     ]:
         faults.append(f"{len(misshapen)} of another shape: {some(misshapen)}")
-    if integers := [name for name in expected if name in tensors and not tensors[name].dtype.real]:
-        faults.append(f"{len(integers)} with whole numbers: {some(integers)}")
+    if others := [
+        f"{name} ({tensors[name].dtype.name})"
+        for name in expected
+        if name in tensors and not tensors[name].dtype.real
+    ]:
+        faults.append(f"{len(others)} of a type that is no float: {some(others)}")
     if faults:
         raise CheckpointError(
             f"the tensors do not fit {plan.variant.name}: {'; '.join(faults)}",

@@ -37,6 +37,11 @@ MARKS: dict[Dialect, str] = {
     "tf1": "/depthwise_conv2d/depthwise_kernel",
 }
 _SQUEEZE_AND_EXCITE = re.compile(r"_se_reduce|\.se\.|/se/")
+# What wraps a part of a network, and so stands anywhere in its names: FSDP, activation checkpointing,
+# torch.compile, Opacus; DataParallel, whose `module` in front is a prefix like others.
+_WRAPPER = re.compile(
+    r"(?<![^.])(?:_fsdp_wrapped_module|_checkpoint_wrapped_module|_orig_mod|_module)\.|(?<=\.)module\."
+)
 _NO_PARAMETER = re.compile(
     GLOBAL_STEP + r"|_CHECKPOINTABLE_OBJECT_GRAPH|save_counter|(.*/)?beta[12]_power"
     r"|.*(\.num_batches_tracked|/(RMSProp|Momentum|Adam)(_[1-9])?)"
@@ -54,15 +59,20 @@ class Foreign:
 
 def dialect_of(names: Iterable[str]) -> Dialect | None:
     """The dialect that `names` belong to, or None where they are of no EfficientNet known here."""
-    names = list(names)
+    names = [unwrapped(name) for name in names]
     for dialect, mark in MARKS.items():
         if any(mark in name for name in names):
             return dialect
     return None
 
 
+def unwrapped(name: str) -> str:
+    """`name` without what torch's wrappers put into it: blocks.0._orig_mod.0.bn1.bias -> blocks.0.0.bn1.bias."""
+    return _WRAPPER.sub("", name)
+
+
 def has_squeeze_and_excite(names: Iterable[str]) -> bool:
-    """Whether the names are those of a full EfficientNet, which the Lite variants are not."""
+    """Whether the names have squeeze-and-excite, as full EfficientNets and MobileNetV3 do and no Lite variant does."""
     return any(_SQUEEZE_AND_EXCITE.search(name) for name in names)
 
 

@@ -3,6 +3,7 @@
     module.conv_stem.weight            parallel training
     _orig_mod.conv_stem.weight         torch.compile
     model.backbone.conv_stem.weight    a network within a network of one's own
+    blocks.0._orig_mod.0.bn1.bias      a wrapper around a part of the network
 
 A prefix is what stands before a name that lite0 to lite4 have; it may have any depth, but all names of the network
 must have the same. What begins with it is judged by `fit`, and what does not is of no network: counters and
@@ -14,7 +15,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from efficientnet_lite.checkpoints.naming import MARKS, Dialect, dialect_of, foreign_names
+from efficientnet_lite.checkpoints.naming import MARKS, Dialect, dialect_of, foreign_names, unwrapped
 from efficientnet_lite.checkpoints.tensors import Stored, damaged, some
 from efficientnet_lite.errors import CheckpointError
 from efficientnet_lite.spec import VARIANTS, make_plan
@@ -38,6 +39,7 @@ def network_of(
         return dict(tensors), []
     if len(tensors) > MAX_TENSORS:
         raise damaged(f"it has {len(tensors):,} tensors, more than {MAX_TENSORS:,}", where)
+    tensors = _unwrapped(tensors)
     groups: dict[str, dict[str, Stored]] = {}
     for name, stored in tensors.items():
         if split := _split(name, _known(dialect)):
@@ -67,6 +69,12 @@ def network_of(
     if beside:
         notes.append(f"passed over, since no network has it: {some(beside)}")
     return found, notes
+
+
+def _unwrapped(tensors: Mapping[str, Stored]) -> Mapping[str, Stored]:
+    """`tensors` without the wrappers in their names, unless two of them would have the same name then."""
+    found = {unwrapped(name): stored for name, stored in tensors.items()}
+    return found if len(found) == len(tensors) else tensors
 
 
 @cache

@@ -20,11 +20,11 @@ from efficientnet_lite.checkpoints.fit import fit
 from efficientnet_lite.checkpoints.keras_config import check_head
 from efficientnet_lite.checkpoints.keras_h5 import H5_MAGIC, read_keras, zipped_config, zipped_weights
 from efficientnet_lite.checkpoints.prefixes import network_of
-from efficientnet_lite.checkpoints.pth import ZIP_PREFIX, is_pth, read_state_dict
+from efficientnet_lite.checkpoints.pth import MAGIC_NUMBER, ZIP_PREFIX, is_pth, read_state_dict
 from efficientnet_lite.checkpoints.safetensors import FORMAT, SCHEMA, header_bytes, read_safetensors
 from efficientnet_lite.checkpoints.tensors import MAX_CHECKPOINT_BYTES, Stored, damaged, some
 from efficientnet_lite.checkpoints.tf_bundle import is_index, read_index, read_tensors, shard_name
-from efficientnet_lite.checkpoints.unpickle import STATE_DICT_ONLY
+from efficientnet_lite.checkpoints.unpickle import NEWER_PICKLE, STATE_DICT_ONLY
 from efficientnet_lite.documents import json_value
 from efficientnet_lite.doors import files
 from efficientnet_lite.doors import weights as published
@@ -35,6 +35,8 @@ from efficientnet_lite.spec import Variant
 RUN_CARD, RUN_WEIGHTS = "card.json", "weights.safetensors"
 STATE_FILE = "checkpoint"  # TensorFlow's note which of a folder's checkpoints is the last
 INDEX_SUFFIX = ".index"
+OLD_PTH = b"L%dL\n." % MAGIC_NUMBER  # how torch's legacy stream begins in protocols 0 and 1
+OLD_PICKLE = re.compile(rb"\([dl]p0\n|\([dl]q\0|[}\]]q\0|c[\w.]{1,100}\n[\w.]{1,100}\n")  # in the same
 PARAMETER_FILE = "give a .pth, .safetensors, .weights.h5, .keras or TF1 checkpoint, or a run folder"
 
 
@@ -350,6 +352,10 @@ def _unknown(data: bytes, path: Path) -> CheckpointError:
     elif data[4:8] == b"TFL3":
         what, fix = "a .tflite is an exported model, not a checkpoint", PARAMETER_FILE
     elif data.startswith(b"\x80"):
+        what, fix = "a pickle, but not of torch's weights; it was not executed", STATE_DICT_ONLY
+    elif data.startswith(OLD_PTH):
+        what, fix = "torch's weights in a pickle of protocol 0 or 1, expected 2 to 5", NEWER_PICKLE
+    elif OLD_PICKLE.match(data):
         what, fix = "a pickle, but not of torch's weights; it was not executed", STATE_DICT_ONLY
     elif data.startswith(b"version https://git-lfs"):
         what, fix = "a pointer of Git LFS, not the file itself", "fetch the file: git lfs pull"

@@ -4,7 +4,7 @@ The names in GLOBALS are compared and never looked up. Any other name is an `Unk
 the pickle does with it: called, filled or given attributes, it takes nothing and runs nothing.
 
 Source: torch/_utils.py (`_rebuild_tensor_v2`, `_rebuild_parameter`, `_rebuild_parameter_with_state`),
-torch/storage.py (`_dtype_to_storage_type_map`).
+torch/_tensor.py (`_rebuild_from_type_v2`), torch/storage.py (`_dtype_to_storage_type_map`).
 """
 
 import math
@@ -15,6 +15,9 @@ from typing import Any
 from efficientnet_lite.checkpoints.tensors import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, INT32, INT64, Dtype
 
 MAX_DIMENSIONS = 8
+MAX_REPEATED = (
+    2**23
+)  # elements of a tensor that is larger than its storage, as `expand` makes it; lite4's head has 2.3 million
 
 
 class Refused(Exception):
@@ -82,7 +85,7 @@ def _tensor(arguments: tuple[Any, ...]) -> Tensor:
         raise Malformed("an offset, size or stride of a tensor is no whole number of at least 0")
     last = offset + sum((size - 1) * step for size, step in zip(shape, stride, strict=True))
     elements = math.prod(shape)
-    if elements and (last >= storage.count or elements > storage.count):
+    if elements and (last >= storage.count or elements > max(storage.count, MAX_REPEATED)):
         raise Malformed(
             f"a tensor of {elements:,} elements reaches number {last:,} of a storage of {storage.count:,}"
         )
@@ -95,10 +98,31 @@ def _parameter(arguments: tuple[Any, ...]) -> Tensor:
     return arguments[0]
 
 
+def _old_tensor(arguments: tuple[Any, ...]) -> Tensor:
+    """A tensor as torch described it until 2018."""
+    if len(arguments) != 4:
+        raise Malformed(f"a tensor is made of {len(arguments)} parts, expected 4")
+    return _tensor((*arguments, False, None))
+
+
+def _with_attributes(arguments: tuple[Any, ...]) -> Any:
+    """A tensor with attributes of its own, which are dropped; of an unknown class it is as unknown."""
+    if len(arguments) != 4 or type(arguments[0]) not in (Function, Unknown):
+        raise Malformed("the description of a tensor with attributes makes no sense")
+    function, parts = arguments[0], arguments[2]
+    if type(function) is Unknown:
+        return function
+    if function.build not in (_tensor, _parameter) or type(parts) is not tuple:
+        raise Malformed("the description of a tensor with attributes makes no sense")
+    return function.build(parts)
+
+
 GLOBALS: dict[str, Function | Dtype] = {
     "collections OrderedDict": Function("OrderedDict", _empty_dict),
     "collections defaultdict": Function("defaultdict", _default_dict),
     "torch._utils _rebuild_tensor_v2": Function("_rebuild_tensor_v2", _tensor),
+    "torch._utils _rebuild_tensor": Function("_rebuild_tensor", _old_tensor),
+    "torch._tensor _rebuild_from_type_v2": Function("_rebuild_from_type_v2", _with_attributes),
     "torch._utils _rebuild_parameter": Function("_rebuild_parameter", _parameter),
     "torch._utils _rebuild_parameter_with_state": Function("_rebuild_parameter_with_state", _parameter),
     "torch DoubleStorage": FLOAT64,

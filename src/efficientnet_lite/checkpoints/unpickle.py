@@ -34,6 +34,7 @@ from efficientnet_lite.errors import CheckpointError, printable
 PROTOCOLS = (2, 3, 4, 5)  # torch writes 2 unless told otherwise
 MAX_NAME_BYTES = 200  # of a module or a global; the longest that is known has 44
 MAX_INSTRUCTIONS = 1_000_000  # lite4 with averages and an optimizer has 80,000; an empty dict costs 64 bytes
+NEWER_PICKLE = "save it again with torch.save(..., FILE), without pickle_protocol"
 STATE_DICT_ONLY = "save the weights alone, torch.save(model.state_dict(), FILE), and use that file"
 
 
@@ -52,6 +53,12 @@ def load(data: bytes, start: int, where: Path | str) -> Loaded:
     Raises CheckpointError, which names the byte, where the pickle is damaged or has an instruction
     that torch never writes.
     """
+    if data[start : start + 1] != pickle.PROTO:
+        raise CheckpointError(
+            f"the pickle at byte {start:,} has protocol 0 or 1, expected 2 to 5",
+            where=where,
+            fix=NEWER_PICKLE,
+        )
     machine = _Machine(data, start)
     try:
         return Loaded(machine.run(), machine.position, machine.storages)
@@ -137,9 +144,13 @@ class _Machine:
     def text(self, form: str) -> None:
         self.stack.append(self.take(self.number(form)).decode("utf-8", "surrogatepass"))
 
-    def skip_bytes(self, form: str) -> None:
+    def old_text(self, form: str) -> None:
+        """A string of Python 2, where bytes are strings as well."""
+        self.stack.append(self.take(self.number(form)).decode("utf-8", "backslashreplace"))
+
+    def skip(self, form: str, kind: str = "builtins bytes") -> None:
         self.take(self.number(form))
-        self.stack.append(Unknown("builtins bytes"))
+        self.stack.append(Unknown(kind))
 
     def frozen_set(self) -> None:
         self.since_mark()
@@ -260,18 +271,19 @@ _ACTIONS: dict[int, Callable[[_Machine], object]] = {
         (pickle.BININT1, _whole("<B")),
         (pickle.BININT2, _whole("<H")),
         (pickle.LONG1, _Machine.long),
+        (pickle.LONG4, lambda machine: machine.skip("<i", "builtins int")),  # of more than 255 bytes
         (pickle.BINFLOAT, _Machine.real),  # a learning rate or a score beside the weights
         (pickle.BINUNICODE, lambda machine: machine.text("<I")),
         (pickle.SHORT_BINUNICODE, lambda machine: machine.text("<B")),
         (pickle.BINUNICODE8, lambda machine: machine.text("<Q")),
-        (pickle.SHORT_BINSTRING, lambda machine: machine.text("<B")),  # of Python 2
-        (pickle.BINSTRING, lambda machine: machine.text("<i")),
+        (pickle.SHORT_BINSTRING, lambda machine: machine.old_text("<B")),
+        (pickle.BINSTRING, lambda machine: machine.old_text("<i")),
         (pickle.POP, lambda machine: machine.stack.pop()),
         (pickle.POP_MARK, lambda machine: machine.since_mark()),
-        (pickle.SHORT_BINBYTES, lambda machine: machine.skip_bytes("<B")),
-        (pickle.BINBYTES, lambda machine: machine.skip_bytes("<I")),
-        (pickle.BINBYTES8, lambda machine: machine.skip_bytes("<Q")),
-        (pickle.BYTEARRAY8, lambda machine: machine.skip_bytes("<Q")),
+        (pickle.SHORT_BINBYTES, lambda machine: machine.skip("<B")),
+        (pickle.BINBYTES, lambda machine: machine.skip("<I")),
+        (pickle.BINBYTES8, lambda machine: machine.skip("<Q")),
+        (pickle.BYTEARRAY8, lambda machine: machine.skip("<Q")),
         (pickle.FRAME, lambda machine: machine.number("<Q")),
         (pickle.MEMOIZE, _Machine.memoize),
         (pickle.STACK_GLOBAL, _Machine.look_up_stacked),

@@ -2,18 +2,17 @@
 
 import io
 import json
-import zipfile
-import zlib
 
 import numpy as np
 
 from efficientnet_lite.quantize.recipe import QuantizedBackbone
 from efficientnet_lite.quantmath import Scale
 from efficientnet_lite.tflite.quantized import IntegerLayer, IntegerNetwork
+from efficientnet_lite.zipped import array_names, read_arrays
 
 _PARTS = ("kernel", "scales", "bias")
-# What numpy, zipfile and json say of other bytes; a RuntimeError is an encrypted or otherwise packed member.
-_DAMAGE = (OSError, ValueError, LookupError, EOFError, TypeError, AttributeError, RuntimeError)
+# What is said of other bytes; a RecursionError is JSON that is nested without end.
+_DAMAGE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
 def to_bytes(backbone: QuantizedBackbone) -> bytes:
@@ -33,15 +32,13 @@ def to_bytes(backbone: QuantizedBackbone) -> bytes:
 def from_bytes(data: bytes) -> QuantizedBackbone | None:
     """What `to_bytes` wrote, or None where it is something else."""
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            scales = json.loads(arrays["scales"].tobytes())
-            names = {key.rpartition(":")[0] for key in arrays.files if ":" in key}
-            layers = {
-                name: IntegerLayer(*(arrays[f"{name}:{part}"] for part in _PARTS)) for name in sorted(names)
-            }
-            tensors = {name: Scale(float(scale), int(zero)) for name, (scale, zero) in scales.items()}
-            return QuantizedBackbone(
-                IntegerNetwork(layers, tensors), arrays["true_features"], arrays["features"]
-            )
-    except (*_DAMAGE, zipfile.BadZipFile, zlib.error):
+        arrays = read_arrays(data, array_names(data), limit=len(data))  # `to_bytes` does not compress
+        scales = json.loads(arrays["scales"].tobytes())
+        names = {key.rpartition(":")[0] for key in arrays if ":" in key}
+        layers = {
+            name: IntegerLayer(*(arrays[f"{name}:{part}"] for part in _PARTS)) for name in sorted(names)
+        }
+        tensors = {name: Scale(float(scale), int(zero)) for name, (scale, zero) in scales.items()}
+        return QuantizedBackbone(IntegerNetwork(layers, tensors), arrays["true_features"], arrays["features"])
+    except _DAMAGE:
         return None
