@@ -133,7 +133,7 @@ def test_wrappers_anywhere_in_the_names_are_taken_off(tmp_path, parameters, stat
 def test_a_wrapper_without_which_two_names_would_be_one_stays(tmp_path, parameters, state):
     twice = prefixed(state, "ema._orig_mod.") | prefixed(state, "ema.")
 
-    with pytest.raises(CheckpointError, match="2 networks, under ema._orig_mod., ema."):
+    with pytest.raises(CheckpointError, match=r"2 networks, under ema\._orig_mod\., ema\."):
         read_checkpoint(write(tmp_path / "w.pth", twice))
 
 

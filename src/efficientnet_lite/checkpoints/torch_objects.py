@@ -17,7 +17,7 @@ from efficientnet_lite.checkpoints.tensors import BFLOAT16, FLOAT16, FLOAT32, FL
 MAX_DIMENSIONS = 8
 MAX_REPEATED = (
     2**23
-)  # elements of a tensor that is larger than its storage, as `expand` makes it; lite4's head has 2.3 million
+)  # elements of a tensor beyond its storage, which `expand` makes; lite4's head has 1.3 million
 
 
 class Refused(Exception):
