@@ -8,6 +8,7 @@ from efficientnet_lite.checkpoints.read import read_checkpoint
 from efficientnet_lite.checkpoints.safetensors import write_safetensors
 from efficientnet_lite.errors import CheckpointError, VerificationFailed
 from efficientnet_lite.inference.predict import open_model
+from efficientnet_lite.stories import golden, parity
 from efficientnet_lite.stories.artifacts import export
 
 SAME = "the network gives the same for every photo"
@@ -147,3 +148,27 @@ def test_large_logits_are_compared_as_float32_can(spoiled, few, tmp_path):
 
     assert found.parity.difference > 1e-3  # of millions
     assert found.parity.miss < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("largest", "difference", "holds"),
+    [
+        *((1.0, 0.0009, True), (1.0, 0.0011, False), (15.0, 0.0009, True), (15.0, 0.0011, False)),
+        *((40.0, 0.0019, True), (40.0, 0.003, False), (100.0, 0.006, True), (100.0, 0.007, False)),
+        *((0.0, 0.0011, False), (1e6, 50, True), (1e6, 70, False), (1.0, np.nan, False), (np.inf, 1, False)),
+    ],
+)
+def test_outputs_may_differ_by_a_thousandth_and_beyond_sixteen_in_proportion(largest, difference, holds):
+    """One bound for all that is compared with numpy or with golden outputs; none is looser for ordinary values."""
+    wanted = np.array([[largest, -largest / 2, 0.0]], np.float64)
+    found = wanted.copy()
+    found[0, 2] += difference
+
+    with np.errstate(invalid="ignore"):
+        assert (golden.faults({"logits": found}, {"logits": wanted}, "it") == []) is holds
+        said = parity.parity({"logits": found}, {"logits": wanted})
+    if holds:
+        said.require(what="it", where="here")
+    else:
+        with pytest.raises(VerificationFailed):
+            said.require(what="it", where="here")

@@ -159,7 +159,7 @@ def _parity(writer: ModuleType, folder: Path, origin: Origin, plan: Plan) -> Par
         folder, images.astype(np.float32) / 255
     )
     found = [parity(outputs, wanted) for outputs in ways.values()]
-    return max(found, key=lambda each: np.nan_to_num(each.difference, nan=np.inf))
+    return max(found, key=lambda each: np.nan_to_num(each.miss, nan=np.inf))
 
 
 def require_tensorflow(where: Path) -> ModuleType:

@@ -23,7 +23,7 @@ from efficientnet_lite.quantize.recipe import quantize_head
 from efficientnet_lite.spec import DENSE, LOGITS, POOLED, PROBABILITIES
 from efficientnet_lite.stories import calibration
 from efficientnet_lite.stories.origin import Origin
-from efficientnet_lite.stories.parity import FLOAT_TOLERANCE, Gauge, Parity, fixed_inputs
+from efficientnet_lite.stories.parity import FLOAT_TOLERANCE, Gauge, Parity, allowance, fixed_inputs
 from efficientnet_lite.stories.progress import OnProgress, Stage
 from efficientnet_lite.tflite.artifact import INT8, About, Form, Precision, float_artifact, int8_artifact
 from efficientnet_lite.tflite.quantized import IntegerNetwork
@@ -118,7 +118,7 @@ def require_same(file: Model, judged: Model) -> None:
     for name, values in found.items():
         codes = values.dtype.kind in "iu"
         gap = np.abs(values.astype(float) - wanted[name].astype(float))
-        if not (gap <= (1 if codes else FLOAT_TOLERANCE * np.maximum(1, np.abs(wanted[name])))).all():
+        if not (gap <= (1 if codes else FLOAT_TOLERANCE * allowance(wanted[name]))).all():
             raise VerificationFailed(
                 f"its {name} differ by {gap.max():.2g} from those of the file that was judged in its place",
                 where=file.where,
