@@ -12,6 +12,7 @@
 A run comes into being whole, and its card lists the files that are ours: see `storage.folders`.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,7 +46,8 @@ LAYOUT = {
     *(CARD, "README.md", "config.toml", LABELS, "split.csv", "skipped.csv", WEIGHTS, REPORT),
     *("log.csv", "curves.png"),
 }
-LAYOUT_FOLDERS = ("exports/", "photos/")
+# Below folders of the run: model files, and photos that were taken out of record files.
+_LAYOUT_BELOW = re.compile(r"exports/.+|photos/(?:photos\.csv|(?:train|validation)-\d{5}\.(?:png|jpg))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,17 +156,13 @@ def _layout(folder: Path, card: Mapping[str, Any] | None) -> list[str]:
     names = card.get("files", [])
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValueError("its 'files' is no list of names")
-    own = [name for name in names if name in LAYOUT or name.startswith(LAYOUT_FOLDERS)]
+    own = [name for name in names if name in LAYOUT or _LAYOUT_BELOW.fullmatch(name)]
     return [*own, REPORT] if _is_our_report(folder / REPORT) else own
 
 
 def _is_our_report(path: Path) -> bool:
     """Earlier versions did not list a page that was made later than its run."""
-    try:
-        with path.open("rb") as page:
-            beginning = page.read(REPORT_START_BYTES)
-    except OSError:
-        return False
+    beginning = files.beginning(path, REPORT_START_BYTES)
     return beginning.startswith(b"<!DOCTYPE html>") and b": EfficientNet-" in beginning
 
 

@@ -456,6 +456,37 @@ def test_a_removed_folder_is_gone_whole_or_all_of_it_stays(tmp_path):
     assert scenes.names(tmp_path) == ["link", "mixed"]
 
 
+NAMESAKES = ("IMG_1.heic", "scan.tif", "notes.md", "report.docx", "notes", "m.tflite.bak", "m.ckpt-1")
+
+
+@pytest.mark.parametrize("name", ["export tflite", "export_model tflite"])
+@pytest.mark.parametrize("file", NAMESAKES)
+def test_overwriting_replaces_no_file_that_is_no_model_nor_named_as_one(source, tmp_path, name, file, capsys):
+    foreign.write(tmp_path / file, "mine")
+    before = foreign.held(tmp_path)
+
+    flags = [] if name in NO_FLAGS else ["--overwrite"]
+    assert call(name, source, tmp_path / file, flags) == 2
+
+    assert "never replaced" in capsys.readouterr().err
+    assert foreign.held(tmp_path) == before
+
+
+def test_a_model_of_another_ending_is_replaced_and_so_is_what_is_named_as_a_model(source, tmp_path):
+    foreign.write(tmp_path / "m.tflite", "mine")
+    assert call("export tflite", source, tmp_path / "m.tflite", ["--overwrite"]) == 0
+    assert call("export tflite", source, tmp_path / "model.v2") == 0
+    assert call("export tflite", source, tmp_path / "model.v2", ["--overwrite"]) == 0
+
+
+@pytest.mark.parametrize("name", [each for each in LOCKED if "hub" not in each])
+def test_a_target_below_a_file_is_wrong_usage_for_every_command(source, tmp_path, name):
+    foreign.write(tmp_path / "file", "mine")
+
+    assert call(name, source, tmp_path / "file" / "out") == 2
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 # Earlier versions, whose markers had no list
 
 
@@ -472,13 +503,16 @@ def test_an_older_run_loses_what_its_layout_names_and_nothing_else(trained, sour
     foreign.mixed(run)
     older(run, "run")
     card = json.loads((run / "card.json").read_text())
-    card["files"] += ["notes.txt", "deep/er/photo.jpg"]  # a card that claims what no run has
+    foreign.write(run / "photos" / "ball" / "train-00000.jpg", "mine")
+    # a card that claims what no run has
+    card["files"] += ["notes.txt", "deep/er/photo.jpg", "photos/ball/train-00000.jpg"]
     (run / "card.json").write_text(json.dumps(card))
 
     assert call("train", source, run, ["--overwrite", "--calibration", "8"]) == 0
 
     assert (run / "notes.txt").read_text().startswith("mine")
     assert (run / "deep/er/photo.jpg").read_text().startswith("mine")
+    assert (run / "photos/ball/train-00000.jpg").read_text() == "mine"
     assert not (run / "exports/shapes_int8.tflite").exists()
     assert not list(run.rglob("*.kept"))
 

@@ -324,6 +324,15 @@ def read_bytes(path: Path, *, limit: int, what: str) -> bytes:
         return data
 
 
+def beginning(path: Path, count: int) -> bytes:
+    """The first `count` bytes of a regular file, fewer where it is shorter; none where it cannot be read."""
+    try:
+        with _reading(path, "a file") as file:
+            return file.read(count)
+    except UnusableInput:
+        return b""
+
+
 @contextmanager
 def _reading(path: Path, what: str) -> Iterator[io.BufferedReader]:
     """Open a regular file; a named pipe is refused before it could block."""

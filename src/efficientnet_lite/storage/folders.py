@@ -21,7 +21,7 @@ from efficientnet_lite.documents import json_value
 from efficientnet_lite.doors import files
 from efficientnet_lite.errors import EfficientNetLiteError
 from efficientnet_lite.storage.listing import FolderKind, is_own, listing, own_files, tree
-from efficientnet_lite.storage.targets import Apart, check_apart, check_folder, previous
+from efficientnet_lite.storage.targets import Apart, check_apart, check_folder, check_reachable, previous
 
 KEPT_SUFFIX = ".kept"  # for a user's own file whose name a new folder needs
 STAGE_MARKER, CONTENT = ".efficientnet-lite.json", "content"  # in a stage
@@ -42,6 +42,7 @@ def replacing(
         OutputFailed: the disk is full or cannot be written to.
     """
     check_apart(target, apart)
+    check_reachable(target)  # the lock would say so as of a disk
     here = files.real(target)
     with files.locked(here):
         with _failures(here):

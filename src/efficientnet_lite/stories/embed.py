@@ -177,7 +177,8 @@ def _layout(folder: Path, marker: Mapping[str, Any] | None) -> list[str]:
     if not {FEATURES, INDEX, SKIPPED}.issuperset(tree(folder).files):
         raise no_marker(MARKER)
     for name, header in ((INDEX, INDEX_HEADER), (SKIPPED, COLUMNS)):
-        if not _begins(folder / name, ",".join(header).encode() + b"\n"):
+        line = ",".join(header).encode() + b"\n"
+        if files.beginning(folder / name, len(line)) != line:
             raise no_marker(MARKER)
     try:
         matrix = np.load(folder / FEATURES, mmap_mode="r", allow_pickle=False)
@@ -186,14 +187,6 @@ def _layout(folder: Path, marker: Mapping[str, Any] | None) -> list[str]:
     if matrix.dtype != np.dtype("<f4") or matrix.ndim != 2:
         raise no_marker(MARKER)
     return [FEATURES, INDEX, SKIPPED]
-
-
-def _begins(path: Path, beginning: bytes) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(len(beginning)) == beginning
-    except OSError:
-        return False
 
 
 FOLDER = FolderKind("folder of features", MARKER, 64 * 2**10, _check_marker, _layout)

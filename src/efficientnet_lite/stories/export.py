@@ -48,6 +48,7 @@ from efficientnet_lite.stories.reduced import (
 from efficientnet_lite.stories.translations import read_translations
 from efficientnet_lite.tflite.artifact import PRECISIONS, About, Form, Precision, float_artifact
 from efficientnet_lite.tflite.quantized import IOS, Io
+from efficientnet_lite.tflite.slots import MODEL_IDENTIFIER
 from efficientnet_lite.tflite.storage import DenseScales
 from efficientnet_lite.tflite.write import Output
 
@@ -225,8 +226,23 @@ def output_names(origin: Origin, outputs: Sequence[str], endpoints: Sequence[str
 
 def check_target(out: Path, overwrite: bool, apart: Collection[Apart] = ()) -> None:
     """Refuse a target that cannot be written, before any work is done."""
-    check_file(out, overwrite=overwrite, example="model.tflite", apart=apart)
+    check_tflite(out, overwrite=overwrite, apart=apart)
     check_golden(out, overwrite=overwrite, apart=apart)
+
+
+def check_tflite(out: Path, *, overwrite: bool, apart: Collection[Apart] = ()) -> None:
+    """As `check_file`; and a file of another ending is replaced only where it is a .tflite file all the same."""
+    check_file(out, overwrite=overwrite, example="model.tflite", apart=apart)
+    if (
+        files.is_file(out)
+        and out.suffix.lower() != ".tflite"
+        and files.beginning(out, 8)[4:] != MODEL_IDENTIFIER
+    ):
+        raise UsageError(
+            "what lies here is no .tflite file, nor named as one, so it is never replaced",
+            where=out,
+            fix="end the name in .tflite, or move it away",
+        )
 
 
 def publish_with_golden(out: Path, data: bytes, golden: bytes, *, overwrite: bool) -> None:

@@ -23,8 +23,8 @@ from efficientnet_lite.inference.verify import Bars
 from efficientnet_lite.inference.views import prepare
 from efficientnet_lite.spec import MAX_SIZE, MIN_SIZE, VARIANTS, ModelName, model_name
 from efficientnet_lite.storage import folders
-from efficientnet_lite.storage.targets import check_file, sources_apart
-from efficientnet_lite.stories.export import MOST_KEPT_BACK, float_parity, output_names
+from efficientnet_lite.storage.targets import sources_apart
+from efficientnet_lite.stories.export import MOST_KEPT_BACK, check_tflite, float_parity, output_names
 from efficientnet_lite.stories.export_saved_model import SAVED_MODEL
 from efficientnet_lite.stories.exported import Exported
 from efficientnet_lite.stories.origin import Origin, open_origin
@@ -141,7 +141,7 @@ def _check(flags: Flags) -> None:
         )
     apart = sources_apart(flags.ckpt_dir, what="the checkpoint")
     if flags.output_tflite:
-        check_file(Path(flags.output_tflite), overwrite=True, example="model.tflite", apart=apart)
+        check_tflite(Path(flags.output_tflite), overwrite=True, apart=apart)
     folder = Path(flags.output_saved_model_dir or "")
     if flags.output_saved_model_dir and files.lexists(folder) and not files.is_empty_dir(folder):
         raise UsageError("the SavedModel exists", where=folder, fix="give another --output_saved_model_dir")

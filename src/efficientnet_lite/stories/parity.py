@@ -29,7 +29,7 @@ def proportion(wanted: npt.NDArray[Any]) -> float:
 
 
 def allowance(wanted: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """The same for each value where both sides ran as one kind of file: relative beyond 1, and `proportion` at least."""
+    """The same for each value where both sides ran as files of one kind: relative beyond 1, `proportion` at least."""
     return np.maximum(proportion(wanted), np.abs(wanted.astype(np.float64)))
 
 
@@ -51,7 +51,8 @@ class Parity:
                 f"{what} is {self.difference:.2g} from the numpy run of the same layers, more than {tolerance:g} "
                 f"(in proportion where values are beyond {LARGE:g}: {self.miss:.2g}), so nothing is published",
                 where=where,
-                fix="report this: it is a fault of the package or the runtime",
+                fix="look at the weights: in a network far from a trained one roundings decide; if it is one, report "
+                "this: it is a fault of the package or the runtime",
             )
 
     def to_json(self) -> dict[str, float | None]:
