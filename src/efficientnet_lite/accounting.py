@@ -4,6 +4,7 @@ A photo is found where a folder, manifest or list has it. It is skipped where it
 told. What is plainly no photo, such as `@eaDir` or a sidecar file, is passed over: counted, but never found.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 from efficientnet_lite.errors import UnreadablePhoto
 
 COLUMNS = ("path", "reason")  # of skipped.csv
+OTHER_NAME = re.compile(r"but '.*'(?= lies there)|but \".*\"(?= lies there)")
 MOST_KINDS = 8  # of what was passed over, in one line
 
 
@@ -101,4 +103,5 @@ def require_all(skipped: Iterable[Skipped], *, where: Path) -> None:
 
 def plain(reason: str) -> str:
     """A reason without what it says of one photo: the line of its row, the other photo."""
-    return reason.split(" (line ")[0].split("; the first is ")[0]
+    bare = reason.split(" (line ")[0].split("; the first is ")[0]
+    return OTHER_NAME.sub("but another name", bare)

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from efficientnet_lite.classes import some
 from efficientnet_lite.errors import UnusableDataset
 from efficientnet_lite.split import Split
-from efficientnet_lite.splitwords import is_filler, split_of, splits_among, without_split
+from efficientnet_lite.splitwords import is_filler, split_of, splits_among, without_split, words_of
 
 ClassFolders = Literal["outer", "inner"]
 
@@ -154,7 +154,12 @@ def read_layout(
     if class_folders == "outer" and not given and _all_parts(classes):
         placed, given = [_by_inner(photo, classes) for photo in placed], True
     return Layout(
-        "split folders" if given else "folder per class", placed, skipped, notes, _hint(classes), classes
+        "split folders" if given else "folder per class",
+        placed,
+        skipped,
+        notes,
+        _hint(photos, classes),
+        classes,
     )
 
 
@@ -191,11 +196,14 @@ def _by_inner(photo: Placed, classes: Mapping[str, set[str]]) -> Placed:
     return photo._replace(split=split_of(parts[depth]) if len(parts) > depth + 1 else "train")
 
 
-def _hint(classes: Mapping[str, set[str]]) -> str | None:
-    """What to do where all photos lie in folders of one folder, as in an unpacked archive."""
-    names = {folder.rsplit("/", 1)[-1] for folder in classes}
-    deeper = set().union(*classes.values())
-    return f"give the folder {names.pop()!r} in it instead" if len(names) == 1 and len(deeper) > 1 else None
+def _hint(photos: Sequence[str], classes: Mapping[str, set[str]]) -> str | None:
+    """What to do where all photos lie in folders of one folder, at any depth, as in an unpacked archive."""
+    if len(classes) != 1:
+        return None
+    below, folder = _folders_below(photos), next(iter(classes))
+    while len(inner := below.get(folder, [])) == 1:
+        folder = inner[0]
+    return f"give the folder {folder!r} in it instead" if inner else None
 
 
 # What is refused
@@ -226,13 +234,19 @@ def check_layout(
     parts = splits_among(names)
     if names and len(parts) == len(names):
         raise _only_parts(sorted(names), layout, splits, where)
-    if (
-        class_folders is None
-        and len(names) > 1
-        and len(inner[0]) > 1
-        and all(own == inner[0] for own in inner)
-    ):
-        raise _two_readings(sorted(names), sorted(inner[0]), where)
+    if class_folders is None and len(names) > 1:
+        if deeper := _held_by_all(names, inner):
+            raise _two_readings(sorted(names), sorted(deeper), where)
+        for folder, held in layout.classes.items():
+            if split_of(name := folder.rsplit("/", 1)[-1]) and len(held) > 1:
+                raise _part_beside_classes(folder, sorted(held), sorted(names - {name}), where)
+
+
+def _held_by_all(names: Set[str], inner: Sequence[set[str]]) -> set[str]:
+    """The folders that may be the classes: the same in each, or in each of `fold_1`, `fold_2` and the like."""
+    common = set.intersection(*inner)
+    numbered = len({tuple(words_of(name)) for name in names}) == 1
+    return common if len(common) > 1 and (numbered or all(own == common for own in inner)) else set()
 
 
 def _check_task(names: Set[str], where: Path) -> None:
@@ -276,6 +290,17 @@ def _only_parts(
         f"{listed} look like the parts of a data set, and there are no class folders in them",
         where=where,
         fix="make a folder for each class in each of them, or give a manifest of path, label and split",
+    )
+
+
+def _part_beside_classes(
+    folder: str, held: Sequence[str], others: Sequence[str], where: Path
+) -> UnusableDataset:
+    return UnusableDataset(
+        f"{folder!r} is named like a part of a data set and holds {some(list(map(repr, held)), 4)}, but beside it lie "
+        f"{some(list(map(repr, others)), 4)}, which are no parts: it can be a part or a class",
+        where=where,
+        fix=f"give the folder {folder!r} alone, or take it as a class with --class-folders outer",
     )
 
 

@@ -5,7 +5,7 @@ from a stranger: lines, fields and rows are bounded, and every refusal names the
 """
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -21,9 +21,21 @@ MAX_LINE_BYTES = 1 << 20
 MAX_ROWS = 5_000_000
 
 # Accepted names of the columns, the first that is there counts; in any case.
-PATH_COLUMNS = ("path", "file", "file_name", "filename", "image")
-LABEL_COLUMNS = ("label", "class", "category")
+PATH_COLUMNS = (
+    "path",
+    "file",
+    "file_name",
+    "filename",
+    "image",
+    "filepath",
+    "file_path",
+    "image_path",
+    "filepaths",
+)
+LABEL_COLUMNS = ("label", "class", "category", "target", "class_name", "labels")
 SPLIT_COLUMNS = ("split", "subset")
+# These count where the first row has a word for a part there; else they say something else.
+PERHAPS_SPLIT = ("set", "data set", "data_set", "dataset", "partition", "part", "phase", "usage", "fold")
 # A CSV with just these columns was written by us, with cells made safe for spreadsheets.
 SPLIT_CSV_COLUMNS = ("path", "label", "split", "sha256", "group")
 
@@ -117,12 +129,13 @@ def _csv_rows(numbered: Iterator[tuple[int, str]], where: Path) -> tuple[tuple[s
     else:
         found = ", ".join(map(repr, _cells(header, ",", where, number)[:8]))
         raise _refused(f"the header names no column of paths, it has {found}", where, number)
-    label, split = _find(LABEL_COLUMNS, columns), _find(SPLIT_COLUMNS, columns)
+    label, given = _find(LABEL_COLUMNS, columns), _find(SPLIT_COLUMNS, columns)
     if label is None:
         found = ", ".join(map(repr, columns[:8]))
         raise NoLabels(f"the header names no column of labels, it has {found}", where=where, fix=_FIX)
 
     def rows() -> Iterator[Entry]:
+        split, first = given, True
         reader = csv.reader(
             (text for _, text in numbered), delimiter=delimiter, skipinitialspace=True, strict=True
         )
@@ -130,7 +143,7 @@ def _csv_rows(numbered: Iterator[tuple[int, str]], where: Path) -> tuple[tuple[s
             try:
                 cells = next(reader, None)
             except csv.Error as error:
-                raise _refused(str(error), where, number + reader.line_num) from error
+                raise _refused(_csv_fault(error), where, number + reader.line_num) from error
             if cells is None:
                 return
             if not any(cell.strip() for cell in cells):
@@ -142,16 +155,30 @@ def _csv_rows(numbered: Iterator[tuple[int, str]], where: Path) -> tuple[tuple[s
                     where,
                     line,
                 )
+            if first and split is None:
+                split = _find(_parts_in(dict(zip(columns, cells, strict=True))), columns)
+            first = False
             yield _entry(line, cells[path], cells[label], cells[split] if split is not None else "", where)
 
     return columns, rows()
+
+
+def _parts_in(row: Mapping[str, object]) -> list[str]:
+    """The columns of a first row that are no split by name and hold a word for a part."""
+    return [name for name in PERHAPS_SPLIT if isinstance(text := row.get(name), str) and split_of(text)]
+
+
+def _csv_fault(error: csv.Error) -> str:
+    if "new-line character" in str(error):
+        return "a carriage return alone, as old programs end lines; save it with line feeds"
+    return str(error)
 
 
 def _cells(header: str, delimiter: str, where: Path, line: int) -> tuple[str, ...]:
     try:
         cells = next(csv.reader([header], delimiter=delimiter, skipinitialspace=True, strict=True))
     except csv.Error as error:
-        raise _refused(f"the header is no CSV: {error}", where, line) from error
+        raise _refused(f"the header is no CSV: {_csv_fault(error)}", where, line) from error
     return tuple(cell.strip().lower() for cell in cells)
 
 
@@ -161,9 +188,12 @@ def _find(names: Sequence[str], columns: Sequence[str]) -> int | None:
 
 def _json_rows(numbered: Iterator[tuple[int, str]], where: Path) -> Iterator[Entry]:
     first = True
+    parts: tuple[str, ...] = SPLIT_COLUMNS
     for line, text in numbered:
         if not text.strip():
             continue
+        if first and text.strip() == "{":
+            raise _refused("a JSON document of several lines; JSONL has one object a line", where, line)
         try:
             row = json_value(text)
         except ValueError as error:
@@ -171,9 +201,10 @@ def _json_rows(numbered: Iterator[tuple[int, str]], where: Path) -> Iterator[Ent
         if not isinstance(row, dict):
             raise _refused("not an object { ... }", where, line)
         fields = {key.strip().lower(): value for key, value in row.items()}
+        parts = (*SPLIT_COLUMNS, *_parts_in(fields)) if first else parts
         path, label, split = (
             next((fields[name] for name in names if fields.get(name) is not None), None)
-            for names in (PATH_COLUMNS, LABEL_COLUMNS, SPLIT_COLUMNS)
+            for names in (PATH_COLUMNS, LABEL_COLUMNS, parts)
         )
         if not isinstance(path, str):
             raise _refused(f"no text under any of {', '.join(PATH_COLUMNS)}", where, line)

@@ -177,6 +177,39 @@ _STANDING_IN = (  # files under a photo's name that only stand for it, or were s
 )
 
 
+_OTHER_FORMATS = (  # pictures and else that photos are mistaken for, which are not read
+    (b"\0\0\0\x0cJXL ", "JPEG XL"),
+    (b"\xff\x0a", "JPEG XL"),
+    (b"\0\0\0\x0cjP  ", "JPEG 2000"),
+    (b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (b"8BPS", "a Photoshop document"),
+    (b"gimp xcf", "a GIMP document"),
+    (b"%PDF-", "a PDF document"),
+    (b"%!PS", "PostScript"),
+    (b"<svg", "an SVG drawing"),
+    (b"v/1\x01", "OpenEXR"),
+    (b"#?RADIANCE", "Radiance HDR"),
+    (b"DDS ", "a DDS texture"),
+    (b"\0\0\x01\0", "an icon"),
+    (b"\x1aE\xdf\xa3", "a film, Matroska"),
+    (b"PK\x03\x04", "a zip archive"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"\0\x05\x16\x07", "a sidecar of macOS, AppleDouble"),
+    (b"{", "a JSON text"),
+    (b"<?xml", "an XML text"),
+)
+_FILMS = frozenset((b"qt  ", b"isom", b"iso2", b"mp41", b"mp42", b"avc1", b"M4V ", b"3gp4", b"3gp5", b"3gp6"))
+
+
+def other_format(data: bytes) -> str | None:
+    """What a file is that is no photo of a format that is read; None where its first bytes do not tell."""
+    if data[128:132] == b"DICM":
+        return "a DICOM picture"
+    if data[4:8] == b"ftyp" and data[8:12] in _FILMS:
+        return "a film"
+    return next((name for magic, name in _OTHER_FORMATS if data.startswith(magic)), None)
+
+
 def stands_in(data: bytes) -> tuple[str, str] | None:
     """What lies under a photo's name in its place, and what to do; None where it is nothing that is known."""
     start = data[:MAGIC_BYTES].lstrip().lower()

@@ -14,7 +14,8 @@ _FOLDERS = """
     @eaDir|#recycle|#snapshot|@tmp|@sharebin|@appstore|@database|@Recycle|@Recently-Snapshot|@Transcode|~snapshot
     $RECYCLE.BIN|System Volume Information|$WinREAgent|Config.Msi|msdownld.tmp
     lost+found|__MACOSX|Network Trash Folder|Temporary Items|TheVolumeSettingsFolder|Desktop DB|Desktop DF
-    TheFindByContentFolder|resource.frk|__pycache__|node_modules|_gsdata_
+    @SynoEAStream|@SynoResource|@synologydrive|@SynoFinder-log|@img_bkp_cache|@cloudsync|@S2S
+    OneDriveTemp|_vti_cnf|_vti_pvt|TheFindByContentFolder|resource.frk|__pycache__|node_modules|_gsdata_
 """
 _FOLDER_NAMES = {
     name.casefold(): name for line in _FOLDERS.split("\n") for name in line.strip().split("|") if name
@@ -39,6 +40,7 @@ _FILE_NAMES = {
 _SUFFIXES = """
     .xmp .aae .pp3 .dop .on1 .cos .cop .comask .arp .lrcat .lrprev .lrdata .ithmb .thm .thmb .jbf .itc2 .sidecar
     .exif .iptc .icc .icm .cube .vrd .dr4 .ctg .ind .nks .nksc .spd .gpx .kml .nmea .geo .srt .vtt .lrv
+    .cot .cocatalogdb .lrcat-data .db:encryptable .mp .sys
     .url .webloc .lnk .desktop .website .cache .db .db-wal .db-shm .db-journal .sqlite .sqlite3 .inf .ini .cfg .conf
     .identifier .dvc .directory .info .nfo .properties .torrent .md5 .sha1 .sha256 .sha512 .sfv .crc .sig .asc .par2
     .txt .text .md .rst .rtf .csv .tsv .json .jsonl .ndjson .geojson .xml .yaml .yml .toml .html .htm .mht .css .log

@@ -149,3 +149,83 @@ def test_data_too_small_to_judge_is_said_once(tmp_path: Path, each: int, few: bo
     assert report.judged == sum(row.validation for row in report.classes)
     assert report.to_json()["too_few_to_judge"] is (report.judged < metrics.ENOUGH_TO_JUDGE) is few
     assert [note.startswith("too few to judge") for note in report.notes].count(True) == few
+
+
+@pytest.mark.parametrize(
+    ("written", "there", "reason", "fix"),
+    [
+        ("1.JPG", "1.jpg", "no such file, but '1.jpg' lies there", "as the files have them"),
+        ("1.jpeg", "1.jpg", "no such file, but '1.jpg' lies there", "as the files have them"),
+        ("IMG 1.jpg", "img 1.PNG", "no such file, but 'img 1.PNG' lies there", "as the files have them"),
+        ("https://x.org/1.jpg", "1.jpg", "an address, and nothing is downloaded", "download the photos"),
+        ("gs://b/1.jpg", "1.jpg", "an address, and nothing is downloaded", "download the photos"),
+    ],
+)
+def test_a_name_that_is_nearly_right_is_told_what_lies_there(
+    tmp_path: Path, written: str, there: str, reason: str, fix: str
+) -> None:
+    touch(tmp_path, there, "1.xmp")
+    (tmp_path / "m.csv").write_text(f"path,label\n{written},a\n")
+    error = refusal(tmp_path / "m.csv")
+    assert reason in error.what
+    assert fix in error.fix
+
+
+@pytest.mark.parametrize("written", ["1.jpg", "1"])
+def test_photos_in_a_folder_beside_the_manifest_are_found_for_the_message(
+    tmp_path: Path, written: str
+) -> None:
+    touch(tmp_path, "images/1.jpg", "@eaDir/1.jpg")
+    (tmp_path / "m.csv").write_text(f"path,label\n{written},a\n")
+    assert refusal(tmp_path / "m.csv").fix.endswith("the first lies there as 'images/1.jpg'")
+
+
+@pytest.mark.parametrize("names", ["images/1.jpg images/2.jpg", "1.jpg 2.jpg", "train/1.jpg test/2.jpg"])
+@pytest.mark.parametrize("table", ["labels.csv", "train.TSV", "photos.jsonl"])
+def test_a_folder_without_classes_points_at_the_table_in_it(tmp_path: Path, names: str, table: str) -> None:
+    touch(tmp_path, *names.split(), table)
+    assert refusal(tmp_path).fix.endswith(f"give the file {table!r} in it")
+    touch(tmp_path, "a/b/1.jpg", "a/c/1.jpg", "d/1.jpg", "e/1.jpg")
+    assert "give the file" not in refusal(tmp_path).fix
+
+
+def test_a_folder_of_films_says_so(tmp_path: Path) -> None:
+    touch(tmp_path, "a/1.mp4", "b/2.MOV")
+    error = refusal(tmp_path)
+    assert "1 .mov, 1 .mp4" in error.what
+    assert error.fix.startswith("save pictures of the films")
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"SQLite format 3\0", "an SQLite database"),
+        (b"<!DOCTYPE html><html>", "a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS"),
+        (b'{\n "a.jpg": "a"\n}\n', "a JSON document of several lines"),
+        (b"path,label\ra.jpg,a\r", "a carriage return alone"),
+    ],
+)
+def test_what_other_tools_write_is_named(tmp_path: Path, data: bytes, says: str) -> None:
+    (tmp_path / "data").write_bytes(data)
+    assert says in refusal(tmp_path / "data").what
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
+        (b"8BPS\0\1", "a Photoshop document"),
+        (b"%PDF-1.4", "a PDF document"),
+        (b"\0\0\0\x14ftypqt  \0\0\0\0qt  ", "a film"),
+        (b"\0\0\0\x18ftypisom\0\0\2\0isommp42", "a film"),
+        (bytes(128) + b"DICM", "a DICOM picture"),
+        (b"\0\5\x16\7\0\2\0\0Mac OS X", "AppleDouble"),
+        (b'{"error": "not found"}', "a JSON text"),
+    ],
+)
+def test_what_lies_under_the_name_of_a_photo_is_named(data: bytes, says: str) -> None:
+    with pytest.raises(UnreadablePhoto, match="no JPEG, PNG") as caught:
+        photos.decode(data + bytes(60))
+    assert caught.value.what.startswith(says) or says in caught.value.what.split(", no JPEG")[0]

@@ -181,6 +181,47 @@ def test_classes_with_the_same_folders_are_refused_with_both_readings(tmp_path: 
     assert open_dataset(tmp_path).labels == ("blue", "red")
 
 
+@pytest.mark.parametrize("names", ["fold_1 fold_2", "part1 part2 part10", "Session 1|Session 2", "2021 2022"])
+def test_numbered_folders_that_share_two_folders_are_refused_though_one_holds_more(
+    tmp_path: Path, names: str
+) -> None:
+    outer = names.split("|") if "|" in names else names.split()
+    touch(tmp_path, *(f"{a}/{b}/{n}.jpg" for a in outer for b in ("cat", "dog") for n in range(2)))
+    touch(tmp_path, f"{outer[-1]}/bird/1.jpg", f"{outer[0]}/bird/2.jpg", f"{outer[0]}/fish/1.jpg")
+    error = refusal(tmp_path)
+    assert "can be read in two ways" in error.what
+    assert "'cat', 'dog'" in error.what
+    assert open_dataset(tmp_path, class_folders="outer").labels == tuple(sorted(outer))
+
+
+@pytest.mark.parametrize(
+    ("names", "part"),
+    [
+        ("train/cat/1 train/cat/2 train/dog/1 train/dog/2 unlabelled/1 unlabelled/2", "train"),
+        ("Training/cat/1 Training/dog/1 extra/images/1 extra/images/2", "Training"),
+        (
+            "train/train/cat/1 train/train/dog/1 train/cat/1 train/cat/2 train/dog/1 train/dog/2",
+            "train/train",
+        ),
+        ("test/cat/1 test/dog/1 cat/1 cat/2 dog/1 dog/2", "test"),
+        ("train/cat/1 train/dog/1 train/stray query/1 query/2", "train"),
+    ],
+)
+def test_a_part_with_classes_is_no_class_beside_what_is_no_part(
+    tmp_path: Path, names: str, part: str
+) -> None:
+    touch(tmp_path, *(f"{name}.jpg" for name in names.split()))
+    error = refusal(tmp_path)
+    assert error.what.startswith(f"{part!r} is named like a part of a data set and holds 'cat', 'dog'")
+    assert error.fix.startswith(f"give the folder {part!r} alone")
+    assert part.rsplit("/", 1)[-1] in open_dataset(tmp_path, class_folders="outer").labels
+
+
+def test_the_folder_to_give_is_named_however_deep_it_lies(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"x/y/z/{part}/{label}/1.jpg" for part in ("train", "val") for label in "ab"))
+    assert refusal(tmp_path).fix == "give the folder 'x/y/z' in it instead"
+
+
 def test_the_same_holds_below_parts(tmp_path: Path) -> None:
     names = [f"{p}/{a}/{b}/1.jpg" for p in ("train", "val") for a in ("x", "y") for b in ("cat", "dog")]
     touch(tmp_path, *names)

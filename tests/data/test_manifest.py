@@ -142,3 +142,20 @@ def test_arbitrary_bytes_are_read_or_refused_and_nothing_else(data: bytes, start
         return
     assert found
     assert all(entry.path.strip() and "\0" not in entry.path for entry in found)
+
+
+@pytest.mark.parametrize("column", manifest.PERHAPS_SPLIT)
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_a_column_that_may_name_parts_is_a_split_where_it_does(column: str, kind: str) -> None:
+    def rows(*cells: str) -> list[Entry]:
+        records = [{"path": f"{n}.jpg", column.title(): cell, "label": "a"} for n, cell in enumerate(cells)]
+        if kind == "jsonl":
+            return entries("\n".join(map(json.dumps, records)).encode())
+        return entries(
+            "\n".join(map(",".join, [records[0], *(list(each.values()) for each in records)])).encode()
+        )
+
+    assert [entry.split for entry in rows("Train", "valid", "test")] == ["train", "validation", "test"]
+    assert [entry.split for entry in rows("3", "train", "1")] == [None, None, None]
+    with pytest.raises(UnusableDataset, match="unknown split 'holdout'"):
+        rows("train", "holdout")

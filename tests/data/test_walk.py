@@ -212,6 +212,7 @@ FOLDERS = (
         "RECYCLED",
         "node_modules",
     ),
+    *("@SynoEAStream", "@synologydrive", "OneDriveTemp", "_vti_cnf"),
 )
 FILES = (
     *(
@@ -256,6 +257,7 @@ FILES = (
         "a.zip",
     ),
     *(".gitignore", ".directory", "annotations.xml", "a.thm", "a.gpx", "a.pyc", "train.log", "classes.names"),
+    *("Thumbs.db:encryptable", "PXL_1.MP", "Catalog.lrcat-data", "Session.cocatalogdb", "a.jpg.cot"),
 )
 
 

@@ -23,6 +23,8 @@ from efficientnet_lite.splitwords import split_of
 
 METADATA_NAMES = ("metadata.csv", "metadata.jsonl")  # of the imagefolder convention
 NOT_NAMED = "not named in the metadata"
+TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
+FILMS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".3gp", ".wmv", ".mts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,14 +148,27 @@ def _open_folder(root: Path, links: bool, class_folders: ClassFolders | None, to
         notes.append(f"{Path(error.where).name} holds no labels: the folders are taken as classes")
         splits = find_split_folders(found.photos, found.folders, set(), where=root, to_learn=to_learn)
     layout = read_layout(found.photos, found.folders, splits, class_folders)
-    check_layout(layout, found.folders, splits, class_folders, where=root)
-    if not layout.photos:
-        raise _no_photos(root, found, layout)
     rows = [Row(root / name, name, label, split) for name, label, split in layout.photos]
     skipped = [*found.skipped, *(Skipped(*each) for each in layout.skipped)]
     notes += layout.notes
-    return _dataset(
-        root, layout.kind, rows, skipped, found.passed_over, notes, hint=layout.hint, to_learn=to_learn
+    try:
+        check_layout(layout, found.folders, splits, class_folders, where=root)
+        if not layout.photos:
+            raise _no_photos(root, found, layout)
+        return _dataset(
+            root, layout.kind, rows, skipped, found.passed_over, notes, hint=layout.hint, to_learn=to_learn
+        )
+    except UnusableDataset as error:
+        if len({row.label for row in rows if split_of(row.label) is None}) < 2 and not layout.hint:
+            error.fix += _tables_in(root)
+        raise
+
+
+def _tables_in(root: Path) -> str:
+    """What to do where a table lies in a folder without classes: it may say what the folders do not."""
+    tables = sorted(path.name for path in files.entries(root) if path.suffix.lower() in TABLES)
+    return (
+        f"; or, if it names the photos and their labels, give the file {tables[0]!r} in it" if tables else ""
     )
 
 
@@ -170,6 +185,10 @@ def _no_photos(root: Path, found: Walk, layout: Layout) -> UnusableDataset:
             fix="unpack them, and give the folder with the class folders",
         )
     fix = "make one folder for each class and put its photos there, or give a manifest"
+    if found.passed_over and not found.photos:
+        what += "; " + account(0, [], found.passed_over).not_photos()
+    if not found.photos and not found.skipped and any(kind in FILMS for kind in found.passed_over):
+        fix = "save pictures of the films, in a folder for each class"
     if found.skipped and all(each.reason == LEFT_OUT for each in found.skipped):
         fix = "leave --no-links out"
     return UnusableDataset(what, where=root, fix=fix)

@@ -7,16 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from efficientnet_lite import labels as class_names
+from efficientnet_lite import rubbish
 from efficientnet_lite.accounting import Skipped
 from efficientnet_lite.doors import files
 from efficientnet_lite.doors.files import csv_text
 from efficientnet_lite.doors.walk import BROKEN, LEFT_OUT, Links, second_link
-from efficientnet_lite.errors import UnusableDataset
+from efficientnet_lite.errors import UnusableDataset, UnusableInput
 from efficientnet_lite.manifest import MAX_LINE_BYTES, SPLIT_CSV_COLUMNS, Manifest, read_manifest
 from efficientnet_lite.split import Split
 
 MAX_MANIFEST_BYTES = 1 << 30
 MISSING = "no such file"
+ADDRESS = "an address, and nothing is downloaded"
 _HOLDS = "it holds a data set in one file; give a folder of photos, or a CSV or JSONL manifest"
 # First bytes of what is given for a manifest and is none, what it is, and what to do.
 _OTHERS = (
@@ -35,6 +37,10 @@ _OTHERS = (
     (b"\xd0\xcf\x11\xe0", "an Excel workbook", "save the table as CSV"),
     (b"\x89HDF", "an HDF5 file", _HOLDS),
     (b"\x93NUMPY", "a NumPy file", _HOLDS),
+    (b"SQLite format 3\0", "an SQLite database", "save the table as CSV"),
+    (b"%PDF", "a PDF document", "save the table as CSV"),
+    (b"<", "an XML file or a web page", "give a folder of photos, or a CSV or JSONL manifest"),
+    (b"version https://git-lfs", "a pointer of Git LFS", "fetch the file: git lfs pull"),
     (b"\xff\xd8\xff", "a single photo", "give the folder that holds the class folders"),
     (b"\x89PNG", "a single photo", "give the folder that holds the class folders"),
 )
@@ -120,10 +126,11 @@ def _nothing_there(file: Path, found: Resolved, places: "_Places") -> UnusableDa
     reason = first.reason.split(" (line ")[0]
     if reason == MISSING:
         what = f"none of the {len(found.skipped)} photos exist, the first is {first.name!r}"
-        return UnusableDataset(
-            what, where=file, fix=f"write the paths relative to the folder of the manifest, {file.parent}"
-        )
-    fix = "write the names with their extensions" if places.without_extension else "mend the rows"
+        fix = f"write the paths relative to the folder of the manifest, {file.parent}"
+        if below := places.below(first.name):
+            fix += f": the first lies there as {below!r}"
+        return UnusableDataset(what, where=file, fix=fix)
+    fix = places.fix or "mend the rows"
     return UnusableDataset(
         f"none of the {len(found.skipped)} photos can be used; the first, {first.name!r}: {reason}",
         where=file,
@@ -138,7 +145,7 @@ class _Places:
         self.folder, self.anywhere, self.follow = folder, anywhere, links
         self.base = Path(os.path.abspath(folder))  # noqa: PTH100 - Path.absolute keeps `..`
         self.links = Links()
-        self.without_extension = False
+        self.fix = ""  # what to do about the rows, where it is plain
         self._stems: dict[Path, dict[str, str]] = {}
         self._linked: dict[Path, bool] = {}
 
@@ -157,7 +164,7 @@ class _Places:
             try:
                 mode = path.stat().st_mode
             except (OSError, ValueError):  # ValueError: text that no file name can hold
-                fault = fault or self._missing(path)
+                fault = fault or self._missing(path, written)
                 continue
             if not self.follow and self._by_link(path):
                 return name, LEFT_OUT
@@ -174,23 +181,47 @@ class _Places:
             return None
         return self.links.earlier((row.label, row.split), real, row.name)
 
-    def _missing(self, path: Path) -> str:
+    def below(self, name: str) -> str | None:
+        """Where in a folder beside the manifest a photo of this name lies."""
+        try:
+            folders = [path for path in files.entries(self.base) if files.is_dir(path)]
+        except UnusableInput:
+            return None
+        for folder in folders:
+            if not rubbish.folder_kind(folder.name):
+                there = self._stems_in(folder).get(name)
+                if there or files.is_file(folder / name):
+                    return f"{folder.name}/{there or name}"
+        return None
+
+    def _missing(self, path: Path, written: str) -> str:
         if files.is_link(path):
             return BROKEN
-        there = self._stems_in(path.parent).get(path.name)
-        if there is None:
-            return MISSING
-        self.without_extension = True
-        return f"no such file, but {there!r} lies there: names need their extension"
+        if "://" in written:
+            self.fix = "download the photos, and write where they lie"
+            return ADDRESS
+        stems = self._stems_in(path.parent)
+        if there := stems.get(path.name):
+            self.fix = "write the names with their extensions"
+            return f"no such file, but {there!r} lies there: names need their extension"
+        if there := stems.get(path.stem.casefold()):
+            self.fix = "write the names as the files have them"
+            return f"no such file, but {there!r} lies there"
+        return MISSING
 
     def _stems_in(self, folder: Path) -> dict[str, str]:
-        """Name without its extension -> name, of the files of a folder."""
+        """Name without its extension, and that in lower case -> name, of the files of a folder."""
         if folder not in self._stems:
             try:
                 names = sorted(os.listdir(folder), reverse=True)  # noqa: PTH208
             except (OSError, ValueError):
                 names = []
-            self._stems[folder] = {PurePosixPath(name).stem: name for name in names if "." in name}
+            stems = {
+                PurePosixPath(name).stem: name
+                for name in names
+                if "." in name and not rubbish.file_kind(name)
+            }
+            self._stems[folder] = {stem.casefold(): name for stem, name in stems.items()} | stems
         return self._stems[folder]
 
     def _by_link(self, path: Path) -> bool:

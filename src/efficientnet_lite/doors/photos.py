@@ -39,6 +39,7 @@ from efficientnet_lite.photoheader import (
     is_jpeg,
     jpeg_header,
     orientation_of,
+    other_format,
     scans,
     stands_in,
 )
@@ -361,7 +362,10 @@ def _reason(error: Exception, data: bytes) -> tuple[str, str]:
     if isinstance(error, UnidentifiedImageError):
         if standing := stands_in(data):
             return f"{standing[0]}, not the photo itself", standing[1]
-        return "no JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC file, or damaged from its first bytes", fix
+        known = "no JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC file"
+        if other := other_format(data):
+            return f"{other}, {known}", fix
+        return f"{known}, or damaged from its first bytes", fix
     if isinstance(error, Image.DecompressionBombError):
         return f"more than {MAX_PIXELS // 10**6} megapixels", "make it smaller, or leave it out"
     if isinstance(error, MemoryError):
