@@ -13,7 +13,7 @@ A run comes into being whole, and its card lists the files that are ours: see `s
 """
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,11 +123,21 @@ def open_run(folder: Path) -> Run:
             )
             for item in _field(card, "exports", list)
         )
+        check_once(export.path for export in exports)
     except ValueError as error:
         raise ArtifactError(
             f"the card cannot be read: {str(error)[:200]}", where=path, fix="train the run again"
         ) from error
     return Run(folder, card, labels, exports)
+
+
+def check_once(paths: Iterable[Path]) -> None:
+    """Raise ValueError where a card names a file twice: a short one could make us read it thousands of times."""
+    seen: set[Path] = set()
+    for path in paths:
+        if path in seen:
+            raise ValueError(f"it names {path.name!r} twice")
+        seen.add(path)
 
 
 def _field(fields: object, name: str, kind: type) -> Any:

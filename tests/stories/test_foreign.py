@@ -3,6 +3,7 @@
 import importlib
 import json
 import shutil
+import subprocess
 import sys
 
 import foreign
@@ -485,6 +486,53 @@ def test_a_target_below_a_file_is_wrong_usage_for_every_command(source, tmp_path
 
     assert call(name, source, tmp_path / "file" / "out") == 2
     assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.fixture
+def mounted(tmp_path):
+    """`mounted(folder)` begins another file system there, as a volume of a container does."""
+    made = []
+
+    def mount(folder):
+        folder.mkdir()
+        if (
+            shutil.which("mount") is None
+            or subprocess.run(
+                ["mount", "-t", "tmpfs", "-o", "size=1m", "test", folder], capture_output=True
+            ).returncode
+        ):
+            pytest.skip("needs the right to mount a file system")
+        made.append(folder)
+        return folder
+
+    yield mount
+    for folder in made:
+        subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.parametrize(
+    "name", [each for each in LOCKED if each not in ("hub-cache --remove", "export tflite")]
+)
+def test_a_mounted_target_is_refused_before_the_work(source, tmp_path, mounted, name, capsys):
+    out = mounted(tmp_path / "out")
+
+    assert call(name, source, out) == 2
+
+    said = capsys.readouterr().err
+    assert "a file system is mounted here" in said
+    assert not said.startswith(("Looking", "Embedding", "Writing")), said
+    assert scenes.names(tmp_path) == ["out"]
+
+
+def test_a_run_with_a_mounted_folder_in_it_is_not_replaced(trained, source, tmp_path, mounted, capsys):
+    run = shutil.copytree(trained.run, tmp_path / "run")
+    foreign.write(mounted(run / "disk") / "photo.jpg", "mine")
+    before = foreign.held(tmp_path)
+
+    assert call("train", source, run, ["--overwrite"]) == 2
+
+    assert "a file system is mounted here" in capsys.readouterr().err
+    assert foreign.held(tmp_path) == before
 
 
 # Earlier versions, whose markers had no list

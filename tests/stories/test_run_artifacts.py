@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scenes
 
+from efficientnet_lite import bundle
 from efficientnet_lite.bundle import open_run
 from efficientnet_lite.errors import ArtifactError, UsageError
 from efficientnet_lite.stories.artifacts import export as export_artifact
@@ -178,3 +179,26 @@ def test_a_spoiled_folder_is_a_fault(run):
     (found.path / "saved_model.pb").write_bytes(b"")
 
     assert "SHA-256 differs" in verify(run, trust=True).faults[0]
+
+
+@pytest.mark.parametrize("key", ["artifacts", "exports"])
+def test_a_card_that_names_a_file_twice_is_refused_before_it_is_read_a_thousand_times(run, key):
+    card = json.loads((run / bundle.CARD).read_text())
+    once = {"path": "exports", "format": "tflite", "sha256": "0" * 64, "outputs": []}
+    card[key] = [*card.get(key, []), *[once | {"precision": "int8"}] * 2]
+    (run / bundle.CARD).write_text(json.dumps(card))
+
+    with pytest.raises(ArtifactError, match="names 'exports' twice"):
+        verify(run)
+
+
+def test_nothing_is_written_into_a_run_whose_card_cannot_list_it(run):
+    card = json.loads((run / bundle.CARD).read_text())
+    card["artifacts"] = [{"path": "../elsewhere"}]
+    (run / bundle.CARD).write_text(json.dumps(card))
+    before = scenes.contents(run)
+
+    with pytest.raises(ArtifactError, match="artifacts cannot be read"):
+        export_artifact(run, format="tf1-checkpoint")
+
+    assert scenes.contents(run) == before

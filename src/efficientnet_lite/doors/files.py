@@ -79,6 +79,14 @@ def is_link(path: AnyPath) -> bool:
     return status is not None and stat.S_ISLNK(status.st_mode)
 
 
+def is_mount(path: AnyPath) -> bool:
+    """Whether another file system begins here: such a folder can be neither renamed nor removed."""
+    try:
+        return os.path.ismount(path)
+    except (OSError, ValueError):
+        return False
+
+
 def is_empty_dir(path: AnyPath) -> bool:
     """Whether `path` is a folder that can be listed and holds nothing."""
     try:

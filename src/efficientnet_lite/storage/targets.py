@@ -8,7 +8,7 @@ from pathlib import Path
 from efficientnet_lite.doors import files
 from efficientnet_lite.doors.weights import NAMES
 from efficientnet_lite.errors import UsageError
-from efficientnet_lite.storage.listing import FolderKind, is_own, listing
+from efficientnet_lite.storage.listing import FolderKind, is_own, listing, tree
 
 Keys = frozenset[object]  # by which one place is known, however it is spelled
 
@@ -68,6 +68,7 @@ def check_folder(target: Path, kind: FolderKind, *, overwrite: bool, apart: Coll
     check_reachable(target)
     here = files.real(target)
     _check_above(here)
+    _check_mounts(here)
     if not files.lexists(here) or files.is_empty_dir(here):
         return
     try:
@@ -80,6 +81,8 @@ def check_folder(target: Path, kind: FolderKind, *, overwrite: bool, apart: Coll
         ) from error
     if not overwrite:
         raise exists(target)
+    for name in tree(here).folders:
+        _check_mounts(here / name)
     aside = previous(here)
     if files.lexists(aside) and not is_own(aside, kind):
         raise UsageError(
@@ -141,6 +144,17 @@ def _check_above(target: Path) -> None:
             "the target's folder may not be written to",
             where=folder,
             fix="choose another --out, or change its permissions",
+        )
+
+
+def _check_mounts(folder: Path) -> None:
+    """Raises UsageError where a file system is mounted, such as a volume of a container: after hours of work the
+    new folder could not get its name, or what is the user's could not move over."""
+    if files.is_mount(folder):
+        raise UsageError(
+            "a file system is mounted here, so no other folder can take its place",
+            where=folder,
+            fix=f"choose a folder in it as --out, such as {folder / 'run'}",
         )
 
 

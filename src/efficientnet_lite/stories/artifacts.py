@@ -19,7 +19,7 @@ from efficientnet_lite.stories.golden import check_golden, golden_npz, golden_pa
 from efficientnet_lite.stories.origin import open_origin
 from efficientnet_lite.stories.parity import fixed_inputs, numpy_outputs
 from efficientnet_lite.stories.progress import Stage, silent
-from efficientnet_lite.stories.run_artifacts import add_artifact
+from efficientnet_lite.stories.run_artifacts import add_artifact, artifacts_of
 
 KINDS: dict[tuple[str, ...], Literal["feature-vector", "classification"]] = {
     ("features",): "feature-vector",
@@ -66,6 +66,7 @@ def export(
     run = _run_of(source) if out is None else None
     target = _place_in(run, format, outputs, options) if run is not None else Path(str(out))
     if run is not None:
+        artifacts_of(bundle.open_run(run))  # a list that cannot be added to, before any work is done
         bundle.check_own(run, target)
     common: dict[str, Any] = {
         "model": model,

@@ -69,6 +69,7 @@ def artifacts_of(run: bundle.Run) -> tuple[Artifact, ...]:
             if not all(isinstance(each, str) for each in (path, format, sha256, *outputs)):
                 raise ValueError("an artifact has fields of another type than text")
             found.append(Artifact(inside(run.folder, path), format, sha256, tuple(outputs)))
+        bundle.check_once(each.path for each in found)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArtifactError(
             f"the card's artifacts cannot be read: {str(error)[:200]}",
