@@ -25,6 +25,9 @@ EXIT_INPUT = 3
 EXIT_ARTIFACT = 4
 EXIT_VERIFICATION = 5
 EXIT_INTERRUPTED = 130
+MAX_SHOWN = (
+    5000  # characters of each part of a message, which may quote what a stranger wrote; a path has 4096
+)
 
 
 class EfficientNetLiteError(Exception):
@@ -39,7 +42,7 @@ class EfficientNetLiteError(Exception):
         self.what, self.where, self.fix = what, where, fix
 
     def __str__(self) -> str:
-        return f"{self.what}\n  in:  {printable(self.where)}\n  try: {self.fix}"
+        return f"{bounded(self.what)}\n  in:  {bounded(printable(self.where))}\n  try: {bounded(self.fix)}"
 
     def __reduce__(self) -> tuple[Any, ...]:  # a worker process hands over its errors pickled
         return _made_again, (type(self), self.what, self.where, self.fix)
@@ -127,3 +130,11 @@ def printable(value: Path | str) -> str:
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
     )
+
+
+def bounded(text: str) -> str:
+    """`text`, the middle left out where it is longer than a reader would want."""
+    if len(text) <= MAX_SHOWN:
+        return text
+    half = MAX_SHOWN // 2
+    return f"{text[:half]} … ({len(text) - 2 * half:,} characters) … {text[-half:]}"

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from efficientnet_lite.cli.console import EXIT_READER_GONE, Console, percent, plain
-from efficientnet_lite.errors import EXIT_INPUT, CheckpointError, OutputFailed
+from efficientnet_lite.errors import EXIT_INPUT, MAX_SHOWN, CheckpointError, OutputFailed, UnusableInput
 from efficientnet_lite.metrics import Interval
 
 HOSTILE = "[bold]dress[/bold] :smile: \x1b[31m\x9b2J\r\n\u202e\udcff"
@@ -487,3 +487,16 @@ def test_a_console_costs_neither_rich_nor_numpy_until_something_is_drawn():
 )
 def test_fractions_are_shown_as_percents_with_their_interval(fraction, interval, text):
     assert percent(fraction, interval) == text
+
+
+def test_what_quotes_a_megabyte_is_shown_by_its_beginning_and_end(capsys):
+    console = Console()
+    long = "a" * 10**6
+
+    console.error(UnusableInput(f"line 1: {long}", where=long, fix=f"mend {long}"))
+    console.warn(long)
+    console.note(long)
+
+    shown = capsys.readouterr().err
+    assert shown.startswith("error: line 1: aaa")
+    assert len(shown) < 5 * MAX_SHOWN + 500

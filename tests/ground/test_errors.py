@@ -42,6 +42,17 @@ def test_a_failure_says_what_where_and_what_to_do_on_three_lines():
     assert str(error) == "it is cut short\n  in:  a\\nb.jpg\n  try: copy it again"
 
 
+def test_a_message_that_quotes_a_megabyte_shows_its_beginning_and_end():
+    error = errors.UnusableInput("line 1: " + "a" * 10**6, where="b" * 10**6, fix="mend it: " + "c" * 10**6)
+
+    shown = str(error)
+
+    assert shown.startswith("line 1: aaa")
+    assert "(995,008 characters)" in shown
+    assert len(shown) < 3 * errors.MAX_SHOWN + 200
+    assert len(error.what) == 10**6 + 8  # whole for whoever handles it
+
+
 @pytest.mark.parametrize("kind", descendants(EfficientNetLiteError), ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize("where", [Path("a/b.jpg"), "--out"], ids=repr)
 def test_a_failure_comes_whole_out_of_another_process(kind, where):

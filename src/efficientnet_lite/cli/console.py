@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from efficientnet_lite.doors.files import csv_line
-from efficientnet_lite.errors import EfficientNetLiteError, OutputFailed, printable
+from efficientnet_lite.errors import EfficientNetLiteError, OutputFailed, bounded, printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -94,17 +94,17 @@ class Console:
     def note(self, text: str, *, verbose: int = 0) -> None:
         """A line on stderr, for users who gave at least `verbose` times --verbose and not --quiet."""
         if not self.quiet and self.verbose >= verbose:
-            self._write_aside(printable(text))
+            self._write_aside(bounded(printable(text)))
 
     def warn(self, text: str) -> None:
         """A line on stderr about something that the user should look at, --quiet or not."""
-        self._write_aside(f"warning: {printable(text)}")
+        self._write_aside(f"warning: {bounded(printable(text))}")
 
     def error(self, error: EfficientNetLiteError) -> None:
         """What is wrong, where, and what to do, on three lines of stderr."""
-        self._write_aside(f"error: {printable(error.what)}")
-        self._write_aside(f"  in:  {printable(error.where)}")
-        self._write_aside(f"  try: {printable(error.fix)}")
+        self._write_aside(f"error: {bounded(printable(error.what))}")
+        self._write_aside(f"  in:  {bounded(printable(error.where))}")
+        self._write_aside(f"  try: {bounded(printable(error.fix))}")
 
     @contextmanager
     def progress(self, description: str) -> Iterator[OnProgress]:
