@@ -3,6 +3,7 @@
 import inspect
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import scenes
@@ -135,6 +136,13 @@ def test_the_ending_chooses_the_format_or_contradicts_it(tmp_path, given, suffix
         assert scenes.names(tmp_path) == []
     else:
         assert chosen_format(given, out) == (given or says or "tflite")
+
+
+@pytest.mark.parametrize("name", [".onnx", ".ONNX", "m.onnx ", "sub.tflite/m.onnx"])
+def test_a_name_that_is_all_ending_or_ends_in_a_space_says_the_same(name):
+    assert chosen_format(None, Path(name)) == "onnx"
+    with pytest.raises(UsageError, match="contradicts"):
+        chosen_format("tflite", Path(name))
 
 
 def test_a_format_that_is_none_is_refused():

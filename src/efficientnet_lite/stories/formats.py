@@ -54,7 +54,9 @@ def chosen_format(given: str | None, out: Path | None) -> Format:
     """
     if given is not None and given not in FORMATS:
         raise UsageError(f"no such format: {given}", where=COMMAND_LINE, fix=f"give {', '.join(FORMATS)}")
-    suffix = out.suffix.lower() if out is not None else ""
+    suffix = (
+        (out.suffix or out.name).strip().lower() if out is not None else ""
+    )  # `.onnx` is all ending to a user
     if suffix in FOREIGN:
         raise UsageError(
             f"no format that is written has the ending {suffix}",
