@@ -236,6 +236,24 @@ def test_a_split_of_a_class_that_the_card_has_not_is_no_proof(run, photos):
     assert "balloon" in verify(run).notes[0]
 
 
+@pytest.mark.parametrize("name", ["log.csv", "exports", "exports/shapes_float32.tflite", "split.csv"])
+def test_a_report_follows_no_link_out_of_the_run(run, tmp_path, secret, name):
+    pytest.importorskip("jinja2")
+    pytest.importorskip("matplotlib")
+    from efficientnet_lite.stories.report import report
+
+    (run / "log.csv").write_text("epoch,loss,validation_loss\n1,1.0,1.0\n")
+    path = run / name
+    moved = shutil.move(path, secret.parent / path.name)
+    path.symlink_to(moved)
+
+    with OPENED as opened, pytest.raises(ArtifactError, match="link that leads out of the run"):
+        report(run, out=tmp_path / "page.html")
+
+    assert opened.below(secret.parent) == []
+    assert not (tmp_path / "page.html").exists()
+
+
 def test_a_report_opens_no_more_than_verify_does(run, tmp_path, secret):
     pytest.importorskip("jinja2")
     pytest.importorskip("matplotlib")

@@ -23,7 +23,7 @@ from efficientnet_lite.stories.labelled import Surveyed
 from efficientnet_lite.stories.log import LOG
 from efficientnet_lite.stories.mistakes import Mistake, most_confident
 from efficientnet_lite.stories.progress import Stage, silent
-from efficientnet_lite.stories.proven import proven_photos, split_rows
+from efficientnet_lite.stories.proven import own, proven_photos, split_rows
 
 MAX_LOG_BYTES = 16 * 2**20
 THUMBNAIL_PX = 160  # the longer side
@@ -96,7 +96,7 @@ def report(
         name=opened.folder.absolute().name,
         counts=counts,
         pictures=pictures,
-        curves=_curves(opened.folder, facts),
+        curves=_curves(own(opened, opened.folder / LOG).parent, facts),
     )
     with files.locked(out):
         _check(out, overwrite)
@@ -170,7 +170,7 @@ def _curves(folder: Path, facts: Facts) -> bytes | None:
 
 def _replayed(run: Run, proven: Surveyed, stage: Stage) -> tuple[list[page.Picture], list[Refused]]:
     """The surest mistakes of the float32 file among the photos that proved the run, and those that are lost."""
-    model = open_model(run.export("float32"))
+    model = open_model(own(run, run.export("float32")))
     if model.classes != len(run.labels):
         raise ArtifactError(
             f"the float32 file has {model.classes} classes, the card names {len(run.labels)}",
