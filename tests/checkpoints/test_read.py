@@ -1,9 +1,13 @@
 """From a path to parameters: every form and dialect gives the same arrays, and every misfit is told."""
 
+import bz2
+import gzip
 import io
 import json
+import lzma
 import pickle
 import tarfile
+import zipfile
 
 import numpy as np
 import pytest
@@ -195,6 +199,13 @@ def test_a_file_of_a_later_schema_asks_for_an_update(tmp_path):
         read_checkpoint(path)
 
 
+def zip_of(name, data):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr(zipfile.ZipInfo(name), data)
+    return stream.getvalue()
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -204,6 +215,11 @@ def test_a_file_of_a_later_schema_asks_for_an_update(tmp_path):
         *[(pickle.dumps({"a": 1}, protocol), "not executed") for protocol in range(6)],
         *[(pickle.dumps(np.ones(3), protocol), "not executed") for protocol in range(6)],
         *[(pickle.dumps(MAGIC_NUMBER, protocol) + b".", "protocol 0 or 1") for protocol in (0, 1)],
+        (lzma.compress(b"a"), "packed by xz"),
+        (bz2.compress(b"a"), "packed by bzip2"),
+        (gzip.compress(bytes(9999), mtime=0), "the archive holds no TF1 checkpoint"),
+        (zip_of("a/w.pth", b"a"), r"zip archive with a/w\.pth in it[\s\S]*unpack it"),
+        (zip_of("w.npy", b"a"), r"no checkpoint of torch: it has 0 records data\.pkl"),
         (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"),
         (b"\n<!DOCTYPE html>", "web page"),
         (b"\xff\xd8\xff\xe0" + bytes(100), "no checkpoint of a known format"),
@@ -233,7 +249,7 @@ def test_a_path_that_the_system_refuses_is_unusable_input(tmp_path):
 
 def test_an_archive_of_two_checkpoints_or_none_is_refused(tmp_path):
     path = tmp_path / "x.tar"
-    for names, message in ((["a/m.index", "b/m.index"], "2 folders"), (["a/notes"], "0 folders")):
+    for names, message in ((["a/m.index", "b/m.index"], "2 folders"), (["a/notes"], "no TF1 checkpoint")):
         with tarfile.open(path, "w") as tar:
             for name in names:
                 tar.addfile(tarfile.TarInfo(name), io.BytesIO())

@@ -33,6 +33,19 @@ LEGACY_PREFIX = b"\x80\x02" + _MAGIC
 _LEGACY = re.compile(rb"\x80[\x02-\x05](?:\x95.{8})?" + re.escape(_MAGIC), re.DOTALL)  # protocol, frame
 ZIP_PREFIX = b"PK\x03\x04"
 PROTOCOL_VERSION = 1001
+WEIGHT_FILES = (
+    ".pth",
+    ".pt",
+    ".ckpt",
+    ".bin",
+    ".safetensors",
+    ".h5",
+    ".keras",
+    ".index",
+    ".tar",
+    ".tar.gz",
+    ".zip",
+)
 ZIP_ENTRY = b"PK\x01\x02"
 MAX_ZIP_ENTRIES = 10_000  # one for each storage; a checkpoint of lite4 with its optimizer has 1,600
 
@@ -164,6 +177,13 @@ def _zip_errors(where: Path | str) -> Iterator[None]:
 def _folder(records: Mapping[str, zipfile.ZipInfo], file_bytes: int, where: Path | str) -> str:
     """The folder within the archive that holds the checkpoint; raises CheckpointError where it holds none."""
     pickles = [name for name in records if name == "data.pkl" or name.endswith("/data.pkl")]
+    inner = [name for name in records if name.lower().endswith(WEIGHT_FILES)]
+    if not pickles and inner:
+        raise CheckpointError(
+            f"a zip archive with {some(inner)} in it, not a checkpoint itself",
+            where=where,
+            fix="unpack it and give the checkpoint within",
+        )
     if len(pickles) != 1:
         raise CheckpointError(
             f"this zip archive is no checkpoint of torch: it has {len(pickles)} records data.pkl, expected 1",

@@ -35,6 +35,14 @@ from efficientnet_lite.spec import Variant
 RUN_CARD, RUN_WEIGHTS = "card.json", "weights.safetensors"
 STATE_FILE = "checkpoint"  # TensorFlow's note which of a folder's checkpoints is the last
 INDEX_SUFFIX = ".index"
+PACKERS = {
+    b"\xfd7zXZ\0": "xz",
+    b"BZh": "bzip2",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"7z\xbc\xaf": "7-Zip",
+    b"Rar!": "RAR",
+}
+UNPACK = "unpack it and give the checkpoint within"
 OLD_PTH = b"L%dL\n." % MAGIC_NUMBER  # how torch's legacy stream begins in protocols 0 and 1
 OLD_PICKLE = re.compile(rb"\([dl]p0\n|\([dl]q\0|[}\]]q\0|c[\w.]{1,100}\n[\w.]{1,100}\n")  # in the same
 PARAMETER_FILE = "give a .pth, .safetensors, .weights.h5, .keras or TF1 checkpoint, or a run folder"
@@ -245,6 +253,8 @@ def _open_bundle(index: Path) -> _Content:
 def _open_archive(data: bytes, path: Path) -> _Content:
     members = read_archive(data, _belongs, where=path)
     folders = {str(PurePosixPath(name).parent) for name in members if name.endswith(INDEX_SUFFIX)}
+    if not folders:
+        raise CheckpointError("the archive holds no TF1 checkpoint", where=path, fix=UNPACK)
     if len(folders) != 1:
         raise CheckpointError(
             f"the archive has TF1 checkpoints in {len(folders)} folders, expected 1: {some(sorted(folders))}",
@@ -357,6 +367,8 @@ def _unknown(data: bytes, path: Path) -> CheckpointError:
         what, fix = "torch's weights in a pickle of protocol 0 or 1, expected 2 to 5", NEWER_PICKLE
     elif OLD_PICKLE.match(data):
         what, fix = "a pickle, but not of torch's weights; it was not executed", STATE_DICT_ONLY
+    elif packer := next((name for magic, name in PACKERS.items() if data.startswith(magic)), None):
+        what, fix = f"an archive, packed by {packer}", UNPACK
     elif data.startswith(b"version https://git-lfs"):
         what, fix = "a pointer of Git LFS, not the file itself", "fetch the file: git lfs pull"
     elif data.lstrip()[:1] == b"{" and b'"weight_map"' in data:
