@@ -500,3 +500,27 @@ def test_what_quotes_a_megabyte_is_shown_by_its_beginning_and_end(capsys):
     shown = capsys.readouterr().err
     assert shown.startswith("error: line 1: aaa")
     assert len(shown) < 5 * MAX_SHOWN + 500
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")
+@pytest.mark.parametrize(
+    ("command", "code", "said"),
+    [
+        ("predict lite0@32 - <&-", 3, "the list of paths cannot be read: it is closed"),
+        ("predict lite0@32 - 0>/dev/null", 3, "the list of paths cannot be read"),
+        ("info lite0 <&-", 0, ""),
+        ("train --help >/dev/full", 3, "the result could not be written"),
+        ("cache clear -h >/dev/full", 3, "the result could not be written"),
+        ("predict --help >&-", 0, ""),
+        ("models >&- 2>&- <&-", 0, ""),
+    ],
+)
+def test_streams_that_are_closed_or_full_make_no_traceback(command, code, said):
+    if "full" in command and not Path("/dev/full").exists():
+        pytest.skip("no /dev/full on this system")
+    line = f"'{sys.executable}' -m efficientnet_lite {command}"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=120)
+
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    assert said in done.stderr

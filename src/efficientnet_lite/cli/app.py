@@ -171,6 +171,10 @@ def _dispatch(arguments: Sequence[str]) -> int:
     except EfficientNetLiteError as error:
         filled.name_source(error)
         raise
+    except OSError as error:
+        if {"--help", "-h"}.isdisjoint(arguments):
+            raise
+        Console().result_lost(error)  # the parser of arguments writes the help itself
     return code if isinstance(code, int) else EXIT_OK
 
 

@@ -1,5 +1,6 @@
 """Options that several commands have, and what they make."""
 
+import errno
 import os
 import sys
 from collections import Counter
@@ -89,7 +90,16 @@ def photos_given(given: Sequence[str], *, links: bool) -> Listing:
 
 def _paths_on_stdin() -> list[Path]:
     """One a line; where there is a NUL each ends with one, as `find -print0` writes them."""
-    data = sys.stdin.buffer.read(MAX_LIST_BYTES + 1)
+    try:
+        if sys.stdin is None:  # closed by who started this process
+            raise OSError(errno.EBADF, "it is closed")
+        data = sys.stdin.buffer.read(MAX_LIST_BYTES + 1)
+    except OSError as error:
+        raise UnusableInput(
+            f"the list of paths cannot be read: {error.strerror or error}",
+            where="stdin",
+            fix="send it through a pipe, or give the paths as arguments",
+        ) from error
     if len(data) > MAX_LIST_BYTES:
         raise UnusableInput(
             f"more than {MAX_LIST_BYTES:,} bytes of paths", where="stdin", fix="give fewer at once"

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TextIO
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TextIO
 
 from efficientnet_lite.doors.files import csv_line
 from efficientnet_lite.errors import EfficientNetLiteError, OutputFailed, bounded, printable
@@ -208,14 +208,18 @@ class Console:
         try:
             self._write(self._stdout, text)
         except OSError as error:
-            _discard(self._stdout)
-            if error.errno == errno.EPIPE or (os.name == "nt" and error.errno == errno.EINVAL):
-                raise SystemExit(EXIT_READER_GONE) from None
-            raise OutputFailed(
-                f"the result could not be written: {error.strerror or error}",
-                where="standard output",
-                fix="free some space on that disk, or send the output elsewhere",
-            ) from error
+            self.result_lost(error)
+
+    def result_lost(self, error: OSError) -> NoReturn:
+        """What it means that standard output takes no more: nobody reads it, or OutputFailed."""
+        _discard(self._stdout)
+        if error.errno == errno.EPIPE or (os.name == "nt" and error.errno == errno.EINVAL):
+            raise SystemExit(EXIT_READER_GONE) from None
+        raise OutputFailed(
+            f"the result could not be written: {error.strerror or error}",
+            where="standard output",
+            fix="free some space on that disk, or send the output elsewhere",
+        ) from error
 
     def _write_aside(self, text: str) -> None:
         try:
