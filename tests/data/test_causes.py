@@ -200,6 +200,7 @@ def test_a_folder_of_films_says_so(tmp_path: Path) -> None:
     ("data", "says"),
     [
         (b"SQLite format 3\0", "an SQLite database"),
+        (b"\x1c\0\0\0TFL3\xff\xfe", "a TFLite model"),
         (b"<!DOCTYPE html><html>", "a web page"),
         (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS"),
         (b'{\n "a.jpg": "a"\n}\n', "a JSON document of several lines"),

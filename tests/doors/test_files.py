@@ -443,3 +443,9 @@ def test_files_that_belong_together_are_written_all_or_none(tmp_path, size, cont
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "model.golden"]
     for name in ("model", "model.golden"):
         assert (tmp_path / name).read_text()[:3] == content
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a file system that takes no files")
+def test_a_place_where_no_lock_can_be_made_is_not_said_to_be_held():
+    with pytest.raises(OutputFailed, match="it could not be written"), files.locked(Path("/proc/run")):
+        pass

@@ -24,6 +24,7 @@ from efficientnet_lite.splitwords import split_of
 METADATA_NAMES = ("metadata.csv", "metadata.jsonl")  # of the imagefolder convention
 NOT_NAMED = "not named in the metadata"
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
+OURS = ("skipped.csv", "split.csv")  # of a run
 FILMS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".3gp", ".wmv", ".mts")
 
 
@@ -166,7 +167,9 @@ def _open_folder(root: Path, links: bool, class_folders: ClassFolders | None, to
 
 def _tables_in(root: Path) -> str:
     """What to do where a table lies in a folder without classes: it may say what the folders do not."""
-    tables = sorted(path.name for path in files.entries(root) if path.suffix.lower() in TABLES)
+    tables = sorted(
+        path.name for path in files.entries(root) if path.suffix.lower() in TABLES and path.name not in OURS
+    )
     return (
         f"; or, if it names the photos and their labels, give the file {tables[0]!r} in it" if tables else ""
     )

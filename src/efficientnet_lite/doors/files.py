@@ -366,6 +366,14 @@ def _reading(path: Path, what: str) -> Iterator[io.BufferedReader]:
         ) from error
 
 
+def _cannot_make(path: Path) -> OSError | None:
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o644))
+    except OSError as error:
+        return error
+    return None
+
+
 def output_failed(path: Path, error: OSError | ValueError) -> OutputFailed:
     """`error` as the message a user can act on."""
     fixes = {
@@ -424,6 +432,8 @@ def locked(target: Path) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout:
+        if (fault := _cannot_make(path)) is not None:  # which the lock takes for one that is held
+            raise output_failed(target, fault) from None
         raise UsageError(
             "another run is writing to this target", where=target, fix="wait for it, or choose another --out"
         ) from None

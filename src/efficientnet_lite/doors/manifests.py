@@ -260,6 +260,10 @@ def _check_kind(path: Path) -> None:
     others = [(what, fix) for magic, what, fix in _OTHERS if head.startswith(magic)]
     if head[_TAR[0] :] == _TAR[1]:
         others.append(("a tar archive", "unpack it and give the folder"))
+    if head[4:8] == b"TFL3":
+        others.append(
+            ("a TFLite model", "give the photos; a model comes before them in predict and evaluate")
+        )
     for what, fix in others:
         raise UnusableDataset(f"it is {what}, neither a folder nor a manifest", where=path, fix=fix)
 
