@@ -334,3 +334,17 @@ def test_the_model_is_the_same_on_jax(tmp_path):
     with np.load(tmp_path / "out.npz") as file:
         assert_near(file["logits"], numpy_outputs(plan, fold(plan, parameters), images)["logits"])
         assert file["moved"] > len(parameters) // 2
+
+
+def test_weights_replace_no_file_that_is_neither_such_weights_nor_named_as_them(tmp_path):
+    model = el.create_model("lite0@32", weights=None, num_classes=2)
+    for name in ("model.keras", "IMG_1.heic", "notes"):
+        (tmp_path / name).write_bytes(b"PK\x03\x04 the user's own")
+
+        with pytest.raises(UsageError, match="never replaced"):
+            el.save_weights(model, tmp_path / name)
+
+        assert (tmp_path / name).read_bytes() == b"PK\x03\x04 the user's own"
+    for _ in range(2):
+        el.save_weights(model, tmp_path / "weights.v1")
+    assert read_checkpoint(tmp_path / "weights.v1").classes == 2

@@ -12,6 +12,7 @@ from efficientnet_lite.checkpoints.fit import fit
 from efficientnet_lite.checkpoints.read import load_weights
 from efficientnet_lite.checkpoints.safetensors import FORMAT, SCHEMA, write_safetensors
 from efficientnet_lite.checkpoints.tensors import FLOAT32, Stored
+from efficientnet_lite.doors import files
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.spec import DENSE, make_plan, model_name
 
@@ -83,9 +84,17 @@ def save_weights(
     Raises:
         ValueError: the model has other weights besides, or its head another activation than softmax.
         CheckpointError: a weight is not finite, or the layers are not those of one variant.
-        UsageError: the labels do not fit the logits, or one cannot be a class name.
+        UsageError: the labels do not fit the logits, or one cannot be a class name; or a file lies there that
+            is no .safetensors file, nor named as one.
         OutputFailed: the file cannot be written.
     """
+    path = Path(path)
+    if path.suffix.lower() != ".safetensors" and files.is_file(path) and files.beginning(path, 9)[8:] != b"{":
+        raise UsageError(
+            "what lies here is no .safetensors file, nor named as one, so it is never replaced",
+            where=path,
+            fix="end the name in .safetensors, or move it away",
+        )
     found = _room("parameters").read_parameters(model, own_head=True)
     stored = {name: Stored(FLOAT32, array.shape, partial(_same, array)) for name, array in found.items()}
     fitted = fit(stored, where="the Keras model", variant=None, ema=False)
@@ -99,7 +108,7 @@ def save_weights(
     if labels is not None:
         _check_labels(labels, fitted.classes)
         metadata["labels"] = json.dumps(list(labels), ensure_ascii=False)
-    write_safetensors(Path(path), fitted.parameters, metadata)
+    write_safetensors(path, fitted.parameters, metadata)
 
 
 def _same(array: Any) -> Any:
