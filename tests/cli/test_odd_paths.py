@@ -173,3 +173,19 @@ def test_a_current_folder_that_is_gone_is_named_and_absolute_paths_do_without_it
         assert code in (2, 3), (line, code, printed)
         assert printed.count("error: ") == 1, line
     assert "the current folder has been deleted" in found[-3][1]
+
+
+@pytest.mark.parametrize(
+    "line", [*PLACES, "train HERE/photos --out HERE/new --weights PATH --model lite0@32"]
+)
+def test_an_empty_word_is_not_the_current_folder(here, capfd, monkeypatch, line):
+    monkeypatch.chdir(here / "photos")
+    before = left(here)
+
+    words = [word.replace("HERE", str(here)).replace("PATH", "") for word in line.split()]
+
+    if "" in words:
+        code, said = run(words), capfd.readouterr().err
+        assert code == 2 or "--config" in line  # which is read before the words are looked at
+        assert "is empty" in said or "no regular file" in said
+    assert left(here) == before
