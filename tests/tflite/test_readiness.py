@@ -101,7 +101,7 @@ def test_float_files_of_the_smallest_and_largest_variant_map_onto_the_gpu(name):
     assert check_readiness(write_float(plan, fold(plan, parameters)), "gpu").verdict == "ready"
 
 
-@pytest.mark.parametrize("path", sorted(STOCK.glob("*.tflite")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(STOCK.glob("*.tflite")), ids=str)
 def test_the_stock_converters_files_map_too(path):
     data = path.read_bytes()
 
