@@ -18,7 +18,6 @@ INSTALL := -m pip install --quiet --no-compile --disable-pip-version-check
 INSTALL_LOCK := $(INSTALL) --require-hashes --requirement
 INSTALL_PROJECT := $(INSTALL) --no-deps --no-build-isolation --editable .
 WORKERS ?= 2
-PARALLEL := --numprocesses $(WORKERS) --dist loadgroup
 
 .PHONY: help
 help:  ## list the targets
@@ -41,10 +40,10 @@ setup-all: .venv/setup-all.stamp  ## the same with every extra
 
 .PHONY: test test-all test-trace test-jax test-hub1 test-mediapipe test-peers test-lowest test-fuzz
 test: setup  ## the tests, in five minutes on two cores
-	$(BIN)/python -m pytest $(PARALLEL)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS)
 
 test-all: .venv-all/setup.stamp  ## the tests with every extra: Keras, TensorFlow, ONNX, and who reads their files
-	.venv-all/bin/python -m pytest $(PARALLEL)
+	.venv-all/bin/python -m pytest --numprocesses $(WORKERS)
 
 test-trace: .venv-all/setup.stamp  ## recorded trainings of the reference, replayed; EFFICIENTNET_LITE_TRACE names another
 	.venv-all/bin/python -m pytest -m trace tests/training
@@ -68,7 +67,7 @@ test-hub1: .venv-hub1/setup.stamp .venv-all/setup.stamp  ## hub.Module of tensor
 	TFHUB_CACHE_DIR=.venv-hub1/modules .venv-hub1/bin/python -m pytest -W ignore tests/hub1
 
 test-lowest: .venv-lowest/setup.stamp  ## the tests with the oldest dependencies that pyproject.toml allows
-	.venv-lowest/bin/python -m pytest $(PARALLEL) --ignore tests/docs  # pages are made with the lock
+	.venv-lowest/bin/python -m pytest --numprocesses $(WORKERS) --ignore tests/docs  # pages are made with the lock
 
 .venv-all/setup.stamp: locks/all.txt pyproject.toml
 	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)

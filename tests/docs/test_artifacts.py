@@ -19,8 +19,6 @@ from efficientnet_lite.doors.weights import PACKAGES
 from efficientnet_lite.inference.views import prepare
 from efficientnet_lite.stories.classify import train
 
-pytestmark = pytest.mark.xdist_group("pages")  # what they share takes seconds to make
-
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 FILES_PAGE = ROOT / "docs/artifacts.md"
