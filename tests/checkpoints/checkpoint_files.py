@@ -27,6 +27,9 @@ STORAGE = {
     "uint16": "BFloat16Storage",
     "int64": "LongStorage",
 }
+LEGACY_PREFIX = b"\x80\x02\x8a\x0a" + (0x1950A86A20F9469CFC6C).to_bytes(
+    10, "little"
+)  # PROTO 2, LONG1 of 10 bytes
 TF_DTYPE = {"float32": 1, "float64": 2, "int32": 3, "int64": 9, "uint16": 14, "float16": 19}
 
 

@@ -11,12 +11,22 @@ import zipfile
 
 import numpy as np
 import pytest
-from checkpoint_files import Raw, View, instructions, legacy_pth, name, pickled, pth_bytes, zip_pth
+from checkpoint_files import (
+    LEGACY_PREFIX,
+    Raw,
+    View,
+    instructions,
+    legacy_pth,
+    name,
+    pickled,
+    pth_bytes,
+    zip_pth,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pth_tensors import read_pth
 
 from efficientnet_lite.checkpoints import unpickle
-from efficientnet_lite.checkpoints.pth import LEGACY_PREFIX, read_pth
 from efficientnet_lite.checkpoints.torch_objects import Unknown
 from efficientnet_lite.checkpoints.unpickle import load
 from efficientnet_lite.errors import CheckpointError

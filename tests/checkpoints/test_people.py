@@ -10,10 +10,10 @@ import zipfile
 import numpy as np
 import pytest
 from checkpoint_files import Raw, View, instructions, name, random_parameters, views, zip_pth
+from pth_tensors import read_pth
 
 from efficientnet_lite.checkpoints import naming
 from efficientnet_lite.checkpoints.containers import AVERAGED, RAW
-from efficientnet_lite.checkpoints.pth import read_pth
 from efficientnet_lite.checkpoints.read import read_checkpoint
 from efficientnet_lite.checkpoints.safetensors import encode_safetensors
 from efficientnet_lite.cli.common import console_of

@@ -5,8 +5,8 @@ import pytest
 from checkpoint_files import View, legacy_pth, numbers, pth_bytes, views, zip_pth
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pth_tensors import read_pth
 
-from efficientnet_lite.checkpoints.pth import read_pth
 from efficientnet_lite.doors import weights
 from efficientnet_lite.errors import CheckpointError, WeightsMissing
 from efficientnet_lite.spec import VARIANTS

@@ -17,15 +17,6 @@ from efficientnet_lite.spec import VARIANTS, make_plan
 
 REASON = "timm and torch live in an environment of their own: requirements.txt"
 torch = pytest.importorskip("torch", reason=REASON)
-try:
-    import torchvision  # noqa: F401
-except ImportError:
-    pass
-except RuntimeError:  # built for CUDA beside a torch for CPUs: its operators are missing, and timm needs none
-    for operator in ("nms", "qnms"):
-        torch.library.define(
-            f"torchvision::{operator}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-        )
 timm = pytest.importorskip("timm", reason=REASON)
 
 # torch warns of its own old parts, which torch.compile and torch.jit use

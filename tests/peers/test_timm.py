@@ -19,15 +19,6 @@ from efficientnet_lite.tflite.write import write_float
 
 REASON = "timm and torch live in an environment of their own: requirements.txt"
 torch = pytest.importorskip("torch", reason=REASON)
-try:
-    import torchvision  # noqa: F401
-except ImportError:
-    pass
-except RuntimeError:  # built for CUDA beside a torch for CPUs: its operators are missing, and timm needs none
-    for operator in ("nms", "qnms"):
-        torch.library.define(
-            f"torchvision::{operator}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-        )
 timm = pytest.importorskip("timm", reason=REASON)
 
 TIMES, NOISE = 3, 1e-5  # of timm's own distance, and beside it, of the largest value

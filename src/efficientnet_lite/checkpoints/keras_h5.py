@@ -87,11 +87,6 @@ def zipped_config(data: bytes) -> bytes:
         return b""
 
 
-def read_keras_h5(data: bytes, *, where: Path | str) -> dict[str, Stored]:
-    """The weights of `read_keras` alone."""
-    return read_keras(data, where=where)[0]
-
-
 def read_keras(data: bytes, *, where: Path | str) -> tuple[dict[str, Stored], str]:
     """The weights of the layers in `data`, which begins with H5_MAGIC, by the layer plan's names.
 

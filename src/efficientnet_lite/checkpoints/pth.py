@@ -29,7 +29,6 @@ from efficientnet_lite.errors import CheckpointError
 
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 _MAGIC = b"\x8a\x0a" + MAGIC_NUMBER.to_bytes(10, "little")  # LONG1 of 10 bytes
-LEGACY_PREFIX = b"\x80\x02" + _MAGIC
 _LEGACY = re.compile(rb"\x80[\x02-\x05](?:\x95.{8})?" + re.escape(_MAGIC), re.DOTALL)  # protocol, frame
 ZIP_PREFIX = b"PK\x03\x04"
 PROTOCOL_VERSION = 1001
@@ -85,12 +84,6 @@ def read_state_dict(data: bytes, *, where: Path | str, ema: bool = True) -> Stat
                 f"object '{each.name}'" if isinstance(each, Unknown) else type(each).__name__
             )
     return StateDict(stored, chosen)
-
-
-def read_pth(data: bytes, *, where: Path | str, ema: bool = True) -> dict[str, Stored]:
-    """The tensors of `read_state_dict` alone."""
-    found = read_state_dict(data, where=where, ema=ema).tensors
-    return {name: stored for name, stored in found.items() if stored.dtype.numeric}
 
 
 class _Loader:

@@ -30,18 +30,12 @@ from efficientnet_lite.doors import files
 from efficientnet_lite.doors import weights as published
 from efficientnet_lite.errors import CheckpointError, UnusableInput, printable
 from efficientnet_lite.notices import LOG
+from efficientnet_lite.packers import PACKERS
 from efficientnet_lite.spec import Variant
 
 RUN_CARD, RUN_WEIGHTS = "card.json", "weights.safetensors"
 STATE_FILE = "checkpoint"  # TensorFlow's note which of a folder's checkpoints is the last
 INDEX_SUFFIX = ".index"
-PACKERS = {
-    b"\xfd7zXZ\0": "xz",
-    b"BZh": "bzip2",
-    b"\x28\xb5\x2f\xfd": "zstd",
-    b"7z\xbc\xaf": "7-Zip",
-    b"Rar!": "RAR",
-}
 UNPACK = "unpack it and give the checkpoint within"
 OLD_PTH = b"L%dL\n." % MAGIC_NUMBER  # how torch's legacy stream begins in protocols 0 and 1
 OLD_PICKLE = re.compile(rb"\([dl]p0\n|\([dl]q\0|[}\]]q\0|c[\w.]{1,100}\n[\w.]{1,100}\n")  # in the same

@@ -14,6 +14,7 @@ from efficientnet_lite.doors.files import csv_text
 from efficientnet_lite.doors.walk import BROKEN, LEFT_OUT, Links, second_link
 from efficientnet_lite.errors import UnusableDataset, UnusableInput
 from efficientnet_lite.manifest import MAX_LINE_BYTES, SPLIT_CSV_COLUMNS, Manifest, read_manifest
+from efficientnet_lite.packers import PACKERS
 from efficientnet_lite.split import Split
 
 MAX_MANIFEST_BYTES = 1 << 30
@@ -27,12 +28,10 @@ _OTHERS = (
         "a zip archive (or an Excel workbook)",
         "unpack it and give the folder, or save the table as CSV",
     ),
-    (b"\x1f\x8b", "an archive, gzip", "unpack it and give the folder"),
-    (b"BZh", "an archive, bzip2", "unpack it and give the folder"),
-    (b"\xfd7zXZ\0", "an archive, xz", "unpack it and give the folder"),
-    (b"\x28\xb5\x2f\xfd", "an archive, Zstandard", "unpack it and give the folder"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it and give the folder"),
-    (b"Rar!\x1a\x07", "a RAR archive", "unpack it and give the folder"),
+    *(
+        (magic, f"an archive, {name}", "unpack it and give the folder")
+        for magic, name in {b"\x1f\x8b": "gzip", **PACKERS}.items()
+    ),
     (b"PAR1", "a Parquet table", "save it as CSV or JSONL"),
     (b"\xd0\xcf\x11\xe0", "an Excel workbook", "save the table as CSV"),
     (b"\x89HDF", "an HDF5 file", _HOLDS),
