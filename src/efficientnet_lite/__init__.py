@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from efficientnet_lite.stories.source import open_source as load
     from efficientnet_lite.stories.verify import verify
 
-__version__ = "0.1.0"
+from efficientnet_lite.version import __version__ as __version__
 
 _ERRORS = "errors"
 _HOMES = {  # public name -> module, and its name there where that differs

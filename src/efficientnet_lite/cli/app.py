@@ -8,7 +8,6 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from efficientnet_lite import __version__
 from efficientnet_lite.cli.console import Console
 from efficientnet_lite.doors import files
 from efficientnet_lite.errors import (
@@ -18,6 +17,7 @@ from efficientnet_lite.errors import (
     UnusableInput,
 )
 from efficientnet_lite.notices import listening
+from efficientnet_lite.version import __version__
 
 if TYPE_CHECKING:
     from cyclopts import App

@@ -14,20 +14,20 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TextIO
 
 from efficientnet_lite.doors.files import csv_line
 from efficientnet_lite.errors import EfficientNetLiteError, OutputFailed, bounded, printable
+from efficientnet_lite.progress import OnProgress
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
     from efficientnet_lite.metrics import Interval
 
-OnProgress = Callable[[int, int], None]
 EXIT_READER_GONE = 141  # what a shell reports for `efficientnet-lite ... | head`: 128 + SIGPIPE
 PIPED_WIDTH = 10_000  # columns; where nobody looks, a cell is never wrapped
 

@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto, TensorProto, checker, helper, numpy_helper
 
-from efficientnet_lite import __version__
 from efficientnet_lite.contract import MEAN, STDDEV
 from efficientnet_lite.forward import Layer, same_padding
 from efficientnet_lite.spec import FEATURES, INPUT, POOLED, Add, Conv, Dense, Plan, Pool, Softmax, Step
 from efficientnet_lite.tflite.write import IMAGES, TENSORS, needed_steps, tensor_name
+from efficientnet_lite.version import __version__
 
 OPSET, IR_VERSION = 13, 7
 BATCH = "batch"  # what the free first dimension of input and outputs is called

@@ -1,6 +1,6 @@
 """How good a file is on labelled photos, as each consumer sees them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,7 @@ from efficientnet_lite import metrics
 from efficientnet_lite.contract import View
 from efficientnet_lite.inference.predict import Model, Refused
 from efficientnet_lite.metrics import ClassScores, Interval
-
-Progress = Callable[[int, int], None]
+from efficientnet_lite.progress import OnProgress
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ def score(
     truth: Sequence[int],
     views: Sequence[View],
     *,
-    on_progress: Progress | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Scored:
     """Run `model` on every photo in each of `views`; `truth` has a class index for each photo."""
     model.check_classes()

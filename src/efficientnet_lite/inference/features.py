@@ -5,7 +5,7 @@ not grow with the number of photos, an interrupted run goes on where it was, and
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,11 +21,11 @@ from efficientnet_lite.duplicates import FINGERPRINT_BYTES
 from efficientnet_lite.errors import UnreadablePhoto, UnusableInput
 from efficientnet_lite.inference.survey import CHANGED, Look, look_at
 from efficientnet_lite.inference.views import prepare, to_float
+from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.spec import FEATURES, POOLED
 from efficientnet_lite.tensor import Engine
 
 Array = npt.NDArray[np.float32]
-Progress = Callable[[int, int], None]
 
 PIXELS_VERSION = 1  # to be raised when the photo door or a view changes what it gives
 _LOOKS = f"looks:{PIXELS_VERSION}"
@@ -66,7 +66,7 @@ class FeatureStore:
     _pool: Pool | None = None
 
     def fill(
-        self, views: Sequence[FitView], *, stop_on_bad: bool = False, on_progress: Progress | None = None
+        self, views: Sequence[FitView], *, stop_on_bad: bool = False, on_progress: OnProgress | None = None
     ) -> None:
         """Look at every photo and see to it that the cache holds its vectors for `views`.
 

@@ -1,7 +1,7 @@
 """The gate: a written file against the one that it came from, on the same pixels, on the real runtime."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,9 +16,9 @@ from efficientnet_lite.errors import ArtifactError, VerificationFailed, wrong_ar
 from efficientnet_lite.inference.evaluate import Scored
 from efficientnet_lite.inference.predict import Model, Refused, images_of
 from efficientnet_lite.metrics import Interval
+from efficientnet_lite.progress import OnProgress
 
 Array = npt.NDArray[np.float32]
-Progress = Callable[[int, int], None]
 Verdict = Literal["verified", "not refuted", "failed"]
 
 MAX_DROP = 0.01  # of top-1 accuracy
@@ -142,7 +142,7 @@ def score_together(
     views: Sequence[View],
     *,
     contents: Sequence[str] | None = None,
-    on_progress: Progress | None = None,
+    on_progress: OnProgress | None = None,
 ) -> list[Scored]:
     """Every model on the same pixels of every photo, each decoded once; models share one contract.
 

@@ -1,6 +1,6 @@
 """What the float network's activations look like, measured by running it on unlabelled photos."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy.typing as npt
 from efficientnet_lite.doors.litert import Pool
 from efficientnet_lite.errors import CheckpointError
 from efficientnet_lite.forward import Layer
+from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.quantmath import RELU6_SCALE, Scale, activation_scale
 from efficientnet_lite.spec import DENSE, INPUT, PROBABILITIES, Add, Conv, Plan, Step
 from efficientnet_lite.tensor import Engine
@@ -16,7 +17,6 @@ from efficientnet_lite.tflite.write import write_steps
 
 Array = npt.NDArray[np.float32]
 Image = npt.NDArray[np.uint8]
-Progress = Callable[[int, int], None]
 
 SAMPLE_PIXELS = 200  # of each tensor and photo, for the choice of its range
 FINEST_SUM = 2.0**8  # steps of a sum in one step of its terms, at most
@@ -65,7 +65,7 @@ def measure(
     images: Sequence[Image],
     *,
     workers: int,
-    on_progress: Progress | None = None,
+    on_progress: OnProgress | None = None,
 ) -> dict[str, Activations]:
     """Name -> `Activations` of every linear tensor of the backbone, over `images`, uint8 (S, S, 3).
 

@@ -20,7 +20,8 @@ import numpy.typing as npt
 from efficientnet_lite.contract import MEAN, STDDEV
 from efficientnet_lite.doors.litert import Pool
 from efficientnet_lite.forward import Layer
-from efficientnet_lite.quantize.calibrate import Image, Progress
+from efficientnet_lite.progress import OnProgress
+from efficientnet_lite.quantize.calibrate import Image
 from efficientnet_lite.spec import INPUT, Add, Conv, Plan, Step
 from efficientnet_lite.tflite.write import write_steps
 
@@ -64,7 +65,7 @@ def correct(
     images: Sequence[Image],
     *,
     workers: int,
-    on_progress: Progress | None = None,
+    on_progress: OnProgress | None = None,
 ) -> dict[str, Corrected]:
     """Convolution -> gains and biases that give `rounded` the channels of `layers`.
 

@@ -14,7 +14,8 @@ from efficientnet_lite import quantmath
 from efficientnet_lite.doors.litert import Pool
 from efficientnet_lite.errors import ArtifactError
 from efficientnet_lite.forward import Layer
-from efficientnet_lite.quantize.calibrate import Image, Progress, choose_scales, measure
+from efficientnet_lite.progress import OnProgress
+from efficientnet_lite.quantize.calibrate import Image, choose_scales, measure
 from efficientnet_lite.quantize.correct import correct
 from efficientnet_lite.quantize.equalize import equalize
 from efficientnet_lite.quantmath import INPUT_SCALE, Scale
@@ -46,7 +47,7 @@ def quantize_backbone(
     images: Sequence[Image],
     *,
     workers: int,
-    on_progress: Progress | None = None,
+    on_progress: OnProgress | None = None,
 ) -> QuantizedBackbone:
     """Every layer up to the feature vector in integers; `images` are uint8 (S, S, 3), unlabelled."""
     even, activations = equalize(plan, layers, measure(plan, layers, images, workers=workers))

@@ -16,12 +16,12 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from efficientnet_lite import __version__
 from efficientnet_lite.documents import json_value
 from efficientnet_lite.doors import files
 from efficientnet_lite.errors import EfficientNetLiteError
 from efficientnet_lite.storage.listing import FolderKind, is_own, listing, own_files, tree
 from efficientnet_lite.storage.targets import Apart, check_apart, check_folder, check_reachable, previous
+from efficientnet_lite.version import __version__
 
 KEPT_SUFFIX = ".kept"  # for a user's own file whose name a new folder needs
 STAGE_MARKER, CONTENT = ".efficientnet-lite.json", "content"  # in a stage

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from efficientnet_lite import bundle
 from efficientnet_lite.doors import files
 from efficientnet_lite.errors import UsageError
+from efficientnet_lite.progress import ShowStage, silent
 from efficientnet_lite.stories.export import export as export_tflite
 from efficientnet_lite.stories.export_checkpoint import export_checkpoint
 from efficientnet_lite.stories.export_hub import export_hub_module
@@ -18,7 +19,6 @@ from efficientnet_lite.stories.formats import COMMAND_LINE, Format, chosen_forma
 from efficientnet_lite.stories.golden import check_golden, golden_npz, golden_path
 from efficientnet_lite.stories.origin import open_origin
 from efficientnet_lite.stories.parity import fixed_inputs, numpy_outputs
-from efficientnet_lite.stories.progress import Stage, silent
 from efficientnet_lite.stories.run_artifacts import add_artifact, artifacts_of
 
 KINDS: dict[tuple[str, ...], Literal["feature-vector", "classification"]] = {
@@ -38,7 +38,7 @@ def export(
     weights: str | Path = "imagenet",
     ema: bool = True,
     overwrite: bool = False,
-    stage: Stage = silent,
+    stage: ShowStage = silent,
     **options: Any,
 ) -> Exported:
     """One artifact of `source`, proven on its own runtime, with its golden file; a checkpoint needs neither.

@@ -14,10 +14,10 @@ from efficientnet_lite.doors.litert import in_threads, runtime_version
 from efficientnet_lite.forward import Layer
 from efficientnet_lite.inference.features import PIXELS_VERSION
 from efficientnet_lite.inference.predict import Refused, images_of
+from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.quantize import stored
 from efficientnet_lite.quantize.recipe import METHOD, QuantizedBackbone, quantize_backbone
 from efficientnet_lite.spec import Plan
-from efficientnet_lite.stories.progress import OnProgress
 from efficientnet_lite.tflite.write import write_float
 
 PHOTOS = 100

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite import __version__, bundle
+from efficientnet_lite import bundle
 from efficientnet_lite.accounting import COLUMNS
 from efficientnet_lite.checkpoints.read import Weights
 from efficientnet_lite.checkpoints.safetensors import write_safetensors
@@ -33,6 +33,7 @@ from efficientnet_lite.stories.proof import Proof
 from efficientnet_lite.stories.report import class_counts, first_page
 from efficientnet_lite.stories.scratch import Scratch
 from efficientnet_lite.tflite.artifact import Precision
+from efficientnet_lite.version import __version__
 
 PRECISIONS: tuple[Precision, ...] = ("float32", "int8")
 

@@ -20,13 +20,13 @@ from efficientnet_lite.inference.features import Backbone, FeatureStore
 from efficientnet_lite.inference.partition import plan_split
 from efficientnet_lite.inference.verify import MAX_DROP, MIN_AGREEMENT, Bars
 from efficientnet_lite.layout import ClassFolders
+from efficientnet_lite.progress import OnProgress, ShowStage, silent
 from efficientnet_lite.spec import make_plan, model_name
 from efficientnet_lite.storage.targets import Apart, check_folder, sources_apart
 from efficientnet_lite.stories import calibration, finetune
 from efficientnet_lite.stories.finish import Finished, Trained, publish_run
 from efficientnet_lite.stories.material import Material, OnBad, Settings
 from efficientnet_lite.stories.places import board_apart, dataset_apart
-from efficientnet_lite.stories.progress import OnProgress, Stage, silent
 from efficientnet_lite.stories.translations import read_translations
 from efficientnet_lite.stories.workplace import check_place, clear, working_folder
 from efficientnet_lite.tflite.fold import fold
@@ -58,7 +58,7 @@ def train(
     resume: bool = False,
     tensorboard: str | Path | None = None,
     workers: int | None = None,
-    stage: Stage = silent,
+    stage: ShowStage = silent,
     say: Callable[[str], None] = lambda line: None,
     warn: Callable[[str], None] = lambda line: None,
 ) -> Trained:
@@ -84,7 +84,7 @@ def train(
         fine_tuning: let the upper blocks learn too; needs the extra `train`.
         resume: go on with a fine-tuning into `out` that did not end; begin it where there is none.
         tensorboard: folder for the figures of the fine-tuning, as TensorBoard reads them.
-        stage: shows progress; see `stories.progress`.
+        stage: shows progress; see `progress`.
         say: takes what a person may follow meanwhile, one line an epoch.
         warn: takes what a person should look at, such as a saved state that is damaged.
 
@@ -228,7 +228,7 @@ def _check_same(found: str, wanted: str | None, where: str) -> None:
         )
 
 
-def _gather(dataset: Dataset, store: FeatureStore, settings: Settings, stage: Stage) -> Material:
+def _gather(dataset: Dataset, store: FeatureStore, settings: Settings, stage: ShowStage) -> Material:
     """Look at every photo, extract its features, and split."""
     with stage("Looking at the photos") as on_progress:
         store.fill(settings.views, stop_on_bad=settings.on_bad == "fail", on_progress=on_progress)

@@ -20,7 +20,6 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite import __version__
 from efficientnet_lite.accounting import COLUMNS, Skipped
 from efficientnet_lite.contract import View
 from efficientnet_lite.doors import files, photos
@@ -32,6 +31,7 @@ from efficientnet_lite.storage import folders
 from efficientnet_lite.storage.listing import FolderKind, no_marker, seal, tree
 from efficientnet_lite.storage.targets import Apart, photos_apart
 from efficientnet_lite.tensor import Engine
+from efficientnet_lite.version import __version__
 
 FEATURES, INDEX, SKIPPED, MARKER = "features.npy", "index.csv", "skipped.csv", "embed.json"
 INDEX_HEADER = ("row", "path", "sha256")

@@ -10,8 +10,8 @@ from efficientnet_lite.errors import UnreadablePhoto, UnusableInput, UsageError
 from efficientnet_lite.inference.partition import Assignment, plan_split
 from efficientnet_lite.inference.survey import Survey, survey
 from efficientnet_lite.plaintext import plain_text
+from efficientnet_lite.progress import ShowStage
 from efficientnet_lite.stories.material import Settings
-from efficientnet_lite.stories.progress import Stage
 from efficientnet_lite.training import examples
 from efficientnet_lite.training.listed import Source, of_rows
 from efficientnet_lite.training.recipe import Recipe
@@ -51,7 +51,7 @@ def is_records(photos: Path) -> bool:
 
 
 def open_examples(
-    photos: Path, settings: Settings, given: Mapping[str, str], *, index: Path, workers: int, stage: Stage
+    photos: Path, settings: Settings, given: Mapping[str, str], *, index: Path, workers: int, stage: ShowStage
 ) -> Examples:
     """The examples of a folder, a manifest or a folder of record files.
 

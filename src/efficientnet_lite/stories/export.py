@@ -21,6 +21,7 @@ from efficientnet_lite.errors import (
 from efficientnet_lite.forward import Layer
 from efficientnet_lite.inference.predict import Model, Refused, model_from_bytes
 from efficientnet_lite.inference.verify import MAX_DROP, MIN_AGREEMENT, Bars
+from efficientnet_lite.progress import ShowStage, silent
 from efficientnet_lite.spec import POOLED, Plan
 from efficientnet_lite.storage.targets import Apart, check_file, photos_apart, sources_apart
 from efficientnet_lite.stories import calibration
@@ -35,7 +36,6 @@ from efficientnet_lite.stories.parity import (
     numpy_outputs,
     parity,
 )
-from efficientnet_lite.stories.progress import Stage, silent
 from efficientnet_lite.stories.reduced import (
     NOTHING,
     Int8Maker,
@@ -80,7 +80,7 @@ def export(
     labels_locale: Mapping[str, Path] | None = None,
     overwrite: bool = False,
     workers: int | None = None,
-    stage: Stage = silent,
+    stage: ShowStage = silent,
 ) -> Exported:
     """Write one .tflite file and prove it: float32 against numpy, every other precision against float32.
 

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from efficientnet_lite import __version__
 from efficientnet_lite.checkpoints.naming import SHADOW, tf1_variables
 from efficientnet_lite.checkpoints.read import INDEX_SUFFIX, STATE_FILE, read_checkpoint
 from efficientnet_lite.checkpoints.tensors import MAX_CHECKPOINT_BYTES, some
@@ -16,6 +15,7 @@ from efficientnet_lite.checkpoints.tf_bundle_write import PREFIX, checkpoint_ent
 from efficientnet_lite.contract import Contract
 from efficientnet_lite.doors import files
 from efficientnet_lite.errors import CheckpointError, EfficientNetLiteError, VerificationFailed
+from efficientnet_lite.progress import ShowStage, silent
 from efficientnet_lite.spec import VARIANTS, Plan
 from efficientnet_lite.storage import folders
 from efficientnet_lite.storage.listing import FolderKind, no_marker, seal
@@ -23,8 +23,8 @@ from efficientnet_lite.storage.targets import Apart, check_folder, check_parent,
 from efficientnet_lite.stories.exported import Exported
 from efficientnet_lite.stories.origin import Origin, open_origin
 from efficientnet_lite.stories.parity import Parity
-from efficientnet_lite.stories.progress import Stage, silent
 from efficientnet_lite.tflite.attached import label_files
+from efficientnet_lite.version import __version__
 
 Tensors = Mapping[str, NDArray[Any]]
 
@@ -43,7 +43,7 @@ def export_checkpoint(
     weights: str | Path = "imagenet",
     ema: bool = True,
     overwrite: bool = False,
-    stage: Stage = silent,
+    stage: ShowStage = silent,
 ) -> Exported:
     """Write the weights of a run, a checkpoint or published weights as a TF1 checkpoint; needs no TensorFlow.
 
@@ -95,7 +95,7 @@ def publish_checkpoint(
     about: Mapping[str, str] | None = None,
     overwrite: bool = False,
     apart: Collection[Apart] = (),
-    stage: Stage = silent,
+    stage: ShowStage = silent,
 ) -> None:
     """Write `entries`, which `checkpoint_entries` made for `plan`, into the folder `out`, and prove it.
 

@@ -11,11 +11,11 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite import __version__
 from efficientnet_lite.checkpoints.naming import tf1_variables
 from efficientnet_lite.doors import files
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.labels import digest
+from efficientnet_lite.progress import ShowStage, silent
 from efficientnet_lite.spec import LOGITS, POOLED, make_plan
 from efficientnet_lite.storage import folders
 from efficientnet_lite.storage.listing import FolderKind, no_marker, seal
@@ -23,9 +23,9 @@ from efficientnet_lite.storage.targets import Apart, check_folder, check_parent,
 from efficientnet_lite.stories.exported import Exported
 from efficientnet_lite.stories.origin import Origin, open_origin
 from efficientnet_lite.stories.parity import Parity, fixed_inputs, numpy_outputs, parity
-from efficientnet_lite.stories.progress import Stage, silent
 from efficientnet_lite.tflite.attached import label_files
 from efficientnet_lite.tflite.identity import Identity
+from efficientnet_lite.version import __version__
 
 Kind = Literal["feature-vector", "classification"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -45,7 +45,7 @@ def export_hub_module(
     weights: str | Path = "imagenet",
     ema: bool = True,
     overwrite: bool = False,
-    stage: Stage = silent,
+    stage: ShowStage = silent,
 ) -> Exported:
     """Write a TF1 Hub module, images in [0, 1] of any size, and prove it on TensorFlow.
 
@@ -73,7 +73,7 @@ def export_hub_module(
     return exported_module(out, kind, nearness)
 
 
-def module_outputs(origin: Origin, stage: Stage = silent) -> dict[str, npt.NDArray[np.float32]]:
+def module_outputs(origin: Origin, stage: ShowStage = silent) -> dict[str, npt.NDArray[np.float32]]:
     """What a module of `origin` must give for `fixed_inputs`, of either kind; see `parity.numpy_outputs`."""
     with stage("Running the layers in numpy") as on_progress:
         outputs = numpy_outputs(origin.plan, origin.layers(), fixed_inputs(origin.plan.size))
@@ -88,7 +88,7 @@ def write_module(
     wanted: Mapping[str, npt.NDArray[np.float32]],
     *,
     where: Path,
-    stage: Stage = silent,
+    stage: ShowStage = silent,
 ) -> Parity:
     """Write the module of `origin` into the empty `folder`, and read it back against `wanted`.
 

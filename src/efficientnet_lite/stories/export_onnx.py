@@ -5,19 +5,19 @@ from pathlib import Path
 
 import numpy as np
 
-from efficientnet_lite import __version__
 from efficientnet_lite.doors import files
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.inference.predict import model_from_onnx
 from efficientnet_lite.labels import digest
+from efficientnet_lite.progress import ShowStage, silent
 from efficientnet_lite.storage.targets import Apart, check_file, sources_apart
 from efficientnet_lite.stories.export import OUTPUTS
 from efficientnet_lite.stories.exported import Exported
 from efficientnet_lite.stories.origin import Origin, open_origin
 from efficientnet_lite.stories.parity import fixed_inputs, numpy_outputs, parity
-from efficientnet_lite.stories.progress import Stage, silent
 from efficientnet_lite.tflite.attached import label_files
 from efficientnet_lite.tflite.identity import OWN_ENTRY, Identity
+from efficientnet_lite.version import __version__
 
 
 def export_onnx(
@@ -29,7 +29,7 @@ def export_onnx(
     weights: str | Path = "imagenet",
     ema: bool = True,
     overwrite: bool = False,
-    stage: Stage = silent,
+    stage: ShowStage = silent,
 ) -> Exported:
     """Write one float32 .onnx file, `images` (batch, S, S, 3) in [0, 1], and prove it on ONNX Runtime.
 

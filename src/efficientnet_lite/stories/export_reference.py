@@ -21,6 +21,7 @@ from efficientnet_lite.errors import UnreadablePhoto, UnusableInput, UsageError,
 from efficientnet_lite.inference.predict import model_from_bytes
 from efficientnet_lite.inference.verify import Bars
 from efficientnet_lite.inference.views import prepare
+from efficientnet_lite.progress import ShowStage, silent
 from efficientnet_lite.spec import MAX_SIZE, MIN_SIZE, VARIANTS, ModelName, model_name
 from efficientnet_lite.storage import folders
 from efficientnet_lite.storage.targets import sources_apart
@@ -29,7 +30,6 @@ from efficientnet_lite.stories.export_saved_model import SAVED_MODEL
 from efficientnet_lite.stories.exported import Exported
 from efficientnet_lite.stories.origin import Origin, open_origin
 from efficientnet_lite.stories.parity import fixed_inputs, numpy_outputs, parity
-from efficientnet_lite.stories.progress import Stage, silent
 from efficientnet_lite.stories.reduced import Int8Maker, Sample, twin
 from efficientnet_lite.tflite.artifact import About, Form, float_artifact
 
@@ -58,7 +58,7 @@ class Flags:
 
 
 def export_reference(
-    flags: Flags, *, workers: int | None = None, stage: Stage = silent
+    flags: Flags, *, workers: int | None = None, stage: ShowStage = silent
 ) -> tuple[Exported, ...]:
     """Write the files that `flags` ask for: all of them, each proven, or none.
 
@@ -148,7 +148,7 @@ def _check(flags: Flags) -> None:
 
 
 def _float(
-    flags: Flags, origin: Origin, about: About, out: Path, workers: int, stage: Stage
+    flags: Flags, origin: Origin, about: About, out: Path, workers: int, stage: ShowStage
 ) -> tuple[bytes, Exported]:
     """The float file and what its proof showed."""
     layers = origin.layers()
@@ -174,7 +174,7 @@ def _float(
 
 
 def _int8(
-    flags: Flags, origin: Origin, about: About, out: Path, workers: int, stage: Stage
+    flags: Flags, origin: Origin, about: About, out: Path, workers: int, stage: ShowStage
 ) -> tuple[bytes, Exported]:
     """The integer file and what its proof showed."""
     layers, count = origin.layers(), flags.num_steps * flags.batch_size
@@ -273,7 +273,9 @@ def _prepared(data: bytes, where: str, contract: Contract) -> npt.NDArray[np.uin
     return np.clip(np.rint(image), 0, 255).astype(np.uint8)
 
 
-def _saved_model(flags: Flags, origin: Origin, outputs: tuple[str, ...], out: Path, stage: Stage) -> Exported:
+def _saved_model(
+    flags: Flags, origin: Origin, outputs: tuple[str, ...], out: Path, stage: ShowStage
+) -> Exported:
     """The SavedModel under its name, once its signature has given what numpy gives."""
     try:
         from efficientnet_lite.formats.reference_saved_model import run_saved_model, write_saved_model

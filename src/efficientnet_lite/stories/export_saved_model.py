@@ -11,10 +11,10 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite import __version__
 from efficientnet_lite.doors import files
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.labels import digest
+from efficientnet_lite.progress import ShowStage, silent
 from efficientnet_lite.spec import DENSE, LOGITS, POOLED, PROBABILITIES, Plan, make_plan
 from efficientnet_lite.storage import folders
 from efficientnet_lite.storage.listing import FolderKind, no_marker, seal
@@ -22,9 +22,9 @@ from efficientnet_lite.storage.targets import Apart, check_folder, check_parent,
 from efficientnet_lite.stories.exported import Exported
 from efficientnet_lite.stories.origin import Origin, open_origin
 from efficientnet_lite.stories.parity import Parity, fixed_inputs, numpy_outputs, parity
-from efficientnet_lite.stories.progress import Stage, silent
 from efficientnet_lite.tflite.attached import label_files
 from efficientnet_lite.tflite.identity import Identity
+from efficientnet_lite.version import __version__
 
 Kind = Literal["classification", "feature-vector"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -46,7 +46,7 @@ def export_saved_model(
     weights: str | Path = "imagenet",
     ema: bool = True,
     overwrite: bool = False,
-    stage: Stage = silent,
+    stage: ShowStage = silent,
 ) -> Exported:
     """Write a SavedModel that can be called, served and trained further, and prove it on TensorFlow.
 

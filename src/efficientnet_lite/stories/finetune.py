@@ -15,11 +15,12 @@ from efficientnet_lite.errors import UsageError
 from efficientnet_lite.forward import Layer
 from efficientnet_lite.head.fit import Head
 from efficientnet_lite.inference.features import Backbone, FeatureStore
+from efficientnet_lite.notices import Say
+from efficientnet_lite.progress import OnProgress, ShowStage
 from efficientnet_lite.spec import DENSE, Plan, make_plan
 from efficientnet_lite.stories.epochs import EpochStates, Reached, begun_of
 from efficientnet_lite.stories.log import LOG
 from efficientnet_lite.stories.material import Material, Settings
-from efficientnet_lite.stories.progress import OnProgress, Stage
 from efficientnet_lite.tflite.fold import fold
 from efficientnet_lite.tflite.write import write_float
 from efficientnet_lite.training.finetune import OPTIONS, FineTuning, Part, upper_part
@@ -37,7 +38,6 @@ if TYPE_CHECKING:  # Keras, and TensorFlow with it, is loaded where it is needed
     from efficientnet_lite.training import loop
 
 Array = npt.NDArray[np.float32]
-Say = Callable[[str], None]
 Show = Callable[["loop.Epoch"], None]
 
 
@@ -99,7 +99,7 @@ def fine_tune(
     folder: Path,
     place: Path,
     resume: bool,
-    stage: Stage,
+    stage: ShowStage,
     say: Say,
     warn: Say,
     tensorboard: Path | None = None,
@@ -246,7 +246,7 @@ def _run(
     examples: "loop.Examples",
     validation: "loop.Validation",
     recipe: FineTuning,
-    stage: Stage,
+    stage: ShowStage,
     say: Say,
     show: Show,
     kept: EpochStates,

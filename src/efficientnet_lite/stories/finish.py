@@ -17,6 +17,7 @@ from efficientnet_lite.errors import UnusableInput
 from efficientnet_lite.forward import Layer
 from efficientnet_lite.head.fit import Head
 from efficientnet_lite.inference.predict import Model, model_from_bytes
+from efficientnet_lite.progress import OnProgress, ShowStage
 from efficientnet_lite.quantize.recipe import quantize_head
 from efficientnet_lite.report.page import INSTALL
 from efficientnet_lite.spec import DENSE, Plan
@@ -24,7 +25,6 @@ from efficientnet_lite.stories import calibration, card
 from efficientnet_lite.stories.finetune import FineTuned
 from efficientnet_lite.stories.labelled import LostPhoto
 from efficientnet_lite.stories.material import Material, Settings
-from efficientnet_lite.stories.progress import OnProgress, Stage
 from efficientnet_lite.stories.proof import Proof, prove
 from efficientnet_lite.stories.reduced import writable
 from efficientnet_lite.stories.scratch import Scratch
@@ -62,7 +62,7 @@ class Finished:
     scratch: Scratch | None = None
 
 
-def publish_run(folder: Path, found: Finished, cache: Cache, stage: Stage) -> Trained:
+def publish_run(folder: Path, found: Finished, cache: Cache, stage: ShowStage) -> Trained:
     """Write both files, prove them, and fill the run folder that becomes `found.out`.
 
     Raises VerificationFailed where a file is too far from its parent, OutputFailed where the disk is full.

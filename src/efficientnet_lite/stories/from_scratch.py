@@ -6,7 +6,7 @@ into being whole, at the end.
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ from efficientnet_lite.errors import UnusableInput, UsageError, wrong_argument
 from efficientnet_lite.forward import Layer
 from efficientnet_lite.head.fit import Attempt, Head
 from efficientnet_lite.inference.features import Backbone, FeatureStore
+from efficientnet_lite.notices import Say
+from efficientnet_lite.progress import ShowStage, silent
 from efficientnet_lite.spec import DENSE, Plan, make_plan
 from efficientnet_lite.storage.targets import Apart, check_apart, check_folder, sources_apart
 from efficientnet_lite.stories import scratch
@@ -33,7 +35,6 @@ from efficientnet_lite.stories.finish import Finished, Trained, publish_run
 from efficientnet_lite.stories.keeper import FRESH, Keeper, began_with
 from efficientnet_lite.stories.material import Material, Settings
 from efficientnet_lite.stories.places import board_apart, dataset_apart
-from efficientnet_lite.stories.progress import Stage, silent
 from efficientnet_lite.stories.translations import read_translations
 from efficientnet_lite.stories.workplace import check_place, clear, mark, working_folder
 from efficientnet_lite.tflite.fold import fold
@@ -41,7 +42,6 @@ from efficientnet_lite.tflite.write import write_float
 from efficientnet_lite.training.recipe import Recipe
 
 Array = npt.NDArray[np.float32]
-Say = Callable[[str], None]
 
 IMAGENET = 1_281_167
 
@@ -59,7 +59,7 @@ def train_from_scratch(
     overwrite: bool = False,
     labels_locale: Mapping[str, Path] | None = None,
     workers: int | None = None,
-    stage: Stage = silent,
+    stage: ShowStage = silent,
     say: Say = lambda line: None,
     warn: Say = lambda line: None,
 ) -> Trained | None:

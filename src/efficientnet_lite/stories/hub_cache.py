@@ -15,9 +15,9 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from efficientnet_lite import __version__
 from efficientnet_lite.doors import files
 from efficientnet_lite.errors import EfficientNetLiteError, UsageError
+from efficientnet_lite.progress import ShowStage, silent
 from efficientnet_lite.spec import VARIANTS, Variant, model_name
 from efficientnet_lite.storage import folders
 from efficientnet_lite.storage.listing import is_own, listing, own_files
@@ -34,7 +34,7 @@ from efficientnet_lite.stories.export_hub import (
 )
 from efficientnet_lite.stories.exported import Exported
 from efficientnet_lite.stories.origin import Origin, open_origin
-from efficientnet_lite.stories.progress import Stage, silent
+from efficientnet_lite.version import __version__
 
 ALL = "all"
 VERSIONS = (1, 2)  # of the published modules; they differ in speed alone, so both get the same
@@ -80,7 +80,7 @@ def place_modules(
     *,
     weights: str | Path = "imagenet",
     ema: bool = True,
-    stage: Stage = silent,
+    stage: ShowStage = silent,
 ) -> list[Placed]:
     """Write the modules of `models`, both kinds and versions of each, where tensorflow_hub looks for them.
 
@@ -128,7 +128,7 @@ def _origin(variant: Variant, weights: str | Path, ema: bool) -> Origin:
     return open_origin(str(Address(variant, "feature-vector", VERSIONS[-1])), weights=weights, ema=ema)
 
 
-def _place(origin: Origin, cache: Path, apart: Collection[Apart], stage: Stage) -> Iterator[Placed]:
+def _place(origin: Origin, cache: Path, apart: Collection[Apart], stage: ShowStage) -> Iterator[Placed]:
     """All entries of one variant: each kind is made and proven once, and copied for the other version."""
     wanted = module_outputs(origin, stage)
     for kind in KINDS:

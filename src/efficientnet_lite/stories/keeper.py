@@ -11,6 +11,7 @@ from efficientnet_lite.checkpoints import states
 from efficientnet_lite.checkpoints.read import Weights
 from efficientnet_lite.doors import files
 from efficientnet_lite.errors import CheckpointError, UsageError
+from efficientnet_lite.notices import Say
 from efficientnet_lite.spec import Plan
 from efficientnet_lite.stories.examples import Examples
 from efficientnet_lite.stories.log import publish_log
@@ -25,7 +26,6 @@ if TYPE_CHECKING:  # Keras, and TensorFlow with it, is loaded where it is needed
     from efficientnet_lite.training.state import TrainState
     from efficientnet_lite.training.tensorboard import TensorBoard
 
-Say = Callable[[str], None]
 
 FRESH = "none"  # --weights: random ones
 WARNED = 10  # photos that cannot be read are named so often, then counted

@@ -18,8 +18,8 @@ from efficientnet_lite.inference.evaluate import Evaluation, evaluation, score
 from efficientnet_lite.inference.predict import Model, Refused
 from efficientnet_lite.layout import ClassFolders
 from efficientnet_lite.plaintext import plain_text
+from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.spec import IMAGENET_CLASSES
-from efficientnet_lite.stories.progress import OnProgress
 
 MAX_INDEX_BYTES = 64 * 2**20
 NOT_OF_THE_MODEL = "its class is none of the model's"

@@ -17,10 +17,10 @@ from efficientnet_lite.inference.evaluate import Evaluation, evaluation
 from efficientnet_lite.inference.predict import Model, Refused, images_of
 from efficientnet_lite.inference.verify import Bars, Comparison, compare, require, score_together
 from efficientnet_lite.inference.views import Image
+from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.spec import PROBABILITIES
 from efficientnet_lite.stories.labelled import LostPhoto, Surveyed
 from efficientnet_lite.stories.mistakes import Mistake, most_confident
-from efficientnet_lite.stories.progress import OnProgress
 
 Array = npt.NDArray[np.float32]
 

@@ -19,12 +19,12 @@ from efficientnet_lite.errors import ArtifactError, CheckpointError, Verificatio
 from efficientnet_lite.forward import Layer
 from efficientnet_lite.inference.predict import Model, Outputs, Refused, model_from_bytes
 from efficientnet_lite.inference.verify import Bars, Comparison, Verdict, compare, doubts, require, verdict
+from efficientnet_lite.progress import OnProgress, ShowStage
 from efficientnet_lite.quantize.recipe import quantize_head
 from efficientnet_lite.spec import DENSE, LOGITS, POOLED, PROBABILITIES
 from efficientnet_lite.stories import calibration
 from efficientnet_lite.stories.origin import Origin
 from efficientnet_lite.stories.parity import FLOAT_TOLERANCE, Gauge, Parity, allowance, fixed_inputs
-from efficientnet_lite.stories.progress import OnProgress, Stage
 from efficientnet_lite.tflite.artifact import INT8, About, Form, Precision, float_artifact, int8_artifact
 from efficientnet_lite.tflite.quantized import IntegerNetwork
 
@@ -181,7 +181,7 @@ def reduced_float(
     parent: Model,
     sample: Sample | None,
     *,
-    stage: Stage,
+    stage: ShowStage,
     where: Path,
 ) -> Reduced:
     """A float16 or dynamic file against `parent`, on the sample's photos or else on the fixed inputs."""
@@ -209,7 +209,7 @@ class Int8Maker:
     out: Path
     form: Form = INT8
 
-    def make(self, sample: Sample, count: int, stage: Stage) -> Reduced:
+    def make(self, sample: Sample, count: int, stage: ShowStage) -> Reduced:
         """The file, of which the first `count` images of the sample set the ranges where others are left."""
         kept_back = sample.part(slice(count, None))
         if len(kept_back.images) >= min(FEWEST_KEPT_BACK, count):

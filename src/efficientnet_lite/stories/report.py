@@ -15,6 +15,7 @@ from efficientnet_lite.doors import files
 from efficientnet_lite.doors import photos as photo_door
 from efficientnet_lite.errors import ArtifactError, UnreadablePhoto, UnusableInput, UsageError, printable
 from efficientnet_lite.inference.predict import Refused, open_model
+from efficientnet_lite.progress import ShowStage, silent
 from efficientnet_lite.report import page
 from efficientnet_lite.report.curves import draw_curves
 from efficientnet_lite.report.facts import SPLITS, Facts, read_facts
@@ -22,7 +23,6 @@ from efficientnet_lite.storage.targets import check_file
 from efficientnet_lite.stories.labelled import Surveyed
 from efficientnet_lite.stories.log import LOG
 from efficientnet_lite.stories.mistakes import Mistake, most_confident
-from efficientnet_lite.stories.progress import Stage, silent
 from efficientnet_lite.stories.proven import own, proven_photos, split_rows
 
 MAX_LOG_BYTES = 16 * 2**20
@@ -55,7 +55,7 @@ def report(
     photos: str | Path | None = None,
     out: str | Path | None = None,
     overwrite: bool = False,
-    stage: Stage = silent,
+    stage: ShowStage = silent,
 ) -> Reported:
     """Write the page of a finished run. Its photos are replayed; where they are gone, it has none.
 
@@ -168,7 +168,7 @@ def _curves(folder: Path, facts: Facts) -> bytes | None:
         ) from error
 
 
-def _replayed(run: Run, proven: Surveyed, stage: Stage) -> tuple[list[page.Picture], list[Refused]]:
+def _replayed(run: Run, proven: Surveyed, stage: ShowStage) -> tuple[list[page.Picture], list[Refused]]:
     """The surest mistakes of the float32 file among the photos that proved the run, and those that are lost."""
     model = open_model(own(run, run.export("float32")))
     if model.classes != len(run.labels):

@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from efficientnet_lite import __version__, example
+from efficientnet_lite import example
 from efficientnet_lite.accounting import COLUMNS, Accounting, account
 from efficientnet_lite.doors import arrayrecord, files, photos, tfrecord
 from efficientnet_lite.doors.dataset import Dataset, Row, open_dataset
@@ -32,11 +32,12 @@ from efficientnet_lite.inference.survey import MIN_SIDE, survey
 from efficientnet_lite.labels import digest as labels_digest
 from efficientnet_lite.layout import ClassFolders
 from efficientnet_lite.photoheader import is_jpeg, jpeg_header, orientation_of
+from efficientnet_lite.progress import ShowStage, silent
 from efficientnet_lite.storage import folders
 from efficientnet_lite.storage.listing import FolderKind, no_marker, seal
 from efficientnet_lite.storage.targets import check_folder
 from efficientnet_lite.stories.places import dataset_apart
-from efficientnet_lite.stories.progress import Stage, silent
+from efficientnet_lite.version import __version__
 
 Format = Literal["tfrecord", "arrayrecord"]
 Split = Literal["train", "validation"]
@@ -116,7 +117,7 @@ def make_shards(
     class_folders: ClassFolders | None = None,
     overwrite: bool = False,
     workers: int | None = None,
-    stage: Stage = silent,
+    stage: ShowStage = silent,
 ) -> Written:
     """Write the photos of a folder or manifest as the record files `out`.
 
@@ -187,7 +188,7 @@ def make_shards(
 
 
 def _planned(
-    dataset: Dataset, fraction: float, seed: int, workers: int, stage: Stage
+    dataset: Dataset, fraction: float, seed: int, workers: int, stage: ShowStage
 ) -> tuple[Sequence[str | None], list[tuple[str, str]], tuple[str, ...]]:
     """The split of each row, the photos that cannot be read as far as is known, and notes.
 

@@ -26,10 +26,10 @@ from efficientnet_lite.inference.verify import (
     score_together,
     verdict,
 )
+from efficientnet_lite.progress import ShowStage, silent
 from efficientnet_lite.spec import PROBABILITIES
 from efficientnet_lite.stories import golden
 from efficientnet_lite.stories.labelled import labelled_photos
-from efficientnet_lite.stories.progress import Stage, silent
 from efficientnet_lite.stories.proven import own, proven_photos
 from efficientnet_lite.stories.run_artifacts import replay
 
@@ -89,7 +89,7 @@ def verify(
     max_drop: float | None = None,
     min_agreement: float | None = None,
     trust: bool = False,
-    stage: Stage = silent,
+    stage: ShowStage = silent,
 ) -> Verified:
     """Replay a run's files, or one file against its parent.
 
@@ -145,7 +145,7 @@ def _verify_run(
     max_drop: float | None,
     min_agreement: float | None,
     trust: bool,
-    stage: Stage,
+    stage: ShowStage,
 ) -> Verified:
     faults: list[str] = []
     notes: list[str] = []
@@ -216,7 +216,7 @@ def _compare(
     models: Sequence[Model],
     photos: Sequence[Path],
     truth: Sequence[int] | None,
-    stage: Stage,
+    stage: ShowStage,
     contents: Sequence[str] | None = None,
 ) -> tuple[list[Comparison], list[str], bool]:
     """A comparison for each view, notes, and whether no photo was lost meanwhile."""

@@ -13,13 +13,13 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from efficientnet_lite import __version__
 from efficientnet_lite.checkpoints import states
 from efficientnet_lite.doors import files
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.storage import folders
 from efficientnet_lite.storage.listing import FolderKind, is_own, no_marker
 from efficientnet_lite.storage.targets import Apart, check_apart
+from efficientnet_lite.version import __version__
 
 SUFFIX = ".training"
 STATES, BEST = "states", "best"

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
-from efficientnet_lite import __version__
 from efficientnet_lite.contract import Contract
 from efficientnet_lite.forward import Layer
 from efficientnet_lite.labels import digest
@@ -15,6 +14,7 @@ from efficientnet_lite.tflite.metadata import TEXT_ENTRY, build_metadata
 from efficientnet_lite.tflite.quantized import IntegerNetwork, Io, write_int8
 from efficientnet_lite.tflite.storage import DenseScales, Weights
 from efficientnet_lite.tflite.write import write_float
+from efficientnet_lite.version import __version__
 
 Precision = Literal["float32", "float16", "dynamic", "int8"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)

@@ -19,6 +19,7 @@ from efficientnet_lite.doors import photos
 from efficientnet_lite.doors.litert import Pool, in_threads
 from efficientnet_lite.forward import Layer
 from efficientnet_lite.inference.views import prepare, to_float
+from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.spec import INPUT
 from efficientnet_lite.tensor import Engine
 from efficientnet_lite.tflite.write import write_steps
@@ -27,7 +28,6 @@ from efficientnet_lite.training.finetune import Augment, Part
 from efficientnet_lite.training.views import draw
 
 Batch = npt.NDArray[np.float32]  # (N, height, width, C): what the part reads
-Progress = Callable[[int, int], None]
 
 MEMORY_BYTES = 2 * 10**9  # above it what is kept lies in a file
 MAX_KEPT_BYTES = 20 * 10**9  # above it nothing is kept
@@ -136,7 +136,7 @@ def keep(
     augment: Augment,
     seed: int,
     folder: Path | None = None,
-    on_progress: Progress | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Kept:
     """Compute what the part reads of `views` of each photo and of `draws` random views, which follow from `seed`.
 

@@ -1,10 +1,10 @@
-"""How a story tells what it is doing, without printing: stages, each with a counter."""
+"""How work tells what it is doing, without printing: stages, each with a counter."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-OnProgress = Callable[[int, int], None]
-Stage = Callable[[str], AbstractContextManager[OnProgress]]
+OnProgress = Callable[[int, int], None]  # done, total
+ShowStage = Callable[[str], AbstractContextManager[OnProgress]]
 
 
 @contextmanager
