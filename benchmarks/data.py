@@ -50,9 +50,9 @@ print(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1
 STEPPING = f"""
 import json, sys, time
 from pathlib import Path
-from efficientnet_lite.doors.litert import cores
-from efficientnet_lite.model.parameters import read_parameters
-from efficientnet_lite.spec import VARIANTS, make_plan
+from efficientnet_lite.runtimes.litert import cores
+from efficientnet_lite.network.keras_arrays import read_parameters
+from efficientnet_lite.network.plan import VARIANTS, make_plan
 from efficientnet_lite.training.augment import Augmentation
 from efficientnet_lite.training.data import train_batches
 from efficientnet_lite.training.recipe import Recipe
@@ -93,8 +93,8 @@ print(json.dumps([waiting, stepping, alone]))
 
 def speed(inputs: Inputs) -> Table:
     """Images a second of decoding and augmenting at 224 pixels, by one thread, by threads and by processes."""
-    from efficientnet_lite.doors import photos
-    from efficientnet_lite.doors.litert import cores
+    from efficientnet_lite.photos import decode as photo_door
+    from efficientnet_lite.runtimes.litert import cores
 
     files, rows, workers = _files(inputs.photos), [], cores()
     parts = [range(start, min(start + A_TASK, len(files))) for start in range(0, len(files), A_TASK)]
@@ -116,7 +116,7 @@ def speed(inputs: Inputs) -> Table:
             ]
             speeds = [len(files) / core, *(1000 * len(files) / each.least for each in both)]
             rows.append([title, f"{1000 / speeds[0]:.1f}", *(f"{speed:.0f}" for speed in speeds)])
-    sides = [photos.decode_reference(data).pixels.shape for data in files]
+    sides = [photo_door.decode_reference(data).pixels.shape for data in files]
     pixels = sum(height * width for height, width, _ in sides) / len(sides)
     columns = ["augmentation", "ms an image", "one core", f"{workers} threads", f"{workers} processes"]
     note = (
@@ -148,13 +148,13 @@ def _files(folder: Path) -> list[bytes]:
 
 def _prepare(numbers: range, name: "Name | None") -> None:
     """Decode photos, and make training images of them unless `name` is None."""
-    from efficientnet_lite.doors import photos
+    from efficientnet_lite.photos import decode as photo_door
     from efficientnet_lite.training.augment import Augmentation
     from efficientnet_lite.training.chance import generator
     from efficientnet_lite.training.crops import training_image
 
     for number in numbers:
-        pixels = photos.decode_reference(_read[number]).pixels
+        pixels = photo_door.decode_reference(_read[number]).pixels
         if name is not None:
             training_image(pixels, SIZE, Augmentation(name), generator(0, 0, number))
 
@@ -212,8 +212,8 @@ def waiting(inputs: Inputs) -> Table:
 
 def _record_files(folder: Path, photos: list[Path], count: int) -> None:
     """`count` records as TFRecord files of 1,000, the same file under many names."""
-    from efficientnet_lite.doors import tfrecord
-    from efficientnet_lite.example import encode
+    from efficientnet_lite.training import tfrecord
+    from efficientnet_lite.training.example import encode
 
     folder.mkdir()
     names = [folder / f"train-{number:05d}-of-{count // A_FILE:05d}" for number in range(count // A_FILE)]

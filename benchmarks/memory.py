@@ -15,15 +15,15 @@ VIEWS = 4
 PROGRAM = """
 import sys
 from pathlib import Path
-from efficientnet_lite.checkpoints.read import load_weights
-from efficientnet_lite.contract import FIT_VIEWS, Contract
-from efficientnet_lite.doors.cache import Cache
-from efficientnet_lite.doors.dataset import open_dataset
-from efficientnet_lite.doors.litert import cores
-from efficientnet_lite.inference.features import Backbone, FeatureStore
-from efficientnet_lite.spec import VARIANTS, make_plan
-from efficientnet_lite.tflite.fold import fold
-from efficientnet_lite.tflite.write import write_float
+from efficientnet_lite.weights.read import load_weights
+from efficientnet_lite.photos.contract import FIT_VIEWS, Contract
+from efficientnet_lite.storage.cache import Cache
+from efficientnet_lite.photos.dataset import open_dataset
+from efficientnet_lite.runtimes.litert import cores
+from efficientnet_lite.classifier.features import Backbone, FeatureStore
+from efficientnet_lite.network.plan import VARIANTS, make_plan
+from efficientnet_lite.network.fold import fold
+from efficientnet_lite.tflite.float import write_float
 plan = make_plan(VARIANTS["lite0"], size=32, classes=None)
 model = write_float(plan, fold(plan, load_weights(plan.variant).parameters), outputs=("features",))
 rows = open_dataset(Path(sys.argv[1])).rows

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.table import Table, machine
-from efficientnet_lite.doors import files
+from efficientnet_lite.storage import files
 
 HEAD = """# Numbers
 

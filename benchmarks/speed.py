@@ -11,13 +11,13 @@ import numpy as np
 from benchmarks.inputs import Inputs, photos_below
 from benchmarks.table import Table
 from benchmarks.timing import Timed, finished, timed
-from efficientnet_lite.checkpoints.read import load_weights
-from efficientnet_lite.doors.litert import Pool, Runner, cores
-from efficientnet_lite.quantize.recipe import quantize_backbone, quantize_head
-from efficientnet_lite.spec import DENSE, VARIANTS, make_plan
-from efficientnet_lite.tflite.fold import fold
-from efficientnet_lite.tflite.quantized import write_int8
-from efficientnet_lite.tflite.write import write_float
+from efficientnet_lite.network.fold import fold
+from efficientnet_lite.network.plan import DENSE, VARIANTS, make_plan
+from efficientnet_lite.quantize.stages import quantize_backbone, quantize_head
+from efficientnet_lite.runtimes.litert import Pool, Runner, cores
+from efficientnet_lite.tflite.float import write_float
+from efficientnet_lite.tflite.int8 import write_int8
+from efficientnet_lite.weights.read import load_weights
 
 RUNS, STARTS = 40, 7
 

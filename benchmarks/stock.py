@@ -15,20 +15,20 @@ import numpy.typing as npt
 from benchmarks.inputs import Inputs, photos_below
 from benchmarks.table import Table
 from benchmarks.timing import paired
-from efficientnet_lite.contract import Contract
-from efficientnet_lite.doors.cache import Cache
-from efficientnet_lite.doors.files import sha256_file
-from efficientnet_lite.doors.litert import Runner, cores
-from efficientnet_lite.inference.verify import Comparison, compare
-from efficientnet_lite.inference.views import prepare
-from efficientnet_lite.quantize.recipe import quantize_head
-from efficientnet_lite.spec import DENSE
-from efficientnet_lite.stories.calibration import images_by_place, quantized_backbone
+from efficientnet_lite.network.plan import DENSE
+from efficientnet_lite.photos.contract import Contract
+from efficientnet_lite.photos.views import prepare
+from efficientnet_lite.proof.gate import Comparison, compare
+from efficientnet_lite.quantize.calibration import images_by_place, quantized_backbone
+from efficientnet_lite.quantize.stages import quantize_head
+from efficientnet_lite.runtimes.litert import Runner, cores
+from efficientnet_lite.storage.cache import Cache
+from efficientnet_lite.storage.files import sha256_file
 from efficientnet_lite.stories.export import VIEWS
 from efficientnet_lite.stories.origin import open_origin
+from efficientnet_lite.strangers.inspect import describe
 from efficientnet_lite.tflite.artifact import About, float_artifact, int8_artifact
-from efficientnet_lite.tflite.inspect import describe
-from efficientnet_lite.tflite.write import Output
+from efficientnet_lite.tflite.float import Output
 
 Image = npt.NDArray[np.uint8]
 Array = npt.NDArray[np.float32]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from efficientnet_lite.doors.litert import cores, runtime_version
+from efficientnet_lite.runtimes.litert import cores, runtime_version
 
 INSTRUCTIONS = (
     "avx2",

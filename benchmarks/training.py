@@ -30,8 +30,8 @@ import numpy as np
 from benchmarks.page import put, section
 from benchmarks.table import Table, machine
 from benchmarks.timing import Ratio
-from efficientnet_lite.doors.litert import cores
-from efficientnet_lite.spec import Plan, make_plan, model_name
+from efficientnet_lite.network.plan import Plan, make_plan, model_name
+from efficientnet_lite.runtimes.litert import cores
 
 CLASSES = {"scratch": 1000, "fine-tuning": 10}
 SIDES = ("ours", "timm")
@@ -58,7 +58,7 @@ def ours_scratch(plan: Plan, images: Any, labels: Any, precision: Any) -> tuple[
     """Our step of the reference's recipe, with Keras on the backend of KERAS_BACKEND."""
     import keras
 
-    from efficientnet_lite.model.parameters import read_parameters
+    from efficientnet_lite.network.keras_arrays import read_parameters
     from efficientnet_lite.training.recipe import Recipe
     from efficientnet_lite.training.state import start_state
     from efficientnet_lite.training.step import build_network, make_step
@@ -83,9 +83,9 @@ def ours_fine_tuning(plan: Plan, images: Any, labels: Any) -> tuple[Run, str]:
     """Our step of `train --fine-tune` with all blocks."""
     import keras
 
-    from efficientnet_lite.checkpoints.read import load_weights
     from efficientnet_lite.training.finetune import FineTuning, upper_part
     from efficientnet_lite.training.loop import Trainer
+    from efficientnet_lite.weights.read import load_weights
 
     recipe = FineTuning(blocks=None, batch=len(images), label_smoothing=SMOOTHING)
     weights = dict(load_weights(plan.variant).parameters)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from efficientnet_lite.spec import BN_EPSILON, BN_PARTS, POOLED, Add, Conv, Dense, Plan, Pool
+from efficientnet_lite.network.plan import BN_EPSILON, BN_PARTS, POOLED, Add, Conv, Dense, Plan, Pool
 
 Array = npt.NDArray[np.float32]
 

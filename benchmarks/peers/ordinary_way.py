@@ -35,7 +35,7 @@ def train_keras(photos: Path, out: Path, name: str) -> dict[str, float]:
     import keras
 
     from benchmarks.peers.keras_lite import backbone, convert
-    from efficientnet_lite.doors import files
+    from efficientnet_lite.storage import files
     from efficientnet_lite.stories.origin import open_origin
 
     origin = open_origin(name)
@@ -83,11 +83,11 @@ def judge(photos: Path, file: Path, name: str, *, unit: bool) -> dict[str, float
     """Top-1 of a file on the validation photos in each of VIEWS; `unit`: its float input is [0, 1]."""
     import numpy as np
 
-    from efficientnet_lite.contract import Contract
-    from efficientnet_lite.doors.dataset import open_dataset
-    from efficientnet_lite.doors.litert import Runner
-    from efficientnet_lite.inference.views import prepare
-    from efficientnet_lite.spec import model_name
+    from efficientnet_lite.network.plan import model_name
+    from efficientnet_lite.photos.contract import Contract
+    from efficientnet_lite.photos.dataset import open_dataset
+    from efficientnet_lite.photos.views import prepare
+    from efficientnet_lite.runtimes.litert import Runner
 
     dataset = open_dataset(photos)
     runner, contract = Runner(file.read_bytes()), Contract(model_name(name).size)

@@ -16,11 +16,11 @@ import numpy as np
 from benchmarks.inputs import photos_below
 from benchmarks.peers.keras_lite import build, convert, normalized
 from benchmarks.stock import NAMES, crops, divided, stock_name
-from efficientnet_lite.doors import files
-from efficientnet_lite.doors.litert import Runner
-from efficientnet_lite.spec import DENSE, PROBABILITIES
+from efficientnet_lite.network.plan import DENSE, PROBABILITIES
+from efficientnet_lite.runtimes.litert import Runner
+from efficientnet_lite.storage import files
 from efficientnet_lite.stories.origin import Origin, open_origin
-from efficientnet_lite.tflite.write import write_float
+from efficientnet_lite.tflite.float import write_float
 
 OUTPUTS = {"probabilities": PROBABILITIES, "logits": DENSE}  # public name -> the plan's tensor
 

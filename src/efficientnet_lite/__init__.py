@@ -26,8 +26,8 @@ if TYPE_CHECKING:
         VerificationFailed,
         WeightsMissing,
     )
-    from efficientnet_lite.inference.predict import Model
-    from efficientnet_lite.spec import VARIANTS
+    from efficientnet_lite.network.plan import VARIANTS
+    from efficientnet_lite.runtimes.model import Model
     from efficientnet_lite.stories.artifacts import export
     from efficientnet_lite.stories.check import check
     from efficientnet_lite.stories.classify import train
@@ -42,13 +42,13 @@ _HOMES = {  # public name -> module, and its name there where that differs
     "ArtifactError": _ERRORS,
     "CheckpointError": _ERRORS,
     "EfficientNetLiteError": _ERRORS,
-    "Model": "inference.predict",
+    "Model": "runtimes.model",
     "OutputFailed": _ERRORS,
     "UnreadablePhoto": _ERRORS,
     "UnusableDataset": _ERRORS,
     "UnusableInput": _ERRORS,
     "UsageError": _ERRORS,
-    "VARIANTS": "spec",
+    "VARIANTS": "network.plan",
     "VerificationFailed": _ERRORS,
     "WeightsMissing": _ERRORS,
     "check": "stories.check",

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from efficientnet_lite.contract import Contract
-from efficientnet_lite.spec import VARIANTS, make_plan
+from efficientnet_lite.network.fold import fold
+from efficientnet_lite.network.plan import VARIANTS, make_plan
+from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.tflite.artifact import About, float_artifact
-from efficientnet_lite.tflite.fold import fold
 
 SIZE = 32
 

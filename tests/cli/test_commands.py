@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from efficientnet_lite.checkpoints.safetensors import write_safetensors
 from efficientnet_lite.cli.app import COMMANDS, run
-from efficientnet_lite.contract import Contract
 from efficientnet_lite.errors import UsageError
-from efficientnet_lite.spec import VARIANTS, make_plan
+from efficientnet_lite.network.fold import fold
+from efficientnet_lite.network.plan import VARIANTS, make_plan
+from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.stories import embed as embed_story
 from efficientnet_lite.stories.source import open_features, open_source
 from efficientnet_lite.tflite.artifact import About, float_artifact
-from efficientnet_lite.tflite.fold import fold
+from efficientnet_lite.weights.safetensors import write_safetensors
 
 SIZE = 32
 LABELS = ("=blue", "grün", "red")
@@ -680,7 +680,7 @@ def test_models_lists_the_five(call):
 
 
 def test_the_cache_is_shown_and_emptied(call, tmp_path):
-    from efficientnet_lite.doors.cache import Cache
+    from efficientnet_lite.storage.cache import Cache
 
     with Cache(tmp_path / "cache") as cache:
         cache.put("space", {"key": b"x" * 5000}, about="five thousand bytes")
@@ -699,7 +699,7 @@ def test_the_cache_is_shown_and_emptied(call, tmp_path):
 def test_a_cache_that_cannot_be_is_empty_and_no_failure(call, tmp_path, monkeypatch, action):
     (tmp_path / "file").touch()
     monkeypatch.setenv("EFFICIENTNET_LITE_CACHE", str(tmp_path / "file"))
-    monkeypatch.setattr("efficientnet_lite.doors.cache_place._told", set())
+    monkeypatch.setattr("efficientnet_lite.storage.cache_place._told", set())
 
     called = call("cache", action, "--json")
 

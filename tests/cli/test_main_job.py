@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from efficientnet_lite.checkpoints.read import load_weights
 from efficientnet_lite.cli.app import main
-from efficientnet_lite.doors.weights import PACKAGES
 from efficientnet_lite.errors import WeightsMissing
-from efficientnet_lite.report.page import is_installed
-from efficientnet_lite.spec import VARIANTS
+from efficientnet_lite.network.plan import VARIANTS
+from efficientnet_lite.run.report.page import is_installed
+from efficientnet_lite.weights.published import PACKAGES
+from efficientnet_lite.weights.read import load_weights
 
 MODEL = "lite0@64"  # small, so that the whole chain takes seconds
 COLORS = {"blue": (40, 60, 200), "green": (40, 180, 70), "red": (210, 50, 40)}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from efficientnet_lite.cli.app import parser
-from efficientnet_lite.spec import VARIANTS, make_plan
+from efficientnet_lite.network.plan import VARIANTS, make_plan
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [

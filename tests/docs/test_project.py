@@ -64,17 +64,6 @@ def test_the_picture_of_the_house_shows_every_folder_of_the_package():
     assert drawn == folders
 
 
-def test_the_picture_shows_every_module_of_the_doors():
-    text = (ROOT / "docs/architecture.md").read_text("utf-8")
-
-    drawn = re.search(r'd\["([a-z_ ·]+)"\]', text)
-
-    assert drawn
-    assert set(drawn[1].split(" · ")) == {
-        path.stem for path in (PACKAGE / "doors").glob("*.py") if path.stem != "__init__"
-    }
-
-
 @pytest.mark.parametrize("note", sorted((ROOT / "docs/decisions").glob("*.md")), ids=lambda note: note.stem)
 def test_a_decision_is_short_and_says_what_would_change_it(note):
     text = note.read_text(encoding="utf-8")

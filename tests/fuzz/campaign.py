@@ -24,7 +24,7 @@ from pathlib import Path
 import child
 from parts import DTYPES
 
-from efficientnet_lite.tflite.operators import OPERATORS
+from efficientnet_lite.strangers.operators import OPERATORS
 
 PATIENCE_S = 5.0
 MOST_BYTES = 1 << 30

@@ -14,8 +14,8 @@ from layers import Layers
 from parts import Unfit, Value
 from spoil import spoil
 
-from efficientnet_lite.tflite.operators import OPERATORS
-from efficientnet_lite.tflite.shapes import spans_of
+from efficientnet_lite.strangers.operators import OPERATORS
+from efficientnet_lite.strangers.shapes import spans_of
 
 FORMS = [(name, form) for name, rule in OPERATORS.items() for form in rule.forms]
 SPOILT, LARGE = 0.5, 0.01  # of all files

@@ -6,7 +6,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from parts import CHANNELS, Parts, Unfit, Value
 
-from efficientnet_lite.tflite.graph import Quantization
+from efficientnet_lite.tflite.container import Quantization
 
 
 class Layers(Parts):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from efficientnet_lite.tflite.graph import Graph, Quantization
+from efficientnet_lite.tflite.container import Graph, Quantization
 
 DTYPES = {"f": "float32", "s": "int8", "u": "uint8", "c": "uint8"}
 EXTREME_SCALES = [2.0**-64, 1e-30, 1e-12, 1e-8, 50.0, 1e6, 1e30, 2.0**64]

@@ -7,8 +7,8 @@ import pytest
 
 SOURCE = Path(__file__).resolve().parents[2] / "src" / "efficientnet_lite"
 OWNERS = {
-    "doors/files.py": "a file that is being written, and the lock beside a target",
-    "doors/cache.py": "the cache's own file",
+    "storage/files.py": "a file that is being written, and the lock beside a target",
+    "storage/cache.py": "the cache's own file",
     "storage/folders.py": "folders that we wrote, by their lists, and the stages in which they are built",
 }
 DELETE = {"rmtree", "unlink", "rmdir", "removedirs", "renames", "move"}

@@ -12,17 +12,16 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from efficientnet_lite import bundle
-from efficientnet_lite.checkpoints import states
-from efficientnet_lite.checkpoints.read import read_checkpoint
 from efficientnet_lite.cli import config
-from efficientnet_lite.doors import tfrecord
-from efficientnet_lite.doors.dataset import open_dataset
 from efficientnet_lite.errors import EfficientNetLiteError
-from efficientnet_lite.stories.golden import read_golden
+from efficientnet_lite.photos.dataset import open_dataset
+from efficientnet_lite.proof.golden import read_golden
+from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.tflite.attached import read_files, read_labels
 from efficientnet_lite.tflite.identity import Identity
+from efficientnet_lite.training import states, tfrecord
 from efficientnet_lite.training.recipe import Recipe
+from efficientnet_lite.weights.read import read_checkpoint
 
 MEMORY = 2**30
 
@@ -36,7 +35,7 @@ def labels(path):
 
 READERS = {
     "checkpoint": read_checkpoint,
-    "card": lambda path: bundle.open_run(path.parent),
+    "card": lambda path: run_folder.open_run(path.parent),
     "config": config._read,
     "golden": lambda path: read_golden(path, ["images"]),
     "identity": lambda path: Identity.from_bytes(path.read_bytes(), where=path),

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from efficientnet_lite import bundle
 from efficientnet_lite.cli.app import run
+from efficientnet_lite.run import folder as run_folder
 
 CARD = {
     "schema": 1,
@@ -57,7 +57,7 @@ def test_whatever_stands_in_a_card_is_shown_or_refused(tmp_path_factory, place, 
     else:
         inner[place[-1]] = value
     folder = tmp_path_factory.mktemp("run")
-    (folder / bundle.CARD).write_text(json.dumps(card))
+    (folder / run_folder.CARD).write_text(json.dumps(card))
 
     for options in ([], ["--json"]):
         try:
@@ -68,7 +68,7 @@ def test_whatever_stands_in_a_card_is_shown_or_refused(tmp_path_factory, place, 
 
 
 def test_the_card_that_is_changed_is_sound_itself(tmp_path, capsys):
-    (tmp_path / bundle.CARD).write_text(json.dumps(CARD))
+    (tmp_path / run_folder.CARD).write_text(json.dumps(CARD))
 
     assert run(["info", str(tmp_path)]) == 0
     assert "top-1 crop 75.0 %" in capsys.readouterr().out
@@ -84,7 +84,7 @@ def test_an_integer_of_20000_bits_in_a_config_is_named(tmp_path, capsys):
 
 @pytest.mark.parametrize("digits", [30, 4000, 6021])
 def test_an_integer_of_20000_bits_in_a_card_is_named(tmp_path, capsys, digits):
-    (tmp_path / bundle.CARD).write_text(json.dumps(CARD).replace("1234", "9" * digits))
+    (tmp_path / run_folder.CARD).write_text(json.dumps(CARD).replace("1234", "9" * digits))
 
     assert run(["info", str(tmp_path)]) == 4
     assert f"a whole number has {digits:,} digits, more than 64 bits hold" in capsys.readouterr().err

@@ -12,18 +12,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from efficientnet_lite.checkpoints.read import load_weights
-from efficientnet_lite.contract import Contract
-from efficientnet_lite.doors.litert import Runner
-from efficientnet_lite.doors.photos import decode
 from efficientnet_lite.errors import WeightsMissing
-from efficientnet_lite.inference.predict import open_model
-from efficientnet_lite.inference.views import prepare_pixels, to_float
-from efficientnet_lite.quantize.recipe import quantize_backbone, quantize_head
-from efficientnet_lite.spec import DENSE, VARIANTS, make_plan
+from efficientnet_lite.network.fold import fold
+from efficientnet_lite.network.plan import DENSE, VARIANTS, make_plan
+from efficientnet_lite.photos.contract import Contract
+from efficientnet_lite.photos.decode import decode
+from efficientnet_lite.photos.views import prepare_pixels, to_float
+from efficientnet_lite.quantize.stages import quantize_backbone, quantize_head
+from efficientnet_lite.runtimes.litert import Runner
+from efficientnet_lite.runtimes.model import open_model
 from efficientnet_lite.stories.export import export
 from efficientnet_lite.tflite.artifact import About, float_artifact, int8_artifact
-from efficientnet_lite.tflite.fold import fold
+from efficientnet_lite.weights.read import load_weights
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tflite"))
 import tiny

@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # benchmarks/ is r
 
 from benchmarks.training import bytes_per_image, shares
 
-from efficientnet_lite.spec import VARIANTS, make_plan
+from efficientnet_lite.network.plan import VARIANTS, make_plan
 
 PUBLISHED = {"lite0": 2134.89, "lite1": 1443.47, "lite2": 1121.02, "lite3": 665.78, "lite4": 324.60}
 BANDWIDTH = 936.2e9  # bytes a second, of an RTX 3090

@@ -8,16 +8,16 @@ measured 5e-6 on logits, where a wrong padding, epsilon or normalization gives 0
 import numpy as np
 import pytest
 
-from efficientnet_lite import forward
-from efficientnet_lite.checkpoints.read import load_weights
-from efficientnet_lite.contract import MEAN, STDDEV, Contract
-from efficientnet_lite.doors.litert import Runner
 from efficientnet_lite.errors import WeightsMissing
-from efficientnet_lite.inference.views import prepare, to_float
 from efficientnet_lite.metrics import softmax
-from efficientnet_lite.spec import VARIANTS, make_plan
-from efficientnet_lite.tflite.fold import fold
-from efficientnet_lite.tflite.write import write_float
+from efficientnet_lite.network import numpy_run
+from efficientnet_lite.network.fold import fold
+from efficientnet_lite.network.plan import VARIANTS, make_plan
+from efficientnet_lite.photos.contract import MEAN, STDDEV, Contract
+from efficientnet_lite.photos.views import prepare, to_float
+from efficientnet_lite.runtimes.litert import Runner
+from efficientnet_lite.tflite.float import write_float
+from efficientnet_lite.weights.read import load_weights
 
 LOGITS = 3e-5
 PROBABILITIES = 1e-5
@@ -85,7 +85,7 @@ def test_the_file_of_every_variant_computes_what_numpy_computes(name):
     images = random.uniform(0, 1, (1, 75, 75, 3)).astype(np.float32)
 
     found = Runner(write_float(plan, layers, outputs=OUTPUTS))(images)
-    tensors = forward.run(plan.steps, layers, (255 * images - MEAN) / STDDEV)
+    tensors = numpy_run.run(plan.steps, layers, (255 * images - MEAN) / STDDEV)
 
     assert np.abs(found["features"] - tensors["features"].reshape(1, -1)).max() < 1e-4
     assert np.abs(found["logits"] - tensors["head/dense"]).max() < 1e-4

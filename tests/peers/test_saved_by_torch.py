@@ -10,10 +10,10 @@ import pathlib
 import numpy as np
 import pytest
 
-from efficientnet_lite.checkpoints.naming import foreign_names
-from efficientnet_lite.checkpoints.read import read_checkpoint
 from efficientnet_lite.errors import CheckpointError
-from efficientnet_lite.spec import VARIANTS, make_plan
+from efficientnet_lite.network.naming import foreign_names
+from efficientnet_lite.network.plan import VARIANTS, make_plan
+from efficientnet_lite.weights.read import read_checkpoint
 
 REASON = "timm and torch live in an environment of their own: requirements.txt"
 torch = pytest.importorskip("torch", reason=REASON)

@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from efficientnet_lite.doors.litert import Runner
-from efficientnet_lite.quantmath import Scale
-from efficientnet_lite.spec import PROBABILITIES, Conv, Dense, make_plan
+from efficientnet_lite.network.fold import fold
+from efficientnet_lite.network.plan import PROBABILITIES, Conv, Dense, make_plan
+from efficientnet_lite.proof.parity import fixed_inputs
+from efficientnet_lite.runtimes.litert import Runner
 from efficientnet_lite.stories.origin import open_origin
-from efficientnet_lite.stories.parity import fixed_inputs
-from efficientnet_lite.tflite.check import check_model
-from efficientnet_lite.tflite.fold import fold
-from efficientnet_lite.tflite.quantized import IntegerLayer, IntegerNetwork, write_int8
+from efficientnet_lite.strangers.check import check_model
+from efficientnet_lite.tflite.float import write_float
+from efficientnet_lite.tflite.int8 import IntegerLayer, IntegerNetwork, write_int8
+from efficientnet_lite.tflite.quantmath import Scale
 from efficientnet_lite.tflite.storage import Weights
-from efficientnet_lite.tflite.write import write_float
 
 REASON = "TensorFlow lives in an environment of its own: requirements.txt"
 tf = pytest.importorskip("tensorflow", reason=REASON)

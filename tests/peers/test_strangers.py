@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from efficientnet_lite.doors.litert import Runner
-from efficientnet_lite.inference.predict import model_from_bytes
-from efficientnet_lite.spec import PROBABILITIES
+from efficientnet_lite.network.plan import PROBABILITIES
+from efficientnet_lite.runtimes.litert import Runner
+from efficientnet_lite.runtimes.model import model_from_bytes
 from efficientnet_lite.stories.origin import open_origin
-from efficientnet_lite.tflite.check import check_model
-from efficientnet_lite.tflite.inspect import describe
+from efficientnet_lite.strangers.check import check_model
+from efficientnet_lite.strangers.inspect import describe
 
 REASON = "TensorFlow lives in an environment of its own: requirements.txt"
 tf = pytest.importorskip("tensorflow", reason=REASON)

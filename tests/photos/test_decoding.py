@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from efficientnet_lite.contract import Box
-from efficientnet_lite.doors import photos
 from efficientnet_lite.errors import UnreadablePhoto, UsageError
+from efficientnet_lite.photos import decode as photo_door
+from efficientnet_lite.photos.contract import Box
 
 
 def encoded(image: Image.Image, form: str, **options: object) -> bytes:
@@ -46,9 +46,9 @@ def test_jpegs_of_every_common_kind_equal_pillow_bit_for_bit_with_and_without_si
     ]
     kinds += [encoded(image.convert("L"), "JPEG"), encoded(image.convert("CMYK"), "JPEG")]
 
-    fast = [photos.decode(data).pixels for data in kinds]
-    monkeypatch.setattr(photos, "simplejpeg", None)
-    slow = [photos.decode(data).pixels for data in kinds]
+    fast = [photo_door.decode(data).pixels for data in kinds]
+    monkeypatch.setattr(photo_door, "simplejpeg", None)
+    slow = [photo_door.decode(data).pixels for data in kinds]
 
     for data, one, other in zip(kinds, fast, slow, strict=True):
         np.testing.assert_array_equal(one, with_pillow(data))
@@ -60,8 +60,10 @@ def test_real_photos_equal_pillow_bit_for_bit(shared):
     files += sorted((shared / "data/clothing/validation").rglob("*.jpg"))[::20]
 
     for path in files:
-        data = photos.read_bytes(path)
-        np.testing.assert_array_equal(photos.decode(data, where=path).pixels, with_pillow(data), path.name)
+        data = photo_door.read_bytes(path)
+        np.testing.assert_array_equal(
+            photo_door.decode(data, where=path).pixels, with_pillow(data), path.name
+        )
 
     assert len(files) > 40
 
@@ -71,7 +73,7 @@ def test_real_photos_equal_pillow_bit_for_bit(shared):
 def test_exif_orientation_is_applied_once_in_every_format(orientation, form):
     data = encoded(soft_photo(), form, exif=turned(orientation))
 
-    photo = photos.decode(data)
+    photo = photo_door.decode(data)
 
     assert photo.full_size == ((40, 30) if orientation >= 5 else (30, 40))
     np.testing.assert_array_equal(photo.pixels, with_pillow(data))
@@ -83,7 +85,7 @@ def test_transparency_is_painted_on_white_exactly():
     color, alpha = rgba[..., :3].astype(int), rgba[..., 3:].astype(int)
     wanted = (color * alpha + 255 * (255 - alpha) + 127) // 255  # to the nearest; 255 is odd: no ties
 
-    photo = photos.decode(encoded(Image.fromarray(rgba), "PNG"))
+    photo = photo_door.decode(encoded(Image.fromarray(rgba), "PNG"))
 
     np.testing.assert_array_equal(photo.pixels, wanted)
     assert photo.notes == ("transparency painted on white",)
@@ -94,7 +96,7 @@ def test_an_alpha_channel_without_transparency_changes_nothing_and_gives_no_note
     opaque = image.copy()
     opaque.putalpha(255)
 
-    photo = photos.decode(encoded(opaque, "PNG"))
+    photo = photo_door.decode(encoded(opaque, "PNG"))
 
     np.testing.assert_array_equal(photo.pixels, np.asarray(image))
     assert photo.notes == ()
@@ -104,7 +106,7 @@ def test_an_alpha_channel_without_transparency_changes_nothing_and_gives_no_note
 def test_gray_of_16_bits_is_divided_by_257_and_rounded(form):
     values = np.arange(65536, dtype=np.uint16).reshape(256, 256)
 
-    photo = photos.decode(encoded(Image.fromarray(values), form))
+    photo = photo_door.decode(encoded(Image.fromarray(values), form))
 
     wanted = (values.astype(int) * 2 + 257) // 514
     np.testing.assert_array_equal(photo.pixels, np.repeat(wanted[..., None], 3, axis=2))
@@ -115,7 +117,7 @@ def test_gray_of_16_bits_with_white_as_zero_is_inverted():
     values = np.arange(65536, dtype=np.uint16).reshape(256, 256)
     data = encoded(Image.fromarray(values), "TIFF", tiffinfo={262: 0})
 
-    pixels = photos.decode(data).pixels
+    pixels = photo_door.decode(data).pixels
 
     assert pixels[0, 0].tolist() == [255] * 3
     assert pixels[-1, -1].tolist() == [0] * 3
@@ -125,26 +127,26 @@ def test_photos_of_a_size_that_pillow_warns_of_are_read_without_a_warning(monkey
     monkeypatch.setattr(
         Image, "MAX_IMAGE_PIXELS", 1000
     )  # it warns up to twice that; warnings are errors here
-    monkeypatch.setattr(photos, "simplejpeg", None)
+    monkeypatch.setattr(photo_door, "simplejpeg", None)
 
     for form in ("JPEG", "PNG", "TIFF", "GIF", "WEBP", "BMP", "AVIF"):
-        assert photos.decode(encoded(soft_photo(), form)).full_size == (30, 40)  # 1200 pixels
+        assert photo_door.decode(encoded(soft_photo(), form)).full_size == (30, 40)  # 1200 pixels
 
 
 def test_more_than_100_megapixels_are_refused_with_the_size():
     data = encoded(Image.new("1", (10001, 10000)), "PNG")
 
     with pytest.raises(UnreadablePhoto, match="10001 x 10000 pixels, more than 100 megapixels"):
-        photos.decode(data)
+        photo_door.decode(data)
 
 
 def test_a_jpeg_with_too_many_scans_is_refused_quickly():
     data = encoded(soft_photo(), "JPEG", progressive=True)
     last = data.rfind(b"\xff\xda")
-    bomb = data[:-2] + data[last:-2] * photos.MAX_JPEG_SCANS + data[-2:]
+    bomb = data[:-2] + data[last:-2] * photo_door.MAX_JPEG_SCANS + data[-2:]
 
     with pytest.raises(UnreadablePhoto, match="50 scans"):
-        photos.decode(bomb)
+        photo_door.decode(bomb)
 
 
 @pytest.mark.parametrize(("sides", "min_side", "scale"), [
@@ -153,15 +155,15 @@ def test_a_jpeg_with_too_many_scans_is_refused_quickly():
 def test_a_shrunk_decode_keeps_the_margin_and_rounds_its_sides_up(sides, min_side, scale, monkeypatch):
     data = encoded(soft_photo(*sides), "JPEG", quality=95)
 
-    fast = photos.decode(data, min_side=min_side)
-    monkeypatch.setattr(photos, "simplejpeg", None)
-    slow = photos.decode(data, min_side=min_side)
+    fast = photo_door.decode(data, min_side=min_side)
+    monkeypatch.setattr(photo_door, "simplejpeg", None)
+    slow = photo_door.decode(data, min_side=min_side)
 
     width, height = sides
     assert fast.scale == scale
     assert fast.full_size == (height, width)
     assert fast.pixels.shape == (-(-height // scale), -(-width // scale), 3)
-    assert scale == 1 or min(fast.pixels.shape[:2]) >= photos.SHRINK_MARGIN * min_side
+    assert scale == 1 or min(fast.pixels.shape[:2]) >= photo_door.SHRINK_MARGIN * min_side
     np.testing.assert_array_equal(fast.pixels, slow.pixels)
 
 
@@ -169,12 +171,12 @@ def test_a_shrunk_decode_keeps_the_margin_and_rounds_its_sides_up(sides, min_sid
 @pytest.mark.parametrize("sides", [(404, 300), (403, 301), (408, 304)])
 def test_a_shrunk_and_turned_photo_shows_the_same_place_as_the_full_one(sides, orientation):
     data = encoded(soft_photo(*sides), "JPEG", quality=95, exif=turned(orientation))
-    full, shrunk = photos.decode(data), photos.decode(data, min_side=15)
+    full, shrunk = photo_door.decode(data), photo_door.decode(data, min_side=15)
 
     height, width = full.full_size
     box = Box(height // 2, width // 2, height - height // 2, width - width // 2)  # up to the far edges
-    one = photos.resize(full.pixels, box, 15, filter="bicubic").astype(int)
-    other = photos.resize(shrunk.pixels, box, 15, filter="bicubic", scale=shrunk.scale).astype(int)
+    one = photo_door.resize(full.pixels, box, 15, filter="bicubic").astype(int)
+    other = photo_door.resize(shrunk.pixels, box, 15, filter="bicubic", scale=shrunk.scale).astype(int)
 
     assert shrunk.full_size == full.full_size
     assert shrunk.scale == (8 if orientation == 1 else {404: 4, 403: 1, 408: 8}[sides[0]])
@@ -183,14 +185,14 @@ def test_a_shrunk_and_turned_photo_shows_the_same_place_as_the_full_one(sides, o
 
 def test_min_side_below_one_is_the_callers_bug():
     with pytest.raises(ValueError, match="min_side"):
-        photos.decode(encoded(soft_photo(), "JPEG"), min_side=0)
+        photo_door.decode(encoded(soft_photo(), "JPEG"), min_side=0)
 
 
 def test_resize_equals_cutting_out_the_box_where_nothing_is_beyond_it():
     pixels = np.asarray(soft_photo())
 
-    whole = photos.resize(pixels, None, 16, filter="bilinear")
-    same = photos.resize(pixels, Box(0, 0, 30, 40), 16, filter="bilinear")
+    whole = photo_door.resize(pixels, None, 16, filter="bilinear")
+    same = photo_door.resize(pixels, Box(0, 0, 30, 40), 16, filter="bilinear")
 
     np.testing.assert_array_equal(whole, same)
     assert whole.shape == (16, 16, 3)
@@ -201,7 +203,7 @@ def test_resize_averages_what_it_shrinks():
     stripes = np.zeros((64, 64, 3), np.uint8)
     stripes[:, ::2] = 255
 
-    small = photos.resize(stripes, None, 8, filter="bilinear")
+    small = photo_door.resize(stripes, None, 8, filter="bilinear")
 
     assert np.abs(small.astype(int) - 127).max() <= 12  # without antialiasing it would be 0 or 255
 
@@ -209,7 +211,7 @@ def test_resize_averages_what_it_shrinks():
 def test_the_reference_decode_ignores_orientation_and_uses_another_dct():
     data = encoded(soft_photo(400, 300), "JPEG", quality=40, exif=turned(6))
 
-    reference, plain = photos.decode_reference(data), photos.decode(data)
+    reference, plain = photo_door.decode_reference(data), photo_door.decode(data)
 
     assert reference.full_size == (300, 400)
     difference = np.abs(np.rot90(reference.pixels, -1).astype(int) - plain.pixels)
@@ -219,14 +221,14 @@ def test_the_reference_decode_ignores_orientation_and_uses_another_dct():
 def test_the_reference_decode_of_another_format_is_the_plain_one():
     data = encoded(soft_photo(), "PNG")
 
-    np.testing.assert_array_equal(photos.decode_reference(data).pixels, photos.decode(data).pixels)
+    np.testing.assert_array_equal(photo_door.decode_reference(data).pixels, photo_door.decode(data).pixels)
 
 
 def test_the_reference_decode_without_simplejpeg_names_the_install(monkeypatch):
-    monkeypatch.setattr(photos, "simplejpeg", None)
+    monkeypatch.setattr(photo_door, "simplejpeg", None)
 
     with pytest.raises(UsageError) as caught:
-        photos.decode_reference(encoded(soft_photo(), "JPEG"))
+        photo_door.decode_reference(encoded(soft_photo(), "JPEG"))
 
     assert "pip install simplejpeg" in str(caught.value)
 
@@ -234,20 +236,20 @@ def test_the_reference_decode_without_simplejpeg_names_the_install(monkeypatch):
 def test_the_reference_decode_of_a_rare_jpeg_says_that_it_is_not_the_references():
     data = encoded(soft_photo().convert("CMYK"), "JPEG")
 
-    photo = photos.decode_reference(data)
+    photo = photo_door.decode_reference(data)
 
-    np.testing.assert_array_equal(photo.pixels, photos.decode(data).pixels)
-    assert photo.notes == (photos.OTHER_DECODER,)
+    np.testing.assert_array_equal(photo.pixels, photo_door.decode(data).pixels)
+    assert photo.notes == (photo_door.OTHER_DECODER,)
 
 
 def test_the_reference_decode_refuses_a_cut_photo_and_bombs(shared):
     data = encoded(soft_photo(), "JPEG")
-    bomb = photos.read_bytes(shared / "data/hostile-images/bomb_jpeg_65500.jpg")
+    bomb = photo_door.read_bytes(shared / "data/hostile-images/bomb_jpeg_65500.jpg")
 
     with pytest.raises(UnreadablePhoto, match="cut off"):
-        photos.decode_reference(data[:-40])
+        photo_door.decode_reference(data[:-40])
     with pytest.raises(UnreadablePhoto, match="more than 100 megapixels"):
-        photos.decode_reference(bomb)
+        photo_door.decode_reference(bomb)
 
 
 def test_every_error_of_a_decoder_becomes_unreadable_photo(monkeypatch):
@@ -263,7 +265,7 @@ def test_every_error_of_a_decoder_becomes_unreadable_photo(monkeypatch):
         monkeypatch.setattr(Image, "open", lambda *_, error=error, **__: (_ for _ in ()).throw(error))
 
         with pytest.raises(UnreadablePhoto) as caught:
-            photos.decode(data, where="x.png")
+            photo_door.decode(data, where="x.png")
 
         assert caught.value.what
         assert caught.value.where == "x.png"
@@ -292,7 +294,7 @@ def test_a_cut_photo_is_refused_or_whole(form, share):
     pixels = photo_or_reason(data[: int(share * len(data))])
 
     if pixels is not None:
-        np.testing.assert_array_equal(pixels, photos.decode(data).pixels)
+        np.testing.assert_array_equal(pixels, photo_door.decode(data).pixels)
 
 
 @settings(max_examples=400)
@@ -316,7 +318,7 @@ def test_random_bytes_give_a_photo_or_a_reason(head, tail):
 def photo_or_reason(data: bytes) -> np.ndarray | None:
     """The pixels, or None for a refusal; both as the door promises."""
     try:
-        photo = photos.decode(data)
+        photo = photo_door.decode(data)
     except UnreadablePhoto as error:
         reason, cause = error.what, error.__cause__
     else:

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from efficientnet_lite.doors import heif, photos
-from efficientnet_lite.doors.dataset import open_dataset
-from efficientnet_lite.doors.walk import walk
 from efficientnet_lite.errors import UnreadablePhoto
-from efficientnet_lite.inference.survey import survey
+from efficientnet_lite.photos import decode as photo_door
+from efficientnet_lite.photos import heif
+from efficientnet_lite.photos.dataset import open_dataset
+from efficientnet_lite.photos.survey import survey
+from efficientnet_lite.photos.walk import walk
 
 pillow_heif = pytest.importorskip(
     "pillow_heif", reason="the extra heif: pip install 'efficientnet-lite[heif]'"
@@ -54,30 +55,30 @@ def upright(image: Image.Image, orientation: int) -> np.ndarray:
 @pytest.mark.parametrize("tile_size", [0, 32], ids=["whole", "tiled as on an iPhone"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_every_orientation_comes_out_upright_once(orientation: int, tile_size: int) -> None:
-    photo = photos.decode(heic(card(), orientation=orientation, tile_size=tile_size))
+    photo = photo_door.decode(heic(card(), orientation=orientation, tile_size=tile_size))
     wanted = upright(card(), orientation)
     assert photo.full_size == wanted.shape[:2]
     assert np.abs(photo.pixels.astype(int) - wanted).mean() < 3
 
 
 def test_the_primary_picture_of_several_counts_and_a_note_says_so() -> None:
-    photo = photos.decode(heic(card(), others=2, primary_index=0))
+    photo = photo_door.decode(heic(card(), others=2, primary_index=0))
     assert photo.full_size == (64, 96)
-    assert photo.notes == (photos.SEVERAL_FRAMES,)
+    assert photo.notes == (photo_door.SEVERAL_FRAMES,)
 
 
 def test_gray_transparency_and_ten_bits_become_rgb_of_eight() -> None:
-    gray = photos.decode(heic(card("L")))
+    gray = photo_door.decode(heic(card("L")))
     assert gray.pixels.shape == (64, 96, 3)
     layers = card("RGBA")
     layers.putalpha(Image.new("L", SIZE, 0))
-    clear = photos.decode(heic(layers))
+    clear = photo_door.decode(heic(layers))
     assert clear.notes == ("transparency painted on white",)
     assert clear.pixels.min() >= 250
     stream = io.BytesIO()
     values = np.full((64, 96, 3), 40_000, np.uint16)
     pillow_heif.from_bytes("RGB;16", SIZE, values.tobytes()).save(stream, quality=95)
-    deep = photos.decode(stream.getvalue())
+    deep = photo_door.decode(stream.getvalue())
     assert np.abs(deep.pixels.astype(int) - 40_000 * 255 // 65_535).max() <= 2
 
 
@@ -85,7 +86,7 @@ def test_a_file_that_lacks_a_part_is_refused_wherever_it_ends() -> None:
     data = heic(card())
     for end in [*range(1, len(data), 97), len(data) - 1]:
         with pytest.raises(UnreadablePhoto):
-            photos.decode(data[:end])
+            photo_door.decode(data[:end])
 
 
 def test_flipped_bytes_end_in_a_picture_or_a_reason() -> None:
@@ -95,11 +96,11 @@ def test_flipped_bytes_end_in_a_picture_or_a_reason() -> None:
         for at in random.integers(0, len(data), 3):
             spoiled[int(at)] ^= int(random.integers(1, 256))
         try:
-            pixels = photos.decode(bytes(spoiled)).pixels
+            pixels = photo_door.decode(bytes(spoiled)).pixels
         except UnreadablePhoto as error:
             refused += error.what.isprintable()
         else:
-            assert pixels.size <= 3 * photos.MAX_PIXELS
+            assert pixels.size <= 3 * photo_door.MAX_PIXELS
     assert refused > 50
 
 
@@ -114,18 +115,18 @@ def sized(data: bytes, width: int, height: int) -> bytes:
 def test_the_bound_of_pixels_is_judged_from_the_header() -> None:
     data = sized(heic(card()), 20_000, 20_000)
     with pytest.raises(UnreadablePhoto, match="20000 x 20000 pixels, more than 100 megapixels"):
-        photos.decode(data)
+        photo_door.decode(data)
 
 
 def test_a_header_that_says_less_than_the_picture_has_costs_no_memory(tmp_path: Path) -> None:
     big = Image.new("RGB", (3000, 3000), "red")
     (tmp_path / "lie.heic").write_bytes(sized(heic(big), 40, 40))
     script = (
-        "import resource, sys; from pathlib import Path; from efficientnet_lite.doors import photos\n"
+        "import resource, sys; from pathlib import Path; from efficientnet_lite.photos import decode as photo_door\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "from efficientnet_lite.errors import UnreadablePhoto\n"
         "import pillow_heif; before = peak()\n"
-        "try: photos.decode(Path(sys.argv[1]).read_bytes()); print('read')\n"
+        "try: photo_door.decode(Path(sys.argv[1]).read_bytes()); print('read')\n"
         "except UnreadablePhoto as error: print(error.what, (peak() - before) // 1024)"
     )
     done = subprocess.run(
@@ -136,7 +137,7 @@ def test_a_header_that_says_less_than_the_picture_has_costs_no_memory(tmp_path: 
 
 
 def test_pillow_itself_learns_nothing_of_it(tmp_path: Path) -> None:
-    photos.decode(heic(card()))
+    photo_door.decode(heic(card()))
     assert "HEIF" not in Image.OPEN
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from efficientnet_lite.doors import photos
 from efficientnet_lite.errors import UnreadablePhoto
+from efficientnet_lite.photos import decode as photo_door
 
 resource = pytest.importorskip("resource", reason="pipes, links and memory figures are those of POSIX")
 
@@ -28,7 +28,7 @@ def faults(row: dict[str, str], data: bytes) -> list[str]:
     """How the door's answer differs from the row; empty where it is right."""
     name = row["file"]
     try:
-        photo = photos.decode(data, where=name)
+        photo = photo_door.decode(data, where=name)
     except UnreadablePhoto as error:
         one_line = 0 < len(error.what) < 250 and error.what.isprintable()
         return [] if row["verdict"] == "reject" and one_line else [f"{name}: refused: {error.what}"]
@@ -62,13 +62,13 @@ def wrong_corners(check: str, pixels: np.ndarray) -> list[str]:
 @pytest.mark.parametrize("with_simplejpeg", [True, False], ids=["simplejpeg", "pillow-alone"])
 def test_every_hostile_file_gets_its_verdict_size_and_colors(shared, monkeypatch, with_simplejpeg):
     if not with_simplejpeg:
-        monkeypatch.setattr(photos, "simplejpeg", None)
+        monkeypatch.setattr(photo_door, "simplejpeg", None)
     rows = expectations(shared)
 
     found = []
     for row in rows:
         path = shared / "data/hostile-images" / row["file"].encode().decode("unicode_escape")
-        found += faults(row, photos.read_bytes(path))
+        found += faults(row, photo_door.read_bytes(path))
 
     assert len(rows) == 121
     assert found == []
@@ -77,7 +77,7 @@ def test_every_hostile_file_gets_its_verdict_size_and_colors(shared, monkeypatch
 def test_four_threads_decode_the_hostile_files_without_a_warning_and_without_hiding_those_of_others(
     shared, monkeypatch
 ):
-    monkeypatch.setattr(photos, "simplejpeg", None)  # Pillow is the one that warns
+    monkeypatch.setattr(photo_door, "simplejpeg", None)  # Pillow is the one that warns
     rows = [row for row in expectations(shared) if not row["file"].startswith("bomb")]
     jobs = [(row, (shared / "data/hostile-images" / row["file"]).read_bytes()) for row in rows] * 2
 
@@ -91,7 +91,7 @@ def test_four_threads_decode_the_hostile_files_without_a_warning_and_without_hid
 
 
 def test_a_warning_after_decoding_is_seen_again(shared):
-    photos.decode((shared / "data/hostile-images/exif_cut_off.jpg").read_bytes())
+    photo_door.decode((shared / "data/hostile-images/exif_cut_off.jpg").read_bytes())
 
     with pytest.warns(UserWarning, match="mine"):
         warnings.warn("mine", stacklevel=1)
@@ -107,14 +107,14 @@ def test_ghostscript_never_starts(shared, tmp_path, monkeypatch):
 
     for name in ("fake_eps.jpg", "fake_eps_dos.png", "fake_ps.png", "fake_pdf.jpg"):
         with pytest.raises(UnreadablePhoto, match="no JPEG, PNG"):
-            photos.decode((shared / "data/hostile-images" / name).read_bytes())
+            photo_door.decode((shared / "data/hostile-images" / name).read_bytes())
 
     assert not started.exists()
 
 
 def test_heic_is_named_and_what_to_do_about_it(shared):
     with pytest.raises(UnreadablePhoto) as caught:
-        photos.decode((shared / "data/hostile-images/fake_heic.jpg").read_bytes())
+        photo_door.decode((shared / "data/hostile-images/fake_heic.jpg").read_bytes())
 
     assert "HEIC" in caught.value.what
     assert "convert" in caught.value.fix
@@ -124,7 +124,7 @@ def test_bombs_are_refused_from_their_header_with_little_memory(shared):
     script = """
 import resource, sys
 from pathlib import Path
-from efficientnet_lite.doors import photos
+from efficientnet_lite.photos import decode as photo_door
 from efficientnet_lite.errors import UnreadablePhoto
 
 def peak():
@@ -134,7 +134,7 @@ bombs = sorted(Path(sys.argv[1]).glob("bomb_*"))
 before = peak()
 for path in bombs:
     try:
-        photos.decode(photos.read_bytes(path))
+        photo_door.decode(photo_door.read_bytes(path))
     except UnreadablePhoto:
         continue
     sys.exit(f"{path.name} was accepted")
@@ -165,13 +165,15 @@ def test_odd_names_are_read_and_what_is_no_file_is_refused_without_waiting(share
 
     for name, reason in refused.items():
         with pytest.raises(UnreadablePhoto, match=reason):
-            photos.read_bytes(folder / name)
+            photo_door.read_bytes(folder / name)
     good = [
         path
         for path in folder.iterdir()
         if path.suffix.lower() in (".jpg", ".jpeg") and path.name not in refused
     ]
-    sizes = {photos.decode(photos.read_bytes(p)).full_size for p in good if not p.name.startswith("._")}
+    sizes = {
+        photo_door.decode(photo_door.read_bytes(p)).full_size for p in good if not p.name.startswith("._")
+    }
 
     assert len(good) > 10
     assert sizes == {(96, 128)}
@@ -184,7 +186,7 @@ def test_a_device_a_missing_file_and_an_impossible_name_are_refused():
         ("a\0b.jpg", "null"),
     ):
         with pytest.raises(UnreadablePhoto, match=reason):
-            photos.read_bytes(Path(path))
+            photo_door.read_bytes(Path(path))
 
 
 def test_a_file_without_permission_is_refused_with_the_reason(tmp_path):
@@ -195,16 +197,16 @@ def test_a_file_without_permission_is_refused_with_the_reason(tmp_path):
         pytest.skip("running as a user who may read everything")
 
     with pytest.raises(UnreadablePhoto, match="Permission denied"):
-        photos.read_bytes(path)
+        photo_door.read_bytes(path)
 
 
 def test_a_file_beyond_the_limit_is_refused_before_it_is_read(tmp_path):
     path = tmp_path / "long.jpg"
     with path.open("wb") as file:
-        file.truncate(photos.MAX_BYTES + 1)  # sparse: takes no room
+        file.truncate(photo_door.MAX_BYTES + 1)  # sparse: takes no room
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     with pytest.raises(UnreadablePhoto, match="268,435,457 bytes"):
-        photos.read_bytes(path)
+        photo_door.read_bytes(path)
 
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50 * 2**10

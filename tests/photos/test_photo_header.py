@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from efficientnet_lite.photoheader import MAX_SEGMENTS, jpeg_header, orientation_of, scans
+from efficientnet_lite.photos.header import MAX_SEGMENTS, jpeg_header, orientation_of, scans
 
 
 def exif(orientation: int, *, order: str = "<", kind: int = 3, count: int = 1) -> bytes:

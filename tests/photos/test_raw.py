@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image, TiffImagePlugin
 
-from efficientnet_lite.doors import photos
 from efficientnet_lite.errors import UnreadablePhoto
-from efficientnet_lite.rawheader import raw_format
+from efficientnet_lite.photos import decode as photo_door
+from efficientnet_lite.photos.raw import raw_format
 
 SHORT, LONG, BYTE, ASCII = 3, 4, 1, 2
 WIDTH, HEIGHT = 32, 24
@@ -82,7 +82,7 @@ RAW = {
 @pytest.mark.parametrize("name", RAW)
 def test_a_raw_file_is_refused_by_its_name(name: str) -> None:
     with pytest.raises(UnreadablePhoto) as caught:
-        photos.decode(RAW[name])
+        photo_door.decode(RAW[name])
     assert caught.value.what.startswith(name)
     assert "a camera's raw file" in caught.value.what
     assert "JPEG" in caught.value.fix
@@ -124,7 +124,7 @@ ORDINARY = {
 
 @pytest.mark.parametrize("name", ORDINARY)
 def test_an_ordinary_tiff_is_read(name: str) -> None:
-    assert photos.decode(ORDINARY[name]).pixels.shape[2] == 3
+    assert photo_door.decode(ORDINARY[name]).pixels.shape[2] == 3
 
 
 def test_damaged_directories_end_the_search_quickly() -> None:

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from efficientnet_lite.contract import center_crop, reference_padding
-from efficientnet_lite.doors import photos
-from efficientnet_lite.resample import bilinear, legacy_bicubic
+from efficientnet_lite.photos import decode as photo_door
+from efficientnet_lite.photos.contract import center_crop, reference_padding
+from efficientnet_lite.photos.resample import bilinear, legacy_bicubic
 
 SIDES = st.integers(1, 40)
 
@@ -134,7 +134,9 @@ def test_the_references_evaluation_inputs_are_reproduced(shared):
     size = 224
 
     for index, name in enumerate(reference["file_names"]):
-        photo = photos.decode_reference(photos.read_bytes(shared / "reference/eval-photos" / str(name)))
+        photo = photo_door.decode_reference(
+            photo_door.read_bytes(shared / "reference/eval-photos" / str(name))
+        )
         box = center_crop(*photo.full_size, size, reference_padding(size))
         crop = photo.pixels[box.top : box.top + box.height, box.left : box.left + box.width]
         image = legacy_bicubic(crop, size)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from efficientnet_lite.contract import FIT_VIEWS, VIEWS, Box, Contract
-from efficientnet_lite.doors import photos
 from efficientnet_lite.errors import UnreadablePhoto
-from efficientnet_lite.inference.views import prepare, prepare_pixels, to_float
+from efficientnet_lite.photos import decode as photo_door
+from efficientnet_lite.photos.contract import FIT_VIEWS, VIEWS, Box, Contract
+from efficientnet_lite.photos.views import prepare, prepare_pixels, to_float
 
 CONTRACT = Contract(size=48)
 
@@ -43,7 +43,7 @@ def test_the_crop_is_the_middle_of_the_contracts_share_by_antialiased_bicubic():
     (image,) = prepare_pixels(pixels, ["crop"], CONTRACT)
 
     box = Box(18, 33, 54, 54)  # int(48 / (48 + 32) * 90) = 54
-    np.testing.assert_array_equal(image, photos.resize(pixels, box, 48, filter="bicubic"))
+    np.testing.assert_array_equal(image, photo_door.resize(pixels, box, 48, filter="bicubic"))
 
 
 def test_the_squash_is_the_whole_photo_by_antialiased_bilinear():
@@ -67,9 +67,9 @@ def test_mirrored_views_are_mirror_images_in_the_order_asked_for():
 
 def test_a_view_and_its_mirror_image_share_one_resize_and_all_views_one_decode(monkeypatch):
     calls = []
-    resize, decode = photos.resize, photos.decode
-    monkeypatch.setattr(photos, "resize", lambda *a, **k: calls.append("resize") or resize(*a, **k))
-    monkeypatch.setattr(photos, "decode", lambda *a, **k: calls.append("decode") or decode(*a, **k))
+    resize, decode = photo_door.resize, photo_door.decode
+    monkeypatch.setattr(photo_door, "resize", lambda *a, **k: calls.append("resize") or resize(*a, **k))
+    monkeypatch.setattr(photo_door, "decode", lambda *a, **k: calls.append("decode") or decode(*a, **k))
 
     prepare(jpeg(soft_pixels(90, 120)), FIT_VIEWS, CONTRACT)
 
@@ -120,11 +120,11 @@ def test_a_large_jpeg_is_shrunk_in_decoding_only_where_every_view_allows_it():
 def test_views_of_a_shrunk_decode_are_close_to_those_of_the_full_one(shared):
     with Image.open(shared / "reference/eval-photos/n03337140_file.JPEG") as image:
         sides = image.size
-    data = photos.read_bytes(shared / "reference/eval-photos/n03337140_file.JPEG")
+    data = photo_door.read_bytes(shared / "reference/eval-photos/n03337140_file.JPEG")
     contract = Contract(size=224)
 
     shrunk = prepare(data, ["crop", "squash"], contract)
-    full = prepare_pixels(photos.decode(data).pixels, ["crop", "squash"], contract)
+    full = prepare_pixels(photo_door.decode(data).pixels, ["crop", "squash"], contract)
 
     assert sides == (1600, 1200)
     assert shrunk.photo.scale == 2
@@ -136,11 +136,11 @@ def test_views_of_a_shrunk_decode_are_close_to_those_of_the_full_one(shared):
 
 def test_the_reference_view_alone_is_decoded_once_with_its_own_decoder(monkeypatch):
     data = jpeg(soft_pixels(90, 120))
-    monkeypatch.setattr(photos, "decode", lambda *_, **__: pytest.fail("decoded twice"))
+    monkeypatch.setattr(photo_door, "decode", lambda *_, **__: pytest.fail("decoded twice"))
 
     prepared = prepare(data, ["reference"], CONTRACT)
 
-    np.testing.assert_array_equal(prepared.photo.pixels, photos.decode_reference(data).pixels)
+    np.testing.assert_array_equal(prepared.photo.pixels, photo_door.decode_reference(data).pixels)
 
 
 def test_the_reference_view_keeps_bicubic_overshoot():

@@ -8,16 +8,17 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from efficientnet_lite import forward, quantmath
-from efficientnet_lite.forward import Layer
+from efficientnet_lite.network import numpy_run
+from efficientnet_lite.network.numpy_run import Layer
+from efficientnet_lite.network.plan import VARIANTS, make_plan
 from efficientnet_lite.quantize import stored
 from efficientnet_lite.quantize.calibrate import choose_scales, measure
 from efficientnet_lite.quantize.correct import correct, segments
 from efficientnet_lite.quantize.equalize import equalize, residual_groups
-from efficientnet_lite.quantize.recipe import QuantizedBackbone, quantize_backbone
-from efficientnet_lite.quantmath import RELU6_SCALE, Scale, activation_scale
-from efficientnet_lite.spec import VARIANTS, make_plan
-from efficientnet_lite.tflite.quantized import IntegerLayer, IntegerNetwork
+from efficientnet_lite.quantize.stages import QuantizedBackbone, quantize_backbone
+from efficientnet_lite.tflite import quantmath
+from efficientnet_lite.tflite.int8 import IntegerLayer, IntegerNetwork
+from efficientnet_lite.tflite.quantmath import RELU6_SCALE, Scale, activation_scale
 
 PLAN = make_plan(VARIANTS["lite0"], size=32, classes=None)
 reals = st.floats(-1e4, 1e4, width=32)
@@ -100,8 +101,8 @@ def test_equalizing_changes_ranges_and_not_the_function(layers, images):
     even, after = equalize(PLAN, layers, activations)
     x = (images[0][None].astype(np.float32) - 127) / 128
 
-    before = forward.run(PLAN.steps, layers, x)["features"]
-    assert np.abs(forward.run(PLAN.steps, even, x)["features"] - before).max() < 1e-4
+    before = numpy_run.run(PLAN.steps, layers, x)["features"]
+    assert np.abs(numpy_run.run(PLAN.steps, even, x)["features"] - before).max() < 1e-4
     assert any(np.any(even[name].kernel != layers[name].kernel) for name in layers)
     name = "blocks_2/add"
     spread = [np.ptp(np.log(np.maximum(-each.low, each.high))) for each in (activations[name], after[name])]
@@ -144,7 +145,7 @@ def test_corrected_channels_have_their_means_back(layers, images):
         gain = correction.gain[:, None] if step.depthwise else correction.gain
         mended[step.name] = Layer(kernel * gain, correction.bias)
     x = (np.stack(images).astype(np.float32) - 127) / 128
-    tensors = [forward.run(PLAN.steps, net, x) for net in (layers, rounded, mended)]
+    tensors = [numpy_run.run(PLAN.steps, net, x) for net in (layers, rounded, mended)]
     means = [net["blocks_5/project"].mean(axis=(0, 1, 2)) for net in tensors]
 
     assert np.abs(means[2] - means[0]).max() < 0.2 * np.abs(means[1] - means[0]).max()

@@ -11,11 +11,11 @@ from records import example, record
 
 from efficientnet_lite.cli import reference
 from efficientnet_lite.cli.reference import parse, run
-from efficientnet_lite.contract import MEAN, STDDEV, Contract
-from efficientnet_lite.doors.litert import Runner
 from efficientnet_lite.errors import UsageError
-from efficientnet_lite.inference.predict import open_model
-from efficientnet_lite.inference.views import prepare
+from efficientnet_lite.photos.contract import MEAN, STDDEV, Contract
+from efficientnet_lite.photos.views import prepare
+from efficientnet_lite.runtimes.litert import Runner
+from efficientnet_lite.runtimes.model import open_model
 from efficientnet_lite.stories.export_reference import Flags, reference_name
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -221,7 +221,7 @@ def test_a_file_too_far_from_float_is_not_written_and_the_advice_names_flags_of_
 
 
 def _impossible():
-    from efficientnet_lite.inference.verify import Bars
+    from efficientnet_lite.proof.gate import Bars
 
     return Bars(min_agreement=1.01)
 

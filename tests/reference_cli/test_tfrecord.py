@@ -5,9 +5,9 @@ import struct
 import pytest
 from records import example, masked, part, record
 
-from efficientnet_lite.doors.tfrecord import framed, offsets, read_example, read_examples, shards, writing
 from efficientnet_lite.errors import OutputFailed, UnusableInput
-from efficientnet_lite.example import encode
+from efficientnet_lite.training.example import encode
+from efficientnet_lite.training.tfrecord import framed, offsets, read_example, read_examples, shards, writing
 
 PHOTOS = (b"first photo", b"second photo" * 300, b"third")
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from efficientnet_lite.checkpoints.read import load_weights
-from efficientnet_lite.checkpoints.safetensors import write_safetensors
 from efficientnet_lite.errors import WeightsMissing
-from efficientnet_lite.spec import VARIANTS, make_plan
+from efficientnet_lite.network.plan import VARIANTS, make_plan
+from efficientnet_lite.weights.read import load_weights
+from efficientnet_lite.weights.safetensors import write_safetensors
 
 SIZE = 32  # pixels, the smallest; a run takes one second from a warm cache
 MODEL = f"lite0@{SIZE}"

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import scenes
 
-from efficientnet_lite.checkpoints.read import read_checkpoint
-from efficientnet_lite.checkpoints.safetensors import write_safetensors
 from efficientnet_lite.errors import CheckpointError, VerificationFailed
-from efficientnet_lite.inference.predict import open_model
-from efficientnet_lite.stories import golden, parity
+from efficientnet_lite.proof import golden, parity
+from efficientnet_lite.runtimes.model import open_model
 from efficientnet_lite.stories.artifacts import export
+from efficientnet_lite.weights.read import read_checkpoint
+from efficientnet_lite.weights.safetensors import write_safetensors
 
 SAME = "the network gives the same for every photo"
 

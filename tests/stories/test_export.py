@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import scenes
 
-from efficientnet_lite.doors.cache import Cache
 from efficientnet_lite.errors import (
     ArtifactError,
     CheckpointError,
@@ -12,8 +11,9 @@ from efficientnet_lite.errors import (
     UsageError,
     VerificationFailed,
 )
-from efficientnet_lite.inference.predict import open_model
-from efficientnet_lite.spec import DENSE
+from efficientnet_lite.network.plan import DENSE
+from efficientnet_lite.runtimes.model import open_model
+from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.stories import export as story
 from efficientnet_lite.stories import reduced
 from efficientnet_lite.stories.export import export

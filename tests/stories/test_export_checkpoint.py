@@ -7,15 +7,11 @@ import numpy as np
 import pytest
 import scenes
 
-from efficientnet_lite.bundle import WEIGHTS
-from efficientnet_lite.checkpoints.read import read_checkpoint
-from efficientnet_lite.checkpoints.safetensors import write_safetensors
-from efficientnet_lite.checkpoints.tf_bundle import read_index, read_tensors
-from efficientnet_lite.checkpoints.tf_bundle_write import checkpoint_entries, write_checkpoint
-from efficientnet_lite.doors import files
 from efficientnet_lite.errors import UsageError, VerificationFailed
-from efficientnet_lite.inference.predict import open_model
-from efficientnet_lite.spec import DENSE, VARIANTS, make_plan
+from efficientnet_lite.network.plan import DENSE, VARIANTS, make_plan
+from efficientnet_lite.run.folder import WEIGHTS
+from efficientnet_lite.runtimes.model import open_model
+from efficientnet_lite.storage import files
 from efficientnet_lite.stories import export_checkpoint as story
 from efficientnet_lite.stories.artifacts import export as export_artifact
 from efficientnet_lite.stories.export_checkpoint import publish_checkpoint, unequal
@@ -23,6 +19,10 @@ from efficientnet_lite.stories.export_reference import Flags, export_reference
 from efficientnet_lite.stories.source import open_source
 from efficientnet_lite.stories.verify import verify
 from efficientnet_lite.training.state import start_state
+from efficientnet_lite.weights.read import read_checkpoint
+from efficientnet_lite.weights.safetensors import write_safetensors
+from efficientnet_lite.weights.tf1_read import read_index, read_tensors
+from efficientnet_lite.weights.tf1_write import checkpoint_entries, write_checkpoint
 
 FORMAT = "tf1-checkpoint"
 PARTS = ["checkpoint", "efficientnet-lite.json", "model.ckpt.data-00000-of-00001", "model.ckpt.index"]

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import scenes
 
-from efficientnet_lite.doors.litert import Runner
 from efficientnet_lite.errors import ArtifactError, VerificationFailed
-from efficientnet_lite.inference.predict import open_model
+from efficientnet_lite.proof.parity import fixed_inputs
+from efficientnet_lite.runtimes.litert import Runner
+from efficientnet_lite.runtimes.model import open_model
 from efficientnet_lite.stories import reduced
 from efficientnet_lite.stories.export import export, golden_path
-from efficientnet_lite.stories.parity import fixed_inputs
-from efficientnet_lite.tflite.check import check_model
-from efficientnet_lite.tflite.inspect import describe
+from efficientnet_lite.strangers.check import check_model
+from efficientnet_lite.strangers.inspect import describe
 
 NAME = "lite0@64"
 KINDS = [

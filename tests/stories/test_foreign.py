@@ -11,24 +11,21 @@ import numpy as np
 import pytest
 import scenes
 
-from efficientnet_lite import bundle
-from efficientnet_lite.checkpoints import states
 from efficientnet_lite.cli import app, reference
-from efficientnet_lite.contract import Contract
-from efficientnet_lite.doors import files
 from efficientnet_lite.errors import UsageError
-from efficientnet_lite.spec import VARIANTS
-from efficientnet_lite.storage import folders, targets
+from efficientnet_lite.network.plan import VARIANTS
+from efficientnet_lite.photos.contract import Contract
+from efficientnet_lite.run import folder as run_folder
+from efficientnet_lite.storage import files, folders, targets
 from efficientnet_lite.storage.listing import is_own, seal
 from efficientnet_lite.stories import embed, export_checkpoint, export_hub, export_saved_model, shards
 from efficientnet_lite.stories.hub_cache import Address
 from efficientnet_lite.tflite.identity import Identity
+from efficientnet_lite.training import states
 
 ENTRY = Address(VARIANTS["lite0"], "feature-vector", 1)
 KERAS = ("keras", "tensorflow", "efficientnet_lite.training.loop", "efficientnet_lite.training.pretrain")
-HEAVY = tuple(
-    f"efficientnet_lite.formats.{name}" for name in ("saved_model", "hub_tf1", "reference_saved_model")
-)
+HEAVY = tuple(f"efficientnet_lite.artifacts.{name}_graph" for name in ("saved_model", "hub", "reference"))
 
 
 @pytest.fixture(scope="module")
@@ -336,7 +333,7 @@ RUN = {"schema": 1, "labels": ["a"], "contract": {}, "metrics": {}, "verificatio
 TF1 = {"format": "tf1-checkpoint", "variant": "lite0", "contract": {}}
 # Kind, its marker, and files that it needs.
 KINDS = {
-    "run": (bundle.RUN, RUN, ["README.md", "exports/out_int8.tflite"]),
+    "run": (run_folder.RUN, RUN, ["README.md", "exports/out_int8.tflite"]),
     "features": (
         embed.FOLDER,
         {"made_by": "efficientnet-lite 0.1.0", "photos": 1, "columns": 1},

@@ -8,8 +8,8 @@ import scenes
 
 from efficientnet_lite.cli.app import main
 from efficientnet_lite.errors import ArtifactError, UnusableInput
-from efficientnet_lite.inference.predict import open_model
-from efficientnet_lite.stories.labelled import labelled_photos
+from efficientnet_lite.photos.labelled import labelled_photos
+from efficientnet_lite.runtimes.model import open_model
 from efficientnet_lite.stories.measure import NOT_OF_THE_MODEL, from_dataset, measure
 from efficientnet_lite.stories.verify import verify
 

@@ -13,8 +13,8 @@ import time
 import pytest
 import scenes
 
-from efficientnet_lite import bundle
 from efficientnet_lite.errors import EXIT_INPUT, UsageError
+from efficientnet_lite.run import folder as run_folder
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and limits of POSIX")
 
@@ -70,9 +70,9 @@ def wait_for(folder, pattern, process):
 
 
 def check_complete(folder):
-    run = bundle.open_run(folder)
+    run = run_folder.open_run(folder)
     assert set(run.card["files"]) <= set(scenes.contents(folder))
-    assert [bundle.files.sha256_file(each.path) for each in run.exports] == [
+    assert [run_folder.files.sha256_file(each.path) for each in run.exports] == [
         each.sha256 for each in run.exports
     ]
 
@@ -133,14 +133,14 @@ def test_ctrl_c_leaves_nothing(trained, start, tmp_path, moment):
 
 
 def test_ctrl_c_between_the_two_renames_puts_the_old_run_back(fit, photos, run, monkeypatch):
-    before, whole = scenes.contents(run), bundle.Path.replace
+    before, whole = scenes.contents(run), run_folder.Path.replace
 
     def interrupted(path, target):
         if path.name == "content" and path.is_dir():
             raise KeyboardInterrupt
         return whole(path, target)
 
-    monkeypatch.setattr(bundle.Path, "replace", interrupted)
+    monkeypatch.setattr(run_folder.Path, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fit(photos, run, overwrite=True)
 

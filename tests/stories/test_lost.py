@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import scenes
 
-from efficientnet_lite import bundle
-from efficientnet_lite.doors.cache import Cache
 from efficientnet_lite.errors import UnusableInput
-from efficientnet_lite.inference.predict import open_model
+from efficientnet_lite.run import folder as run_folder
+from efficientnet_lite.runtimes.model import open_model
+from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.stories.export import export
 from efficientnet_lite.stories.verify import verify
 
@@ -46,7 +46,7 @@ def own(tmp_path):
 
 
 def card_of(trained):
-    return json.loads((trained.run / bundle.CARD).read_text())
+    return json.loads((trained.run / run_folder.CARD).read_text())
 
 
 @pytest.mark.parametrize("spoil", WAYS.values(), ids=WAYS)
@@ -138,9 +138,9 @@ def test_golden_inputs_are_those_that_are_still_there(fit, own, tmp_path):
 
     card = card_of(trained)
     assert card["metrics"]["judged"] == 9
-    with np.load(trained.run / bundle.GOLDEN) as golden:
+    with np.load(trained.run / run_folder.GOLDEN) as golden:
         assert len(golden["images"]) == 5
-    assert open_model(bundle.open_run(trained.run).export("int8")).labels == scenes.LABELS
+    assert open_model(run_folder.open_run(trained.run).export("int8")).labels == scenes.LABELS
 
 
 def test_verify_names_the_photos_that_go_while_they_are_replayed(trained, photos, tmp_path):

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import scenes
 
-from efficientnet_lite import bundle
-from efficientnet_lite.doors import files
 from efficientnet_lite.errors import ArtifactError, UnusableInput
+from efficientnet_lite.run import folder as run_folder
+from efficientnet_lite.storage import files
 from efficientnet_lite.stories.export import export as export_file
 from efficientnet_lite.stories.run_artifacts import add_artifact
 from efficientnet_lite.stories.verify import verify
@@ -269,4 +269,4 @@ def test_a_report_opens_no_more_than_verify_does(run, tmp_path, secret):
 
     assert opened.below(secret.parent) == []
     assert made.mistakes is None
-    assert bundle.is_run(run)
+    assert run_folder.is_run(run)

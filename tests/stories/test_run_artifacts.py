@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import scenes
 
-from efficientnet_lite import bundle
-from efficientnet_lite.bundle import open_run
 from efficientnet_lite.errors import ArtifactError, UsageError
+from efficientnet_lite.proof.golden import golden_path
+from efficientnet_lite.run import folder as run_folder
+from efficientnet_lite.run.folder import open_run
 from efficientnet_lite.stories.artifacts import export as export_artifact
 from efficientnet_lite.stories.classify import train
-from efficientnet_lite.stories.golden import golden_path
 from efficientnet_lite.stories.run_artifacts import artifacts_of
 from efficientnet_lite.stories.verify import verify
 
@@ -183,19 +183,19 @@ def test_a_spoiled_folder_is_a_fault(run):
 
 @pytest.mark.parametrize("key", ["artifacts", "exports"])
 def test_a_card_that_names_a_file_twice_is_refused_before_it_is_read_a_thousand_times(run, key):
-    card = json.loads((run / bundle.CARD).read_text())
+    card = json.loads((run / run_folder.CARD).read_text())
     once = {"path": "exports", "format": "tflite", "sha256": "0" * 64, "outputs": []}
     card[key] = [*card.get(key, []), *[once | {"precision": "int8"}] * 2]
-    (run / bundle.CARD).write_text(json.dumps(card))
+    (run / run_folder.CARD).write_text(json.dumps(card))
 
     with pytest.raises(ArtifactError, match="names 'exports' twice"):
         verify(run)
 
 
 def test_nothing_is_written_into_a_run_whose_card_cannot_list_it(run):
-    card = json.loads((run / bundle.CARD).read_text())
+    card = json.loads((run / run_folder.CARD).read_text())
     card["artifacts"] = [{"path": "../elsewhere"}]
-    (run / bundle.CARD).write_text(json.dumps(card))
+    (run / run_folder.CARD).write_text(json.dumps(card))
     before = scenes.contents(run)
 
     with pytest.raises(ArtifactError, match="artifacts cannot be read"):

@@ -10,11 +10,6 @@ import numpy as np
 import pytest
 import scenes
 
-from efficientnet_lite import bundle
-from efficientnet_lite.checkpoints.read import read_checkpoint
-from efficientnet_lite.contract import FIT_VIEWS, Contract
-from efficientnet_lite.doors import dataset
-from efficientnet_lite.doors.cache import Cache
 from efficientnet_lite.errors import (
     ArtifactError,
     UnreadablePhoto,
@@ -23,11 +18,16 @@ from efficientnet_lite.errors import (
     UsageError,
     VerificationFailed,
 )
-from efficientnet_lite.forward import Layer
-from efficientnet_lite.inference.predict import open_model
-from efficientnet_lite.report.page import is_installed
-from efficientnet_lite.spec import DENSE
+from efficientnet_lite.network.numpy_run import Layer
+from efficientnet_lite.network.plan import DENSE
+from efficientnet_lite.photos import dataset
+from efficientnet_lite.photos.contract import FIT_VIEWS, Contract
+from efficientnet_lite.run import folder as run_folder
+from efficientnet_lite.run.report.page import is_installed
+from efficientnet_lite.runtimes.model import open_model
+from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.stories import classify, finish
+from efficientnet_lite.weights.read import read_checkpoint
 
 FILES = {
     "card.json",
@@ -40,7 +40,7 @@ FILES = {
     "exports/shapes_float32.tflite",
     "exports/shapes_int8.tflite",
     "exports/golden.npz",
-    *([bundle.REPORT] if is_installed() else []),
+    *([run_folder.REPORT] if is_installed() else []),
 }
 
 
@@ -94,7 +94,7 @@ def test_the_card_gives_size_and_hash_of_each_export(trained):
 
 @pytest.mark.parametrize("precision", ["float32", "int8"])
 def test_an_export_knows_its_labels_and_names_a_photo_that_it_has_not_seen(trained, precision):
-    model = open_model(bundle.open_run(trained.run).export(precision))
+    model = open_model(run_folder.open_run(trained.run).export(precision))
     unseen = [np.asarray(scenes.draw(label, 100)) for label in scenes.LABELS]
 
     probabilities = model.predict(unseen)
@@ -120,8 +120,8 @@ def test_the_weights_hold_backbone_and_head_and_say_what_they_are(trained):
 
 
 def test_the_golden_outputs_are_what_the_files_give(trained):
-    models = {name: open_model(bundle.open_run(trained.run).export(name)) for name in ("float32", "int8")}
-    with np.load(trained.run / bundle.GOLDEN) as golden:
+    models = {name: open_model(run_folder.open_run(trained.run).export(name)) for name in ("float32", "int8")}
+    with np.load(trained.run / run_folder.GOLDEN) as golden:
         images, outputs = golden["images"], {name: golden[name] for name in models}
 
     found = {
@@ -209,7 +209,7 @@ def test_two_classes_are_enough(fit, tmp_path):
     trained = fit(photos, tmp_path / "run")
 
     assert trained.card["labels"] == ["ball", "box"]
-    model = open_model(bundle.open_run(trained.run).export("int8"))
+    model = open_model(run_folder.open_run(trained.run).export("int8"))
     assert model.predict(np.asarray(scenes.draw("box", 50))).argmax() == 1
 
 
@@ -223,7 +223,7 @@ def test_a_run_on_crops_alone_is_proven_on_crops_alone(fit, photos, tmp_path):
 def test_a_run_on_squashed_photos_alone_squashes_what_it_predicts(fit, photos, tmp_path):
     trained = fit(photos, tmp_path / "run", views=("squash", "squash-mirrored"))
 
-    model = open_model(bundle.open_run(trained.run).export("float32"))
+    model = open_model(run_folder.open_run(trained.run).export("float32"))
     assert model.contract.view == "squash"
     assert [each.view for each in trained.proof.comparisons] == ["squash"]
 
@@ -246,7 +246,7 @@ def test_translations_travel_in_both_files(fit, photos, tmp_path):
 
     trained = fit(photos, tmp_path / "run", labels_locale={"de": german})
 
-    for export in bundle.open_run(trained.run).exports:
+    for export in run_folder.open_run(trained.run).exports:
         assert open_model(export.path).translations["de"] == ("Ball", "Kiste", "Streifen")
 
 
@@ -268,7 +268,7 @@ def test_odd_names_of_run_and_classes_come_through(fit, tmp_path):
 
     trained = fit(tmp_path / "photos", tmp_path / ("läuft [1]* " + "x" * 100))
 
-    run = bundle.open_run(trained.run)
+    run = run_folder.open_run(trained.run)
     assert run.labels == names
     assert open_model(run.export("int8")).labels == names
     assert {row["label"] for row in read_csv(trained.run / "split.csv")} == {"'=1+1", "Café, größer", "日本"}
@@ -528,7 +528,7 @@ def test_a_float_file_that_is_not_its_network_is_not_published(fit, photos, tmp_
         return whole(plan, layers | {DENSE: Layer(layers[DENSE].kernel, bias)}, about)
 
     monkeypatch.setattr(finish, "float_artifact", spoiled)
-    monkeypatch.setattr("efficientnet_lite.stories.proof.FLOAT_TOLERANCE", 1e-8)
+    monkeypatch.setattr("efficientnet_lite.proof.replay.FLOAT_TOLERANCE", 1e-8)
 
     with pytest.raises(VerificationFailed, match="float32 file"):
         fit(photos, tmp_path / "run")

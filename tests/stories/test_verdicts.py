@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from efficientnet_lite import bundle
 from efficientnet_lite.cli.app import main
 from efficientnet_lite.errors import ArtifactError
-from efficientnet_lite.inference.verify import Bars, compare, doubts, verdict
+from efficientnet_lite.proof.gate import Bars, compare, doubts, verdict
+from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.stories.verify import verify
 
 BARS = Bars()
@@ -120,7 +120,7 @@ def test_verify_gives_the_answer_and_strict_takes_no_doubt(trained, photos, caps
     ],
 )
 def test_an_option_that_would_change_nothing_is_refused(trained, photos, capsys, command, says):
-    run = bundle.open_run(trained.run)
+    run = run_folder.open_run(trained.run)
     places = {"run": trained.run, "photos": photos} | {each.precision: each.path for each in run.exports}
     places["float"] = places.pop("float32")
 
@@ -139,8 +139,8 @@ def test_a_file_of_other_classes_is_no_child(trained, photos, tmp_path, fit):
 
     with pytest.raises(ArtifactError, match="not those of its parent"):
         verify(
-            bundle.open_run(other).export("int8"),
-            parent=bundle.open_run(trained.run).export("float32"),
+            run_folder.open_run(other).export("int8"),
+            parent=run_folder.open_run(trained.run).export("float32"),
             data=photos,
         )
 

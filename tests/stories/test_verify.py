@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 import scenes
 
-from efficientnet_lite import bundle
 from efficientnet_lite.errors import ArtifactError, EfficientNetLiteError, UnusableInput, UsageError
-from efficientnet_lite.stories import golden
+from efficientnet_lite.proof import golden
+from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.stories import verify as story
 from efficientnet_lite.stories.export import export
 from efficientnet_lite.stories.verify import verify
 
 
 def change_card(run, **changes):
-    card = json.loads((run / bundle.CARD).read_text())
-    (run / bundle.CARD).write_text(json.dumps(card | changes))
+    card = json.loads((run / run_folder.CARD).read_text())
+    (run / run_folder.CARD).write_text(json.dumps(card | changes))
 
 
 def flip(path, place=0.5):
@@ -69,11 +69,11 @@ def test_a_missing_export_is_a_fault(run):
 
 @pytest.mark.parametrize(("name", "by"), [("float32", 0.01), ("float32", np.nan), ("int8", 5)])
 def test_other_golden_outputs_are_a_fault(run, name, by):
-    with np.load(run / bundle.GOLDEN) as arrays:
+    with np.load(run / run_folder.GOLDEN) as arrays:
         content = {key: arrays[key] for key in arrays.files}
     spoiled = content[name].astype(float)
     spoiled[0, 0] += by
-    np.savez(run / bundle.GOLDEN, **(content | {name: spoiled}))
+    np.savez(run / run_folder.GOLDEN, **(content | {name: spoiled}))
 
     found = verify(run)
 
@@ -138,7 +138,7 @@ def test_data_without_a_usable_photo_is_an_error(trained, tmp_path, content):
 
 
 def test_a_file_is_held_against_its_parent(trained, photos):
-    float_file, int8_file = (bundle.open_run(trained.run).export(name) for name in ("float32", "int8"))
+    float_file, int8_file = (run_folder.open_run(trained.run).export(name) for name in ("float32", "int8"))
 
     found = verify(int8_file, parent=float_file, data=photos)
 
@@ -148,7 +148,7 @@ def test_a_file_is_held_against_its_parent(trained, photos):
 
 
 def test_a_file_equal_to_its_parent_has_no_snr_in_json(trained, photos):
-    path = bundle.open_run(trained.run).export("float32")
+    path = run_folder.open_run(trained.run).export("float32")
 
     document = verify(path, parent=path, data=photos).to_json()
 
@@ -162,7 +162,7 @@ def test_a_file_of_other_weights_fails_and_says_by_how_much(trained, photos, fit
     for new, old in zip(scenes.LABELS, ("stripes", "ball", "box"), strict=True):
         shutil.copytree(photos / old, relabelled / new)
     other = fit(relabelled, tmp_path / "run").run
-    parent, child = (bundle.open_run(folder).export("float32") for folder in (trained.run, other))
+    parent, child = (run_folder.open_run(folder).export("float32") for folder in (trained.run, other))
 
     found = verify(child, parent=parent, data=photos)
 
@@ -174,11 +174,11 @@ def test_a_file_of_other_weights_fails_and_says_by_how_much(trained, photos, fit
 @pytest.mark.parametrize("given", [{}, {"parent": "x"}, {"data": "x"}])
 def test_a_file_needs_parent_and_photos(trained, given):
     with pytest.raises(UsageError, match="parent"):
-        verify(bundle.open_run(trained.run).export("int8"), **given)
+        verify(run_folder.open_run(trained.run).export("int8"), **given)
 
 
 def test_a_file_of_another_size_or_other_classes_is_no_child(trained, photos, weights, tmp_path):
-    parent = bundle.open_run(trained.run).export("float32")
+    parent = run_folder.open_run(trained.run).export("float32")
     classes = export(scenes.MODEL, tmp_path / "classes.tflite", weights=weights).path
     larger = export("lite0@40", tmp_path / "larger.tflite", weights=weights).path
 
@@ -291,7 +291,7 @@ GOLDEN = {
 
 @pytest.mark.parametrize("content", GOLDEN.values(), ids=GOLDEN)
 def test_golden_outputs_that_are_none_are_an_error(run, content):
-    (run / bundle.GOLDEN).write_bytes(content)
+    (run / run_folder.GOLDEN).write_bytes(content)
 
     with pytest.raises(ArtifactError, match="golden outputs cannot be read"):
         verify(run)
@@ -300,7 +300,7 @@ def test_golden_outputs_that_are_none_are_an_error(run, content):
 def test_golden_outputs_that_unpack_to_more_than_they_can_be_are_not_unpacked(run, monkeypatch):
     monkeypatch.setattr(golden, "MAX_BYTES", 100_000)
     bomb = archive(images=bytes(10_000_000), float32=npy(OUTPUTS), int8=npy(OUTPUTS))
-    (run / bundle.GOLDEN).write_bytes(bomb)
+    (run / run_folder.GOLDEN).write_bytes(bomb)
     monkeypatch.setattr(story.np, "load", lambda *_, **__: pytest.fail("it was unpacked"))
 
     assert len(bomb) < 100_000
@@ -311,9 +311,9 @@ def test_golden_outputs_that_unpack_to_more_than_they_can_be_are_not_unpacked(ru
 def test_exports_that_are_no_models_are_refused_before_the_runtime_sees_them(run):
     path = run / "exports" / "shapes_int8.tflite"
     path.write_bytes(b"\x1c\x00\x00\x00TFL3" + b"\xff" * 1000)
-    card = json.loads((run / bundle.CARD).read_text())
+    card = json.loads((run / run_folder.CARD).read_text())
     card["exports"][1]["sha256"] = story.files.sha256_file(path)
-    (run / bundle.CARD).write_text(json.dumps(card))
+    (run / run_folder.CARD).write_text(json.dumps(card))
 
     with pytest.raises(ArtifactError):
         verify(run)

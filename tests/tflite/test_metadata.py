@@ -11,8 +11,8 @@ import tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from efficientnet_lite.contract import Contract
 from efficientnet_lite.errors import ArtifactError
+from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.tflite import attached
 from efficientnet_lite.tflite.attached import label_files, pack_labels, read_files, read_labels
 from efficientnet_lite.tflite.identity import OWN_ENTRY, Identity

@@ -6,20 +6,20 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from efficientnet_lite.checkpoints.read import load_weights
-from efficientnet_lite.contract import Contract
-from efficientnet_lite.doors.litert import Runner
 from efficientnet_lite.errors import WeightsMissing
-from efficientnet_lite.forward import Layer
-from efficientnet_lite.inference.views import prepare
 from efficientnet_lite.metrics import snr_db
-from efficientnet_lite.quantize.recipe import quantize_backbone, quantize_head
-from efficientnet_lite.spec import DENSE, VARIANTS, make_plan
-from efficientnet_lite.tflite.check import check_model
-from efficientnet_lite.tflite.fold import fold
-from efficientnet_lite.tflite.inspect import describe
-from efficientnet_lite.tflite.quantized import write_int8
-from efficientnet_lite.tflite.write import write_float
+from efficientnet_lite.network.fold import fold
+from efficientnet_lite.network.numpy_run import Layer
+from efficientnet_lite.network.plan import DENSE, VARIANTS, make_plan
+from efficientnet_lite.photos.contract import Contract
+from efficientnet_lite.photos.views import prepare
+from efficientnet_lite.quantize.stages import quantize_backbone, quantize_head
+from efficientnet_lite.runtimes.litert import Runner
+from efficientnet_lite.strangers.check import check_model
+from efficientnet_lite.strangers.inspect import describe
+from efficientnet_lite.tflite.float import write_float
+from efficientnet_lite.tflite.int8 import write_int8
+from efficientnet_lite.weights.read import load_weights
 
 PLAN = make_plan(VARIANTS["lite0"], size=64, classes=5)
 
@@ -188,7 +188,7 @@ def test_quantizing_twice_gives_the_same_integers(layers, images, network):
 
 
 def test_data_of_another_size_or_type_are_refused():
-    from efficientnet_lite.tflite.graph import Graph
+    from efficientnet_lite.tflite.container import Graph
 
     with pytest.raises(ValueError, match="declared int8"):
         Graph().tensor("kernel", (2, 2), "int8", data=np.zeros(4, np.float32))

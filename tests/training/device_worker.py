@@ -15,8 +15,8 @@ import keras
 import numpy as np
 
 from efficientnet_lite.errors import UsageError
-from efficientnet_lite.model.parameters import named_variables, read_parameters
-from efficientnet_lite.spec import VARIANTS, make_plan
+from efficientnet_lite.network.keras_arrays import named_variables, read_parameters
+from efficientnet_lite.network.plan import VARIANTS, make_plan
 from efficientnet_lite.training import devices
 from efficientnet_lite.training.augment import Augmentation
 from efficientnet_lite.training.backend import compiled

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from efficientnet_lite.contract import Box, center_crop
-from efficientnet_lite.resample import legacy_bicubic
+from efficientnet_lite.photos.contract import Box, center_crop
+from efficientnet_lite.photos.resample import legacy_bicubic
 from efficientnet_lite.training import crops
 from efficientnet_lite.training.augment import Augmentation, augment
 from efficientnet_lite.training.chance import generator

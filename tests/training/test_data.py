@@ -9,9 +9,9 @@ import pytest
 from records import example, record
 from trees import photograph
 
-from efficientnet_lite.contract import Contract
 from efficientnet_lite.errors import UnusableInput
-from efficientnet_lite.inference.views import prepare
+from efficientnet_lite.photos.contract import Contract
+from efficientnet_lite.photos.views import prepare
 from efficientnet_lite.training import listed
 from efficientnet_lite.training.augment import Augmentation
 from efficientnet_lite.training.shards import open_shards

@@ -7,8 +7,8 @@ import pytest
 from records import example, record
 from trees import touch
 
-from efficientnet_lite.doors import arrayrecord
 from efficientnet_lite.errors import UnusableDataset, UnusableInput, UsageError
+from efficientnet_lite.training import arrayrecord
 from efficientnet_lite.training.arrayrecords import open_arrayrecords
 from efficientnet_lite.training.examples import open_examples
 from efficientnet_lite.training.recordfiles import part_files

@@ -15,26 +15,26 @@ pytest.importorskip("keras", reason="the extra [train]: make test-all", exc_type
 import scenes
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from efficientnet_lite import forward
-from efficientnet_lite.bundle import open_run
-from efficientnet_lite.checkpoints.read import load_weights
 from efficientnet_lite.cli.app import run
-from efficientnet_lite.contract import FIT_VIEWS, Contract
-from efficientnet_lite.doors import photos as photo_door
 from efficientnet_lite.errors import UsageError
-from efficientnet_lite.inference.views import prepare
-from efficientnet_lite.report.curves import draw_curves
-from efficientnet_lite.spec import DENSE, INPUT, VARIANTS, make_plan
+from efficientnet_lite.network import numpy_run
+from efficientnet_lite.network.fold import fold
+from efficientnet_lite.network.plan import DENSE, INPUT, VARIANTS, make_plan
+from efficientnet_lite.photos import decode as photo_door
+from efficientnet_lite.photos.contract import FIT_VIEWS, Contract
+from efficientnet_lite.photos.views import prepare
+from efficientnet_lite.run.folder import open_run
+from efficientnet_lite.run.report.curves import draw_curves
 from efficientnet_lite.stories.classify import train
 from efficientnet_lite.stories.epochs import EpochStates
 from efficientnet_lite.stories.verify import verify
-from efficientnet_lite.tflite.fold import fold
 from efficientnet_lite.training.augment import Augmentation
 from efficientnet_lite.training.chance import generator
 from efficientnet_lite.training.finetune import FineTuning, upper_part
 from efficientnet_lite.training.loop import Epoch, Examples, Trainer, Validation
 from efficientnet_lite.training.sources import Drawn, keep, make_lower
 from efficientnet_lite.training.views import draw
+from efficientnet_lite.weights.read import load_weights
 
 SIZE, CLASSES = 32, 3
 QUICK = FineTuning(blocks=1, epochs=2, batch=8, draws=1, learning_rate=1e-4)
@@ -97,7 +97,7 @@ def test_lower_and_learning_part_together_are_the_network(plan, start, paths):
 
     found = trainer.logits(kept, 1)[0]
 
-    wanted = forward.run(plan.steps, fold(plan, start), normalized)[DENSE][0]
+    wanted = numpy_run.run(plan.steps, fold(plan, start), normalized)[DENSE][0]
     assert np.abs(found - wanted).max() < 5e-3 * np.abs(wanted).max()  # float16 lies between them
 
 

@@ -10,8 +10,8 @@ pytest.importorskip("tensorflow", reason="needs the extra [train]: make test-all
 pytest.importorskip("keras", reason="needs the extra [train]: make test-all", exc_type=ImportError)
 
 from efficientnet_lite.errors import UsageError
-from efficientnet_lite.model.parameters import named_variables, read_parameters
-from efficientnet_lite.spec import VARIANTS, make_plan
+from efficientnet_lite.network.keras_arrays import named_variables, read_parameters
+from efficientnet_lite.network.plan import VARIANTS, make_plan
 from efficientnet_lite.training import backend
 from efficientnet_lite.training.optimizer import averaged, l2_loss, rmsprop
 from efficientnet_lite.training.recipe import Recipe

@@ -12,11 +12,10 @@ pytest.importorskip("grain", reason="the extra [train]: make test-all", exc_type
 
 import scenes
 
-from efficientnet_lite.checkpoints import states
-from efficientnet_lite.doors.dataset import open_dataset
 from efficientnet_lite.errors import UsageError
-from efficientnet_lite.spec import VARIANTS, make_plan
-from efficientnet_lite.training import pretrain
+from efficientnet_lite.network.plan import VARIANTS, make_plan
+from efficientnet_lite.photos.dataset import open_dataset
+from efficientnet_lite.training import pretrain, states
 from efficientnet_lite.training.listed import of_rows
 from efficientnet_lite.training.pretrain import Journal, Pretraining, Stopped, first_state
 from efficientnet_lite.training.recipe import Recipe

@@ -8,8 +8,8 @@ import pytest
 from records import example, record
 from trees import touch
 
-from efficientnet_lite.doors.dataset import open_dataset
 from efficientnet_lite.errors import UnreadablePhoto, UnusableDataset, UnusableInput
+from efficientnet_lite.photos.dataset import open_dataset
 from efficientnet_lite.training import listed, shards
 from efficientnet_lite.training.shards import open_shards
 

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from trace_replay import CLOSE_MARK, Trace, faults, measured, open_trace, replay
 
-from efficientnet_lite.checkpoints.read import load_weights, read_checkpoint
-from efficientnet_lite.spec import Conv
+from efficientnet_lite.network.plan import Conv
 from efficientnet_lite.training import schedule
+from efficientnet_lite.weights.read import load_weights, read_checkpoint
 
 TRACE, WEIGHTS = "EFFICIENTNET_LITE_TRACE", "EFFICIENTNET_LITE_TRACE_WEIGHTS"
 SHARED_TRACES = ("lite0_train_trace_small", "lite0_train_trace")

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from efficientnet_lite.checkpoints.naming import foreign_names
-from efficientnet_lite.spec import Plan, make_plan, model_name
+from efficientnet_lite.network.naming import foreign_names
+from efficientnet_lite.network.plan import Plan, make_plan, model_name
 from efficientnet_lite.training.recipe import Recipe
 from efficientnet_lite.training.state import TrainState, start_state
 

@@ -1,0 +1,1 @@
+"""The command line: options and what they say; `console` alone prints."""

@@ -5,24 +5,24 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args
 
-from efficientnet_lite import bundle
-from efficientnet_lite.checkpoints.read import read_checkpoint
-from efficientnet_lite.checkpoints.tensors import MAX_CHECKPOINT_BYTES
 from efficientnet_lite.cli.common import Json, Quiet, Verbose, console_of
 from efficientnet_lite.cli.console import Console, percent
-from efficientnet_lite.doors import files
-from efficientnet_lite.doors.files import read_bytes
-from efficientnet_lite.doors.weights import HUB_FILES, PACKAGES
 from efficientnet_lite.errors import ArtifactError, CheckpointError, UsageError
-from efficientnet_lite.inference.predict import MAX_MODEL_BYTES
-from efficientnet_lite.inference.verify import Verdict
-from efficientnet_lite.photoheader import MAGIC_BYTES, format_of
-from efficientnet_lite.spec import VARIANTS, make_plan
+from efficientnet_lite.network.plan import VARIANTS, make_plan
+from efficientnet_lite.photos.header import MAGIC_BYTES, format_of
+from efficientnet_lite.proof.gate import Verdict
+from efficientnet_lite.run import folder as run_folder
+from efficientnet_lite.runtimes.model import MAX_MODEL_BYTES
+from efficientnet_lite.storage import files
+from efficientnet_lite.storage.files import read_bytes
 from efficientnet_lite.stories.origin import named_model
-from efficientnet_lite.tflite.inspect import ModelInfo, Port, describe
-from efficientnet_lite.tflite.readiness import Finding, Placed, Readiness, check_readiness
+from efficientnet_lite.strangers.accelerators import MIB, TargetName
+from efficientnet_lite.strangers.inspect import ModelInfo, Port, describe
+from efficientnet_lite.strangers.readiness import Finding, Placed, Readiness, check_readiness
 from efficientnet_lite.tflite.slots import MODEL_IDENTIFIER
-from efficientnet_lite.tflite.targets import MIB, TargetName
+from efficientnet_lite.weights.published import HUB_FILES, PACKAGES
+from efficientnet_lite.weights.read import read_checkpoint
+from efficientnet_lite.weights.tensors import MAX_CHECKPOINT_BYTES
 
 _READY = {
     "ready": "ready: every operator maps, by the rules",
@@ -55,8 +55,8 @@ def info(
     if target is not None:
         _show_target(console, path, target)
         return
-    if files.is_dir(path) and bundle.is_run(path):
-        run = bundle.open_run(path)
+    if files.is_dir(path) and run_folder.is_run(path):
+        run = run_folder.open_run(path)
         document: dict[str, Any] = {"run": path.absolute(), "card": dict(run.card)}
         rows = _run_rows(run)
     elif files.is_dir(path):
@@ -276,7 +276,7 @@ def _file_rows(described: ModelInfo) -> list[list[object]]:
     return rows
 
 
-def _run_rows(run: bundle.Run) -> list[list[object]]:
+def _run_rows(run: run_folder.Run) -> list[list[object]]:
     card = run.card
     rows: list[list[object]] = [
         ["model", f"{card.get('variant')} at {card.get('size')} pixels"],
@@ -293,7 +293,7 @@ def _run_rows(run: bundle.Run) -> list[list[object]]:
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ArtifactError(
             f"the card's exports cannot be read: {error!r:.200}",
-            where=run.folder / bundle.CARD,
+            where=run.folder / run_folder.CARD,
             fix="train the run again",
         ) from error
     said = card["verification"].get("verdict")

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from efficientnet_lite.cli.console import Console
-from efficientnet_lite.doors import files
 from efficientnet_lite.errors import (
     EXIT_INTERRUPTED,
     EXIT_OK,
@@ -17,6 +16,7 @@ from efficientnet_lite.errors import (
     UnusableInput,
 )
 from efficientnet_lite.notices import listening
+from efficientnet_lite.storage import files
 from efficientnet_lite.version import __version__
 
 if TYPE_CHECKING:

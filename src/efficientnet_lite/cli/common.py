@@ -10,13 +10,13 @@ from typing import Annotated, Literal, NoReturn
 
 from cyclopts import Parameter
 
-from efficientnet_lite.accounting import Skipped
 from efficientnet_lite.cli.console import Console
-from efficientnet_lite.doors import files
-from efficientnet_lite.doors.dataset import Listing, list_photos
 from efficientnet_lite.errors import UnusableInput, UsageError
 from efficientnet_lite.notices import direct
+from efficientnet_lite.photos.accounting import Skipped
+from efficientnet_lite.photos.dataset import Listing, list_photos
 from efficientnet_lite.plaintext import BOM, plain_lines
+from efficientnet_lite.storage import files
 
 COMMAND_LINE = "the command line"  # where a wrong option is
 STDIN = "-"

@@ -11,8 +11,8 @@ from cyclopts import App, ArgumentCollection, CycloptsError, Token
 
 from efficientnet_lite.cli.common import COMMAND_LINE
 from efficientnet_lite.documents import toml_table
-from efficientnet_lite.doors import files
 from efficientnet_lite.errors import EfficientNetLiteError, UnusableInput, UsageError, WrongArgument
+from efficientnet_lite.storage import files
 
 OPTION = "config"  # the parameter that names the file
 MAX_BYTES = 64 * 2**10  # a run's own has 1 KB

@@ -19,9 +19,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TextIO
 
-from efficientnet_lite.doors.files import csv_line
 from efficientnet_lite.errors import EfficientNetLiteError, OutputFailed, bounded, printable
 from efficientnet_lite.progress import OnProgress
+from efficientnet_lite.storage.files import csv_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from efficientnet_lite.cli.common import COMMAND_LINE, Json, NoLinks, Quiet, Verbose, console_of, exit_with
 from efficientnet_lite.cli.console import Console
-from efficientnet_lite.doors.cache import Cache
 from efficientnet_lite.errors import EXIT_INPUT, UsageError
-from efficientnet_lite.layout import ClassFolders
+from efficientnet_lite.photos.layout import ClassFolders
+from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.stories.check import Report
 from efficientnet_lite.stories.check import check as check_photos
 

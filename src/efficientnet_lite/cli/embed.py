@@ -6,7 +6,6 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from efficientnet_lite.accounting import Skipped, account
 from efficientnet_lite.cli.common import (
     COMMAND_LINE,
     Json,
@@ -21,12 +20,14 @@ from efficientnet_lite.cli.common import (
     photos_given,
 )
 from efficientnet_lite.cli.results import show_accounting
-from efficientnet_lite.contract import BaseView
 from efficientnet_lite.errors import EXIT_INPUT, UsageError
-from efficientnet_lite.inference.predict import Refused
-from efficientnet_lite.storage.targets import check_folder, sources_apart
+from efficientnet_lite.photos.accounting import Skipped, account
+from efficientnet_lite.photos.contract import BaseView
+from efficientnet_lite.runtimes.model import Refused
+from efficientnet_lite.storage.targets import check_folder
 from efficientnet_lite.stories import embed as story
 from efficientnet_lite.stories.source import open_features
+from efficientnet_lite.weights.published import sources_apart
 
 
 def embed(

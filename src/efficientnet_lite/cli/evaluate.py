@@ -7,7 +7,6 @@ import numpy as np
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from efficientnet_lite.classes import some
 from efficientnet_lite.cli.common import (
     COMMAND_LINE,
     Json,
@@ -19,11 +18,12 @@ from efficientnet_lite.cli.common import (
 )
 from efficientnet_lite.cli.console import Console, percent
 from efficientnet_lite.cli.results import show_accounting
-from efficientnet_lite.contract import View
 from efficientnet_lite.errors import UsageError
-from efficientnet_lite.inference.evaluate import Evaluation
-from efficientnet_lite.layout import ClassFolders
 from efficientnet_lite.metrics import too_few_to_judge
+from efficientnet_lite.photos.classes import some
+from efficientnet_lite.photos.contract import View
+from efficientnet_lite.photos.layout import ClassFolders
+from efficientnet_lite.proof.evaluate import Evaluation
 from efficientnet_lite.stories.measure import Measured, from_dataset, from_indices, measure
 from efficientnet_lite.stories.source import open_source
 

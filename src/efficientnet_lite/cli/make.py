@@ -20,13 +20,13 @@ from efficientnet_lite.cli.console import Console
 from efficientnet_lite.cli.finetuning import FineTuneOptions, recipe_of
 from efficientnet_lite.cli.recipe import RecipeOptions, fields_of
 from efficientnet_lite.cli.results import show_trained, show_verified, trained_json
-from efficientnet_lite.contract import FIT_VIEWS, FitView
 from efficientnet_lite.errors import EXIT_VERIFICATION
-from efficientnet_lite.inference.verify import MAX_DROP, MIN_AGREEMENT, Bars
-from efficientnet_lite.layout import ClassFolders
-from efficientnet_lite.spec import model_name
+from efficientnet_lite.network.plan import model_name
+from efficientnet_lite.photos.contract import FIT_VIEWS, FitView
+from efficientnet_lite.photos.layout import ClassFolders
+from efficientnet_lite.proof.gate import MAX_DROP, MIN_AGREEMENT, Bars
+from efficientnet_lite.quantize.calibration import PHOTOS
 from efficientnet_lite.stories import classify, from_scratch
-from efficientnet_lite.stories.calibration import PHOTOS
 from efficientnet_lite.stories.finish import Trained
 from efficientnet_lite.stories.keeper import FRESH
 from efficientnet_lite.stories.material import Settings

@@ -9,7 +9,6 @@ import numpy as np
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from efficientnet_lite.accounting import Skipped, account
 from efficientnet_lite.cli.common import (
     COMMAND_LINE,
     Json,
@@ -26,12 +25,13 @@ from efficientnet_lite.cli.common import (
 )
 from efficientnet_lite.cli.console import percent
 from efficientnet_lite.cli.results import show_accounting
-from efficientnet_lite.contract import View
 from efficientnet_lite.documents import json_value
-from efficientnet_lite.doors import files
-from efficientnet_lite.doors.litert import cores
 from efficientnet_lite.errors import EXIT_INPUT, UnusableInput, UsageError
-from efficientnet_lite.inference.predict import Array, Model, Refused
+from efficientnet_lite.photos.accounting import Skipped, account
+from efficientnet_lite.photos.contract import View
+from efficientnet_lite.runtimes.litert import cores
+from efficientnet_lite.runtimes.model import Array, Model, Refused
+from efficientnet_lite.storage import files
 from efficientnet_lite.stories.source import open_source
 
 MAX_MAP_BYTES = 16 * 2**20

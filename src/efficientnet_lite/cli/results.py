@@ -4,13 +4,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from efficientnet_lite.accounting import Accounting
-from efficientnet_lite.classes import some
 from efficientnet_lite.cli.console import Console, percent
-from efficientnet_lite.inference.evaluate import Evaluation
-from efficientnet_lite.inference.verify import Bars, Comparison, doubts
 from efficientnet_lite.metrics import too_few_to_judge
-from efficientnet_lite.report.facts import choices
+from efficientnet_lite.photos.accounting import Accounting
+from efficientnet_lite.photos.classes import some
+from efficientnet_lite.proof.evaluate import Evaluation
+from efficientnet_lite.proof.gate import Bars, Comparison, doubts
+from efficientnet_lite.run.report.facts import choices
 from efficientnet_lite.stories.export_checkpoint import CARD_FORMAT as CHECKPOINT
 from efficientnet_lite.stories.exported import Exported
 from efficientnet_lite.stories.finish import Trained

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from efficientnet_lite.cli.common import COMMAND_LINE, Json, NoLinks, Quiet, Verbose, console_of
 from efficientnet_lite.cli.results import show_accounting
 from efficientnet_lite.errors import UsageError
-from efficientnet_lite.layout import ClassFolders
+from efficientnet_lite.photos.layout import ClassFolders
 from efficientnet_lite.stories.shards import make_shards
 
 

@@ -9,8 +9,8 @@ from cyclopts.exceptions import CycloptsError, UnknownCommandError, UnknownOptio
 
 from efficientnet_lite.cli.common import COMMAND_LINE, STDIN
 from efficientnet_lite.cli.config import kinds
-from efficientnet_lite.doors import files
 from efficientnet_lite.errors import UsageError
+from efficientnet_lite.storage import files
 
 PROGRAM = "efficientnet-lite"
 WHOLE = re.compile(r"[+-]?[0-9][0-9_]{0,30}")

@@ -1,0 +1,1 @@
+"""From floats to integers: `stages` names the steps in order, `calibration` the photos that set the ranges."""

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite.doors.litert import Pool
 from efficientnet_lite.errors import CheckpointError
-from efficientnet_lite.forward import Layer
+from efficientnet_lite.network.numpy_run import Layer
+from efficientnet_lite.network.plan import DENSE, INPUT, PROBABILITIES, Add, Conv, Plan, Step
 from efficientnet_lite.progress import OnProgress
-from efficientnet_lite.quantmath import RELU6_SCALE, Scale, activation_scale
-from efficientnet_lite.spec import DENSE, INPUT, PROBABILITIES, Add, Conv, Plan, Step
+from efficientnet_lite.runtimes.litert import Pool
 from efficientnet_lite.tensor import Engine
-from efficientnet_lite.tflite.write import write_steps
+from efficientnet_lite.tflite.float import write_steps
+from efficientnet_lite.tflite.quantmath import RELU6_SCALE, Scale, activation_scale
 
 Array = npt.NDArray[np.float32]
 Image = npt.NDArray[np.uint8]

@@ -17,13 +17,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite.contract import MEAN, STDDEV
-from efficientnet_lite.doors.litert import Pool
-from efficientnet_lite.forward import Layer
+from efficientnet_lite.network.numpy_run import Layer
+from efficientnet_lite.network.plan import INPUT, Add, Conv, Plan, Step
+from efficientnet_lite.photos.contract import MEAN, STDDEV
 from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.quantize.calibrate import Image
-from efficientnet_lite.spec import INPUT, Add, Conv, Plan, Step
-from efficientnet_lite.tflite.write import write_steps
+from efficientnet_lite.runtimes.litert import Pool
+from efficientnet_lite.tflite.float import write_steps
 
 Array = npt.NDArray[np.float32]
 

@@ -5,9 +5,9 @@ import json
 
 import numpy as np
 
-from efficientnet_lite.quantize.recipe import QuantizedBackbone
-from efficientnet_lite.quantmath import Scale
-from efficientnet_lite.tflite.quantized import IntegerLayer, IntegerNetwork
+from efficientnet_lite.quantize.stages import QuantizedBackbone
+from efficientnet_lite.tflite.int8 import IntegerLayer, IntegerNetwork
+from efficientnet_lite.tflite.quantmath import Scale
 from efficientnet_lite.zipped import array_names, read_arrays
 
 _PARTS = ("kernel", "scales", "bias")

@@ -17,8 +17,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from efficientnet_lite.documents import json_value
-from efficientnet_lite.doors import files
 from efficientnet_lite.errors import EfficientNetLiteError
+from efficientnet_lite.storage import files
 from efficientnet_lite.storage.listing import FolderKind, is_own, listing, own_files, tree
 from efficientnet_lite.storage.targets import Apart, check_apart, check_folder, check_reachable, previous
 from efficientnet_lite.version import __version__

@@ -14,8 +14,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from efficientnet_lite.documents import json_value
-from efficientnet_lite.doors import files
 from efficientnet_lite.errors import EfficientNetLiteError
+from efficientnet_lite.storage import files
 
 WRITTEN = "written"  # in a marker: name -> {"bytes": ..., "sha256": ...}
 MAX_NAME_BYTES = 255

@@ -5,9 +5,8 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from efficientnet_lite.doors import files
-from efficientnet_lite.doors.weights import NAMES
 from efficientnet_lite.errors import UsageError
+from efficientnet_lite.storage import files
 from efficientnet_lite.storage.listing import FolderKind, is_own, listing, tree
 
 Keys = frozenset[object]  # by which one place is known, however it is spelled
@@ -24,20 +23,6 @@ class Apart:
 
 def photos_apart(folders: Iterable[Path], *, inside: bool = True) -> list[Apart]:
     return [Apart(folder, inside=inside) for folder in folders]
-
-
-def sources_apart(*sources: str | Path | None, what: str = "the weights") -> list[Apart]:
-    """Those of `sources` that are paths and no names: files, folders, and prefixes of TF1 checkpoints."""
-    found = []
-    for source in sources:
-        if source is None or str(source) in (*NAMES, "none", ""):
-            continue
-        path = Path(source)
-        if files.lexists(path):
-            found.append(Apart(path, what, inside=False))
-        elif files.lexists(f"{path}.index"):
-            found.append(Apart(path.parent, what, inside=False))
-    return found
 
 
 def check_apart(target: Path, apart: Collection[Apart], *, role: str = "the target") -> None:

@@ -1,0 +1,1 @@
+"""Order and nothing else: what each command does, step by step."""

@@ -5,10 +5,12 @@ from inspect import signature
 from pathlib import Path
 from typing import Any, Literal
 
-from efficientnet_lite import bundle
-from efficientnet_lite.doors import files
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.progress import ShowStage, silent
+from efficientnet_lite.proof.golden import check_golden, golden_npz, golden_path
+from efficientnet_lite.proof.parity import fixed_inputs, numpy_outputs
+from efficientnet_lite.run import folder as run_folder
+from efficientnet_lite.storage import files
 from efficientnet_lite.stories.export import export as export_tflite
 from efficientnet_lite.stories.export_checkpoint import export_checkpoint
 from efficientnet_lite.stories.export_hub import export_hub_module
@@ -16,9 +18,7 @@ from efficientnet_lite.stories.export_onnx import export_onnx
 from efficientnet_lite.stories.export_saved_model import export_saved_model
 from efficientnet_lite.stories.exported import Exported
 from efficientnet_lite.stories.formats import COMMAND_LINE, Format, chosen_format, require_used
-from efficientnet_lite.stories.golden import check_golden, golden_npz, golden_path
 from efficientnet_lite.stories.origin import open_origin
-from efficientnet_lite.stories.parity import fixed_inputs, numpy_outputs
 from efficientnet_lite.stories.run_artifacts import add_artifact, artifacts_of
 
 KINDS: dict[tuple[str, ...], Literal["feature-vector", "classification"]] = {
@@ -66,8 +66,8 @@ def export(
     run = _run_of(source) if out is None else None
     target = _place_in(run, format, outputs, options) if run is not None else Path(str(out))
     if run is not None:
-        artifacts_of(bundle.open_run(run))  # a list that cannot be added to, before any work is done
-        bundle.check_own(run, target)
+        artifacts_of(run_folder.open_run(run))  # a list that cannot be added to, before any work is done
+        run_folder.check_own(run, target)
     common: dict[str, Any] = {
         "model": model,
         "weights": weights,
@@ -107,11 +107,11 @@ def _kind(outputs: Sequence[str]) -> Literal["feature-vector", "classification"]
 
 
 def _run_of(source: str | Path) -> Path:
-    if not bundle.is_run(Path(source)):
+    if not run_folder.is_run(Path(source)):
         raise UsageError(
             "no --out given", where=COMMAND_LINE, fix="say where to: only a run has a place of its own"
         )
-    return bundle.open_run(Path(source)).folder
+    return run_folder.open_run(Path(source)).folder
 
 
 def _place_in(run: Path, format: Format, outputs: Sequence[str], options: Mapping[str, Any]) -> Path:

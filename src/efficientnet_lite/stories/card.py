@@ -9,31 +9,31 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite import bundle
-from efficientnet_lite.accounting import COLUMNS
-from efficientnet_lite.checkpoints.read import Weights
-from efficientnet_lite.checkpoints.safetensors import write_safetensors
-from efficientnet_lite.contract import Contract
-from efficientnet_lite.doors import files
-from efficientnet_lite.doors.litert import runtime_version
-from efficientnet_lite.doors.weights import NAMES
-from efficientnet_lite.head.fit import Head
-from efficientnet_lite.inference.partition import publish_split
-from efficientnet_lite.inference.verify import verdict
+from efficientnet_lite.classifier.head import Head
 from efficientnet_lite.labels import digest
 from efficientnet_lite.metrics import too_few_to_judge
-from efficientnet_lite.report.page import is_installed
+from efficientnet_lite.photos.accounting import COLUMNS
+from efficientnet_lite.photos.contract import Contract
+from efficientnet_lite.photos.labelled import LostPhoto
+from efficientnet_lite.photos.partition import publish_split
+from efficientnet_lite.proof.gate import verdict
+from efficientnet_lite.proof.replay import Proof
+from efficientnet_lite.run import folder as run_folder
+from efficientnet_lite.run.report.page import is_installed
+from efficientnet_lite.runtimes.litert import runtime_version
+from efficientnet_lite.storage import files
 from efficientnet_lite.stories import scratch
 from efficientnet_lite.stories.finetune import FineTuned, config_values, log_rows, on_card
-from efficientnet_lite.stories.labelled import LostPhoto
 from efficientnet_lite.stories.log import publish_log
 from efficientnet_lite.stories.material import Material, Settings
 from efficientnet_lite.stories.model_card import model_card
-from efficientnet_lite.stories.proof import Proof
 from efficientnet_lite.stories.report import class_counts, first_page
 from efficientnet_lite.stories.scratch import Scratch
 from efficientnet_lite.tflite.artifact import Precision
 from efficientnet_lite.version import __version__
+from efficientnet_lite.weights.published import NAMES
+from efficientnet_lite.weights.read import Weights
+from efficientnet_lite.weights.safetensors import write_safetensors
 
 PRECISIONS: tuple[Precision, ...] = ("float32", "int8")
 
@@ -65,12 +65,12 @@ def publish(folder: Path, run: Contents) -> dict[str, Any]:
     labels, material = run.material.dataset.labels, run.material
     for precision, data in run.files.items():
         files.publish(folder / _export_name(run.name, precision), data)
-    files.publish(folder / bundle.GOLDEN, run.proof.golden)
-    files.publish(folder / bundle.LABELS, ("\n".join(labels) + "\n").encode())
+    files.publish(folder / run_folder.GOLDEN, run.proof.golden)
+    files.publish(folder / run_folder.LABELS, ("\n".join(labels) + "\n").encode())
     publish_split(folder / "split.csv", material.dataset, material.store.looks, material.assignment)
     files.publish_csv(folder / "skipped.csv", COLUMNS, material.accounting.rows())
     write_safetensors(
-        folder / bundle.WEIGHTS,
+        folder / run_folder.WEIGHTS,
         run.parameters,
         {
             "format": "efficientnet-lite",
@@ -89,9 +89,9 @@ def publish(folder: Path, run: Contents) -> dict[str, Any]:
     files.publish(folder / "config.toml", _config(run).encode())
     card = _card(folder, run)
     if is_installed():
-        files.publish(folder / bundle.REPORT, _page(folder, run, card))
+        files.publish(folder / run_folder.REPORT, _page(folder, run, card))
     files.publish(folder / "README.md", model_card(run.name, card).encode())
-    return bundle.seal(folder, card)
+    return run_folder.seal(folder, card)
 
 
 def _source(run: Contents) -> str:
@@ -113,7 +113,7 @@ def _card(folder: Path, run: Contents) -> dict[str, Any]:
         "int8": {each.view: each.agreement for each in proof.comparisons},
     }
     return {
-        "schema": bundle.SCHEMA,
+        "schema": run_folder.SCHEMA,
         "package": {"efficientnet-lite": __version__, "ai-edge-litert": runtime_version()},
         "variant": settings.model.variant.name,
         "size": settings.model.size,
@@ -184,7 +184,7 @@ def _card(folder: Path, run: Contents) -> dict[str, Any]:
             }
             for precision in PRECISIONS
         ],
-        "golden": bundle.GOLDEN,
+        "golden": run_folder.GOLDEN,
     }
 
 

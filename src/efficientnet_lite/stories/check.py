@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from efficientnet_lite.accounting import Accounting
-from efficientnet_lite.doors.dataset import Dataset, open_dataset
 from efficientnet_lite.errors import UnusableDataset
-from efficientnet_lite.inference.partition import Assignment, plan_split
-from efficientnet_lite.inference.survey import Look, Survey, survey
-from efficientnet_lite.layout import ClassFolders
 from efficientnet_lite.metrics import too_few_to_judge
+from efficientnet_lite.photos.accounting import Accounting
+from efficientnet_lite.photos.dataset import Dataset, open_dataset
+from efficientnet_lite.photos.layout import ClassFolders
+from efficientnet_lite.photos.partition import Assignment, plan_split
+from efficientnet_lite.photos.survey import Look, Survey, survey
 
 SMALL_SIDE = 64  # pixels; below, a photo is mostly invented by enlarging it
 LONG_RATIO = 4.0  # long side to short side; above, the crop sees a quarter at most

@@ -7,31 +7,33 @@ from typing import get_args
 
 import numpy as np
 
-from efficientnet_lite import bundle
-from efficientnet_lite.checkpoints.read import load_weights
-from efficientnet_lite.contract import FIT_VIEWS, Contract, FitView
-from efficientnet_lite.doors import files
-from efficientnet_lite.doors.cache import Cache
-from efficientnet_lite.doors.dataset import Dataset, open_dataset
-from efficientnet_lite.doors.litert import cores
+from efficientnet_lite.classifier.features import Backbone, FeatureStore
+from efficientnet_lite.classifier.head import ClassWeights, Head, fit_head
 from efficientnet_lite.errors import UnusableInput, wrong_argument
-from efficientnet_lite.head.fit import ClassWeights, Head, fit_head
-from efficientnet_lite.inference.features import Backbone, FeatureStore
-from efficientnet_lite.inference.partition import plan_split
-from efficientnet_lite.inference.verify import MAX_DROP, MIN_AGREEMENT, Bars
-from efficientnet_lite.layout import ClassFolders
+from efficientnet_lite.network.fold import fold
+from efficientnet_lite.network.plan import make_plan, model_name
+from efficientnet_lite.photos.contract import FIT_VIEWS, Contract, FitView
+from efficientnet_lite.photos.dataset import Dataset, open_dataset
+from efficientnet_lite.photos.layout import ClassFolders
+from efficientnet_lite.photos.partition import plan_split
 from efficientnet_lite.progress import OnProgress, ShowStage, silent
-from efficientnet_lite.spec import make_plan, model_name
-from efficientnet_lite.storage.targets import Apart, check_folder, sources_apart
-from efficientnet_lite.stories import calibration, finetune
+from efficientnet_lite.proof.gate import MAX_DROP, MIN_AGREEMENT, Bars
+from efficientnet_lite.quantize import calibration
+from efficientnet_lite.run import folder as run_folder
+from efficientnet_lite.runtimes.litert import cores
+from efficientnet_lite.storage import files
+from efficientnet_lite.storage.cache import Cache
+from efficientnet_lite.storage.targets import Apart, check_folder
+from efficientnet_lite.stories import finetune
 from efficientnet_lite.stories.finish import Finished, Trained, publish_run
 from efficientnet_lite.stories.material import Material, OnBad, Settings
 from efficientnet_lite.stories.places import board_apart, dataset_apart
 from efficientnet_lite.stories.translations import read_translations
 from efficientnet_lite.stories.workplace import check_place, clear, working_folder
-from efficientnet_lite.tflite.fold import fold
-from efficientnet_lite.tflite.write import write_float
+from efficientnet_lite.tflite.float import write_float
 from efficientnet_lite.training.finetune import FineTuning
+from efficientnet_lite.weights.published import sources_apart
+from efficientnet_lite.weights.read import load_weights
 
 
 def train(
@@ -76,9 +78,9 @@ def train(
         views: the views of each photo that the head is fitted on; "crop" or "squash" is among them.
         class_weights: "balanced" gives every class the same say.
         calibration_photos: training photos that set the int8 ranges.
-        max_drop, min_agreement: what the int8 file may lose; see `inference.verify`.
+        max_drop, min_agreement: what the int8 file may lose; see `proof.gate`.
         on_bad: "fail" stops at the first photo that would be skipped.
-        links, class_folders: how the photos are read; see `doors.dataset.open_dataset`.
+        links, class_folders: how the photos are read; see `photos.dataset.open_dataset`.
         overwrite: replace an earlier run; what is not ours in it stays.
         labels_locale: locale ("de") -> a text file with the class names in that language, one a line.
         fine_tuning: let the upper blocks learn too; needs the extra `train`.
@@ -113,7 +115,7 @@ def train(
     _check(settings, photos)
     sources = [*sources_apart(weights), *board_apart(tensorboard)]
     if fine_tuning is not None:
-        check_folder(out, bundle.RUN, overwrite=overwrite, apart=[*dataset_apart(photos), *sources])
+        check_folder(out, run_folder.RUN, overwrite=overwrite, apart=[*dataset_apart(photos), *sources])
         check_place(place, resume=resume, overwrite=overwrite, apart=[*dataset_apart(photos), *sources])
         finetune.require_keras()
     board = finetune.require_tensorboard(tensorboard, settings) if tensorboard is not None else None
@@ -122,7 +124,7 @@ def train(
         dataset.require_all()
     apart = [*dataset_apart(photos, dataset.rows), *sources]
     with ExitStack() as held:
-        folder = held.enter_context(bundle.building(out, overwrite=overwrite, apart=apart))
+        folder = held.enter_context(run_folder.building(out, overwrite=overwrite, apart=apart))
         cache = held.enter_context(Cache())
         if fine_tuning is not None:
             held.enter_context(files.locked(place))

@@ -20,14 +20,14 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite.accounting import COLUMNS, Skipped
-from efficientnet_lite.contract import View
-from efficientnet_lite.doors import files, photos
 from efficientnet_lite.errors import UnreadablePhoto, UnusableInput
-from efficientnet_lite.inference.predict import Model, Refused
-from efficientnet_lite.inference.views import prepare
-from efficientnet_lite.spec import POOLED
-from efficientnet_lite.storage import folders
+from efficientnet_lite.network.plan import POOLED
+from efficientnet_lite.photos import decode as photo_door
+from efficientnet_lite.photos.accounting import COLUMNS, Skipped
+from efficientnet_lite.photos.contract import View
+from efficientnet_lite.photos.views import prepare
+from efficientnet_lite.runtimes.model import Model, Refused
+from efficientnet_lite.storage import files, folders
 from efficientnet_lite.storage.listing import FolderKind, no_marker, seal, tree
 from efficientnet_lite.storage.targets import Apart, photos_apart
 from efficientnet_lite.tensor import Engine
@@ -65,7 +65,7 @@ def vectors(model: Model, paths: Iterable[Path], *, view: View | None = None) ->
 
     def one(runner: Engine, path: Path) -> Vector | Refused:
         try:
-            data = photos.read_bytes(path)
+            data = photo_door.read_bytes(path)
             prepared = prepare(data, views, model.contract, where=path)
         except UnreadablePhoto as error:
             return Refused(str(path), error.what)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite.checkpoints import states
 from efficientnet_lite.errors import CheckpointError
 from efficientnet_lite.stories.keeper import check_same
 from efficientnet_lite.stories.material import Material
 from efficientnet_lite.stories.workplace import STATES, mark
+from efficientnet_lite.training import states
 from efficientnet_lite.training.finetune import FineTuning
 
 if TYPE_CHECKING:  # Keras, and TensorFlow with it, is loaded where it is needed

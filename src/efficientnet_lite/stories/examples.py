@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from efficientnet_lite.doors import files
-from efficientnet_lite.doors.dataset import Dataset, open_dataset
 from efficientnet_lite.errors import UnreadablePhoto, UnusableInput, UsageError
-from efficientnet_lite.inference.partition import Assignment, plan_split
-from efficientnet_lite.inference.survey import Survey, survey
+from efficientnet_lite.photos.dataset import Dataset, open_dataset
+from efficientnet_lite.photos.partition import Assignment, plan_split
+from efficientnet_lite.photos.survey import Survey, survey
 from efficientnet_lite.plaintext import plain_text
 from efficientnet_lite.progress import ShowStage
+from efficientnet_lite.storage import files
 from efficientnet_lite.stories.material import Settings
 from efficientnet_lite.training import examples
 from efficientnet_lite.training.listed import Source, of_rows

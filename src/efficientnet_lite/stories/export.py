@@ -6,11 +6,6 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from efficientnet_lite.classes import some
-from efficientnet_lite.contract import BaseView
-from efficientnet_lite.doors import files, photos
-from efficientnet_lite.doors.cache import Cache
-from efficientnet_lite.doors.litert import Runner, cores
 from efficientnet_lite.errors import (
     UnreadablePhoto,
     UnusableInput,
@@ -18,24 +13,30 @@ from efficientnet_lite.errors import (
     VerificationFailed,
     wrong_argument,
 )
-from efficientnet_lite.forward import Layer
-from efficientnet_lite.inference.predict import Model, Refused, model_from_bytes
-from efficientnet_lite.inference.verify import MAX_DROP, MIN_AGREEMENT, Bars
+from efficientnet_lite.network.numpy_run import Layer
+from efficientnet_lite.network.plan import POOLED, Plan
+from efficientnet_lite.photos import decode as photo_door
+from efficientnet_lite.photos.classes import some
+from efficientnet_lite.photos.contract import BaseView
+from efficientnet_lite.photos.labelled import labelled_photos
 from efficientnet_lite.progress import ShowStage, silent
-from efficientnet_lite.spec import POOLED, Plan
-from efficientnet_lite.storage.targets import Apart, check_file, photos_apart, sources_apart
-from efficientnet_lite.stories import calibration
-from efficientnet_lite.stories.exported import Exported
-from efficientnet_lite.stories.golden import check_golden, golden_npz, golden_path
-from efficientnet_lite.stories.labelled import labelled_photos
-from efficientnet_lite.stories.origin import Origin, open_origin
-from efficientnet_lite.stories.parity import (
+from efficientnet_lite.proof.gate import MAX_DROP, MIN_AGREEMENT, Bars
+from efficientnet_lite.proof.golden import check_golden, golden_npz, golden_path
+from efficientnet_lite.proof.parity import (
     FLOAT_TOLERANCE,
     Parity,
     fixed_inputs,
     numpy_outputs,
     parity,
 )
+from efficientnet_lite.quantize import calibration
+from efficientnet_lite.runtimes.litert import Runner, cores
+from efficientnet_lite.runtimes.model import Model, Refused, model_from_bytes
+from efficientnet_lite.storage import files
+from efficientnet_lite.storage.cache import Cache
+from efficientnet_lite.storage.targets import Apart, check_file, photos_apart
+from efficientnet_lite.stories.exported import Exported
+from efficientnet_lite.stories.origin import Origin, open_origin
 from efficientnet_lite.stories.reduced import (
     NOTHING,
     Int8Maker,
@@ -47,10 +48,11 @@ from efficientnet_lite.stories.reduced import (
 )
 from efficientnet_lite.stories.translations import read_translations
 from efficientnet_lite.tflite.artifact import PRECISIONS, About, Form, Precision, float_artifact
-from efficientnet_lite.tflite.quantized import IOS, Io
+from efficientnet_lite.tflite.float import Output
+from efficientnet_lite.tflite.int8 import IOS, Io
 from efficientnet_lite.tflite.slots import MODEL_IDENTIFIER
 from efficientnet_lite.tflite.storage import DenseScales
-from efficientnet_lite.tflite.write import Output
+from efficientnet_lite.weights.published import sources_apart
 
 VIEWS: tuple[BaseView, ...] = ("crop", "squash")  # of the photos for calibration and proof, in turn
 MOST_KEPT_BACK = 500
@@ -320,7 +322,7 @@ def _sample(data: Path, origin: Origin, count: int, workers: int) -> Sample:
     refused: list[Refused] = []
     for place, path in enumerate(paths):
         try:
-            by_content.setdefault(files.sha256_bytes(photos.read_bytes(path)), place)
+            by_content.setdefault(files.sha256_bytes(photo_door.read_bytes(path)), place)
         except UnreadablePhoto as error:
             refused.append(Refused(str(path), error.what, lost=True))
     chosen = calibration.stratified(

@@ -7,24 +7,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from efficientnet_lite.checkpoints.naming import SHADOW, tf1_variables
-from efficientnet_lite.checkpoints.read import INDEX_SUFFIX, STATE_FILE, read_checkpoint
-from efficientnet_lite.checkpoints.tensors import MAX_CHECKPOINT_BYTES, some
-from efficientnet_lite.checkpoints.tf_bundle import read_index, read_tensors, shard_name
-from efficientnet_lite.checkpoints.tf_bundle_write import PREFIX, checkpoint_entries, write_checkpoint
-from efficientnet_lite.contract import Contract
-from efficientnet_lite.doors import files
 from efficientnet_lite.errors import CheckpointError, EfficientNetLiteError, VerificationFailed
+from efficientnet_lite.network.naming import SHADOW, tf1_variables
+from efficientnet_lite.network.plan import VARIANTS, Plan
+from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.progress import ShowStage, silent
-from efficientnet_lite.spec import VARIANTS, Plan
-from efficientnet_lite.storage import folders
+from efficientnet_lite.proof.parity import Parity
+from efficientnet_lite.storage import files, folders
 from efficientnet_lite.storage.listing import FolderKind, no_marker, seal
-from efficientnet_lite.storage.targets import Apart, check_folder, check_parent, sources_apart
+from efficientnet_lite.storage.targets import Apart, check_folder, check_parent
 from efficientnet_lite.stories.exported import Exported
 from efficientnet_lite.stories.origin import Origin, open_origin
-from efficientnet_lite.stories.parity import Parity
 from efficientnet_lite.tflite.attached import label_files
 from efficientnet_lite.version import __version__
+from efficientnet_lite.weights.published import sources_apart
+from efficientnet_lite.weights.read import INDEX_SUFFIX, STATE_FILE, read_checkpoint
+from efficientnet_lite.weights.tensors import MAX_CHECKPOINT_BYTES, some
+from efficientnet_lite.weights.tf1_read import read_index, read_tensors, shard_name
+from efficientnet_lite.weights.tf1_write import PREFIX, checkpoint_entries, write_checkpoint
 
 Tensors = Mapping[str, NDArray[Any]]
 

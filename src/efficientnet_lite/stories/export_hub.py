@@ -11,21 +11,21 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite.checkpoints.naming import tf1_variables
-from efficientnet_lite.doors import files
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.labels import digest
+from efficientnet_lite.network.naming import tf1_variables
+from efficientnet_lite.network.plan import LOGITS, POOLED, make_plan
 from efficientnet_lite.progress import ShowStage, silent
-from efficientnet_lite.spec import LOGITS, POOLED, make_plan
-from efficientnet_lite.storage import folders
+from efficientnet_lite.proof.parity import Parity, fixed_inputs, numpy_outputs, parity
+from efficientnet_lite.storage import files, folders
 from efficientnet_lite.storage.listing import FolderKind, no_marker, seal
-from efficientnet_lite.storage.targets import Apart, check_folder, check_parent, sources_apart
+from efficientnet_lite.storage.targets import Apart, check_folder, check_parent
 from efficientnet_lite.stories.exported import Exported
 from efficientnet_lite.stories.origin import Origin, open_origin
-from efficientnet_lite.stories.parity import Parity, fixed_inputs, numpy_outputs, parity
 from efficientnet_lite.tflite.attached import label_files
 from efficientnet_lite.tflite.identity import Identity
 from efficientnet_lite.version import __version__
+from efficientnet_lite.weights.published import sources_apart
 
 Kind = Literal["feature-vector", "classification"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -155,7 +155,7 @@ def require_tensorflow(where: Path) -> ModuleType:
     # Read when TensorFlow is imported: nobody asked for its notes on processors. Errors come as exceptions.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        from efficientnet_lite.formats import hub_tf1
+        from efficientnet_lite.artifacts import hub_graph as hub_tf1
     except ImportError as error:
         raise UsageError(
             "TensorFlow, which writes Hub modules, is not installed",

@@ -5,19 +5,20 @@ from pathlib import Path
 
 import numpy as np
 
-from efficientnet_lite.doors import files
 from efficientnet_lite.errors import UsageError
-from efficientnet_lite.inference.predict import model_from_onnx
 from efficientnet_lite.labels import digest
 from efficientnet_lite.progress import ShowStage, silent
-from efficientnet_lite.storage.targets import Apart, check_file, sources_apart
+from efficientnet_lite.proof.parity import fixed_inputs, numpy_outputs, parity
+from efficientnet_lite.runtimes.model import model_from_onnx
+from efficientnet_lite.storage import files
+from efficientnet_lite.storage.targets import Apart, check_file
 from efficientnet_lite.stories.export import OUTPUTS
 from efficientnet_lite.stories.exported import Exported
 from efficientnet_lite.stories.origin import Origin, open_origin
-from efficientnet_lite.stories.parity import fixed_inputs, numpy_outputs, parity
 from efficientnet_lite.tflite.attached import label_files
 from efficientnet_lite.tflite.identity import OWN_ENTRY, Identity
 from efficientnet_lite.version import __version__
+from efficientnet_lite.weights.published import sources_apart
 
 
 def export_onnx(
@@ -47,7 +48,7 @@ def export_onnx(
     out, apart = Path(out), sources_apart(source, weights)
     _check(out, outputs, overwrite, apart)
     try:
-        from efficientnet_lite.formats.onnx import write_onnx
+        from efficientnet_lite.artifacts.onnx_graph import write_onnx
     except ImportError as error:
         raise UsageError(
             "onnx is not installed", where=out, fix="pip install 'efficientnet-lite[onnx]'"

@@ -12,26 +12,27 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite.contract import MEAN, STDDEV, Contract
-from efficientnet_lite.doors import files, photos, tfrecord
-from efficientnet_lite.doors.cache import Cache
-from efficientnet_lite.doors.dataset import list_photos
-from efficientnet_lite.doors.litert import Runner, cores, in_threads
 from efficientnet_lite.errors import UnreadablePhoto, UnusableInput, UsageError, VerificationFailed
-from efficientnet_lite.inference.predict import model_from_bytes
-from efficientnet_lite.inference.verify import Bars
-from efficientnet_lite.inference.views import prepare
+from efficientnet_lite.network.plan import MAX_SIZE, MIN_SIZE, VARIANTS, ModelName, model_name
+from efficientnet_lite.photos import decode as photo_door
+from efficientnet_lite.photos.contract import MEAN, STDDEV, Contract
+from efficientnet_lite.photos.dataset import list_photos
+from efficientnet_lite.photos.views import prepare
 from efficientnet_lite.progress import ShowStage, silent
-from efficientnet_lite.spec import MAX_SIZE, MIN_SIZE, VARIANTS, ModelName, model_name
-from efficientnet_lite.storage import folders
-from efficientnet_lite.storage.targets import sources_apart
+from efficientnet_lite.proof.gate import Bars
+from efficientnet_lite.proof.parity import fixed_inputs, numpy_outputs, parity
+from efficientnet_lite.runtimes.litert import Runner, cores, in_threads
+from efficientnet_lite.runtimes.model import model_from_bytes
+from efficientnet_lite.storage import files, folders
+from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.stories.export import MOST_KEPT_BACK, check_tflite, float_parity, output_names
 from efficientnet_lite.stories.export_saved_model import SAVED_MODEL
 from efficientnet_lite.stories.exported import Exported
 from efficientnet_lite.stories.origin import Origin, open_origin
-from efficientnet_lite.stories.parity import fixed_inputs, numpy_outputs, parity
 from efficientnet_lite.stories.reduced import Int8Maker, Sample, twin
 from efficientnet_lite.tflite.artifact import About, Form, float_artifact
+from efficientnet_lite.training import tfrecord
+from efficientnet_lite.weights.published import sources_apart
 
 NUM_STEPS = 2000
 WHERE = "the command line"
@@ -260,7 +261,7 @@ def _files(folder: Path) -> Iterator[tuple[bytes, str]]:
         )
     for path, _ in list_photos([folder]).photos:
         try:
-            yield photos.read_bytes(path), str(path)
+            yield photo_door.read_bytes(path), str(path)
         except UnreadablePhoto:
             continue
 
@@ -278,7 +279,7 @@ def _saved_model(
 ) -> Exported:
     """The SavedModel under its name, once its signature has given what numpy gives."""
     try:
-        from efficientnet_lite.formats.reference_saved_model import run_saved_model, write_saved_model
+        from efficientnet_lite.artifacts.reference_graph import run_saved_model, write_saved_model
     except ImportError as error:
         raise UsageError(
             "a SavedModel needs TensorFlow, which is not installed",

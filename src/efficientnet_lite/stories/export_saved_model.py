@@ -11,20 +11,20 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite.doors import files
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.labels import digest
+from efficientnet_lite.network.plan import DENSE, LOGITS, POOLED, PROBABILITIES, Plan, make_plan
 from efficientnet_lite.progress import ShowStage, silent
-from efficientnet_lite.spec import DENSE, LOGITS, POOLED, PROBABILITIES, Plan, make_plan
-from efficientnet_lite.storage import folders
+from efficientnet_lite.proof.parity import Parity, fixed_inputs, numpy_outputs, parity
+from efficientnet_lite.storage import files, folders
 from efficientnet_lite.storage.listing import FolderKind, no_marker, seal
-from efficientnet_lite.storage.targets import Apart, check_folder, check_parent, sources_apart
+from efficientnet_lite.storage.targets import Apart, check_folder, check_parent
 from efficientnet_lite.stories.exported import Exported
 from efficientnet_lite.stories.origin import Origin, open_origin
-from efficientnet_lite.stories.parity import Parity, fixed_inputs, numpy_outputs, parity
 from efficientnet_lite.tflite.attached import label_files
 from efficientnet_lite.tflite.identity import Identity
 from efficientnet_lite.version import __version__
+from efficientnet_lite.weights.published import sources_apart
 
 Kind = Literal["classification", "feature-vector"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -50,7 +50,7 @@ def export_saved_model(
 ) -> Exported:
     """Write a SavedModel that can be called, served and trained further, and prove it on TensorFlow.
 
-    It takes images in [0, 1], float32 (N, H, W, 3), of any size; see `formats.saved_model`.
+    It takes images in [0, 1], float32 (N, H, W, 3), of any size; see `artifacts.saved_model_graph`.
 
     Args:
         source: a run folder, a checkpoint, or a model such as "lite1"; see `origin.open_origin`.
@@ -167,7 +167,7 @@ def require_tensorflow(where: Path) -> ModuleType:
     # Read when TensorFlow is imported: nobody asked for its notes on processors. Errors come as exceptions.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        from efficientnet_lite.formats import saved_model
+        from efficientnet_lite.artifacts import saved_model_graph as saved_model
     except ImportError as error:
         raise UsageError(
             "TensorFlow and Keras, which write SavedModels, are not installed",

@@ -10,19 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite.checkpoints.read import Weights
+from efficientnet_lite.classifier.features import Backbone, FeatureStore
+from efficientnet_lite.classifier.head import Head
 from efficientnet_lite.errors import UsageError
-from efficientnet_lite.forward import Layer
-from efficientnet_lite.head.fit import Head
-from efficientnet_lite.inference.features import Backbone, FeatureStore
+from efficientnet_lite.network.fold import fold
+from efficientnet_lite.network.numpy_run import Layer
+from efficientnet_lite.network.plan import DENSE, Plan, make_plan
 from efficientnet_lite.notices import Say
 from efficientnet_lite.progress import OnProgress, ShowStage
-from efficientnet_lite.spec import DENSE, Plan, make_plan
 from efficientnet_lite.stories.epochs import EpochStates, Reached, begun_of
 from efficientnet_lite.stories.log import LOG
 from efficientnet_lite.stories.material import Material, Settings
-from efficientnet_lite.tflite.fold import fold
-from efficientnet_lite.tflite.write import write_float
+from efficientnet_lite.tflite.float import write_float
 from efficientnet_lite.training.finetune import OPTIONS, FineTuning, Part, upper_part
 from efficientnet_lite.training.sources import (
     MAX_KEPT_BYTES,
@@ -33,6 +32,7 @@ from efficientnet_lite.training.sources import (
     kept_bytes,
     make_lower,
 )
+from efficientnet_lite.weights.read import Weights
 
 if TYPE_CHECKING:  # Keras, and TensorFlow with it, is loaded where it is needed
     from efficientnet_lite.training import loop

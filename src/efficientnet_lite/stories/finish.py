@@ -8,28 +8,30 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite import bundle, metrics
-from efficientnet_lite.accounting import Accounting
-from efficientnet_lite.checkpoints.read import Weights
-from efficientnet_lite.contract import Contract, View
-from efficientnet_lite.doors.cache import Cache
+from efficientnet_lite import metrics
+from efficientnet_lite.classifier.head import Head
 from efficientnet_lite.errors import UnusableInput
-from efficientnet_lite.forward import Layer
-from efficientnet_lite.head.fit import Head
-from efficientnet_lite.inference.predict import Model, model_from_bytes
+from efficientnet_lite.network.numpy_run import Layer
+from efficientnet_lite.network.plan import DENSE, Plan
+from efficientnet_lite.photos.accounting import Accounting
+from efficientnet_lite.photos.contract import Contract, View
+from efficientnet_lite.photos.labelled import LostPhoto
 from efficientnet_lite.progress import OnProgress, ShowStage
-from efficientnet_lite.quantize.recipe import quantize_head
-from efficientnet_lite.report.page import INSTALL
-from efficientnet_lite.spec import DENSE, Plan
-from efficientnet_lite.stories import calibration, card
+from efficientnet_lite.proof.replay import Proof, prove
+from efficientnet_lite.quantize import calibration
+from efficientnet_lite.quantize.stages import quantize_head
+from efficientnet_lite.run import folder as run_folder
+from efficientnet_lite.run.report.page import INSTALL
+from efficientnet_lite.runtimes.model import Model, model_from_bytes
+from efficientnet_lite.storage.cache import Cache
+from efficientnet_lite.stories import card
 from efficientnet_lite.stories.finetune import FineTuned
-from efficientnet_lite.stories.labelled import LostPhoto
 from efficientnet_lite.stories.material import Material, Settings
-from efficientnet_lite.stories.proof import Proof, prove
 from efficientnet_lite.stories.reduced import writable
 from efficientnet_lite.stories.scratch import Scratch
 from efficientnet_lite.tflite.artifact import About, Precision, float_artifact, int8_artifact
-from efficientnet_lite.tflite.quantized import IntegerNetwork
+from efficientnet_lite.tflite.int8 import IntegerNetwork
+from efficientnet_lite.weights.read import Weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +179,9 @@ def _opened(precision: Precision, data: bytes, where: Path, workers: int) -> Mod
 
 def _note_of_report(content: Mapping[str, Any], out: Path) -> tuple[str, ...]:
     """How to get the report where its libraries were missing."""
-    if bundle.REPORT in content["files"]:
+    if run_folder.REPORT in content["files"]:
         return ()
-    return (f"no {bundle.REPORT}: {INSTALL}, then efficientnet-lite report {out}",)
+    return (f"no {run_folder.REPORT}: {INSTALL}, then efficientnet-lite report {out}",)
 
 
 def _parameters(weights: Weights, head: Head) -> dict[str, npt.NDArray[np.float32]]:

@@ -14,20 +14,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite import bundle
-from efficientnet_lite.checkpoints.read import Weights, load_weights
-from efficientnet_lite.contract import Contract
-from efficientnet_lite.doors import files
-from efficientnet_lite.doors.cache import Cache
-from efficientnet_lite.doors.litert import cores
+from efficientnet_lite.classifier.features import Backbone, FeatureStore
+from efficientnet_lite.classifier.head import Attempt, Head
 from efficientnet_lite.errors import UnusableInput, UsageError, wrong_argument
-from efficientnet_lite.forward import Layer
-from efficientnet_lite.head.fit import Attempt, Head
-from efficientnet_lite.inference.features import Backbone, FeatureStore
+from efficientnet_lite.network.fold import fold
+from efficientnet_lite.network.numpy_run import Layer
+from efficientnet_lite.network.plan import DENSE, Plan, make_plan
 from efficientnet_lite.notices import Say
+from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.progress import ShowStage, silent
-from efficientnet_lite.spec import DENSE, Plan, make_plan
-from efficientnet_lite.storage.targets import Apart, check_apart, check_folder, sources_apart
+from efficientnet_lite.run import folder as run_folder
+from efficientnet_lite.runtimes.litert import cores
+from efficientnet_lite.storage import files
+from efficientnet_lite.storage.cache import Cache
+from efficientnet_lite.storage.targets import Apart, check_apart, check_folder
 from efficientnet_lite.stories import scratch
 from efficientnet_lite.stories.examples import PROOF, Examples, Seen, open_examples, unpack
 from efficientnet_lite.stories.finetune import require_tensorboard_library
@@ -37,9 +37,10 @@ from efficientnet_lite.stories.material import Material, Settings
 from efficientnet_lite.stories.places import board_apart, dataset_apart
 from efficientnet_lite.stories.translations import read_translations
 from efficientnet_lite.stories.workplace import check_place, clear, mark, working_folder
-from efficientnet_lite.tflite.fold import fold
-from efficientnet_lite.tflite.write import write_float
+from efficientnet_lite.tflite.float import write_float
 from efficientnet_lite.training.recipe import Recipe
+from efficientnet_lite.weights.published import sources_apart
+from efficientnet_lite.weights.read import Weights, load_weights
 
 Array = npt.NDArray[np.float32]
 
@@ -90,7 +91,7 @@ def train_from_scratch(
     _check(photos, settings)
     workers, place = workers or cores(), working_folder(out)
     apart = [*dataset_apart(photos), *sources_apart(settings.weights), *board_apart(tensorboard)]
-    check_folder(out, bundle.RUN, overwrite=overwrite, apart=apart)
+    check_folder(out, run_folder.RUN, overwrite=overwrite, apart=apart)
     check_place(place, resume=True, overwrite=overwrite, apart=[*apart, Apart(out, "the target")])
     pretrain, placing = _require_training()
     this, hosts = placing.host()
@@ -137,7 +138,7 @@ def train_from_scratch(
         learned = scratch.Scratch(
             recipe, given, len(examples.training), journal.rows, best, begun["backend"], proof
         )
-        with bundle.building(out, overwrite=overwrite, apart=apart) as folder:
+        with run_folder.building(out, overwrite=overwrite, apart=apart) as folder:
             seen = examples.seen or unpack(examples, folder, settings.calibration, workers=workers)
             finished = _finished(
                 out, photos, settings, weights, seen, plan, translations, learned, cache, workers

@@ -15,13 +15,12 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from efficientnet_lite.doors import files
 from efficientnet_lite.errors import EfficientNetLiteError, UsageError
+from efficientnet_lite.network.plan import VARIANTS, Variant, model_name
 from efficientnet_lite.progress import ShowStage, silent
-from efficientnet_lite.spec import VARIANTS, Variant, model_name
-from efficientnet_lite.storage import folders
+from efficientnet_lite.storage import files, folders
 from efficientnet_lite.storage.listing import is_own, listing, own_files
-from efficientnet_lite.storage.targets import Apart, check_apart, sources_apart
+from efficientnet_lite.storage.targets import Apart, check_apart
 from efficientnet_lite.stories.export_hub import (
     HUB_MODULE,
     KINDS,
@@ -35,6 +34,7 @@ from efficientnet_lite.stories.export_hub import (
 from efficientnet_lite.stories.exported import Exported
 from efficientnet_lite.stories.origin import Origin, open_origin
 from efficientnet_lite.version import __version__
+from efficientnet_lite.weights.published import sources_apart
 
 ALL = "all"
 VERSIONS = (1, 2)  # of the published modules; they differ in speed alone, so both get the same

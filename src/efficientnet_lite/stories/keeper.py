@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from efficientnet_lite.checkpoints import states
-from efficientnet_lite.checkpoints.read import Weights
-from efficientnet_lite.doors import files
 from efficientnet_lite.errors import CheckpointError, UsageError
+from efficientnet_lite.network.plan import Plan
 from efficientnet_lite.notices import Say
-from efficientnet_lite.spec import Plan
+from efficientnet_lite.storage import files
 from efficientnet_lite.stories.examples import Examples
 from efficientnet_lite.stories.log import publish_log
 from efficientnet_lite.stories.material import Settings
 from efficientnet_lite.stories.scratch import best_epoch
 from efficientnet_lite.stories.workplace import BEST, STATES
+from efficientnet_lite.training import states
 from efficientnet_lite.training.recipe import Recipe
+from efficientnet_lite.weights.read import Weights
 
 if TYPE_CHECKING:  # Keras, and TensorFlow with it, is loaded where it is needed
     from efficientnet_lite.training import pretrain

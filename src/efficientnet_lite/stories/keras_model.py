@@ -8,13 +8,13 @@ from types import ModuleType
 from typing import Any, Literal
 
 from efficientnet_lite import labels as class_names
-from efficientnet_lite.checkpoints.fit import fit
-from efficientnet_lite.checkpoints.read import load_weights
-from efficientnet_lite.checkpoints.safetensors import FORMAT, SCHEMA, write_safetensors
-from efficientnet_lite.checkpoints.tensors import FLOAT32, Stored
-from efficientnet_lite.doors import files
 from efficientnet_lite.errors import UsageError
-from efficientnet_lite.spec import DENSE, make_plan, model_name
+from efficientnet_lite.network.plan import DENSE, make_plan, model_name
+from efficientnet_lite.storage import files
+from efficientnet_lite.weights.fit import fit
+from efficientnet_lite.weights.read import load_weights
+from efficientnet_lite.weights.safetensors import FORMAT, SCHEMA, write_safetensors
+from efficientnet_lite.weights.tensors import FLOAT32, Stored
 
 KerasModel = Any  # keras.Model; stories do without the import
 
@@ -130,7 +130,8 @@ def _check_labels(labels: Sequence[str], classes: int | None) -> None:
 def _room(module: Literal["build", "parameters"]) -> ModuleType:
     """A module of the room `model`, which needs Keras."""
     try:
-        from efficientnet_lite.model import build, parameters
+        from efficientnet_lite.network import keras_arrays as parameters
+        from efficientnet_lite.network import keras_model as build
     except ImportError as error:
         raise UsageError(
             f"Keras is not installed, or its backend is not: {error}",

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from efficientnet_lite.doors import files
-from efficientnet_lite.report.curves import draw_curves
-from efficientnet_lite.report.page import is_installed
+from efficientnet_lite.run.report.curves import draw_curves
+from efficientnet_lite.run.report.page import is_installed
+from efficientnet_lite.storage import files
 
 LOG, CURVES = "log.csv", "curves.png"
 

@@ -7,17 +7,17 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite.accounting import Accounting
-from efficientnet_lite.contract import BaseView, FitView
-from efficientnet_lite.doors.dataset import Dataset
-from efficientnet_lite.head.fit import ClassWeights
-from efficientnet_lite.inference.features import FeatureStore
-from efficientnet_lite.inference.partition import Assignment
-from efficientnet_lite.inference.verify import Bars
-from efficientnet_lite.layout import ClassFolders
-from efficientnet_lite.spec import ModelName
-from efficientnet_lite.split import Split
-from efficientnet_lite.stories.labelled import Surveyed
+from efficientnet_lite.classifier.features import FeatureStore
+from efficientnet_lite.classifier.head import ClassWeights
+from efficientnet_lite.network.plan import ModelName
+from efficientnet_lite.photos.accounting import Accounting
+from efficientnet_lite.photos.contract import BaseView, FitView
+from efficientnet_lite.photos.dataset import Dataset
+from efficientnet_lite.photos.labelled import Surveyed
+from efficientnet_lite.photos.layout import ClassFolders
+from efficientnet_lite.photos.partition import Assignment
+from efficientnet_lite.photos.split import Split
+from efficientnet_lite.proof.gate import Bars
 from efficientnet_lite.training.finetune import FineTuning
 
 Labels = npt.NDArray[np.intp]

@@ -8,18 +8,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from efficientnet_lite.accounting import Accounting, Skipped, account
-from efficientnet_lite.classes import some
-from efficientnet_lite.contract import View
-from efficientnet_lite.doors import files
-from efficientnet_lite.doors.dataset import open_dataset
 from efficientnet_lite.errors import ArtifactError, UnusableInput
-from efficientnet_lite.inference.evaluate import Evaluation, evaluation, score
-from efficientnet_lite.inference.predict import Model, Refused
-from efficientnet_lite.layout import ClassFolders
+from efficientnet_lite.network.plan import IMAGENET_CLASSES
+from efficientnet_lite.photos.accounting import Accounting, Skipped, account
+from efficientnet_lite.photos.classes import some
+from efficientnet_lite.photos.contract import View
+from efficientnet_lite.photos.dataset import open_dataset
+from efficientnet_lite.photos.layout import ClassFolders
 from efficientnet_lite.plaintext import plain_text
 from efficientnet_lite.progress import OnProgress
-from efficientnet_lite.spec import IMAGENET_CLASSES
+from efficientnet_lite.proof.evaluate import Evaluation, evaluation, score
+from efficientnet_lite.runtimes.model import Model, Refused
+from efficientnet_lite.storage import files
 
 MAX_INDEX_BYTES = 64 * 2**20
 NOT_OF_THE_MODEL = "its class is none of the model's"

@@ -5,7 +5,7 @@ from typing import Any
 
 from efficientnet_lite.markdown import code_span
 from efficientnet_lite.metrics import too_few_to_judge
-from efficientnet_lite.report.facts import choices
+from efficientnet_lite.run.report.facts import choices
 
 VERDICTS = {  # a file that failed has no run
     "verified": "verified, it loses no more than was allowed",

@@ -7,14 +7,21 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite import bundle
-from efficientnet_lite.checkpoints.read import load_weights, read_checkpoint
-from efficientnet_lite.contract import Contract
-from efficientnet_lite.doors import files
 from efficientnet_lite.errors import CheckpointError, UsageError
-from efficientnet_lite.forward import Layer
-from efficientnet_lite.spec import ModelName, Plan, make_plan, model_name, nearest_model, parse_model_name
-from efficientnet_lite.tflite.fold import fold
+from efficientnet_lite.network.fold import fold
+from efficientnet_lite.network.numpy_run import Layer
+from efficientnet_lite.network.plan import (
+    ModelName,
+    Plan,
+    make_plan,
+    model_name,
+    nearest_model,
+    parse_model_name,
+)
+from efficientnet_lite.photos.contract import Contract
+from efficientnet_lite.run import folder as run_folder
+from efficientnet_lite.storage import files
+from efficientnet_lite.weights.read import load_weights, read_checkpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +36,7 @@ class Origin:
     source: str  # a sentence for people
     license: str
     sha256: str  # of the weights
-    run: bundle.Run | None = None
+    run: run_folder.Run | None = None
 
     def layers(self) -> dict[str, Layer]:
         """Batch norm folded in."""
@@ -53,7 +60,7 @@ def open_origin(
         CheckpointError, WeightsMissing: the weights are damaged, of another variant, or not to be had.
     """
     path = Path(text)
-    if files.lexists(path) and not (files.is_dir(path) and bundle.is_run(path)):
+    if files.lexists(path) and not (files.is_dir(path) and run_folder.is_run(path)):
         return _from_checkpoint(path, model, ema)
     if model is not None:
         raise UsageError(
@@ -107,13 +114,13 @@ def _from_checkpoint(path: Path, model: str | None, ema: bool) -> Origin:
 
 
 def _from_run(folder: Path) -> Origin:
-    run = bundle.open_run(folder)
-    found = read_checkpoint(folder / bundle.WEIGHTS)
-    contract = Contract.from_json(run.card.get("contract"), where=str(folder / bundle.CARD))
+    run = run_folder.open_run(folder)
+    found = read_checkpoint(folder / run_folder.WEIGHTS)
+    contract = Contract.from_json(run.card.get("contract"), where=str(folder / run_folder.CARD))
     if found.labels is not None and found.labels != run.labels:
         raise CheckpointError(
             "the labels of the weights differ from those of the card",
-            where=folder / bundle.WEIGHTS,
+            where=folder / run_folder.WEIGHTS,
             fix="train the run again",
         )
     return Origin(

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from efficientnet_lite.doors import files
-from efficientnet_lite.doors.dataset import Row
+from efficientnet_lite.photos.dataset import Row
+from efficientnet_lite.storage import files
 from efficientnet_lite.storage.targets import Apart
 
 

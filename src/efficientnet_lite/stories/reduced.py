@@ -14,19 +14,19 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite.doors.cache import Cache
 from efficientnet_lite.errors import ArtifactError, CheckpointError, VerificationFailed
-from efficientnet_lite.forward import Layer
-from efficientnet_lite.inference.predict import Model, Outputs, Refused, model_from_bytes
-from efficientnet_lite.inference.verify import Bars, Comparison, Verdict, compare, doubts, require, verdict
+from efficientnet_lite.network.numpy_run import Layer
+from efficientnet_lite.network.plan import DENSE, LOGITS, POOLED, PROBABILITIES
 from efficientnet_lite.progress import OnProgress, ShowStage
-from efficientnet_lite.quantize.recipe import quantize_head
-from efficientnet_lite.spec import DENSE, LOGITS, POOLED, PROBABILITIES
-from efficientnet_lite.stories import calibration
+from efficientnet_lite.proof.gate import Bars, Comparison, Verdict, compare, doubts, require, verdict
+from efficientnet_lite.proof.parity import FLOAT_TOLERANCE, Gauge, Parity, allowance, fixed_inputs
+from efficientnet_lite.quantize import calibration
+from efficientnet_lite.quantize.stages import quantize_head
+from efficientnet_lite.runtimes.model import Model, Outputs, Refused, model_from_bytes
+from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.stories.origin import Origin
-from efficientnet_lite.stories.parity import FLOAT_TOLERANCE, Gauge, Parity, allowance, fixed_inputs
 from efficientnet_lite.tflite.artifact import INT8, About, Form, Precision, float_artifact, int8_artifact
-from efficientnet_lite.tflite.quantized import IntegerNetwork
+from efficientnet_lite.tflite.int8 import IntegerNetwork
 
 Array = npt.NDArray[np.float32]
 Image = npt.NDArray[np.uint8]

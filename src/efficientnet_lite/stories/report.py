@@ -9,21 +9,21 @@ from typing import Any
 
 import numpy as np
 
-from efficientnet_lite import bundle
-from efficientnet_lite.bundle import Run
-from efficientnet_lite.doors import files
-from efficientnet_lite.doors import photos as photo_door
 from efficientnet_lite.errors import ArtifactError, UnreadablePhoto, UnusableInput, UsageError, printable
-from efficientnet_lite.inference.predict import Refused, open_model
+from efficientnet_lite.photos import decode as photo_door
+from efficientnet_lite.photos.labelled import Surveyed
 from efficientnet_lite.progress import ShowStage, silent
-from efficientnet_lite.report import page
-from efficientnet_lite.report.curves import draw_curves
-from efficientnet_lite.report.facts import SPLITS, Facts, read_facts
+from efficientnet_lite.proof.mistakes import Mistake, most_confident
+from efficientnet_lite.run import folder as run_folder
+from efficientnet_lite.run.folder import Run
+from efficientnet_lite.run.proven import own, proven_photos, split_rows
+from efficientnet_lite.run.report import page
+from efficientnet_lite.run.report.curves import draw_curves
+from efficientnet_lite.run.report.facts import SPLITS, Facts, read_facts
+from efficientnet_lite.runtimes.model import Refused, open_model
+from efficientnet_lite.storage import files
 from efficientnet_lite.storage.targets import check_file
-from efficientnet_lite.stories.labelled import Surveyed
 from efficientnet_lite.stories.log import LOG
-from efficientnet_lite.stories.mistakes import Mistake, most_confident
-from efficientnet_lite.stories.proven import own, proven_photos, split_rows
 
 MAX_LOG_BYTES = 16 * 2**20
 THUMBNAIL_PX = 160  # the longer side
@@ -71,10 +71,10 @@ def report(
         ArtifactError: the run is damaged.
     """
     page.check_installed()
-    opened = bundle.open_run(Path(run))
+    opened = run_folder.open_run(Path(run))
     if out is None:
-        out = opened.folder / bundle.REPORT
-        bundle.check_own(opened.folder, out)
+        out = opened.folder / run_folder.REPORT
+        run_folder.check_own(opened.folder, out)
     out = Path(out)
     _check(out, overwrite)
     facts = _facts(opened.card, opened.folder)
@@ -101,8 +101,8 @@ def report(
     with files.locked(out):
         _check(out, overwrite)
         files.publish(out, content)
-    if files.real(out) == files.real(opened.folder / bundle.REPORT):
-        bundle.relist(opened.folder, [out])
+    if files.real(out) == files.real(opened.folder / run_folder.REPORT):
+        run_folder.relist(opened.folder, [out])
     return Reported(out.absolute(), len(content), None if pictures is None else len(pictures), tuple(notes))
 
 
@@ -149,7 +149,7 @@ def _facts(card: Mapping[str, Any], folder: Path) -> Facts:
         return read_facts(card)
     except ValueError as error:
         raise ArtifactError(
-            f"the card cannot be shown: {error}", where=folder / bundle.CARD, fix="train the run again"
+            f"the card cannot be shown: {error}", where=folder / run_folder.CARD, fix="train the run again"
         ) from error
 
 

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite import bundle
-from efficientnet_lite.doors import files
 from efficientnet_lite.errors import ArtifactError, UsageError
-from efficientnet_lite.inference.predict import open_model
-from efficientnet_lite.spec import LOGITS, POOLED
+from efficientnet_lite.network.plan import LOGITS, POOLED
+from efficientnet_lite.proof.golden import faults, find_golden, golden_path, read_golden, unusable
+from efficientnet_lite.run import folder as run_folder
+from efficientnet_lite.run.proven import own
+from efficientnet_lite.runtimes.model import open_model
+from efficientnet_lite.storage import files
 from efficientnet_lite.storage.listing import inside, listing, own_files
 from efficientnet_lite.stories.export_checkpoint import CARD_FORMAT as CHECKPOINT
 from efficientnet_lite.stories.export_checkpoint import TF1_CHECKPOINT, checkpoint_faults
@@ -21,8 +23,6 @@ from efficientnet_lite.stories.export_hub import require_tensorflow as require_h
 from efficientnet_lite.stories.export_saved_model import SAVED_MODEL
 from efficientnet_lite.stories.export_saved_model import require_tensorflow as require_saved_model
 from efficientnet_lite.stories.exported import Exported
-from efficientnet_lite.stories.golden import faults, find_golden, golden_path, read_golden, unusable
-from efficientnet_lite.stories.proven import own
 
 Outputs = Mapping[str, npt.NDArray[Any]]
 KEY = "artifacts"  # in the card
@@ -49,7 +49,7 @@ def add_artifact(folder: Path, exported: Exported) -> None:
     name = files.real(path).relative_to(files.real(folder)).as_posix()
 
     def change(card: dict[str, Any]) -> None:
-        artifacts_of(bundle.open_run(folder))  # refuses a list that is none
+        artifacts_of(run_folder.open_run(folder))  # refuses a list that is none
         others = [each for each in card.get(KEY, []) if each.get("path") != name]
         card[KEY] = [*others, exported.to_json() | {"path": name}]
 
@@ -57,10 +57,10 @@ def add_artifact(folder: Path, exported: Exported) -> None:
     ours = [path] if kind is None else [path / each for each in own_files(path, listing(path, kind))]
     golden = golden_path(path)
     ours += [golden] if files.is_file(golden) else []
-    bundle.relist(folder, ours, instead_of="" if kind is None else f"{name}/", change=change)
+    run_folder.relist(folder, ours, instead_of="" if kind is None else f"{name}/", change=change)
 
 
-def artifacts_of(run: bundle.Run) -> tuple[Artifact, ...]:
+def artifacts_of(run: run_folder.Run) -> tuple[Artifact, ...]:
     """What the card lists; raises ArtifactError where it is damaged."""
     found = []
     try:
@@ -69,17 +69,17 @@ def artifacts_of(run: bundle.Run) -> tuple[Artifact, ...]:
             if not all(isinstance(each, str) for each in (path, format, sha256, *outputs)):
                 raise ValueError("an artifact has fields of another type than text")
             found.append(Artifact(inside(run.folder, path), format, sha256, tuple(outputs)))
-        bundle.check_once(each.path for each in found)
+        run_folder.check_once(each.path for each in found)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArtifactError(
             f"the card's artifacts cannot be read: {str(error)[:200]}",
-            where=run.folder / bundle.CARD,
+            where=run.folder / run_folder.CARD,
             fix="train the run again",
         ) from error
     return tuple(found)
 
 
-def replay(run: bundle.Run, *, trust: bool) -> tuple[list[str], list[str]]:
+def replay(run: run_folder.Run, *, trust: bool) -> tuple[list[str], list[str]]:
     """Every artifact on its own runtime against its golden file: what is wrong, and what could not be run.
 
     A checkpoint runs nowhere: it is read, and compared with the weights of the run.
@@ -108,9 +108,9 @@ def _sha256(path: Path) -> str:
     return files.sha256_folder(path) if files.is_dir(path) else files.sha256_file(path)
 
 
-def _replay(run: bundle.Run, artifact: Artifact, name: str) -> list[str]:
+def _replay(run: run_folder.Run, artifact: Artifact, name: str) -> list[str]:
     if artifact.format == CHECKPOINT:
-        return checkpoint_faults(artifact.path, own(run, run.folder / bundle.WEIGHTS), name)
+        return checkpoint_faults(artifact.path, own(run, run.folder / run_folder.WEIGHTS), name)
     run_one = _RUNTIMES.get(artifact.format)
     if run_one is None:
         raise UsageError(

@@ -22,21 +22,21 @@ from typing import Any, Literal
 
 import numpy as np
 
-from efficientnet_lite import example
-from efficientnet_lite.accounting import COLUMNS, Accounting, account
-from efficientnet_lite.doors import arrayrecord, files, photos, tfrecord
-from efficientnet_lite.doors.dataset import Dataset, Row, open_dataset
 from efficientnet_lite.errors import UnreadablePhoto, UnusableDataset, UsageError
-from efficientnet_lite.inference.partition import plan_split
-from efficientnet_lite.inference.survey import MIN_SIDE, survey
 from efficientnet_lite.labels import digest as labels_digest
-from efficientnet_lite.layout import ClassFolders
-from efficientnet_lite.photoheader import is_jpeg, jpeg_header, orientation_of
+from efficientnet_lite.photos import decode as photo_door
+from efficientnet_lite.photos.accounting import COLUMNS, Accounting, account
+from efficientnet_lite.photos.dataset import Dataset, Row, open_dataset
+from efficientnet_lite.photos.header import is_jpeg, jpeg_header, orientation_of
+from efficientnet_lite.photos.layout import ClassFolders
+from efficientnet_lite.photos.partition import plan_split
+from efficientnet_lite.photos.survey import MIN_SIDE, survey
 from efficientnet_lite.progress import ShowStage, silent
-from efficientnet_lite.storage import folders
+from efficientnet_lite.storage import files, folders
 from efficientnet_lite.storage.listing import FolderKind, no_marker, seal
 from efficientnet_lite.storage.targets import check_folder
 from efficientnet_lite.stories.places import dataset_apart
+from efficientnet_lite.training import arrayrecord, example, tfrecord
 from efficientnet_lite.version import __version__
 
 Format = Literal["tfrecord", "arrayrecord"]
@@ -127,7 +127,7 @@ def make_shards(
     Args:
         train_shards, validation_shards: files of each part; None: one for every 1,251 photos.
         seed: of the split and of the order.
-        links, class_folders: how the photos are read; see `doors.dataset.open_dataset`.
+        links, class_folders: how the photos are read; see `photos.dataset.open_dataset`.
         overwrite: replace an earlier folder of this kind; what is not ours in it stays.
         workers: threads; no byte depends on their number.
 
@@ -288,10 +288,10 @@ def _record(row: Row, class_index: int) -> _Record | str:
     else can be read (CMYK, PNG, ...) becomes an RGB JPEG, upright and of quality 100.
     """
     try:
-        data = photos.read_bytes(row.path)
+        data = photo_door.read_bytes(row.path)
         header = jpeg_header(data) if is_jpeg(data) else None
         kept = header is not None and header.plain
-        photo = photos.decode(data, where=row.path, min_side=MIN_SIDE if kept else None)
+        photo = photo_door.decode(data, where=row.path, min_side=MIN_SIDE if kept else None)
     except UnreadablePhoto as error:
         return error.what
     height, width = photo.full_size
@@ -299,7 +299,7 @@ def _record(row: Row, class_index: int) -> _Record | str:
         height, width = header.height, header.width
         turned = orientation_of(header.exif)[0] != 1
     else:
-        data, turned = photos.jpeg(photo.pixels, quality=100), False
+        data, turned = photo_door.jpeg(photo.pixels, quality=100), False
     record = example.encode(
         data, class_index, height=height, width=width, label=row.label, name=Path(row.name).name
     )

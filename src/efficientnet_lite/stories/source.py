@@ -7,15 +7,15 @@ fraction of a second.
 from pathlib import Path
 from typing import Literal
 
-from efficientnet_lite import bundle
-from efficientnet_lite.doors import files
 from efficientnet_lite.errors import ArtifactError, UsageError
-from efficientnet_lite.inference.predict import Model, model_from_bytes, open_model
-from efficientnet_lite.spec import POOLED
+from efficientnet_lite.network.plan import POOLED
+from efficientnet_lite.run import folder as run_folder
+from efficientnet_lite.runtimes.model import Model, model_from_bytes, open_model
+from efficientnet_lite.storage import files
 from efficientnet_lite.stories.origin import open_origin
 from efficientnet_lite.tflite.artifact import About, float_artifact
+from efficientnet_lite.tflite.float import Output
 from efficientnet_lite.tflite.slots import MODEL_IDENTIFIER
-from efficientnet_lite.tflite.write import Output
 
 Precision = Literal["float32", "int8"]
 PUBLISHED = "imagenet"  # the weights that a bare name means
@@ -48,9 +48,9 @@ def open_source(
             on this machine.
     """
     path = Path(source)
-    if bundle.is_run(path):
+    if run_folder.is_run(path):
         _check_own_weights(path, weights)
-        return open_model(bundle.open_run(path).export(precision or "int8"), workers=workers)
+        return open_model(run_folder.open_run(path).export(precision or "int8"), workers=workers)
     if _is_model_file(path):
         _check_own_weights(path, weights)
         model = open_model(path, workers=workers)

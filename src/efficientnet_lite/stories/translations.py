@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from efficientnet_lite.doors import files
 from efficientnet_lite.errors import UnusableInput
 from efficientnet_lite.plaintext import plain_text
+from efficientnet_lite.storage import files
 from efficientnet_lite.tflite.attached import label_files
 
 MAX_BYTES = 4 * 2**20

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from efficientnet_lite import bundle
-from efficientnet_lite.bundle import Run
-from efficientnet_lite.classes import some
-from efficientnet_lite.doors import files
 from efficientnet_lite.errors import ArtifactError, UnusableInput, UsageError, printable
-from efficientnet_lite.inference.predict import Model, open_model
-from efficientnet_lite.inference.verify import (
+from efficientnet_lite.network.plan import PROBABILITIES
+from efficientnet_lite.photos.classes import some
+from efficientnet_lite.photos.labelled import labelled_photos
+from efficientnet_lite.progress import ShowStage, silent
+from efficientnet_lite.proof import golden
+from efficientnet_lite.proof.gate import (
     MAX_DROP,
     MIN_AGREEMENT,
     Bars,
@@ -26,11 +26,11 @@ from efficientnet_lite.inference.verify import (
     score_together,
     verdict,
 )
-from efficientnet_lite.progress import ShowStage, silent
-from efficientnet_lite.spec import PROBABILITIES
-from efficientnet_lite.stories import golden
-from efficientnet_lite.stories.labelled import labelled_photos
-from efficientnet_lite.stories.proven import own, proven_photos
+from efficientnet_lite.run import folder as run_folder
+from efficientnet_lite.run.folder import Run
+from efficientnet_lite.run.proven import own, proven_photos
+from efficientnet_lite.runtimes.model import Model, open_model
+from efficientnet_lite.storage import files
 from efficientnet_lite.stories.run_artifacts import replay
 
 
@@ -108,7 +108,7 @@ def verify(
     if files.is_dir(target):
         if parent is not None:
             raise _unused("--parent", "a single file", "a run has both of its files")
-        run = bundle.open_run(target)
+        run = run_folder.open_run(target)
         return _verify_run(run, Path(data) if data else None, max_drop, min_agreement, trust, stage)
     if not files.exists(target):
         raise UnusableInput(files.missing(target), where=target, fix="give a run folder, or a .tflite file")
@@ -196,7 +196,7 @@ def _bars(saved: Mapping[str, Any], max_drop: float | None, min_agreement: float
 
 
 def _golden_faults(run: Run, float_model: Model, int8_model: Model) -> list[str]:
-    path = own(run, run.folder / bundle.GOLDEN)
+    path = own(run, run.folder / run_folder.GOLDEN)
     wanted = golden.read_golden(path, ("images", "float32", "int8"))
     images = wanted["images"]
     try:

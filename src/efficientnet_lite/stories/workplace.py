@@ -1,7 +1,7 @@
 """The working folder of a training beside its target, `OUT.training`, from which `--resume` goes on.
 
     training.json   the marker that makes it ours
-    states/  best/  what `checkpoints.states` writes
+    states/  best/  what `training.states` writes
     log.csv  curves.png
     train.npz ...   where records begin in their files
 
@@ -13,12 +13,11 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from efficientnet_lite.checkpoints import states
-from efficientnet_lite.doors import files
 from efficientnet_lite.errors import UsageError
-from efficientnet_lite.storage import folders
+from efficientnet_lite.storage import files, folders
 from efficientnet_lite.storage.listing import FolderKind, is_own, no_marker
 from efficientnet_lite.storage.targets import Apart, check_apart
+from efficientnet_lite.training import states
 from efficientnet_lite.version import __version__
 
 SUFFIX = ".training"

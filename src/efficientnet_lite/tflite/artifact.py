@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
-from efficientnet_lite.contract import Contract
-from efficientnet_lite.forward import Layer
 from efficientnet_lite.labels import digest
-from efficientnet_lite.spec import Plan
+from efficientnet_lite.network.numpy_run import Layer
+from efficientnet_lite.network.plan import Plan
+from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.tflite.attached import label_files, pack_labels
+from efficientnet_lite.tflite.float import write_float
 from efficientnet_lite.tflite.identity import OWN_ENTRY, Identity
+from efficientnet_lite.tflite.int8 import IntegerNetwork, Io, write_int8
 from efficientnet_lite.tflite.metadata import TEXT_ENTRY, build_metadata
-from efficientnet_lite.tflite.quantized import IntegerNetwork, Io, write_int8
 from efficientnet_lite.tflite.storage import DenseScales, Weights
-from efficientnet_lite.tflite.write import write_float
 from efficientnet_lite.version import __version__
 
 Precision = Literal["float32", "float16", "dynamic", "int8"]

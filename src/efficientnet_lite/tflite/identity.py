@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
-from efficientnet_lite.contract import Contract
 from efficientnet_lite.documents import json_value
 from efficientnet_lite.errors import ArtifactError
+from efficientnet_lite.photos.contract import Contract
 
 OWN_ENTRY = "EFFICIENTNET_LITE"
 

@@ -17,8 +17,8 @@ from typing import Any, Literal
 
 import flatbuffers
 
-from efficientnet_lite.contract import Contract
 from efficientnet_lite.errors import ArtifactError
+from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.tflite import slots
 from efficientnet_lite.tflite.flatbuffer import Reader, Table
 

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
-from efficientnet_lite.quantmath import WEIGHT_MAX
-from efficientnet_lite.spec import Conv, Dense, Step
-from efficientnet_lite.tflite.graph import Graph, Quantization
+from efficientnet_lite.network.plan import Conv, Dense, Step
+from efficientnet_lite.tflite.container import Graph, Quantization
+from efficientnet_lite.tflite.quantmath import WEIGHT_MAX
 
 Array = npt.NDArray[np.float32]
 Storage = Literal["float32", "float16", "dynamic"]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from efficientnet_lite.doors import arrayrecord
+from efficientnet_lite.training import arrayrecord
 from efficientnet_lite.training.listed import Labelled
 from efficientnet_lite.training.recordfiles import (
     ONE_HOST,

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite.contract import Box, center_crop, reference_padding
-from efficientnet_lite.resample import legacy_bicubic
+from efficientnet_lite.photos.contract import Box, center_crop, reference_padding
+from efficientnet_lite.photos.resample import legacy_bicubic
 from efficientnet_lite.training.augment import Augmentation, augment
 
 AREA = (0.08, 1.0)  # of the photo

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite.contract import Contract
-from efficientnet_lite.doors import photos
 from efficientnet_lite.errors import UnreadablePhoto, UnusableInput, printable
-from efficientnet_lite.inference.views import prepare
+from efficientnet_lite.photos import decode as photo_door
+from efficientnet_lite.photos.contract import Contract
+from efficientnet_lite.photos.views import prepare
 from efficientnet_lite.training.augment import Augmentation
 from efficientnet_lite.training.chance import generator, shuffle_seed
 from efficientnet_lite.training.crops import training_image
@@ -138,7 +138,7 @@ def _training_example(
         used = (index + further) % len(source)
         try:
             data, class_index, where = source[used]
-            pixels = photos.decode_reference(data, where=where).pixels
+            pixels = photo_door.decode_reference(data, where=where).pixels
         except UnreadablePhoto as error:
             skipped.append(error)
             continue

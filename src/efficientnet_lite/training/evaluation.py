@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
-from efficientnet_lite.spec import Plan
+from efficientnet_lite.network.plan import Plan
 from efficientnet_lite.training.backend import compiled
 from efficientnet_lite.training.data import Batch
 from efficientnet_lite.training.devices import Placement

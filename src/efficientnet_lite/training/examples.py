@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from efficientnet_lite.doors import arrayrecord, files, tfrecord
 from efficientnet_lite.errors import UnusableDataset, UnusableInput, UsageError
-from efficientnet_lite.splitwords import split_of
-from efficientnet_lite.training import listed
+from efficientnet_lite.photos.splitwords import split_of
+from efficientnet_lite.storage import files
+from efficientnet_lite.training import arrayrecord, listed, tfrecord
 from efficientnet_lite.training.arrayrecords import open_arrayrecords
 from efficientnet_lite.training.listed import Source
 from efficientnet_lite.training.recordfiles import ONE_HOST, Part

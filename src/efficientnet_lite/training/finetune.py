@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from efficientnet_lite.errors import wrong_argument
-from efficientnet_lite.spec import DENSE, INPUT, Conv, Dense, Plan, Softmax, Step
+from efficientnet_lite.network.plan import DENSE, INPUT, Conv, Dense, Plan, Softmax, Step
 
 BatchNorm = Literal["frozen", "train"]
 Optimizer = Literal["adamw", "sgd"]

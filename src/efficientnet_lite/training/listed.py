@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol
 
-from efficientnet_lite import rubbish
-from efficientnet_lite.doors import files, photos
-from efficientnet_lite.doors.dataset import Row
-from efficientnet_lite.doors.walk import walk
 from efficientnet_lite.errors import UnusableDataset, UnusableInput
+from efficientnet_lite.photos import decode as photo_door
+from efficientnet_lite.photos import rubbish
+from efficientnet_lite.photos.dataset import Row
+from efficientnet_lite.photos.walk import walk
+from efficientnet_lite.storage import files
 
 PLACE_BYTES, LABEL_BYTES = 8, 4  # of one entry: where its name ends, and its class
 _ENTRY = PLACE_BYTES + LABEL_BYTES
@@ -84,7 +85,7 @@ class Listed:
 
     def __getitem__(self, index: int) -> Labelled:
         path, class_index = self.entry(index)
-        return Labelled(photos.read_bytes(path), class_index, str(path))
+        return Labelled(photo_door.read_bytes(path), class_index, str(path))
 
     def entry(self, index: int) -> tuple[Path, int]:
         """Path and class of a photo, which is not opened. Raises IndexError."""
@@ -106,7 +107,7 @@ def _mapped(file: IO[bytes]) -> mmap.mmap:
 
 
 def of_rows(root: Path, rows: Iterable[Row], labels: Sequence[str]) -> Listed:
-    """The photos of `doors.dataset.open_dataset`, or of one split of it."""
+    """The photos of `photos.dataset.open_dataset`, or of one split of it."""
     place = {label: index for index, label in enumerate(labels)}
     return Listed(root, ((row.name, place[row.label]) for row in rows))
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from efficientnet_lite import metrics
 from efficientnet_lite.errors import UsageError
-from efficientnet_lite.model.parameters import read_parameters
+from efficientnet_lite.network.keras_arrays import read_parameters
 from efficientnet_lite.training.chance import generator
 from efficientnet_lite.training.finetune import FineTuning, Part, ema_decay, rate_at
 from efficientnet_lite.training.sources import Kept, Source

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from efficientnet_lite.errors import UsageError
-from efficientnet_lite.model.parameters import read_parameters
-from efficientnet_lite.spec import DENSE, Plan
+from efficientnet_lite.network.keras_arrays import read_parameters
+from efficientnet_lite.network.plan import DENSE, Plan
 from efficientnet_lite.training import data, devices
 from efficientnet_lite.training.augment import Augmentation, mixup, mixup_shares
 from efficientnet_lite.training.devices import Placement

@@ -13,11 +13,13 @@ from typing import Literal
 import numpy as np
 
 from efficientnet_lite.errors import UnusableInput
-from efficientnet_lite.example import Example
+from efficientnet_lite.training.example import Example
 from efficientnet_lite.training.listed import Labelled
 
 Part = Literal["train", "holdout", "validation"]
-Find = Callable[[Path, str], list[Path]]  # folder and split -> record files, sorted: `doors.tfrecord.shards`
+Find = Callable[
+    [Path, str], list[Path]
+]  # folder and split -> record files, sorted: `training.tfrecord.shards`
 
 ONE_HOST = (0, 1)
 _NUMBERS = re.compile(r"-(\d{5})-of-(\d{5})")

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite.doors import files, tfrecord
 from efficientnet_lite.errors import UnusableInput
+from efficientnet_lite.storage import files
+from efficientnet_lite.training import tfrecord
 from efficientnet_lite.training.listed import Labelled
 from efficientnet_lite.training.recordfiles import (
     ONE_HOST,

@@ -14,15 +14,15 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite.contract import Contract, FitView
-from efficientnet_lite.doors import photos
-from efficientnet_lite.doors.litert import Pool, in_threads
-from efficientnet_lite.forward import Layer
-from efficientnet_lite.inference.views import prepare, to_float
+from efficientnet_lite.network.numpy_run import Layer
+from efficientnet_lite.network.plan import INPUT
+from efficientnet_lite.photos import decode as photo_door
+from efficientnet_lite.photos.contract import Contract, FitView
+from efficientnet_lite.photos.views import prepare, to_float
 from efficientnet_lite.progress import OnProgress
-from efficientnet_lite.spec import INPUT
+from efficientnet_lite.runtimes.litert import Pool, in_threads
 from efficientnet_lite.tensor import Engine
-from efficientnet_lite.tflite.write import write_steps
+from efficientnet_lite.tflite.float import write_steps
 from efficientnet_lite.training.chance import generator
 from efficientnet_lite.training.finetune import Augment, Part
 from efficientnet_lite.training.views import draw
@@ -149,7 +149,7 @@ def keep(
 
     def one(runner: Engine | None, place: int) -> list[npt.NDArray[Any]]:
         images = list(
-            prepare(photos.read_bytes(paths[place]), views, lower.contract, where=paths[place]).images
+            prepare(photo_door.read_bytes(paths[place]), views, lower.contract, where=paths[place]).images
         )
         randoms = [generator(seed, number, place, "kept view") for number in range(draws)]
         images += _drawn(paths[place], randoms, lower.contract, augment)
@@ -184,5 +184,5 @@ def _drawn(
     if not randoms:
         return []
     # A crop shows no less than SMALLEST of the still one, so that many more pixels are enough.
-    photo = photos.decode(photos.read_bytes(path), where=path, min_side=2 * contract.size)
+    photo = photo_door.decode(photo_door.read_bytes(path), where=path, min_side=2 * contract.size)
     return [draw(photo, contract, augment, random) for random in randoms]

@@ -14,9 +14,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from efficientnet_lite.model.build import build_model
-from efficientnet_lite.model.parameters import named_variables
-from efficientnet_lite.spec import Plan
+from efficientnet_lite.network.keras_arrays import named_variables
+from efficientnet_lite.network.keras_model import build_model
+from efficientnet_lite.network.plan import Plan
 from efficientnet_lite.training.backend import compiled, on_accelerator, value_and_gradients
 from efficientnet_lite.training.optimizer import averaged, l2_loss, rmsprop
 from efficientnet_lite.training.recipe import Recipe

@@ -11,7 +11,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from efficientnet_lite.doors.files import output_failed
+from efficientnet_lite.storage.files import output_failed
 
 _VERSION = "brain.Event:2"  # of the form of event files, which begin with it
 _numbers = itertools.count()  # tells apart the files of one process and second

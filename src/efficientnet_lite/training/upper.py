@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from keras import layers
 
-from efficientnet_lite.contract import MEAN, STDDEV
-from efficientnet_lite.model.build import BN_MOMENTUM, IMAGES, NORM_SUFFIX, layer_name
-from efficientnet_lite.model.parameters import assign_parameters, plan_layer
-from efficientnet_lite.spec import BN_EPSILON, DENSE, INPUT, Add, Conv, Dense, Pool
+from efficientnet_lite.network.keras_arrays import assign_parameters, plan_layer
+from efficientnet_lite.network.keras_model import BN_MOMENTUM, IMAGES, NORM_SUFFIX, layer_name
+from efficientnet_lite.network.plan import BN_EPSILON, DENSE, INPUT, Add, Conv, Dense, Pool
+from efficientnet_lite.photos.contract import MEAN, STDDEV
 from efficientnet_lite.training.finetune import BatchNorm, FineTuning, Part, rate_factors
 
 Array = npt.NDArray[np.float32]
@@ -57,7 +57,7 @@ def build_upper(
 
 
 def _conv(step: Conv, x: Any, *, frozen: bool) -> Any:
-    """Convolution, batch norm and, where the step has it, ReLU6, named as in `model.build`."""
+    """Convolution, batch norm and, where the step has it, ReLU6, named as in `network.keras_model`."""
     name = layer_name(step.name)
     shared: dict[str, Any] = {"strides": step.stride, "padding": "same", "use_bias": False, "name": name}
     if step.depthwise:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite.contract import Box, Contract
-from efficientnet_lite.doors import photos
-from efficientnet_lite.doors.photos import Photo
+from efficientnet_lite.photos import decode as photo_door
+from efficientnet_lite.photos.contract import Box, Contract
+from efficientnet_lite.photos.decode import Photo
 from efficientnet_lite.training.augment import Augmentation
 from efficientnet_lite.training.augment import augment as distorted
 from efficientnet_lite.training.finetune import Augment
@@ -37,7 +37,7 @@ def draw(photo: Photo, contract: Contract, augment: Augment, random: np.random.G
     box = _still_box(height, width, contract, squash=squash)
     if augment != "none":
         box = _moved(box, height, width, SMALLEST[augment], random, squash=squash)
-    image = photos.resize(
+    image = photo_door.resize(
         photo.pixels, box, contract.size, filter="bilinear" if squash else "bicubic", scale=photo.scale
     )
     if mirrored:

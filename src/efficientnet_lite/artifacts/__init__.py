@@ -1,0 +1,1 @@
+"""What leaves as a file or folder, one module for each kind."""

@@ -1,1 +1,0 @@
-"""Weights in every published form, read without the frameworks that wrote them."""

@@ -1,0 +1,1 @@
+"""A head on frozen features: `features` extracts and keeps them, `head` fits the logistic regression."""

@@ -1,0 +1,39 @@
+"""Batch norm folded into the weights before it: what is left is one kernel and one bias a layer."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from efficientnet_lite.network.numpy_run import Layer
+from efficientnet_lite.network.plan import BN_EPSILON, Conv, Dense, Plan
+
+Array = npt.NDArray[np.float32]
+
+
+def fold(plan: Plan, parameters: Mapping[str, Array]) -> dict[str, Layer]:
+    """Layer name -> `Layer` for every convolution and dense layer of `plan`.
+
+    With s = gamma / sqrt(moving_variance + epsilon): kernel * s and beta - moving_mean * s, computed in
+    float64. A dead channel (variance exactly 0) keeps the epsilon alone in the denominator; its kernel
+    may become large, its output stays beta - moving_mean * s wherever its input is what it was in training.
+
+    Raises:
+        KeyError: a parameter of the plan is missing; readers of checkpoints make sure that none is.
+    """
+    layers = {}
+    for step in plan.steps:
+        if isinstance(step, Conv):
+            gamma, beta, mean, variance = (
+                parameters[f"{step.name}/{part}"].astype(np.float64)
+                for part in ("gamma", "beta", "moving_mean", "moving_variance")
+            )
+            factor = gamma / np.sqrt(variance + BN_EPSILON)
+            kernel = parameters[f"{step.name}/kernel"].astype(np.float64)
+            along = factor[:, None] if step.depthwise else factor  # the output axis is 2 there, 3 else
+            layers[step.name] = Layer(
+                (kernel * along).astype(np.float32), (beta - mean * factor).astype(np.float32)
+            )
+        elif isinstance(step, Dense):
+            layers[step.name] = Layer(parameters[f"{step.name}/kernel"], parameters[f"{step.name}/bias"])
+    return layers

@@ -1,0 +1,303 @@
+"""Folders and manifests -> the photos and their labels. Nothing is decoded here.
+
+Every photo and row that is found is either one of the rows or among the skipped, with its reason.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from efficientnet_lite.errors import UnusableDataset, UnusableInput
+from efficientnet_lite.photos.accounting import Accounting, Skipped, account, plain, require_all
+from efficientnet_lite.photos.classes import check_names, check_usable
+from efficientnet_lite.photos.layout import (
+    ClassFolders,
+    Layout,
+    check_layout,
+    find_split_folders,
+    read_layout,
+)
+from efficientnet_lite.photos.manifest import NoLabels
+from efficientnet_lite.photos.manifest_files import Resolved, resolve
+from efficientnet_lite.photos.manifest_files import Row as Row
+from efficientnet_lite.photos.split import Split
+from efficientnet_lite.photos.splitwords import split_of
+from efficientnet_lite.photos.walk import LEFT_OUT, Walk, walk
+from efficientnet_lite.storage import files
+
+METADATA_NAMES = ("metadata.csv", "metadata.jsonl")  # of the imagefolder convention
+NOT_NAMED = "not named in the metadata"
+TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
+OURS = ("skipped.csv", "split.csv")  # of a run
+FILMS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".3gp", ".wmv", ".mts")
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """The photos of a folder or manifest, in an order that depends on their names alone."""
+
+    root: Path
+    kind: str  # "folder per class", "split folders", "manifest" or "imagefolder"
+    rows: tuple[Row, ...]  # sorted by name
+    labels: tuple[str, ...]  # sorted by code point: the order of a model's outputs
+    skipped: tuple[Skipped, ...]  # found, and no rows; sorted by name
+    passed_over: Mapping[str, int]  # plainly no photos: kind -> how many
+    notes: tuple[str, ...]
+
+    def accounting(self, refused: Iterable[tuple[int, str]]) -> Accounting:
+        """What became of every photo once those in `refused`, positions and reasons, turned out to be unusable."""
+        lost = [Skipped(self.rows[position].name, reason) for position, reason in refused]
+        return account(len(self.rows) - len(lost), [*self.skipped, *lost], self.passed_over)
+
+    def check_usable(self, refused: Iterable[tuple[int, str]]) -> None:
+        """Raise UnusableDataset where what is left cannot be learned from; its cause is named.
+
+        `refused` are positions and reasons of the photos that cannot be used.
+        """
+        reasons = dict(refused)
+        left = [(row.label, row.split) for at, row in enumerate(self.rows) if at not in reasons]
+        check_usable(left, self.labels, list(reasons.values()), where=self.root)
+
+    def require_all(self) -> None:
+        """Raise UnreadablePhoto where a photo was skipped: for `--on-bad fail`."""
+        require_all(self.skipped, where=self.root)
+
+
+class Listing(NamedTuple):
+    """Photos to look at, each with the name that reports show, and what is not looked at."""
+
+    photos: list[tuple[Path, str]]
+    skipped: list[Skipped]
+    passed_over: Counter[str]  # by kind
+
+
+def open_dataset(
+    path: Path, *, links: bool = True, class_folders: ClassFolders | None = None, to_learn: bool = True
+) -> Dataset:
+    """The photos and labels of a folder or a manifest.
+
+    A folder holds a folder per class (whatever lies below a class folder belongs to the class); or folders for the
+    parts, such as `train` and `val`, `Training` and `Testing`, of such; or `metadata.csv` or `metadata.jsonl` with a
+    file name and a label for each photo, itself or in split folders. A manifest is a CSV or JSONL file; its paths are
+    relative to its own folder and may lead anywhere, since they are only ever read as photos.
+
+    Args:
+        links: follow links, wherever they lead; else each is skipped.
+        class_folders: "outer" or "inner", where every class would hold the same folders and either can be the classes.
+        to_learn: there must be enough to learn from; to judge a model, one photo will do.
+
+    Raises UnusableDataset where nothing can be learned from it: fewer than two classes, a class with fewer than two
+    photos, labels that differ between splits, names that cannot be class names, a broken manifest, a folder that can
+    be read in two ways or is data for another task.
+    """
+    if files.is_dir(path):
+        return _open_folder(path, links, class_folders, to_learn)
+    if files.is_file(path):
+        return _open_manifest(path, links, to_learn)
+    raise UnusableDataset(
+        "neither a folder nor a file"
+        if files.exists(path)
+        else f"it cannot be opened: {files.obstacle(path) or 'no such folder or file'}",
+        where=path,
+        fix="give a folder of photos, or a CSV or JSONL manifest",
+    )
+
+
+def list_photos(paths: Iterable[Path], *, links: bool = True) -> Listing:
+    """The photos named by `paths`, each once: files as they are, folders with all below, sorted.
+
+    A path that does not exist is taken as a pattern (`*`, `?`, `[...]`, `**`). Names are as given: `photos/a.jpg` for
+    the photo `a.jpg` of the folder `photos`. Links and pipes that are named themselves are taken as they are, for the
+    photo door to judge; with `links=False` links are skipped, but for a folder that is named itself.
+
+    Raises UnusableInput where a path does not exist and matches nothing.
+    """
+    photos: dict[str, Path] = {}
+    skipped: dict[str, Skipped] = {}
+    passed_over: Counter[str] = Counter()
+    for path in paths:
+        for match in [path] if files.lexists(path) else _matches(path):
+            if not files.is_dir(match):
+                name = match.as_posix()
+                if links or not files.is_link(match):
+                    photos.setdefault(name, match)
+                else:
+                    skipped.setdefault(name, Skipped(name, LEFT_OUT))
+                continue
+            found = walk(match, links=links)
+            for inner in found.photos:
+                photos.setdefault((match / inner).as_posix(), match / inner)
+            for each in found.skipped:
+                name = (match / each.name).as_posix()
+                skipped.setdefault(name, each._replace(name=name))
+            passed_over += found.passed_over
+    return Listing(
+        [(path, name) for name, path in photos.items()],
+        [each for name, each in skipped.items() if name not in photos],
+        passed_over,
+    )
+
+
+# Folders
+
+
+def _open_folder(root: Path, links: bool, class_folders: ClassFolders | None, to_learn: bool) -> Dataset:
+    found = walk(root, links=links)
+    speaking = {folder for folder in found.folders if "/" not in folder and _metadata_in(root / folder)}
+    splits = find_split_folders(found.photos, found.folders, speaking, where=root, to_learn=to_learn)
+    notes = []
+    try:
+        if metadata := _metadata_files(root, splits):
+            return _open_imagefolder(root, found, metadata, links, to_learn)
+    except NoLabels as error:
+        notes.append(f"{Path(error.where).name} holds no labels: the folders are taken as classes")
+        splits = find_split_folders(found.photos, found.folders, set(), where=root, to_learn=to_learn)
+    layout = read_layout(found.photos, found.folders, splits, class_folders)
+    rows = [Row(root / name, name, label, split) for name, label, split in layout.photos]
+    skipped = [*found.skipped, *(Skipped(*each) for each in layout.skipped)]
+    notes += layout.notes
+    try:
+        check_layout(layout, found.folders, splits, class_folders, where=root)
+        if not layout.photos:
+            raise _no_photos(root, found, layout)
+        return _dataset(
+            root, layout.kind, rows, skipped, found.passed_over, notes, hint=layout.hint, to_learn=to_learn
+        )
+    except UnusableDataset as error:
+        if len({row.label for row in rows if split_of(row.label) is None}) < 2 and not layout.hint:
+            error.fix += _tables_in(root)
+        raise
+
+
+def _tables_in(root: Path) -> str:
+    """What to do where a table lies in a folder without classes: it may say what the folders do not."""
+    tables = sorted(
+        path.name for path in files.entries(root) if path.suffix.lower() in TABLES and path.name not in OURS
+    )
+    return (
+        f"; or, if it names the photos and their labels, give the file {tables[0]!r} in it" if tables else ""
+    )
+
+
+def _no_photos(root: Path, found: Walk, layout: Layout) -> UnusableDataset:
+    what = f"no photos in class folders, {len(found.photos)} elsewhere in it"
+    if found.skipped:
+        first = found.skipped[0]
+        what += f", {len(found.skipped)} skipped (the first, {first.name!r}: {plain(first.reason)})"
+    archives = [kind for kind in found.passed_over if kind in (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")]
+    if archives and not found.photos:
+        return UnusableDataset(
+            f"{what}, but {' and '.join(archives)} files",
+            where=root,
+            fix="unpack them, and give the folder with the class folders",
+        )
+    fix = "make one folder for each class and put its photos there, or give a manifest"
+    if found.passed_over and not found.photos:
+        what += "; " + account(0, [], found.passed_over).not_photos()
+    if not found.photos and not found.skipped and any(kind in FILMS for kind in found.passed_over):
+        fix = "save pictures of the films, in a folder for each class"
+    if found.skipped and all(each.reason == LEFT_OUT for each in found.skipped):
+        fix = "leave --no-links out"
+    return UnusableDataset(what, where=root, fix=fix)
+
+
+# Manifests
+
+
+def _open_manifest(path: Path, links: bool, to_learn: bool) -> Dataset:
+    found = resolve(path, anywhere=True, links=links)
+    notes = _repeated(found)
+    return _dataset(path.parent, "manifest", found.rows, found.skipped, {}, notes, to_learn=to_learn)
+
+
+def _repeated(found: Resolved) -> list[str]:
+    return (
+        [f"{found.repeated} rows repeat earlier ones, and count as photos of their own"]
+        if found.repeated
+        else []
+    )
+
+
+def _open_imagefolder(
+    root: Path, found: Walk, metadata: dict[Path, Split | None], links: bool, to_learn: bool
+) -> Dataset:
+    rows: list[Row] = []
+    skipped: list[Skipped] = []
+    notes: list[str] = []
+    for file, split in metadata.items():
+        told = resolve(file, anywhere=False, links=links)
+        prefix = "" if file.parent == root else file.parent.relative_to(root).as_posix() + "/"
+        rows += [Row(row.path, prefix + row.name, row.label, split or row.split) for row in told.rows]
+        skipped += [each._replace(name=prefix + each.name) for each in told.skipped]
+        notes += _repeated(told)
+    tops = [split_of(row.name.split("/", 1)[0]) for row in rows]
+    if "train" in tops and None not in tops and all(row.split is None for row in rows):
+        rows = [replace(row, split=top) for row, top in zip(rows, tops, strict=True)]
+    named = {row.name for row in rows} | {each.name for each in skipped}
+    skipped += [Skipped(name, NOT_NAMED) for name in found.photos if name not in named]
+    skipped += [each for each in found.skipped if each.name not in named]
+    return _dataset(root, "imagefolder", rows, skipped, found.passed_over, notes, to_learn=to_learn)
+
+
+def _metadata_in(folder: Path) -> Path | None:
+    return next((folder / name for name in METADATA_NAMES if files.is_file(folder / name)), None)
+
+
+def _metadata_files(root: Path, splits: dict[str, Split]) -> dict[Path, Split | None]:
+    """Metadata file -> the split it speaks for, None for one that speaks for the whole folder."""
+    if own := _metadata_in(root):
+        return {own: None}
+    return {
+        file: split for folder, split in splits.items() if (file := _metadata_in(root / folder)) is not None
+    }
+
+
+# Both
+
+
+def _dataset(
+    root: Path,
+    kind: str,
+    rows: list[Row],
+    skipped: list[Skipped],
+    passed_over: Mapping[str, int],
+    notes: list[str],
+    *,
+    hint: str | None = None,
+    to_learn: bool = True,
+) -> Dataset:
+    """The data set of `rows`, once its class names and counts are found good."""
+    labels = sorted({row.label for row in rows})
+    notes += check_names(labels, where=root)
+    lost = [each.reason for each in skipped if each.stops]
+    if to_learn or not rows:
+        check_usable([(row.label, row.split) for row in rows], labels, lost, where=root, fix=hint)
+    return Dataset(
+        root,
+        kind,
+        tuple(sorted(rows, key=lambda row: row.name)),
+        tuple(labels),
+        tuple(sorted(skipped)),
+        dict(sorted(passed_over.items())),
+        tuple(notes),
+    )
+
+
+def _matches(pattern: Path) -> list[Path]:
+    """The files and folders that match, sorted; hidden ones only where the pattern names the dot."""
+    base = Path(pattern.anchor or ".")
+    try:
+        found = sorted(base.glob(str(pattern.relative_to(base) if pattern.anchor else pattern)))
+    except (ValueError, NotImplementedError, OSError):
+        found = []
+    matches = [path for path in found if not path.name.startswith(".") or pattern.name.startswith(".")]
+    if not matches:
+        said = files.obstacle(pattern)
+        raise UnusableInput(
+            f"no such file or folder, and no pattern that matches one{f': {said}' if said else ''}",
+            where=pattern,
+            fix="check its spelling",
+        )
+    return matches

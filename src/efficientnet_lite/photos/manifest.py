@@ -1,0 +1,233 @@
+"""The lines of a CSV or JSONL manifest -> entries: a photo's path, its label, and perhaps its split.
+
+Pure: takes lines of bytes and opens nothing; `dataset` resolves the paths. A manifest may come
+from a stranger: lines, fields and rows are bounded, and every refusal names the line.
+"""
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+from efficientnet_lite.documents import json_value
+from efficientnet_lite.errors import UnusableDataset
+from efficientnet_lite.photos.split import Split
+from efficientnet_lite.photos.splitwords import split_of
+from efficientnet_lite.plaintext import UTF16
+
+MAX_LINE_BYTES = 1 << 20
+MAX_ROWS = 5_000_000
+
+# Accepted names of the columns, the first that is there counts; in any case.
+PATH_COLUMNS = (
+    "path",
+    "file",
+    "file_name",
+    "filename",
+    "image",
+    "filepath",
+    "file_path",
+    "image_path",
+    "filepaths",
+)
+LABEL_COLUMNS = ("label", "class", "category", "target", "class_name", "labels")
+SPLIT_COLUMNS = ("split", "subset")
+# These count where the first row has a word for a part there; else they say something else.
+PERHAPS_SPLIT = ("set", "data set", "data_set", "dataset", "partition", "part", "phase", "usage", "fold")
+# A CSV with just these columns was written by us, with cells made safe for spreadsheets.
+SPLIT_CSV_COLUMNS = ("path", "label", "split", "sha256", "group")
+
+_FIX = (
+    f"give every row a path ({', '.join(PATH_COLUMNS)}), a label ({', '.join(LABEL_COLUMNS)}) and, where "
+    f"parts are given, a split (train, validation or test), as CSV or JSONL in UTF-8"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row, as written."""
+
+    line: int  # of the file, from 1; the last one of a CSV row with line breaks in a cell
+    path: str  # not empty, without NUL
+    label: str  # not empty, perhaps odd: `labels.fault` judges
+    split: Split | None
+
+
+class Manifest(NamedTuple):
+    """All rows in order; `columns` as the header says, empty for JSONL."""
+
+    columns: tuple[str, ...]
+    entries: list[Entry]
+
+
+class NoLabels(UnusableDataset):
+    """A table of photos without a column of labels, such as captions or boxes."""
+
+
+def read_manifest(lines: Iterable[bytes], *, where: Path) -> Manifest:
+    """The entries of a manifest, from its lines with their line breaks.
+
+    JSONL where the first character is `{`, else CSV with a header and commas, semicolons or tabs. A
+    line may have 1 MiB, a manifest 5 million rows. A label that is a whole number becomes its digits.
+
+    Raises:
+        NoLabels: there is no column of labels.
+        UnusableDataset: anything else that is wrong, with the number of the line.
+    """
+    texts = _texts(lines, where)
+    number, first = next(((n, text) for n, text in texts if text.strip()), (0, ""))
+    if not number:
+        raise UnusableDataset("the manifest is empty", where=where, fix=_FIX)
+    if first.lstrip().startswith("["):
+        raise _refused("a JSON array; JSONL has one object a line", where, number)
+    everything = chain([(number, first)], texts)
+    if first.lstrip().startswith("{"):
+        columns: tuple[str, ...] = ()
+        rows = _json_rows(everything, where)
+    else:
+        columns, rows = _csv_rows(everything, where)
+
+    entries: list[Entry] = []
+    for entry in rows:
+        if len(entries) == MAX_ROWS:
+            raise _refused(f"more than {MAX_ROWS:,} rows", where, entry.line)
+        if entries and (entry.split is None) != (entries[0].split is None):
+            has = "no split" if entry.split is None else "a split"
+            raise _refused(f"{has}, unlike line {entries[0].line}", where, entry.line)
+        entries.append(entry)
+    if not entries:
+        raise UnusableDataset("the manifest has a header and no rows", where=where, fix=_FIX)
+    return Manifest(columns, entries)
+
+
+def _texts(lines: Iterable[bytes], where: Path) -> Iterator[tuple[int, str]]:
+    """Number and text of each line, in UTF-8; a byte order mark is dropped."""
+    for number, line in enumerate(lines, 1):
+        if len(line) > MAX_LINE_BYTES:
+            raise _refused(f"more than {MAX_LINE_BYTES:,} bytes", where, number)
+        if not line.endswith(b"\n"):  # the last one: some programs fill a file up with NULs
+            line = line.rstrip(b"\0")
+        try:
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            if number == 1 and line.startswith(UTF16):
+                raise _refused("it is UTF-16, as Windows saves text, and not UTF-8", where, number) from error
+            raise _refused(f"byte {error.start + 1} is not UTF-8", where, number) from error
+        yield number, text
+
+
+def _csv_rows(numbered: Iterator[tuple[int, str]], where: Path) -> tuple[tuple[str, ...], Iterator[Entry]]:
+    """The columns, and the rows below them."""
+    number, header = next(numbered)
+    for delimiter in (",", ";", "\t"):  # Excel writes semicolons where the comma is for decimals
+        columns = _cells(header, delimiter, where, number)
+        path = _find(PATH_COLUMNS, columns)
+        if path is not None:
+            break
+    else:
+        found = ", ".join(map(repr, _cells(header, ",", where, number)[:8]))
+        raise _refused(f"the header names no column of paths, it has {found}", where, number)
+    label, given = _find(LABEL_COLUMNS, columns), _find(SPLIT_COLUMNS, columns)
+    if label is None:
+        found = ", ".join(map(repr, columns[:8]))
+        raise NoLabels(f"the header names no column of labels, it has {found}", where=where, fix=_FIX)
+
+    def rows() -> Iterator[Entry]:
+        split, first = given, True
+        reader = csv.reader(
+            (text for _, text in numbered), delimiter=delimiter, skipinitialspace=True, strict=True
+        )
+        while True:
+            try:
+                cells = next(reader, None)
+            except csv.Error as error:
+                raise _refused(_csv_fault(error), where, number + reader.line_num) from error
+            if cells is None:
+                return
+            if not any(cell.strip() for cell in cells):
+                continue
+            line = number + reader.line_num
+            if len(cells) != len(columns):
+                raise _refused(
+                    f"{len(cells)} cells under a header of {len(columns)}; quote cells that hold a comma",
+                    where,
+                    line,
+                )
+            if first and split is None:
+                split = _find(_parts_in(dict(zip(columns, cells, strict=True))), columns)
+            first = False
+            yield _entry(line, cells[path], cells[label], cells[split] if split is not None else "", where)
+
+    return columns, rows()
+
+
+def _parts_in(row: Mapping[str, object]) -> list[str]:
+    """The columns of a first row that are no split by name and hold a word for a part."""
+    return [name for name in PERHAPS_SPLIT if isinstance(text := row.get(name), str) and split_of(text)]
+
+
+def _csv_fault(error: csv.Error) -> str:
+    if "new-line character" in str(error):
+        return "a carriage return alone, as old programs end lines; save it with line feeds"
+    return str(error)
+
+
+def _cells(header: str, delimiter: str, where: Path, line: int) -> tuple[str, ...]:
+    try:
+        cells = next(csv.reader([header], delimiter=delimiter, skipinitialspace=True, strict=True))
+    except csv.Error as error:
+        raise _refused(f"the header is no CSV: {_csv_fault(error)}", where, line) from error
+    return tuple(cell.strip().lower() for cell in cells)
+
+
+def _find(names: Sequence[str], columns: Sequence[str]) -> int | None:
+    return next((columns.index(name) for name in names if name in columns), None)
+
+
+def _json_rows(numbered: Iterator[tuple[int, str]], where: Path) -> Iterator[Entry]:
+    first = True
+    parts: tuple[str, ...] = SPLIT_COLUMNS
+    for line, text in numbered:
+        if not text.strip():
+            continue
+        if first and text.strip() == "{":
+            raise _refused("a JSON document of several lines; JSONL has one object a line", where, line)
+        try:
+            row = json_value(text)
+        except ValueError as error:
+            raise _refused(f"no JSON: {error}", where, line) from error
+        if not isinstance(row, dict):
+            raise _refused("not an object { ... }", where, line)
+        fields = {key.strip().lower(): value for key, value in row.items()}
+        parts = (*SPLIT_COLUMNS, *_parts_in(fields)) if first else parts
+        path, label, split = (
+            next((fields[name] for name in names if fields.get(name) is not None), None)
+            for names in (PATH_COLUMNS, LABEL_COLUMNS, parts)
+        )
+        if not isinstance(path, str):
+            raise _refused(f"no text under any of {', '.join(PATH_COLUMNS)}", where, line)
+        if label is None and first:
+            raise NoLabels(f"line {line}: no label", where=where, fix=_FIX)
+        if isinstance(label, bool) or not isinstance(label, str | int):
+            raise _refused(f"no text under any of {', '.join(LABEL_COLUMNS)}", where, line)
+        if not isinstance(split, str | None):
+            raise _refused(f"the split is no text: {str(split)[:40]!r}", where, line)
+        yield _entry(line, path, str(label), split or "", where)
+        first = False
+
+
+def _entry(line: int, path: str, label: str, split: str, where: Path) -> Entry:
+    if not path.strip() or "\0" in path:
+        raise _refused("the path is empty" if not path.strip() else "the path holds a NUL", where, line)
+    if not label.strip() or "\0" in label:
+        raise _refused("the label is empty" if not label.strip() else "the label holds a NUL", where, line)
+    part = split_of(split)
+    if split.strip() and part is None:
+        raise _refused(f"unknown split {split[:40]!r}, expected train, validation or test", where, line)
+    return Entry(line, path, label, part)
+
+
+def _refused(what: str, where: Path, line: int) -> UnusableDataset:
+    return UnusableDataset(f"line {line}: {what}", where=where, fix=_FIX)

@@ -1,0 +1,83 @@
+"""One look at every photo, without a model: is it readable, how large is it, what is it a copy of?"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from efficientnet_lite.errors import UnreadablePhoto
+from efficientnet_lite.photos import decode as photo_door
+from efficientnet_lite.photos import duplicates
+from efficientnet_lite.photos.dataset import Row
+from efficientnet_lite.storage.files import sha256_bytes
+
+# Large JPEGs are decoded smaller, as for the small variants; the fingerprint has 8 x 9 cells.
+MIN_SIDE = 256
+CHANGED = "it changed during the run"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is kept of a photo."""
+
+    sha256: str  # of the file's bytes, hex
+    fingerprint: bytes  # `duplicates.fingerprint`, 216 bytes
+    height: int  # of the upright photo as stored, pixels
+    width: int
+    notes: tuple[str, ...]  # of the photo door: "first of 2 frames"
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """A look at each readable row, by its position, and the reasons of the others."""
+
+    looks: dict[int, Look]
+    refused: tuple[tuple[int, str], ...]  # position of the row and reason, in order
+
+
+def look_at(data: bytes, photo: photo_door.Photo) -> Look:
+    """What is kept of a photo, from its bytes and what they decode to."""
+    height, width = photo.full_size
+    return Look(sha256_bytes(data), duplicates.fingerprint(photo.pixels), height, width, photo.notes)
+
+
+def survey(
+    rows: Sequence[Row], *, workers: int, on_progress: Callable[[int, int], None] | None = None
+) -> Survey:
+    """Look at every photo in `workers` threads; an unreadable one is kept with its reason.
+
+    `on_progress(done, total)` is called in this thread. At most two photos a worker are in memory.
+    """
+    looks: dict[int, Look] = {}
+    refused: list[tuple[int, str]] = []
+    for position, outcome in enumerate(_in_order(rows, workers)):
+        if isinstance(outcome, Look):
+            looks[position] = outcome
+        else:
+            refused.append((position, outcome))
+        if on_progress is not None:
+            on_progress(position + 1, len(rows))
+    return Survey(looks, tuple(refused))
+
+
+def _in_order(rows: Sequence[Row], workers: int) -> Iterator[Look | str]:
+    """The outcome of each row, in order, with a bounded number under way."""
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="survey")
+    try:
+        under_way: deque[Future[Look | str]] = deque()
+        for row in rows:
+            if len(under_way) == 2 * workers:
+                yield under_way.popleft().result()
+            under_way.append(pool.submit(_look_or_reason, row))
+        while under_way:
+            yield under_way.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)  # after Ctrl-C only what is under way is finished
+
+
+def _look_or_reason(row: Row) -> Look | str:
+    try:
+        data = photo_door.read_bytes(row.path)
+        return look_at(data, photo_door.decode(data, where=row.path, min_side=MIN_SIDE))
+    except UnreadablePhoto as error:
+        return error.what

@@ -1,0 +1,128 @@
+"""A photo -> the images that a model sees of it: crop, squash, mirrored, and what other consumers make.
+
+An image is uint8 (size, size, 3), RGB. The view `reference` alone is float32 in 0..255, with bicubic
+overshoot beyond both ends, as the reference leaves it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from efficientnet_lite.photos import decode as photo_door
+from efficientnet_lite.photos.contract import (
+    FIT_VIEWS,
+    VIEWS,
+    Box,
+    Contract,
+    FitView,
+    View,
+    center_crop,
+    reference_padding,
+)
+from efficientnet_lite.photos.decode import Photo
+from efficientnet_lite.photos.resample import bilinear, legacy_bicubic
+
+Image = NDArray[Any]  # uint8 (size, size, 3); float32 for `reference`
+
+MIRRORED = "-mirrored"
+OPENCV_STEPS = 32  # per pixel; Source: opencv, imgproc.hpp, `INTER_TAB_SIZE`
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The images of one photo, one per view in the order asked for, and the photo they are from."""
+
+    images: tuple[Image, ...]
+    photo: Photo
+
+
+def prepare(
+    data: bytes, views: Sequence[View | FitView], contract: Contract, *, where: Path | str = "photo"
+) -> Prepared:
+    """The images of the photo in `data`, which is decoded once, and once more for `reference`.
+
+    A large JPEG is decoded at a fraction of its size where every view allows it (crop, squash and
+    their mirror images); the other views read single pixels, so they get all of them.
+
+    Raises:
+        UnreadablePhoto: the bytes are no photo that can be used.
+        UsageError: `reference` is asked for and simplejpeg is not installed.
+        ValueError: there is no view, or an unknown one.
+    """
+    _check(views)
+    exact = photo_door.decode_reference(data, where=where) if "reference" in views else None
+    antialiased = all(_base(view) in ("crop", "squash") for view in views)
+    if exact is not None and set(views) == {"reference"}:
+        photo = exact
+    else:
+        min_side = contract.size + contract.crop_padding if antialiased else None
+        photo = photo_door.decode(data, where=where, min_side=min_side)
+    return Prepared(_images(photo, views, contract, exact or photo), photo)
+
+
+def prepare_pixels(
+    pixels: NDArray[np.uint8], views: Sequence[View | FitView], contract: Contract
+) -> tuple[Image, ...]:
+    """The images of a photo that is pixels already: uint8 (height, width, 3), RGB, upright.
+
+    Raises ValueError for another shape or type, no view, or an unknown one.
+    """
+    _check(views)
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
+        raise ValueError(f"pixels must be uint8 (height, width, 3), got {pixels.dtype} {pixels.shape}")
+    photo = Photo(np.ascontiguousarray(pixels), pixels.shape[:2])
+    return _images(photo, views, contract, photo)
+
+
+def to_float(image: Image) -> NDArray[np.float32]:
+    """An image, or a batch, as float32 in [0, 1], the input of our float files; `reference` overshoots."""
+    return image.astype(np.float32) / np.float32(255)
+
+
+def _check(views: Sequence[str]) -> None:
+    known = {*VIEWS, *FIT_VIEWS}
+    if not views or not known.issuperset(views):
+        raise ValueError(f"expected views of {sorted(known)}, got {list(views)}")
+
+
+def _base(view: str) -> str:
+    return view.removesuffix(MIRRORED)
+
+
+def _images(photo: Photo, views: Sequence[str], contract: Contract, exact: Photo) -> tuple[Image, ...]:
+    """One image per view; a view and its mirror image share the work."""
+    bases = dict.fromkeys(_base(view) for view in views)
+    made = {base: _image(base, exact if base == "reference" else photo, contract) for base in bases}
+    return tuple(_mirrored(made[_base(view)]) if view.endswith(MIRRORED) else made[view] for view in views)
+
+
+def _mirrored(image: Image) -> Image:
+    return image.take(np.arange(image.shape[1])[::-1], axis=1)  # twice as fast as copying [:, ::-1]
+
+
+def _image(view: str, photo: Photo, contract: Contract) -> Image:
+    size = contract.size
+    height, width = photo.full_size
+    match view:
+        case "crop":
+            box = center_crop(height, width, size, contract.crop_padding)
+            return photo_door.resize(photo.pixels, box, size, filter="bicubic", scale=photo.scale)
+        case "squash":
+            box = Box(0, 0, height, width)
+            return photo_door.resize(photo.pixels, box, size, filter="bilinear", scale=photo.scale)
+        case "mediapipe":
+            return _rounded(bilinear(photo.pixels, size, half_pixel=False, steps=OPENCV_STEPS))
+        case "android-bitmap":
+            return _rounded(bilinear(photo.pixels, size, half_pixel=True))
+        case _:  # reference
+            box = center_crop(height, width, size, reference_padding(size))
+            crop = photo.pixels[box.top : box.top + box.height, box.left : box.left + box.width]
+            return legacy_bicubic(crop, size)
+
+
+def _rounded(image: NDArray[np.float32]) -> NDArray[np.uint8]:
+    return (image + np.float32(0.5)).astype(np.uint8)  # half up, as both consumers' integer code does

@@ -1,0 +1,84 @@
+"""Photos that set the activation ranges, and the backbone in integers, made once and kept."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from efficientnet_lite.classifier.features import PIXELS_VERSION
+from efficientnet_lite.network.numpy_run import Layer
+from efficientnet_lite.network.plan import Plan
+from efficientnet_lite.photos.contract import Contract, FitView
+from efficientnet_lite.progress import OnProgress
+from efficientnet_lite.quantize import stored
+from efficientnet_lite.quantize.stages import METHOD, QuantizedBackbone, quantize_backbone
+from efficientnet_lite.runtimes.litert import in_threads, runtime_version
+from efficientnet_lite.runtimes.model import Refused, images_of
+from efficientnet_lite.storage.cache import Cache
+from efficientnet_lite.storage.files import sha256_bytes
+from efficientnet_lite.tflite.float import write_float
+
+PHOTOS = 100
+
+
+def stratified(labels: Sequence[str], contents: Sequence[str], count: int) -> list[int]:
+    """Positions of `count` photos, every class in turn, in the order of their content hashes."""
+    queues: dict[str, list[int]] = defaultdict(list)
+    for position in sorted(range(len(labels)), key=lambda position: contents[position]):
+        queues[labels[position]].append(position)
+    order: list[int] = []
+    for turn in range(max(map(len, queues.values()), default=0)):
+        order += [queue[turn] for _, queue in sorted(queues.items()) if turn < len(queue)]
+    return order[:count]
+
+
+def images_by_place(
+    photos: Sequence[Path],
+    contents: Sequence[str],
+    contract: Contract,
+    views: Sequence[FitView],
+    *,
+    workers: int,
+) -> tuple[dict[int, npt.NDArray[np.uint8]], dict[int, Refused]]:
+    """One image of each photo that can be used, and why the others cannot, by place; the views take turns.
+
+    `contents` has the SHA-256 of each photo; one that has another content by now is refused.
+    """
+    work = [
+        (*photo, views[place % len(views)]) for place, photo in enumerate(zip(photos, contents, strict=True))
+    ]
+    outcomes = in_threads(
+        lambda item: images_of(item[0], [item[2]], contract, sha256=item[1]), work, workers=workers
+    )
+    images, refused = {}, {}
+    for place, outcome in enumerate(outcomes):
+        if isinstance(outcome, Refused):
+            refused[place] = outcome
+        else:
+            images[place] = outcome[0]
+    return images, refused
+
+
+def quantized_backbone(
+    plan: Plan,
+    layers: Mapping[str, Layer],
+    images: Sequence[npt.NDArray[np.uint8]],
+    cache: Cache,
+    *,
+    workers: int,
+    on_progress: OnProgress,
+) -> QuantizedBackbone:
+    """The backbone in integers, from the cache where the same photos have made it before."""
+    model = sha256_bytes(write_float(plan, layers, outputs=("features",)))
+    pixels = sha256_bytes(b"".join(image.tobytes() for image in images))
+    space = f"int8:{model}:litert-{runtime_version()}:pixels-{PIXELS_VERSION}:method-{METHOD}"
+    for _, value in cache.get(space, [pixels]):
+        if found := stored.from_bytes(value):
+            cache.touch([space])
+            return found
+    made = quantize_backbone(plan, layers, images, workers=workers, on_progress=on_progress)
+    about = f"int8 backbone of {plan.variant.name} at {plan.size} pixels"
+    cache.put(space, {pixels: stored.to_bytes(made)}, about=about)
+    return made

@@ -1,0 +1,242 @@
+"""The run folder: what lies in it, how it comes into being whole, and how it is opened again.
+
+    card.json             everything about the run, for programs
+    README.md             the same for people: the model card
+    config.toml           what reproduces the run
+    labels.txt  split.csv  skipped.csv
+    weights.safetensors   backbone and head, float32
+    exports/              the .tflite files and golden.npz
+    report.html           the same as a page with pictures, where the extra `report` is installed
+    log.csv  curves.png   the epochs of a training, where more than the head learned; the picture as report.html
+
+A run comes into being whole, and its card lists the files that are ours: see `storage.folders`.
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from efficientnet_lite.documents import json_value
+from efficientnet_lite.errors import ArtifactError, UnusableInput, UsageError
+from efficientnet_lite.labels import fault
+from efficientnet_lite.storage import files, folders
+from efficientnet_lite.storage.listing import (
+    WRITTEN,
+    FolderKind,
+    entry_of,
+    inside,
+    listing,
+    no_marker,
+    own_files,
+    tree,
+    written,
+)
+from efficientnet_lite.storage.targets import Apart
+
+SCHEMA = 1
+CARD, WEIGHTS, LABELS, GOLDEN = "card.json", "weights.safetensors", "labels.txt", "exports/golden.npz"
+REPORT = "report.html"
+MAX_CARD_BYTES = 4 * 2**20  # a card of a thousand classes has 0.4 MB
+REPORT_START_BYTES = 2048
+LAYOUT = {
+    *(CARD, "README.md", "config.toml", LABELS, "split.csv", "skipped.csv", WEIGHTS, REPORT),
+    *("log.csv", "curves.png"),
+}
+# Below folders of the run: model files, and photos that were taken out of record files.
+_LAYOUT_BELOW = re.compile(r"exports/.+|photos/(?:photos\.csv|(?:train|validation)-\d{5}\.(?:png|jpg))")
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """One model file of a run."""
+
+    path: Path
+    precision: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """An opened run folder."""
+
+    folder: Path
+    card: Mapping[str, Any]
+    labels: tuple[str, ...]
+    exports: tuple[Export, ...]
+
+    def export(self, precision: str) -> Path:
+        """Path of the file of that precision.
+
+        Raises:
+            ArtifactError: the run has none, or the file is gone.
+        """
+        for export in self.exports:
+            if export.precision == precision and files.is_file(export.path):
+                return export.path
+        raise ArtifactError(
+            f"the run has no {precision} file",
+            where=self.folder,
+            fix=f"known: {', '.join(export.precision for export in self.exports) or 'none'}; or train it again",
+        )
+
+
+def is_run(path: Path) -> bool:
+    """Whether `path` looks like a run folder; `open_run` looks closer."""
+    return files.is_file(path / CARD)
+
+
+def open_run(folder: Path) -> Run:
+    """The run in `folder`, its card checked as a stranger's: paths that leave the folder are refused.
+
+    Raises:
+        UnusableInput: there is no run.
+        ArtifactError: the card is damaged, or of a newer version of this package.
+    """
+    if not is_run(folder):
+        what = f"no run here: it has no {CARD}" if files.exists(folder) else files.missing(folder)
+        raise UnusableInput(what, where=folder, fix="give a folder made by `train`")
+    path = folder / CARD
+    content = files.read_bytes(path, limit=MAX_CARD_BYTES, what="a card")
+    try:
+        card = json_value(content)
+        schema = _field(card, "schema", int)
+        if schema < 1:
+            raise ValueError(f"its schema is {schema}")
+        if schema > SCHEMA:
+            raise ArtifactError(
+                f"the card has schema {schema}, this version knows {SCHEMA}",
+                where=path,
+                fix="upgrade efficientnet-lite",
+            )
+        labels = tuple(_labels(card))
+        for part in ("contract", "metrics", "verification"):
+            _field(card, part, dict)
+        exports = tuple(
+            Export(
+                inside(folder, _field(item, "path", str)),
+                _field(item, "precision", str),
+                _field(item, "sha256", str),
+            )
+            for item in _field(card, "exports", list)
+        )
+        check_once(export.path for export in exports)
+    except ValueError as error:
+        raise ArtifactError(
+            f"the card cannot be read: {str(error)[:200]}", where=path, fix="train the run again"
+        ) from error
+    return Run(folder, card, labels, exports)
+
+
+def check_once(paths: Iterable[Path]) -> None:
+    """Raise ValueError where a card names a file twice: a short one could make us read it thousands of times."""
+    seen: set[Path] = set()
+    for path in paths:
+        if path in seen:
+            raise ValueError(f"it names {path.name!r} twice")
+        seen.add(path)
+
+
+def _field(fields: object, name: str, kind: type) -> Any:
+    """The value of `name`; raises ValueError where there is none of that kind."""
+    if not isinstance(fields, dict) or type(fields.get(name)) is not kind:
+        raise ValueError(f"it has no {name!r} of type {kind.__name__}")
+    return fields[name]
+
+
+def _labels(card: object) -> Iterator[str]:
+    for label in _field(card, "labels", list):
+        if not isinstance(label, str) or fault(label):
+            raise ValueError(f"the label {label!r} cannot be used")
+        yield label
+
+
+def _check(folder: Path, card: Mapping[str, Any]) -> None:
+    """Raises where the card is none; see `storage.listing.FolderKind`."""
+    open_run(folder)
+
+
+def _layout(folder: Path, card: Mapping[str, Any] | None) -> list[str]:
+    """The files of a run whose card has no list of what was written: those it names that a run can have."""
+    if card is None:
+        raise no_marker(CARD)
+    names = card.get("files", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError("its 'files' is no list of names")
+    own = [name for name in names if name in LAYOUT or _LAYOUT_BELOW.fullmatch(name)]
+    return [*own, REPORT] if _is_our_report(folder / REPORT) else own
+
+
+def _is_our_report(path: Path) -> bool:
+    """Earlier versions did not list a page that was made later than its run."""
+    beginning = files.beginning(path, REPORT_START_BYTES)
+    return beginning.startswith(b"<!DOCTYPE html>") and b": EfficientNet-" in beginning
+
+
+RUN = FolderKind("run", CARD, MAX_CARD_BYTES, _check, _layout)
+
+
+@contextmanager
+def building(target: Path, *, apart: Collection[Apart] = (), overwrite: bool = False) -> Iterator[Path]:
+    """A folder to build the run in, which becomes `target` when the block ends well; see `folders.replacing`."""
+    with folders.replacing(target, RUN, overwrite=overwrite, apart=apart) as folder:
+        (folder / "exports").mkdir()
+        yield folder
+
+
+def check_own(folder: Path, path: Path) -> None:
+    """Refuse a place in the run that nobody named, where a file lies that is not ours, or no longer.
+
+    Raises UsageError.
+    """
+    if not files.is_file(path, follow=False):  # nothing, or a folder with a marker of its own
+        return
+    try:
+        name = files.real(path).relative_to(files.real(folder)).as_posix()
+        ours = name in own_files(folder, listing(folder, RUN))
+    except (ValueError, OSError):
+        ours = False
+    if not ours:
+        raise UsageError(
+            "the target exists and is no file that we wrote into the run, so it is never replaced",
+            where=path,
+            fix="give --out, or move it away",
+        )
+
+
+def seal(folder: Path, card: Mapping[str, Any]) -> dict[str, Any]:
+    """Publish the card, which lists all that lies in the folder; gives it as it was written."""
+    names = sorted({*tree(folder).files, CARD})
+    whole = {**card, "files": names, WRITTEN: written(folder, RUN)}
+    files.publish_json(folder / CARD, whole)
+    return whole
+
+
+def relist(
+    folder: Path,
+    paths: Collection[Path],
+    *,
+    instead_of: str = "",
+    change: Callable[[dict[str, Any]], None] = lambda card: None,
+) -> None:
+    """List `paths`, files that came to the run or were written anew, in its card, and `change` the card besides.
+
+    `instead_of` is a folder of the run, with a slash behind it, of which nothing else is listed any more.
+    """
+    with files.locked(folder):
+        card = dict(open_run(folder).card)
+        names, listed = card.get("files"), card.get(WRITTEN, {})
+        if not isinstance(names, list) or not isinstance(listed, dict):
+            raise ArtifactError(
+                "the card's list of files cannot be read", where=folder / CARD, fix="train the run again"
+            )
+        new = {files.real(path).relative_to(files.real(folder)).as_posix(): entry_of(path) for path in paths}
+        stay = {name for name in map(str, names) if not (instead_of and name.startswith(instead_of))}
+        change(card)
+        card["files"] = sorted({*stay, *new})
+        if WRITTEN in card:
+            kept = {name: entry for name, entry in listed.items() if name in stay}
+            card[WRITTEN] = dict(sorted((kept | new).items()))
+        files.publish_json(folder / CARD, card)

@@ -1,0 +1,1 @@
+"""What runs a model file: LiteRT and ONNX Runtime; `model` brings photos to answers by the contract."""

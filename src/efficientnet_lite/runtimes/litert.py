@@ -1,0 +1,234 @@
+"""The one place that runs a `.tflite` file: LiteRT behind a call, and a pool of them.
+
+A runner is single-threaded on purpose. Measured on two cores, two runners in two Python threads give
+nearly twice the photos a second of one runner with two threads, since LiteRT releases the interpreter
+lock while it computes.
+"""
+
+import os
+import sys
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from importlib.metadata import version
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from efficientnet_lite.errors import ArtifactError
+from efficientnet_lite.tensor import Engine, Tensor, main_signature
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Runner:
+    """One file opened by LiteRT. Not for several threads at once; see `Pool`."""
+
+    def __init__(
+        self, model: bytes, *, where: Path | str = "model", threads: int = 1, batch: int | None = None
+    ) -> None:
+        """Open `model`, which must have passed `strangers.check` where it is not our own.
+
+        `batch` changes the first side of its inputs, which the file must allow.
+
+        Raises:
+            ArtifactError: LiteRT refuses the file.
+        """
+        from ai_edge_litert.interpreter import Interpreter
+
+        self._where = where
+        try:
+            with _without_greeting():
+                self._interpreter = Interpreter(model_content=model, num_threads=threads)
+                for detail in self._interpreter.get_input_details() if batch else ():
+                    shape = [batch, *detail["shape"][1:]]
+                    self._interpreter.resize_tensor_input(detail["index"], shape, strict=True)
+                self._interpreter.allocate_tensors()
+            self._signature, taken, given = _ports(self._interpreter)
+        except (ValueError, RuntimeError) as error:  # names that are no UTF-8 are a ValueError too
+            raise _refused("open", error, where) from error
+        self.inputs = tuple(_tensor(name, detail) for name, detail in taken)
+        self.outputs = tuple(_tensor(name, detail) for name, detail in given)
+
+    def __call__(self, *inputs: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
+        """Output name -> a fresh array, codes as they are. Inputs must have the file's shapes and dtypes.
+
+        Raises ArtifactError where the file opens but cannot be run.
+        """
+        given = list(zip(self.inputs, inputs, strict=True))
+        for tensor, value in given:
+            if self._signature is None:
+                self._interpreter.set_tensor(tensor.index, value)
+            elif (value.dtype, value.shape) != (tensor.dtype, tensor.shape):
+                raise ValueError(f"{tensor.name} is {value.dtype} {value.shape}, {tensor.shape} is expected")
+        try:
+            if self._signature is not None:
+                return dict(self._signature(**{tensor.name: value for tensor, value in given}))
+            self._interpreter.invoke()
+            return {tensor.name: self._interpreter.get_tensor(tensor.index) for tensor in self.outputs}
+        except (ValueError, RuntimeError) as error:
+            raise _refused("run", error, self._where) from error
+
+
+class Pool:
+    """Several runners of one file, one thread each."""
+
+    def __init__(
+        self,
+        model: bytes,
+        *,
+        workers: int,
+        where: Path | str = "model",
+        open_engine: Callable[..., Engine] = Runner,
+    ) -> None:
+        """Open `model` once for each of `workers`, by `open_engine(model, where=where)`."""
+        self.workers = max(1, workers)
+        self._runners: SimpleQueue[Engine] = SimpleQueue()
+        self.first = open_engine(model, where=where)
+        self._runners.put(self.first)
+        for _ in range(self.workers - 1):
+            self._runners.put(open_engine(model, where=where))
+
+    @contextmanager
+    def borrowed(self) -> Iterator[Engine]:
+        """A runner for this thread alone; waits where all are lent."""
+        runner = self._runners.get()
+        try:
+            yield runner
+        finally:
+            self._runners.put(runner)
+
+    def map(self, function: Callable[[Engine, Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """`function(runner, item)` of every item, in order; only a few items are under way at once."""
+
+        def with_runner(item: Item) -> Result:
+            with self.borrowed() as runner:
+                return function(runner, item)
+
+        return in_threads(with_runner, items, workers=self.workers)
+
+
+def in_threads(
+    function: Callable[[Item], Result], items: Iterable[Item], *, workers: int
+) -> Iterator[Result]:
+    """`function(item)` of every item, in order, computed by `workers` threads.
+
+    At most four items a worker are under way or waiting, so memory does not grow with the number of
+    items. When the caller stops early, what has not begun is dropped.
+    """
+    pending: deque[Future[Result]] = deque()
+    executor = ThreadPoolExecutor(max_workers=workers)
+    try:
+        for item in items:
+            pending.append(executor.submit(function, item))
+            if len(pending) >= 4 * workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def runtime_version() -> str:
+    """Version of LiteRT, without importing it."""
+    return version("ai-edge-litert")
+
+
+_Named = list[tuple[str, dict[str, Any]]]  # what LiteRT says of some inputs or outputs, with their names
+
+
+def _ports(interpreter: Any) -> tuple[Any, _Named, _Named]:
+    """A file's inputs and outputs, and the signature by which it must be run where it has several.
+
+    Each of those may have a graph of its own, of which plain `invoke` runs the first.
+    """
+    signatures = interpreter.get_signature_list()
+    main = main_signature({key: sum(map(len, named.values())) for key, named in signatures.items()})
+    runner = interpreter.get_signature_runner(main) if main is not None else None
+    named = [runner.get_input_details(), runner.get_output_details()] if runner else [{}, {}]
+    if len(signatures) > 1:
+        return runner, list(named[0].items()), list(named[1].items())
+    names = {detail["index"]: name for details in named for name, detail in details.items()}
+    taken, given = (
+        [(names.get(detail["index"], detail["name"]), detail) for detail in details]
+        for details in (interpreter.get_input_details(), interpreter.get_output_details())
+    )
+    return None, taken, given
+
+
+def _refused(verb: str, error: Exception, where: Path | str) -> ArtifactError:
+    reason = str(error).partition("\n")[0] or type(error).__name__
+    return ArtifactError(f"LiteRT cannot {verb} it: {reason}", where=where, fix="export the model again")
+
+
+def _tensor(name: str, detail: dict[str, Any]) -> Tensor:
+    scale, zero_point = detail["quantization"]
+    return Tensor(
+        name,
+        int(detail["index"]),
+        tuple(int(side) for side in detail["shape"]),
+        np.dtype(detail["dtype"]),
+        float(scale),
+        int(zero_point),
+    )
+
+
+_GREETING = b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU."
+_greeting = threading.Lock()
+_greeted = False
+
+
+@contextmanager
+def _without_greeting() -> Iterator[None]:
+    """Keep LiteRT's one line about its delegate off stderr; it has no switch for that.
+
+    The line comes once in a process, with the first file that opens.
+    """
+    global _greeted
+    if _greeted:
+        yield
+        return
+    with _greeting, _stderr_without(_GREETING):
+        yield
+        _greeted = True  # a file that LiteRT refused has not greeted
+
+
+@contextmanager
+def _stderr_without(start: bytes) -> Iterator[None]:
+    """Drop lines that begin with `start` from stderr, those of C++ included; all others come afterwards.
+
+    A temporary file stands in for file descriptor 2 meanwhile. Where there is no such descriptor (a
+    windowed program) or no place for the file, nothing is dropped.
+    """
+    with ExitStack() as stack:
+        try:
+            held = stack.enter_context(tempfile.TemporaryFile())
+            sys.stderr.flush()
+            saved = os.dup(2)
+        except (OSError, AttributeError, ValueError):
+            yield
+            return
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            with suppress(OSError, ValueError):  # what Python holds back belongs to this time too
+                sys.stderr.flush()
+            os.dup2(saved, 2)
+            os.close(saved)
+            held.seek(0)
+            others = b"".join(line for line in held.readlines() if not line.startswith(start))
+            with suppress(OSError), os.fdopen(os.dup(2), "wb") as stderr:  # a closed pipe ends nothing here
+                stderr.write(others)

@@ -1,0 +1,343 @@
+"""A `.tflite` file as a classifier: photos in, probabilities out, with the file's own preprocessing.
+
+Ours carry their contract. A stranger's file is taken by its metadata and shapes; where those do not say
+how pixels are to be normalized, it is refused rather than guessed.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from efficientnet_lite import metrics
+from efficientnet_lite.errors import ArtifactError, UnreadablePhoto
+from efficientnet_lite.network.plan import LOGITS, POOLED, PROBABILITIES
+from efficientnet_lite.photos import decode as photo_door
+from efficientnet_lite.photos.contract import Contract, FitView, View
+from efficientnet_lite.photos.survey import CHANGED
+from efficientnet_lite.photos.views import Image, prepare, prepare_pixels, to_float
+from efficientnet_lite.runtimes.litert import Pool, Runner, cores
+from efficientnet_lite.runtimes.onnx import Runner as OnnxRunner
+from efficientnet_lite.storage import files
+from efficientnet_lite.strangers.check import check_model
+from efficientnet_lite.tensor import Engine, Tensor
+from efficientnet_lite.tflite.attached import labels_of, read_labels
+from efficientnet_lite.tflite.identity import OWN_ENTRY, Identity
+from efficientnet_lite.tflite.metadata import read_entries, read_normalization
+
+Array = npt.NDArray[np.float32]
+Source = str | Path | npt.NDArray[np.uint8]  # a photo: its path, or its pixels (H, W, 3), RGB, upright
+Outputs = dict[str, Array]
+
+MAX_MODEL_BYTES = 512 * 2**20
+INPUT_TYPES = ("float32", "uint8", "int8")
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A photo that could not be used."""
+
+    where: str
+    reason: str
+    lost: bool = False  # its bytes are not there, or not those that were asked for
+
+
+@dataclass
+class Model:
+    """An opened file. Nothing runs before the first prediction.
+
+    `labels` are in the order of the outputs, None where the file has none; `contract` is how it wants
+    its photos; `identity` is what a file of ours says of itself.
+    """
+
+    where: Path | str
+    data: bytes = field(repr=False)
+    contract: Contract
+    labels: tuple[str, ...] | None
+    translations: Mapping[str, tuple[str, ...]]  # locale -> the labels in another language
+    identity: Identity | None
+    normalization: (
+        tuple[tuple[float, ...], tuple[float, ...]] | None
+    )  # mean and std of a stranger's float input
+    workers: int = field(default_factory=cores)
+    open_engine: Callable[..., Engine] = field(default=Runner, repr=False)
+
+    @cached_property
+    def pool(self) -> Pool:
+        """The runners, opened on first use."""
+        return Pool(self.data, workers=self.workers, where=self.where, open_engine=self.open_engine)
+
+    @property
+    def input(self) -> Tensor:
+        return self.pool.first.inputs[0]
+
+    @property
+    def outputs(self) -> dict[str, Tensor]:
+        return {tensor.name: tensor for tensor in self.pool.first.outputs}
+
+    @property
+    def precision(self) -> str:
+        """What a file of ours says; of a stranger's, what its input is."""
+        if self.identity is not None:
+            return self.identity.precision
+        return "float32" if self.input.dtype == np.float32 else "int8"
+
+    def run(self, inputs: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
+        """The raw outputs, codes as they are, for raw inputs of the file's dtype.
+
+        Args:
+            inputs: (N, S, S, 3), or one of (S, S, 3), in the file's own dtype.
+
+        Returns:
+            Output name -> (N, ...).
+
+        Raises:
+            ValueError: another dtype or shape.
+        """
+        shape = self.input.shape[1:]
+        batch = inputs[None] if inputs.shape == shape else inputs
+        if batch.dtype != self.input.dtype or batch.shape[1:] != shape:
+            raise ValueError(
+                f"expected {self.input.dtype} of shape (N, {', '.join(map(str, shape))}), "
+                f"got {inputs.dtype} {inputs.shape}"
+            )
+        results = list(self.pool.map(lambda runner, one: runner(one[None]), batch))
+        return {
+            name: np.concatenate([result[name] for result in results])
+            if results
+            else np.empty((0, *tensor.shape[1:]), tensor.dtype)
+            for name, tensor in self.outputs.items()
+        }
+
+    def predict(self, sources: Iterable[Source] | Source, *, view: View | None = None) -> Array:
+        """Probabilities of each photo's classes, float32 (N, classes), each row in the order of `labels`.
+
+        Args:
+            sources: paths, or arrays uint8 (H, W, 3) of any size; a single one counts as a list of one.
+            view: how the photo is looked at; the contract's own way where None.
+
+        Raises:
+            UnreadablePhoto: one of the photos cannot be used; `predict_each` goes on instead.
+            ArtifactError: the file has no output over classes.
+        """
+        rows = []
+        for outcome in self.predict_each(sources, view=view):
+            if isinstance(outcome, Refused):
+                raise UnreadablePhoto(outcome.reason, where=outcome.where, fix="leave it out, or replace it")
+            rows.append(outcome)
+        return np.stack(rows) if rows else np.empty((0, self.classes), np.float32)
+
+    def predict_each(
+        self, sources: Iterable[Source] | Source, *, view: View | None = None
+    ) -> Iterator[Array | Refused]:
+        """Like `predict`, one photo after another, (classes,), and the reason where one cannot be used."""
+        views = (view or self.contract.view,)
+        self.check_classes()
+        for outcome in self.look(sources, views):
+            yield outcome if isinstance(outcome, Refused) else self.probabilities(outcome[0])
+
+    def look(
+        self, sources: Iterable[Source] | Source, views: Sequence[View | FitView]
+    ) -> Iterator[tuple[Outputs, ...] | Refused]:
+        """Every output as reals, for each view of each photo: {name: (C,)}. Each is decoded once."""
+        many = [sources] if isinstance(sources, str | Path | np.ndarray) else sources
+
+        def one(runner: Engine, source: Source) -> tuple[Outputs, ...] | Refused:
+            images = images_of(source, views, self.contract)
+            if isinstance(images, Refused):
+                return images
+            return tuple(self.on_image(runner, image) for image in images)
+
+        return self.pool.map(one, many)
+
+    def on_image(self, runner: Engine, image: Image) -> Outputs:
+        """Every output as reals, {name: (C,)}, for one prepared image of the contract's size."""
+        codes = runner(self.encode(image)[None])
+        return {tensor.name: _reals(codes[tensor.name][0], tensor) for tensor in runner.outputs}
+
+    def encode(self, image: Image) -> npt.NDArray[Any]:
+        """A prepared image, uint8 or float32 in 0..255, as the file's input."""
+        if self.input.dtype == np.float32:
+            if self.normalization is None:
+                return to_float(image)
+            mean, std = (np.array(values, np.float32) for values in self.normalization)
+            return np.asarray((image - mean) / std, np.float32)
+        pixels = image if image.dtype == np.uint8 else np.clip(np.rint(image), 0, 255).astype(np.uint8)
+        return pixels if self.input.dtype == np.uint8 else (pixels.astype(np.int16) - 128).astype(np.int8)
+
+    def probabilities(self, outputs: Outputs) -> Array:
+        """The probabilities among `outputs`, computed from the logits where the file gives only those."""
+        if LOGITS in outputs and PROBABILITIES not in outputs:
+            return metrics.softmax(outputs[LOGITS])
+        return outputs[self._class_output]
+
+    def scores(self, outputs: Outputs) -> Array:
+        """Logits where the file has them, else probabilities: what the gate compares."""
+        return outputs[LOGITS] if LOGITS in outputs else outputs[self._class_output]
+
+    @property
+    def _class_outputs(self) -> list[str]:
+        """All but features and, in a file of ours, feature maps."""
+        own = () if self.identity is None else self.identity.outputs
+        return [name for name in self.outputs if name != POOLED and not (name in own and "/" in name)]
+
+    @property
+    def _class_output(self) -> str:
+        """The output over classes; a stranger's has any name."""
+        names = self._class_outputs
+        return next((name for name in (PROBABILITIES, LOGITS) if name in names), names[0] if names else "")
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        self.check_classes()
+        return int(np.prod(self.outputs[self._class_output].shape[1:]))
+
+    def check_classes(self) -> None:
+        """Raises ArtifactError where the file ends at the features, or has no score for each class."""
+        if not self._class_outputs:
+            raise ArtifactError(
+                "this file gives feature vectors, not classes",
+                where=self.where,
+                fix="use `embed`, or export with --output probabilities",
+            )
+        shape = self.outputs[self._class_output].shape
+        if sum(side != 1 for side in shape) > 1:
+            raise ArtifactError(
+                f"its output has the shape {shape}, expected (1, classes)",
+                where=self.where,
+                fix="give a file for image classification",
+            )
+        if self.labels is not None and len(self.labels) != np.prod(shape):
+            raise ArtifactError(
+                f"it has {len(self.labels)} labels for {np.prod(shape)} classes",
+                where=self.where,
+                fix="get or export the file again",
+            )
+
+
+def images_of(
+    source: Source, views: Sequence[View | FitView], contract: Contract, *, sha256: str | None = None
+) -> tuple[Image, ...] | Refused:
+    """The images of one photo, or why there are none.
+
+    `sha256` is of the content that a file had when it was looked at; one that has another by now is lost, as
+    is one that has gone.
+    """
+    if isinstance(source, np.ndarray):
+        return prepare_pixels(source, views, contract)
+    try:
+        data = photo_door.read_bytes(Path(source))
+    except UnreadablePhoto as error:
+        return Refused(str(source), error.what, lost=True)
+    if sha256 not in (None, files.sha256_bytes(data)):
+        return Refused(str(source), CHANGED, lost=True)
+    try:
+        return prepare(data, views, contract, where=source).images
+    except UnreadablePhoto as error:
+        return Refused(str(source), error.what)
+
+
+def open_model(path: Path, *, workers: int | None = None) -> Model:
+    """The `.tflite` or `.onnx` file at `path`, its structure checked as hostile bytes before a runtime sees it.
+
+    Raises:
+        UnusableInput: there is no such file.
+        UsageError: it is an `.onnx` file, and ONNX Runtime is not installed.
+        ArtifactError: it is no TFLite classifier of one image, is damaged, or does not say how to
+            normalize a float input; an ONNX file that is not ours.
+    """
+    if path.suffix == ".onnx":
+        data = files.read_bytes(path, limit=MAX_MODEL_BYTES, what="an .onnx file")
+        return model_from_onnx(data, where=path, workers=workers)
+    return model_from_bytes(
+        files.read_bytes(path, limit=MAX_MODEL_BYTES, what="a .tflite file"), where=path, workers=workers
+    )
+
+
+def model_from_bytes(data: bytes, *, where: Path | str, workers: int | None = None) -> Model:
+    """Like `open_model`, for a file in memory."""
+    checked = check_model(data, where=where)
+    tensor = checked.tensors[checked.inputs[0]]
+    shape = tensor.shape
+    square = len(shape) == 4 and (shape[0], shape[3]) == (1, 3) and shape[1] == shape[2]
+    if len(checked.inputs) != 1 or not square or tensor.dtype not in INPUT_TYPES:
+        inputs = [checked.tensors[index] for index in checked.inputs]
+        raise ArtifactError(
+            f"its inputs are {', '.join(f'{each.dtype} {each.shape}' for each in inputs)}, "
+            f"expected one square RGB image (1, S, S, 3) of {', '.join(INPUT_TYPES)}",
+            where=where,
+            fix="give a file for image classification",
+        )
+    entries = read_entries(data, where=where)
+    identity = Identity.from_bytes(entries[OWN_ENTRY], where=where) if OWN_ENTRY in entries else None
+    normalization = None
+    if identity is None and tensor.dtype == "float32":
+        normalization = read_normalization(data, where=where)
+        if normalization is None:
+            raise ArtifactError(
+                "its input is float32, and nothing in it says which range of values it wants",
+                where=where,
+                fix="export it again with metadata (mean and std of its input)",
+            )
+    if identity is not None and identity.contract.size != shape[1]:
+        raise ArtifactError(
+            f"its contract says {identity.contract.size} pixels, its input takes {shape[1]}",
+            where=where,
+            fix="export the model again",
+        )
+    found = dict(read_labels(data, where=where) or {})
+    labels = found.pop("", None)
+    return Model(
+        where=where,
+        data=data,
+        contract=identity.contract if identity else Contract(shape[1]),
+        labels=labels,
+        translations=found,
+        identity=identity,
+        normalization=normalization,
+        workers=workers or cores(),
+    )
+
+
+def model_from_onnx(data: bytes, *, where: Path | str, workers: int | None = None) -> Model:
+    """An `.onnx` file of ours in memory, opened once to see that it is one; see `open_model`."""
+    opened = OnnxRunner(data, where=where)
+    text = opened.metadata
+    if OWN_ENTRY not in text:
+        raise ArtifactError(
+            "nothing in it says how its input wants to be prepared",
+            where=where,
+            fix="give an .onnx file of this package; make one with `export`",
+        )
+    identity = Identity.from_bytes(text[OWN_ENTRY].encode(errors="replace"), where=where)
+    size = identity.contract.size
+    if [(each.shape, str(each.dtype)) for each in opened.inputs] != [((1, size, size, 3), "float32")]:
+        raise ArtifactError(
+            f"its input is not the float32 (batch, {size}, {size}, 3) that its contract says",
+            where=where,
+            fix="export the model again",
+        )
+    found = labels_of({name: value.encode(errors="replace") for name, value in text.items()})
+    return Model(
+        where=where,
+        data=data,
+        contract=identity.contract,
+        labels=found.pop("", None),
+        translations=found,
+        identity=identity,
+        normalization=None,
+        workers=workers or cores(),
+        open_engine=OnnxRunner,
+    )
+
+
+def _reals(codes: npt.NDArray[Any], tensor: Tensor) -> Array:
+    """Flat reals of one output of one image."""
+    if not tensor.scale:
+        return codes.astype(np.float32).ravel()
+    return (codes.astype(np.float32).ravel() - tensor.zero_point) * np.float32(tensor.scale)

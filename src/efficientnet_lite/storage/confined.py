@@ -1,0 +1,147 @@
+"""Native libraries that a stranger's bytes may kill, run in a process of their own with limits of time and memory.
+
+The process gets the bytes on its standard input and answers on its standard output; nothing else is shared, so a
+crash, an endless loop or a wild allocation ends it alone. Its answer is to be judged as a stranger's, too.
+
+Memory and processor time are limited by the operating system where it can (Linux; macOS knows no limit of memory,
+Windows neither); the limit of seconds holds everywhere.
+"""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from typing import BinaryIO
+
+SECONDS, BYTES_A_SECOND = 5, 16 * 2**20  # of the processor; HDF5 of 64 MB takes 0.2 s
+PATIENCE = 6  # seconds on the clock for one of the processor: machines are busy
+MEMORY, MEMORY_OF_A_BYTE = (
+    192 * 2**20,
+    4,
+)  # beside what the library itself takes: the file, its arrays, copies
+UNKNOWN_ADDRESS_SPACE = 2**30  # where the system does not say what is reserved
+OUT_OF_MEMORY, NO_LIBRARY = 77, 78  # the child's exit codes
+CHILD = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from efficientnet_lite.storage.confined import serve; serve(sys.argv[2], sys.argv[3], *map(int, sys.argv[4:]))"
+)
+QUIET = {
+    "OPENBLAS_NUM_THREADS": "1",  # threads reserve memory, of which there is little
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "HDF5_PLUGIN_PRELOAD": "::",  # no code from anywhere else
+}
+
+
+class Failed(Exception):
+    """The child gave no answer; the text says why in a few words that fit behind "it was not read: "."""
+
+
+def answer(module: str, data: bytes, *, library: str, limit: int) -> bytes:
+    """What `respond(data, file)` of the module writes to its file, in a process that imports little else.
+
+    `module` and the `library` that it runs are given by their names; what their imports take counts for no limit.
+    Raises Failed where the child dies, takes too long or too much memory, or answers more than `limit` bytes.
+    """
+    if not sys.executable or getattr(sys, "frozen", False):
+        raise Failed("there is no Python here that could read it in a process of its own")
+    seconds, memory = SECONDS + len(data) // BYTES_A_SECOND, MEMORY + MEMORY_OF_A_BYTE * len(data)
+    limits = [str(seconds), str(memory)]
+    command = [sys.executable, "-I", "-c", CHILD, json.dumps(sys.path), module, library, *limits]
+    try:
+        found, code, late = _run(command, data, limit, PATIENCE * seconds)
+    except OSError as error:
+        raise Failed(f"no process could be started: {error.strerror or error}") from error
+    if len(found) > limit:
+        raise Failed(f"it unfolds to more than {limit:,} bytes")
+    if late or code == -getattr(signal, "SIGXCPU", 0) != 0:
+        raise Failed(f"it kept the library busy for more than {seconds} s")
+    if code == OUT_OF_MEMORY:
+        raise Failed(f"it asks for more than {memory:,} bytes of memory")
+    if code == NO_LIBRARY:
+        raise Failed(f"{library} is installed, but cannot be imported")
+    if code:
+        raise Failed(f"the library that reads it died of it ({code})")
+    return found
+
+
+def _run(command: list[str], data: bytes, limit: int, seconds: float) -> tuple[bytes, int, bool]:
+    """The child's answer, at most a byte longer than `limit`; its exit code; whether its time was over."""
+    late = threading.Event()
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | QUIET,
+    ) as child:
+
+        def end() -> None:
+            late.set()
+            child.kill()
+
+        timer, feeder = threading.Timer(seconds, end), threading.Thread(target=_feed, args=(child, data))
+        timer.start()
+        feeder.start()
+        try:
+            assert child.stdout is not None
+            found = child.stdout.read(limit + 1)
+            code = child.wait() if len(found) <= limit else 0
+        finally:  # also for Ctrl-C
+            timer.cancel()
+            child.kill()
+            feeder.join()
+    return found, code, late.is_set()
+
+
+def _feed(child: subprocess.Popen[bytes], data: bytes) -> None:
+    assert child.stdin is not None
+    with suppress(OSError), child.stdin:  # the child may die before it has read all
+        child.stdin.write(data)
+
+
+def serve(module: str, library: str, seconds: int, memory: int) -> None:
+    """In the child: import what is needed, then answer what comes on standard input within the limits."""
+    try:
+        import_module(library)
+    except ImportError:
+        sys.exit(NO_LIBRARY)
+    respond: Callable[[bytes, BinaryIO], None] = import_module(module).respond
+    with os.fdopen(os.dup(1), "wb") as out:
+        os.dup2(2, 1)  # what a library prints is no answer
+        _confine(seconds, memory)
+        try:
+            respond(sys.stdin.buffer.read(), out)
+        except MemoryError:
+            os._exit(OUT_OF_MEMORY)
+
+
+def _confine(seconds: int, memory: int) -> None:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    for kind, value in (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, 0),  # nothing is written
+        (resource.RLIMIT_CPU, math.ceil(time.process_time()) + seconds),
+        (resource.RLIMIT_AS, _address_space() + memory),
+    ):
+        with suppress(ValueError, OSError):  # macOS; or there is a lower limit already
+            resource.setrlimit(kind, (value, value + 1))
+
+
+def _address_space() -> int:
+    """What this process has reserved, its libraries and their threads included."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, AttributeError):
+        return UNKNOWN_ADDRESS_SPACE
