@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import scenes
 
-from efficientnet_lite import formats
+from efficientnet_lite import artifacts
 from efficientnet_lite.errors import UsageError, VerificationFailed, WeightsMissing
 from efficientnet_lite.network.naming import tf1_variables
 from efficientnet_lite.network.plan import FEATURES, VARIANTS, make_plan
@@ -279,7 +279,7 @@ def test_weights_without_a_classifier_make_no_classification_module(tmp_path, we
 def test_without_tensorflow_the_error_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     monkeypatch.delitem(sys.modules, "efficientnet_lite.artifacts.hub_graph")
-    monkeypatch.delattr(formats, "hub_tf1")
+    monkeypatch.delattr(artifacts, "hub_graph")
 
     with pytest.raises(UsageError) as caught:
         export_hub_module(scenes.MODEL, tmp_path / "module")

@@ -15,11 +15,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef, TensorInfo
 
+from efficientnet_lite.arrays import Array
 from efficientnet_lite.network.plan import (
     BN_EPSILON,
     BN_PARTS,
@@ -33,8 +32,6 @@ from efficientnet_lite.network.plan import (
     Pool,
 )
 from efficientnet_lite.photos.contract import MEAN, STDDEV
-
-Array = npt.NDArray[np.float32]
 
 MODULE_FILE = "tfhub_module.pb"  # its presence tells readers the format
 MODULE_DEF = b"\x08\x03"  # ModuleDef{format: FORMAT_V3}, without required features

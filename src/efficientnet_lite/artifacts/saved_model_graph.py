@@ -16,16 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
+from efficientnet_lite.arrays import Array
 from efficientnet_lite.network.keras_arrays import assign_parameters
 from efficientnet_lite.network.keras_model import IMAGES, build_model
 from efficientnet_lite.network.plan import LOGITS, POOLED, PROBABILITIES, Plan
 from efficientnet_lite.photos.contract import Contract
-
-Array = npt.NDArray[np.float32]
 
 SERVING, BYTES = "serving_default", "image_bytes"
 CLASSIFICATION, FEATURE_VECTOR = "image_classification", "image_feature_vector"

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
+from efficientnet_lite.arrays import Array
 from efficientnet_lite.errors import UnreadablePhoto, UnusableInput
 from efficientnet_lite.network.plan import FEATURES, POOLED
 from efficientnet_lite.photos import decode as photo_door
@@ -25,8 +25,6 @@ from efficientnet_lite.storage import files
 from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.storage.files import sha256_bytes, sha256_file
 from efficientnet_lite.tensor import Engine
-
-Array = npt.NDArray[np.float32]
 
 PIXELS_VERSION = 1  # to be raised when the photo door or a view changes what it gives
 _LOOKS = f"looks:{PIXELS_VERSION}"

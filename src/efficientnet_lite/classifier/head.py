@@ -14,10 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from efficientnet_lite import metrics
+from efficientnet_lite.arrays import Array, ClassIndices
 from efficientnet_lite.network.numpy_run import Layer
 
-Array = npt.NDArray[np.float32]
-Labels = npt.NDArray[np.intp]
 ClassWeights = Literal["none", "balanced"]
 
 # Weight of 0.5 |kernel|^2 against the mean cross entropy. Measured with lite1 and 10 classes of clothes, the
@@ -54,9 +53,9 @@ class Head:
 
 def fit_head(
     features: Array,
-    labels: Labels,
+    labels: ClassIndices,
     validation: Mapping[str, Array],
-    validation_labels: Labels,
+    validation_labels: ClassIndices,
     *,
     classes: int,
     class_weights: ClassWeights = "none",
@@ -121,7 +120,7 @@ def _layer(coefficients: npt.NDArray[np.floating], intercept: npt.NDArray[np.flo
     return Layer(kernel, bias.astype(np.float32))
 
 
-def _measure(layer: Layer, validation: Mapping[str, Array], labels: Labels) -> tuple[float, float]:
+def _measure(layer: Layer, validation: Mapping[str, Array], labels: ClassIndices) -> tuple[float, float]:
     """Top-1 accuracy and cross entropy, means over the views."""
     logits = [features @ layer.kernel + layer.bias for features in validation.values()]
     top1: Sequence[float] = [metrics.accuracy(labels, each.argmax(axis=1)) for each in logits]

@@ -9,6 +9,7 @@ import numpy as np
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from efficientnet_lite.arrays import Array
 from efficientnet_lite.cli.common import (
     COMMAND_LINE,
     Json,
@@ -30,7 +31,7 @@ from efficientnet_lite.errors import EXIT_INPUT, UnusableInput, UsageError
 from efficientnet_lite.photos.accounting import Skipped, account
 from efficientnet_lite.photos.contract import View
 from efficientnet_lite.runtimes.litert import cores
-from efficientnet_lite.runtimes.model import Array, Model, Refused
+from efficientnet_lite.runtimes.model import Model, Refused
 from efficientnet_lite.storage import files
 from efficientnet_lite.stories.source import open_source
 

@@ -3,12 +3,10 @@
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 
+from efficientnet_lite.arrays import Array
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import BN_EPSILON, Conv, Dense, Plan
-
-Array = npt.NDArray[np.float32]
 
 
 def fold(plan: Plan, parameters: Mapping[str, Array]) -> dict[str, Layer]:

@@ -7,10 +7,9 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from efficientnet_lite.arrays import Array
 from efficientnet_lite.network.keras_model import NORM_SUFFIX
 from efficientnet_lite.network.plan import DENSE
-
-Array = npt.NDArray[np.float32]
 
 
 def read_parameters(model: keras.Model, *, own_head: bool = False) -> dict[str, Array]:

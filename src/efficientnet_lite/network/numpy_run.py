@@ -7,11 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from efficientnet_lite.arrays import Array
 from efficientnet_lite.network.plan import INPUT, Add, Conv, Dense, Pool, Step
-
-Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from efficientnet_lite import metrics
+from efficientnet_lite.arrays import Array
 from efficientnet_lite.errors import ArtifactError, VerificationFailed, wrong_argument
 from efficientnet_lite.metrics import Interval
 from efficientnet_lite.photos.contract import View
@@ -18,7 +19,6 @@ from efficientnet_lite.proof.evaluate import Scored
 from efficientnet_lite.runtimes.litert import in_threads
 from efficientnet_lite.runtimes.model import Model, Refused, images_of
 
-Array = npt.NDArray[np.float32]
 Verdict = Literal["verified", "not refuted", "failed"]
 
 MAX_DROP = 0.01  # of top-1 accuracy

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from efficientnet_lite.arrays import Array
 from efficientnet_lite.errors import CheckpointError, VerificationFailed
 from efficientnet_lite.network import numpy_run
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import DENSE, LOGITS, POOLED, PROBABILITIES, Plan
 from efficientnet_lite.photos.contract import MEAN, STDDEV
-
-Array = npt.NDArray[np.float32]
 
 FLOAT_TOLERANCE = 1e-3  # of a logit or feature, a runtime against numpy; measured on official weights: 1e-5
 # Largest value of an output up to which that is absolute; official logits reach 15. Rounding grows with the values:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from efficientnet_lite import metrics
+from efficientnet_lite.arrays import Array
 from efficientnet_lite.errors import UnusableInput, VerificationFailed
 from efficientnet_lite.network.plan import PROBABILITIES
 from efficientnet_lite.photos.classes import some
@@ -21,8 +21,6 @@ from efficientnet_lite.proof.gate import Bars, Comparison, compare, require, sco
 from efficientnet_lite.proof.mistakes import Mistake, most_confident
 from efficientnet_lite.runtimes.latency import Latency, latency
 from efficientnet_lite.runtimes.model import Model, Refused, images_of
-
-Array = npt.NDArray[np.float32]
 
 GOLDEN_INPUTS = 5
 FLOAT_TOLERANCE = 1e-4  # of a probability; LiteRT and numpy differ by 1e-6 on the official weights

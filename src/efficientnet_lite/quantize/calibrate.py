@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from efficientnet_lite.arrays import Array
 from efficientnet_lite.errors import CheckpointError
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import DENSE, INPUT, PROBABILITIES, Add, Conv, Plan, Step
@@ -15,7 +16,6 @@ from efficientnet_lite.tensor import Engine
 from efficientnet_lite.tflite.float import write_steps
 from efficientnet_lite.tflite.quantmath import RELU6_SCALE, Scale, activation_scale
 
-Array = npt.NDArray[np.float32]
 Image = npt.NDArray[np.uint8]
 
 SAMPLE_PIXELS = 200  # of each tensor and photo, for the choice of its range

@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
+from efficientnet_lite.arrays import Array
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import INPUT, Add, Conv, Plan, Step
 from efficientnet_lite.photos.contract import MEAN, STDDEV
@@ -24,8 +24,6 @@ from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.quantize.calibrate import Image
 from efficientnet_lite.runtimes.litert import Pool
 from efficientnet_lite.tflite.float import write_steps
-
-Array = npt.NDArray[np.float32]
 
 SAMPLE_PIXELS = 800  # of each layer and photo, for the gains
 FEWEST = 200  # pixels strictly between 0 and 6 below which a channel keeps its gain

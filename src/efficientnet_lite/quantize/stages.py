@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from efficientnet_lite.arrays import Array
 from efficientnet_lite.errors import ArtifactError
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import DENSE, INPUT, POOLED, Conv, Plan
@@ -23,8 +23,6 @@ from efficientnet_lite.tflite.float import Output, write_float
 from efficientnet_lite.tflite.int8 import IntegerLayer, IntegerNetwork, write_int8
 from efficientnet_lite.tflite.quantmath import INPUT_SCALE, Scale
 from efficientnet_lite.tflite.storage import DenseScales
-
-Array = npt.NDArray[np.float32]
 
 METHOD = "1"  # to be raised whenever the same photos would give other integers
 CORRECTION_PHOTOS = 48  # of the calibration set, for gains and biases

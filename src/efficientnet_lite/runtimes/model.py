@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from efficientnet_lite import metrics
+from efficientnet_lite.arrays import Array
 from efficientnet_lite.errors import ArtifactError, UnreadablePhoto
 from efficientnet_lite.network.plan import LOGITS, POOLED, PROBABILITIES
 from efficientnet_lite.photos import decode as photo_door
@@ -29,7 +30,6 @@ from efficientnet_lite.tflite.attached import labels_of, read_labels
 from efficientnet_lite.tflite.identity import OWN_ENTRY, Identity
 from efficientnet_lite.tflite.metadata import read_entries, read_normalization
 
-Array = npt.NDArray[np.float32]
 Source = str | Path | npt.NDArray[np.uint8]  # a photo: its path, or its pixels (H, W, 3), RGB, upright
 Outputs = dict[str, Array]
 

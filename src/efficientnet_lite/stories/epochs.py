@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import numpy.typing as npt
 
+from efficientnet_lite.arrays import Array
 from efficientnet_lite.errors import CheckpointError
 from efficientnet_lite.stories.keeper import check_same
 from efficientnet_lite.stories.material import Material
@@ -19,7 +19,6 @@ from efficientnet_lite.training.finetune import FineTuning
 if TYPE_CHECKING:  # Keras, and TensorFlow with it, is loaded where it is needed
     from efficientnet_lite.training import loop
 
-Array = npt.NDArray[np.float32]
 
 BEST = "best/"  # before the names of the best epoch's parameters
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from efficientnet_lite.arrays import Array
 from efficientnet_lite.classifier.features import Backbone, FeatureStore
 from efficientnet_lite.classifier.head import Head
 from efficientnet_lite.errors import UsageError
@@ -37,7 +37,6 @@ from efficientnet_lite.weights.read import Weights
 if TYPE_CHECKING:  # Keras, and TensorFlow with it, is loaded where it is needed
     from efficientnet_lite.training import loop
 
-Array = npt.NDArray[np.float32]
 Show = Callable[["loop.Epoch"], None]
 
 

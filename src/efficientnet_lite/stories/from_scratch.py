@@ -11,9 +11,6 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from efficientnet_lite.classifier.features import Backbone, FeatureStore
 from efficientnet_lite.classifier.head import Attempt, Head
 from efficientnet_lite.errors import UnusableInput, UsageError, wrong_argument
@@ -41,8 +38,6 @@ from efficientnet_lite.tflite.float import write_float
 from efficientnet_lite.training.recipe import Recipe
 from efficientnet_lite.weights.published import sources_apart
 from efficientnet_lite.weights.read import Weights, load_weights
-
-Array = npt.NDArray[np.float32]
 
 IMAGENET = 1_281_167
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from efficientnet_lite.arrays import ClassIndices
 from efficientnet_lite.classifier.features import FeatureStore
 from efficientnet_lite.classifier.head import ClassWeights
 from efficientnet_lite.network.plan import ModelName
@@ -20,7 +20,6 @@ from efficientnet_lite.photos.split import Split
 from efficientnet_lite.proof.gate import Bars
 from efficientnet_lite.training.finetune import FineTuning
 
-Labels = npt.NDArray[np.intp]
 OnBad = Literal["skip", "fail"]
 
 
@@ -68,7 +67,7 @@ class Material:
         """What became of every photo of the data set."""
         return self.dataset.accounting(self.store.refused)
 
-    def truth(self, positions: Sequence[int]) -> Labels:
+    def truth(self, positions: Sequence[int]) -> ClassIndices:
         index = {label: number for number, label in enumerate(self.dataset.labels)}
         return np.array([index[self.dataset.rows[position].label] for position in positions], np.intp)
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from efficientnet_lite.arrays import Array
 from efficientnet_lite.errors import ArtifactError, CheckpointError, VerificationFailed
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import DENSE, LOGITS, POOLED, PROBABILITIES
@@ -28,7 +29,6 @@ from efficientnet_lite.stories.origin import Origin
 from efficientnet_lite.tflite.artifact import INT8, About, Form, Precision, float_artifact, int8_artifact
 from efficientnet_lite.tflite.int8 import IntegerNetwork
 
-Array = npt.NDArray[np.float32]
 Image = npt.NDArray[np.uint8]
 
 # Least SNR of logits, features or a feature map, against float32. Measured with official and random weights and

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from efficientnet_lite.arrays import Array
 from efficientnet_lite.photos.contract import MEAN, STDDEV
-
-Array = npt.NDArray[np.float32]
 
 INT8_MIN, INT8_MAX = -128, 127
 WEIGHT_MAX = 127  # symmetric: -128 is not used

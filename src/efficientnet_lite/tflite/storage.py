@@ -14,14 +14,13 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
+from efficientnet_lite.arrays import Array
 from efficientnet_lite.network.plan import Conv, Dense, Step
 from efficientnet_lite.tflite.container import Graph, Quantization
 from efficientnet_lite.tflite.quantmath import WEIGHT_MAX
 
-Array = npt.NDArray[np.float32]
 Storage = Literal["float32", "float16", "dynamic"]
 STORAGES: tuple[Storage, ...] = get_args(Storage)
 DenseScales = Literal["per-tensor", "per-channel"]  # of the dense layer's kernel

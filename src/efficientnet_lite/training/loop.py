@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from efficientnet_lite import metrics
+from efficientnet_lite.arrays import Array, ClassIndices
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.network.keras_arrays import read_parameters
 from efficientnet_lite.training.chance import generator
@@ -18,9 +19,6 @@ from efficientnet_lite.training.finetune import FineTuning, Part, ema_decay, rat
 from efficientnet_lite.training.sources import Kept, Source
 from efficientnet_lite.training.upper import build_upper, compile_upper
 from efficientnet_lite.training.views import mixed, soft_targets
-
-Array = npt.NDArray[np.float32]
-Labels = npt.NDArray[np.intp]
 
 EVALUATION_BATCH = 64
 WARMING_STEPS, MEASURED_STEPS = 3, 8  # for the time of an epoch
@@ -48,7 +46,7 @@ class Examples:
     """Photos and their class indices, as the part reads them."""
 
     source: Source
-    truth: Labels
+    truth: ClassIndices
     weights: Array  # (N,), mean 1: what an example counts
 
 
@@ -58,7 +56,7 @@ class Validation:
 
     kept: Kept
     views: Sequence[str]  # of `kept`, in its order
-    truth: Labels
+    truth: ClassIndices
 
 
 class Trainer:
@@ -157,7 +155,7 @@ class Trainer:
         return step * -(-count // size) + (time.monotonic() - began) * len(validation.views)
 
     def _step(
-        self, batch: Array, labels: Labels, weights: Array, rate: float, random: np.random.Generator
+        self, batch: Array, labels: ClassIndices, weights: Array, rate: float, random: np.random.Generator
     ) -> float:
         targets = soft_targets(labels, self.classes, self.recipe.label_smoothing)
         if self.recipe.mixup:

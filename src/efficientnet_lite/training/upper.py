@@ -4,17 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
-import numpy as np
-import numpy.typing as npt
 from keras import layers
 
+from efficientnet_lite.arrays import Array
 from efficientnet_lite.network.keras_arrays import assign_parameters, plan_layer
 from efficientnet_lite.network.keras_model import BN_MOMENTUM, IMAGES, NORM_SUFFIX, layer_name
 from efficientnet_lite.network.plan import BN_EPSILON, DENSE, INPUT, Add, Conv, Dense, Pool
 from efficientnet_lite.photos.contract import MEAN, STDDEV
 from efficientnet_lite.training.finetune import BatchNorm, FineTuning, Part, rate_factors
-
-Array = npt.NDArray[np.float32]
 
 
 def build_upper(
