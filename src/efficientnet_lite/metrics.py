@@ -137,24 +137,6 @@ def cross_entropy(logits: Floats, truth: Classes) -> float:
     return float(np.mean(np.log(np.exp(shifted).sum(axis=1)) - own))
 
 
-def reliability_error(probabilities: Floats, truth: Classes, *, bins: int = 15) -> float:
-    """How far confidence is from accuracy, 0 to 1: the expected calibration error of the best class.
-
-    Photos are grouped by the probability of their best class into `bins` equal ranges; the result is
-    the mean of |accuracy - mean probability| of the groups, weighted by their size.
-
-    Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", equation 3.
-    """
-    _check_scores(probabilities, truth)
-    if not (probabilities.min() >= 0 and probabilities.max() <= 1 + 1e-6):
-        raise ValueError(f"not probabilities: {probabilities.min()} to {probabilities.max()}")
-    confidence = probabilities.max(axis=1).astype(float)
-    right = probabilities.argmax(axis=1) == truth
-    group = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)  # ranges (low, high]
-    gaps = np.bincount(group, weights=right - confidence, minlength=bins)
-    return float(np.abs(gaps).sum() / len(truth))
-
-
 def too_few_to_judge(count: int) -> str | None:
     """What to say of a figure that rests on `count` photos, None where they are enough to say anything."""
     if count >= ENOUGH_TO_JUDGE:

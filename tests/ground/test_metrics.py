@@ -203,31 +203,6 @@ def test_cross_entropy_of_a_hopeless_logit_is_large_and_finite():
     assert metrics.cross_entropy(np.array([[1e4, 0.0]], np.float32), np.array([1])) == pytest.approx(1e4)
 
 
-@given(scores_and_truth(st.floats(-5, 5, width=32)), st.integers(1, 20))
-def test_reliability_error_is_the_weighted_gap_of_each_range(case, bins):
-    logits, truth = case
-    probabilities = metrics.softmax(logits.astype(float))
-    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
-
-    expected = 0.0
-    for index in range(bins):
-        inside = (confidence * bins > index) & (confidence * bins <= index + 1)
-        if index == bins - 1:
-            inside |= confidence > 1  # by rounding
-        if inside.any():
-            expected += inside.mean() * abs(right[inside].mean() - confidence[inside].mean())
-
-    assert metrics.reliability_error(probabilities, truth, bins=bins) == pytest.approx(expected, abs=1e-9)
-
-
-def test_an_honest_model_has_no_reliability_error_and_a_boastful_one_has_it_all():
-    certain = np.array([[1.0, 0.0]] * 4)
-
-    assert metrics.reliability_error(certain, np.zeros(4, int)) == 0
-    assert metrics.reliability_error(certain, np.ones(4, int)) == 1
-    assert metrics.reliability_error(certain / 2 + 0.25, np.array([0, 0, 0, 1])) == 0
-
-
 @pytest.mark.parametrize(
     ("successes", "count", "low", "high"),
     [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
@@ -356,8 +331,6 @@ YES = np.ones(3, bool)
         lambda: metrics.agreement(ROWS[:0], ROWS[:0]),
         lambda: metrics.snr_db(ROWS, WIDE),
         lambda: metrics.cross_entropy(ROWS, np.array([0, 1, 2])),
-        lambda: metrics.reliability_error(ROWS - 1, np.zeros(3, int)),
-        lambda: metrics.reliability_error(ROWS + np.nan, np.zeros(3, int)),
         lambda: metrics.wilson_interval(1, 0),
         lambda: metrics.wilson_interval(3, 2),
         lambda: metrics.wilson_interval(1, 2, confidence=1.0),

@@ -18,7 +18,7 @@ from efficientnet_lite.training.shards import open_shards
 
 pytest.importorskip("grain", reason="the extra [train]: make test-all")
 
-from efficientnet_lite.training.data import eval_batches, require_digest, train_batches
+from efficientnet_lite.training.data import eval_batches, train_batches
 
 PHOTOS = 22
 NONE, RAND = Augmentation(), Augmentation("randaugment")
@@ -212,12 +212,3 @@ def test_a_damaged_record_in_the_middle_of_an_epoch_ends_it_and_is_named(tmp_pat
         with pytest.raises(UnusableInput, match="checksum") as caught:
             epoch(open_shards(tmp_path, "train", classes=8), **values)
         assert caught.value.where == f"{path}, record 7"
-
-
-def test_a_list_that_changed_between_runs_is_refused(tmp_path, source):
-    photograph(tmp_path / "a/1.jpg", 1)
-    other, _ = listed.of_folder(tmp_path)
-
-    require_digest(source, source.digest, where="runs/x")
-    with pytest.raises(UnusableInput, match="list of examples has changed"):
-        require_digest(other, source.digest, where="runs/x")

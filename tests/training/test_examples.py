@@ -137,21 +137,6 @@ def test_a_flipped_bit_is_named_when_its_record_is_read(folder):
     assert caught.value.where == f"{path}, record 4"
 
 
-def test_a_list_of_files_that_changed_between_runs_is_refused(folder):
-    pytest.importorskip("grain", reason="the extra [train]: make test-all")
-    from efficientnet_lite.training.data import require_digest
-
-    before = open_examples(folder, "train", classes=5)
-    require_digest(open_examples(folder, "train", classes=5), before.digest, where="runs/x")
-    as_arrays = next(folder.glob("train*")).suffix == ".array_record"
-    records = [example(b"another photo", 1)] * 4
-    write(folder / "train-00001-of-00005", records, as_arrays=as_arrays)
-
-    with pytest.raises(UnusableInput, match="list of examples has changed") as caught:
-        require_digest(open_examples(folder, "train", classes=5), before.digest, where="runs/x")
-    assert caught.value.where == "runs/x"
-
-
 @pytest.mark.parametrize("opener", [open_shards, open_arrayrecords])
 def test_files_without_records_are_refused(tmp_path, opener):
     if opener is open_arrayrecords:

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from efficientnet_lite.network.plan import Variant, make_plan
+from efficientnet_lite.network.naming import Dialect, foreign_names
+from efficientnet_lite.network.plan import Plan, Variant, make_plan
 
 Array = NDArray[Any]
 
@@ -268,3 +269,15 @@ def write_bundle(folder: Path, index: bytes, shards: list[bytes], prefix: str = 
         (folder / f"{prefix}.data-{number:05}-of-{len(shards):05}").write_bytes(data)
     (folder / "checkpoint").write_text(f'model_checkpoint_path: "{prefix}"\n')
     return folder
+
+
+def to_dialect(
+    parameters: Mapping[str, NDArray[np.float32]], plan: Plan, dialect: Dialect
+) -> dict[str, NDArray[np.float32]]:
+    """`parameters` of `plan` under the names and in the layout of `dialect`. KeyError where one is missing."""
+    return {
+        foreign.name: np.ascontiguousarray(parameters[name].transpose(np.argsort(foreign.axes)))
+        if foreign.axes
+        else parameters[name]
+        for name, foreign in foreign_names(plan, dialect).items()
+    }

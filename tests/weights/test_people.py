@@ -9,12 +9,11 @@ import zipfile
 
 import numpy as np
 import pytest
-from checkpoint_files import Raw, View, instructions, name, random_parameters, views, zip_pth
+from checkpoint_files import Raw, View, instructions, name, random_parameters, to_dialect, views, zip_pth
 from pth_tensors import read_pth
 
 from efficientnet_lite.cli.common import console_of
 from efficientnet_lite.errors import CheckpointError
-from efficientnet_lite.network import naming
 from efficientnet_lite.network.plan import DENSE, VARIANTS, make_plan
 from efficientnet_lite.notices import listening
 from efficientnet_lite.weights.containers import AVERAGED, RAW
@@ -49,7 +48,7 @@ def parameters():
 @pytest.fixture(scope="module")
 def state(parameters):
     """In timm's names, with the counters that torch keeps."""
-    found = naming.to_dialect(parameters, make_plan(LITE0, classes=3), "timm")
+    found = to_dialect(parameters, make_plan(LITE0, classes=3), "timm")
     counters = {key.replace("running_var", "num_batches_tracked") for key in found if "running_var" in key}
     return found | {key: np.array(7) for key in counters}
 

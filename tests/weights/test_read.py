@@ -11,11 +11,11 @@ import zipfile
 
 import numpy as np
 import pytest
-from checkpoint_files import bundle, pth_bytes, random_parameters, write_bundle
+from checkpoint_files import bundle, pth_bytes, random_parameters, to_dialect, write_bundle
 
 from efficientnet_lite.crc32c import crc32c
 from efficientnet_lite.errors import CheckpointError, UnusableInput, WeightsMissing
-from efficientnet_lite.network.naming import foreign_names, to_dialect
+from efficientnet_lite.network.naming import foreign_names
 from efficientnet_lite.network.plan import VARIANTS, make_plan
 from efficientnet_lite.weights import published as weights
 from efficientnet_lite.weights.fit import fit

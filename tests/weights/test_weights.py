@@ -8,10 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from checkpoint_files import random_parameters
+from checkpoint_files import random_parameters, to_dialect
 
 from efficientnet_lite.errors import CheckpointError, UnusableInput, WeightsMissing
-from efficientnet_lite.network.naming import to_dialect
 from efficientnet_lite.network.plan import VARIANTS, make_plan
 from efficientnet_lite.notices import listening
 from efficientnet_lite.weights import published as weights

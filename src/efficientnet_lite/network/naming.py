@@ -13,12 +13,9 @@ EfficientNet-PyTorch, model.py; timm, models/efficientnet.py and _efficientnet_b
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
-
-import numpy as np
-from numpy.typing import NDArray
 
 from efficientnet_lite.network.plan import BN_PARTS, DENSE, Plan
 
@@ -124,18 +121,6 @@ def _torch(layer: str, part: str, shape: tuple[int, ...]) -> Foreign:
     if outputs == 1:  # depthwise, since no convolution of the plan has a single output
         return Foreign(name, (inputs, 1, height, width), (2, 3, 0, 1))
     return Foreign(name, (outputs, inputs, height, width), (2, 3, 1, 0))
-
-
-def to_dialect(
-    parameters: Mapping[str, NDArray[np.float32]], plan: Plan, dialect: Dialect
-) -> dict[str, NDArray[np.float32]]:
-    """`parameters` of `plan` under the names and in the layout of `dialect`. KeyError where one is missing."""
-    return {
-        foreign.name: np.ascontiguousarray(parameters[name].transpose(np.argsort(foreign.axes)))
-        if foreign.axes
-        else parameters[name]
-        for name, foreign in foreign_names(plan, dialect).items()
-    }
 
 
 _ENDS: dict[Dialect, dict[str, tuple[str, str]]] = {

@@ -119,16 +119,6 @@ def eval_batches(
     )
 
 
-def require_digest(source: Source, expected: str, *, where: str) -> None:
-    """Raise UnusableInput unless `source` is the list of examples that a run began with."""
-    if source.digest != expected:
-        raise UnusableInput(
-            f"the list of examples has changed: its digest was {expected[:16]}, now it is {source.digest[:16]}",
-            where=where,
-            fix="give the data as they were when the run began, or begin a new run",
-        )
-
-
 def _training_example(
     source: Source, index: int, size: int, augmentation: Augmentation, seed: int, epoch: int
 ) -> Example:
