@@ -39,6 +39,7 @@ TOP = ("__main__", "__init__", "export_model")  # front doors, above all rooms
 
 EVERYWHERE = {"numpy"}
 LIBRARIES = {  # a room, or one module of it -> what it may import beside the standard library
+    "crc32c": {"google_crc32c"},
     "storage.files": {"filelock"},
     "storage.cache": {"sqlite3"},
     "storage.cache_place": {"platformdirs"},

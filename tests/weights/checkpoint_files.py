@@ -8,11 +8,12 @@ import io
 import pickle
 import struct
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
@@ -220,7 +221,7 @@ def block(pairs: list[tuple[bytes, bytes]], *, restart: int = 16) -> bytes:
 
 def with_trailer(contents: bytes, compression: int = 0) -> bytes:
     data = contents + bytes([compression])
-    return data + struct.pack("<I", mask(slow_crc32c(data)))
+    return data + struct.pack("<I", mask(google_crc32c.value(data)))
 
 
 def footer(index_offset: int, index_size: int) -> bytes:
@@ -245,15 +246,13 @@ def header(shards: int = 1, endianness: int = 0) -> tuple[bytes, bytes]:
     return b"", field(1, shards) + (field(2, endianness) if endianness else b"") + field(3, field(1, 1))
 
 
-def bundle(
-    tensors: Mapping[str, Array], *, shards: int = 1, crc: Callable[[bytes], int] = slow_crc32c
-) -> tuple[bytes, list[bytes]]:
+def bundle(tensors: Mapping[str, Array], *, shards: int = 1) -> tuple[bytes, list[bytes]]:
     """Index and data shards of a TF1 checkpoint; the tensors are dealt out to the shards in turn."""
     parts = [b""] * shards
     pairs = [header(shards)]
     for number, (key, array) in enumerate(sorted(tensors.items())):
         shard, raw = number % shards, array.tobytes()
-        checksum = mask(crc(raw))
+        checksum = mask(google_crc32c.value(raw))
         place = len(parts[shard])
         pairs.append(
             (key.encode(), entry(TF_DTYPE[array.dtype.name], array.shape, shard, place, len(raw), checksum))

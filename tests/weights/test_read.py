@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from checkpoint_files import bundle, pth_bytes, random_parameters, to_dialect, write_bundle
 
-from efficientnet_lite.crc32c import crc32c
 from efficientnet_lite.errors import CheckpointError, UnusableInput, WeightsMissing
 from efficientnet_lite.network.naming import foreign_names
 from efficientnet_lite.network.plan import VARIANTS, make_plan
@@ -49,7 +48,7 @@ def scoped(tensors, *, shadows=1.0, raw=True):
 
 
 def tf1_folder(folder, tensors, shards=1):
-    return write_bundle(folder, *bundle(tensors, shards=shards, crc=crc32c))
+    return write_bundle(folder, *bundle(tensors, shards=shards))
 
 
 def assert_same(found, expected):

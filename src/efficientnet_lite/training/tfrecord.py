@@ -19,7 +19,7 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite.crc32c import masked_crc32c, masked_crc32c_of_rows
+from efficientnet_lite.crc32c import masked_crc32c
 from efficientnet_lite.errors import UnusableInput
 from efficientnet_lite.protobuf import Malformed
 from efficientnet_lite.storage import files
@@ -152,9 +152,8 @@ def _walk(file: RawIOBase, position: int, size: int) -> tuple[npt.NDArray[np.uin
 
 def _wrong(headers: npt.NDArray[np.uint8]) -> int | None:
     """The first of `headers` (n, 12) whose length has another checksum than it says."""
-    expected = np.ascontiguousarray(headers[:, 8:]).view("<u4")[:, 0]
-    wrong = np.flatnonzero(masked_crc32c_of_rows(headers[:, :8]) != expected)
-    return int(wrong[0]) if len(wrong) else None
+    rows = (header.tobytes() for header in headers)
+    return next((number for number, row in enumerate(rows) if _checksum(row[:8]) != row[8:]), None)
 
 
 def _unreadable(path: Path, error: OSError) -> UnusableInput:
