@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from efficientnet_lite.errors import ArtifactError
-from efficientnet_lite.runtimes.litert import Pool, Runner, cores, in_threads, runtime_version
+from efficientnet_lite.runtimes.litert import Pool, Runner, cores, runtime_version
 from efficientnet_lite.tflite.container import Graph, Quantization
 
 
@@ -107,21 +107,6 @@ def test_an_error_in_one_item_reaches_the_caller_and_the_pool_goes_on():
     with pytest.raises(RuntimeError, match="three"):
         list(pool.map(fails_at_three, range(10)))
     assert list(pool.map(lambda runner, number: number, range(5))) == [0, 1, 2, 3, 4]
-
-
-def test_only_a_few_items_are_taken_ahead_of_the_caller():
-    taken = []
-
-    def items():
-        for number in range(1000):
-            taken.append(number)
-            yield number
-
-    results = in_threads(lambda number: number, items(), workers=2)
-    next(results)
-    assert len(taken) <= 8
-    results.close()
-    assert len(taken) <= 8
 
 
 def test_this_process_has_a_core_and_a_runtime():

@@ -5,7 +5,6 @@ import io
 import json
 import os
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -317,15 +316,6 @@ def test_photos_that_all_fail_leave_no_folder(tmp_path):
     with pytest.raises(UnusableDataset, match="no photo of the train part can be used"):
         make_shards(tmp_path / "photos", tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
-
-
-def test_few_photos_are_under_way_however_slowly_they_are_taken():
-    begun = []
-    with ThreadPoolExecutor(2) as pool:
-        stream = story._in_order(pool, lambda row: begun.append(row) or str(row), range(100), 4)
-        for number in range(100):
-            assert next(stream) == str(number)
-            assert len(begun) <= number + 1 + 4
 
 
 # ------------------------------------------------------------------------ the command

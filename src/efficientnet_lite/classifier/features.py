@@ -20,11 +20,12 @@ from efficientnet_lite.photos.duplicates import FINGERPRINT_BYTES
 from efficientnet_lite.photos.survey import CHANGED, Look, look_at
 from efficientnet_lite.photos.views import prepare, to_float
 from efficientnet_lite.progress import OnProgress
-from efficientnet_lite.runtimes.litert import Pool, in_threads, runtime_version
+from efficientnet_lite.runtimes.litert import Pool, runtime_version
 from efficientnet_lite.storage import files
 from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.storage.files import sha256_bytes, sha256_file
 from efficientnet_lite.tensor import Engine
+from efficientnet_lite.threads import in_threads
 
 PIXELS_VERSION = 1  # to be raised when the photo door or a view changes what it gives
 _LOOKS = f"looks:{PIXELS_VERSION}"

@@ -1,8 +1,6 @@
 """One look at every photo, without a model: is it readable, how large is it, what is it a copy of?"""
 
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from efficientnet_lite.errors import UnreadablePhoto
@@ -10,9 +8,11 @@ from efficientnet_lite.photos import decode as photo_door
 from efficientnet_lite.photos import duplicates
 from efficientnet_lite.photos.dataset import Row
 from efficientnet_lite.storage.files import sha256_bytes
+from efficientnet_lite.threads import in_threads
 
 # Large JPEGs are decoded smaller, as for the small variants; the fingerprint has 8 x 9 cells.
 MIN_SIDE = 256
+PHOTOS_AHEAD = 2  # a worker, in memory
 CHANGED = "it changed during the run"
 
 
@@ -50,7 +50,9 @@ def survey(
     """
     looks: dict[int, Look] = {}
     refused: list[tuple[int, str]] = []
-    for position, outcome in enumerate(_in_order(rows, workers)):
+    for position, outcome in enumerate(
+        in_threads(_look_or_reason, rows, workers=workers, ahead=PHOTOS_AHEAD)
+    ):
         if isinstance(outcome, Look):
             looks[position] = outcome
         else:
@@ -58,21 +60,6 @@ def survey(
         if on_progress is not None:
             on_progress(position + 1, len(rows))
     return Survey(looks, tuple(refused))
-
-
-def _in_order(rows: Sequence[Row], workers: int) -> Iterator[Look | str]:
-    """The outcome of each row, in order, with a bounded number under way."""
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="survey")
-    try:
-        under_way: deque[Future[Look | str]] = deque()
-        for row in rows:
-            if len(under_way) == 2 * workers:
-                yield under_way.popleft().result()
-            under_way.append(pool.submit(_look_or_reason, row))
-        while under_way:
-            yield under_way.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)  # after Ctrl-C only what is under way is finished
 
 
 def _look_or_reason(row: Row) -> Look | str:

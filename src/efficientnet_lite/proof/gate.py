@@ -16,8 +16,8 @@ from efficientnet_lite.metrics import Interval
 from efficientnet_lite.photos.contract import View
 from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.proof.evaluate import Scored
-from efficientnet_lite.runtimes.litert import in_threads
 from efficientnet_lite.runtimes.model import Model, Refused, images_of
+from efficientnet_lite.threads import in_threads
 
 Verdict = Literal["verified", "not refuted", "failed"]
 

@@ -14,11 +14,12 @@ from efficientnet_lite.photos.contract import Contract, FitView
 from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.quantize import stored
 from efficientnet_lite.quantize.stages import METHOD, QuantizedBackbone, quantize_backbone
-from efficientnet_lite.runtimes.litert import in_threads, runtime_version
+from efficientnet_lite.runtimes.litert import runtime_version
 from efficientnet_lite.runtimes.model import Refused, images_of
 from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.storage.files import sha256_bytes
 from efficientnet_lite.tflite.float import write_float
+from efficientnet_lite.threads import in_threads
 
 PHOTOS = 100
 

@@ -9,23 +9,19 @@ import os
 import sys
 import tempfile
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from efficientnet_lite.errors import ArtifactError
 from efficientnet_lite.tensor import Engine, Tensor, main_signature
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+from efficientnet_lite.threads import Item, Result, in_threads
 
 
 class Runner:
@@ -113,27 +109,6 @@ class Pool:
                 return function(runner, item)
 
         return in_threads(with_runner, items, workers=self.workers)
-
-
-def in_threads(
-    function: Callable[[Item], Result], items: Iterable[Item], *, workers: int
-) -> Iterator[Result]:
-    """`function(item)` of every item, in order, computed by `workers` threads.
-
-    At most four items a worker are under way or waiting, so memory does not grow with the number of
-    items. When the caller stops early, what has not begun is dropped.
-    """
-    pending: deque[Future[Result]] = deque()
-    executor = ThreadPoolExecutor(max_workers=workers)
-    try:
-        for item in items:
-            pending.append(executor.submit(function, item))
-            if len(pending) >= 4 * workers:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
 
 
 def cores() -> int:

@@ -21,7 +21,7 @@ from efficientnet_lite.photos.views import prepare
 from efficientnet_lite.progress import ShowStage, silent
 from efficientnet_lite.proof.gate import Bars
 from efficientnet_lite.proof.parity import fixed_inputs, numpy_outputs, parity
-from efficientnet_lite.runtimes.litert import Runner, cores, in_threads
+from efficientnet_lite.runtimes.litert import Runner, cores
 from efficientnet_lite.runtimes.model import model_from_bytes
 from efficientnet_lite.storage import files, folders
 from efficientnet_lite.storage.cache import Cache
@@ -31,6 +31,7 @@ from efficientnet_lite.stories.exported import Exported
 from efficientnet_lite.stories.origin import Origin, open_origin
 from efficientnet_lite.stories.reduced import Int8Maker, Sample, twin
 from efficientnet_lite.tflite.artifact import About, Form, float_artifact
+from efficientnet_lite.threads import in_threads
 from efficientnet_lite.training import tfrecord
 from efficientnet_lite.weights.published import sources_apart
 

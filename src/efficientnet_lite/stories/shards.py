@@ -12,10 +12,8 @@ Source: tensorflow/tpu, tools/datasets/imagenet_to_gcs.py (names, keys, shufflin
 """
 
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -30,12 +28,13 @@ from efficientnet_lite.photos.dataset import Dataset, Row, open_dataset
 from efficientnet_lite.photos.header import is_jpeg, jpeg_header, orientation_of
 from efficientnet_lite.photos.layout import ClassFolders
 from efficientnet_lite.photos.partition import plan_split
-from efficientnet_lite.photos.survey import MIN_SIDE, survey
+from efficientnet_lite.photos.survey import MIN_SIDE, PHOTOS_AHEAD, survey
 from efficientnet_lite.progress import ShowStage, silent
 from efficientnet_lite.storage import files, folders
 from efficientnet_lite.storage.listing import FolderKind, no_marker, seal
 from efficientnet_lite.storage.targets import check_folder
 from efficientnet_lite.stories.places import dataset_apart
+from efficientnet_lite.threads import in_threads
 from efficientnet_lite.training import arrayrecord, example, tfrecord
 from efficientnet_lite.version import __version__
 
@@ -247,9 +246,12 @@ class _Writer:
         place = {label: index for index, label in enumerate(self.labels)}
         skipped: list[tuple[str, str]] = []
         bounds = [number * len(rows) // part.files for number in range(part.files + 1)]
-        with ThreadPoolExecutor(self.workers, thread_name_prefix="shards") as pool:
-            # One stream over all files, so that no worker waits at the end of a file.
-            outcomes = _in_order(pool, lambda row: _record(row, place[row.label]), rows, 2 * self.workers)
+        # One stream over all files, so that no worker waits at the end of a file.
+        with closing(
+            in_threads(
+                lambda row: _record(row, place[row.label]), rows, workers=self.workers, ahead=PHOTOS_AHEAD
+            )
+        ) as outcomes:
             for number in range(part.files):
                 path = self.folder / _name(self.split, number, part.files, suffix)
                 with writing(path) as put:
@@ -266,19 +268,6 @@ class _Writer:
                 part.bytes += files.size(path)
                 sums[path.name] = files.sha256_file(path)
         return skipped
-
-
-def _in_order(
-    pool: ThreadPoolExecutor, call: Callable[[Row], _Record | str], rows: Iterable[Row], ahead: int
-) -> Iterator[_Record | str]:
-    """What `call` makes of each row, in order, with at most `ahead` under way."""
-    under_way: deque[Future[_Record | str]] = deque()
-    for row in rows:
-        if len(under_way) == ahead:
-            yield under_way.popleft().result()
-        under_way.append(pool.submit(call, row))
-    while under_way:
-        yield under_way.popleft().result()
 
 
 def _record(row: Row, class_index: int) -> _Record | str:

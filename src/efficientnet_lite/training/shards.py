@@ -5,7 +5,6 @@ Which files are which part, and which labels they may have: `recordfiles.py`.
 
 import io
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy.typing as npt
 
 from efficientnet_lite.errors import UnusableInput
 from efficientnet_lite.storage import files
+from efficientnet_lite.threads import in_threads
 from efficientnet_lite.training import tfrecord
 from efficientnet_lite.training.listed import Labelled
 from efficientnet_lite.training.recordfiles import (
@@ -72,8 +72,7 @@ def open_shards(
     paths = part_files(folder, part, tfrecord.shards, holdout=holdout, host=host)
     offsets = _read_index(index, paths) if index else None
     if offsets is None:
-        with ThreadPoolExecutor(workers) as pool:
-            offsets = list(pool.map(tfrecord.offsets, paths))
+        offsets = list(in_threads(tfrecord.offsets, paths, workers=workers))
         if index:
             files.publish(index, _index(paths, offsets))
     if sum(len(each) - 1 for each in offsets) == 0:

@@ -20,9 +20,10 @@ from efficientnet_lite.photos import decode as photo_door
 from efficientnet_lite.photos.contract import Contract, FitView
 from efficientnet_lite.photos.views import prepare, to_float
 from efficientnet_lite.progress import OnProgress
-from efficientnet_lite.runtimes.litert import Pool, in_threads
+from efficientnet_lite.runtimes.litert import Pool
 from efficientnet_lite.tensor import Engine
 from efficientnet_lite.tflite.float import write_steps
+from efficientnet_lite.threads import in_threads
 from efficientnet_lite.training.chance import generator
 from efficientnet_lite.training.finetune import Augment, Part
 from efficientnet_lite.training.views import draw

@@ -1,0 +1,32 @@
+"""Work for several threads whose outcomes come in order, few of them at a time."""
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+AHEAD = 4  # items a worker that are under way or waiting
+
+
+def in_threads(
+    function: Callable[[Item], Result], items: Iterable[Item], *, workers: int, ahead: int = AHEAD
+) -> Generator[Result, None, None]:
+    """`function(item)` of every item, in order, computed by `workers` threads.
+
+    At most `ahead` items a worker are under way or waiting, so memory does not grow with the number of
+    items. When the caller stops early, what has not begun is dropped.
+    """
+    pending: deque[Future[Result]] = deque()
+    executor = ThreadPoolExecutor(max_workers=workers)
+    try:
+        for item in items:
+            pending.append(executor.submit(function, item))
+            if len(pending) >= ahead * workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,48 @@
+"""Work for several threads: in order, and no more of it under way than was said."""
+
+import threading
+
+import pytest
+
+from efficientnet_lite.threads import in_threads
+
+
+def test_only_a_few_items_are_taken_ahead_of_the_caller():
+    taken = []
+
+    def items():
+        for number in range(1000):
+            taken.append(number)
+            yield number
+
+    results = in_threads(lambda number: number, items(), workers=2)
+    next(results)
+    assert len(taken) <= 8
+    results.close()
+    assert len(taken) <= 8
+
+
+def test_outcomes_come_in_order_and_an_error_at_its_place():
+    gate = threading.Event()
+
+    def slow_first(number):
+        if number == 0:
+            gate.wait(10)
+        if number == 7:
+            raise RuntimeError("seven")
+        gate.set()
+        return number
+
+    results = in_threads(slow_first, range(10), workers=3, ahead=1)
+
+    assert [next(results) for _ in range(7)] == list(range(7))
+    with pytest.raises(RuntimeError, match="seven"):
+        next(results)
+
+
+def test_few_items_are_under_way_however_slowly_they_are_taken():
+    begun = []
+    stream = in_threads(lambda item: begun.append(item) or str(item), range(100), workers=2, ahead=2)
+    for number in range(100):
+        assert next(stream) == str(number)
+        assert len(begun) <= number + 1 + 4
