@@ -32,6 +32,7 @@ from efficientnet_lite.network.plan import (
     Pool,
 )
 from efficientnet_lite.photos.contract import MEAN, STDDEV
+from efficientnet_lite.protobuf import encoded_varint, message
 
 MODULE_FILE = "tfhub_module.pb"  # its presence tells readers the format
 MODULE_DEF = b"\x08\x03"  # ModuleDef{format: FORMAT_V3}, without required features
@@ -93,19 +94,9 @@ def image_module_info(size: int) -> bytes:
 
     The value is ImageModuleInfo{default_image_size: {height, width}}, both `size`.
     """
-    side = _varint(size)
+    side = encoded_varint(size)
     sides = b"\x08" + side + b"\x10" + side  # fields 1 and 2, both numbers
-    return _field(1, b"image_module_info") + _field(2, _field(1, sides))
-
-
-def _field(number: int, value: bytes) -> bytes:
-    """A field of bytes as protocol buffers write it."""
-    return bytes([number << 3 | 2]) + _varint(len(value)) + value
-
-
-def _varint(value: int) -> bytes:
-    low, rest = value & 0x7F, value >> 7
-    return bytes([low | 0x80]) + _varint(rest) if rest else bytes([low])
+    return message(1, b"image_module_info") + message(2, message(1, sides))
 
 
 def _build(
