@@ -280,7 +280,7 @@ def test_a_trained_model_goes_into_a_file_for_phones(tmp_path):
     exported = el.export(path, tmp_path / "m.tflite", model="lite0@32", outputs=["logits"])
 
     checkpoint = read_checkpoint(path)
-    assert (checkpoint.labels, checkpoint.metadata["source"]) == (("dark", "light"), "two tones")
+    assert (checkpoint.labels, checkpoint.source) == (("dark", "light"), "two tones")
     file = el.load(exported.path)
     assert file.labels == ("dark", "light")
     assert_near(file.run(images[7:9])["logits"], model(images[7:9]).numpy())

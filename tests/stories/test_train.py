@@ -116,7 +116,7 @@ def test_the_weights_hold_backbone_and_head_and_say_what_they_are(trained):
     assert found.labels == scenes.LABELS
     assert found.variant.name == "lite0"
     assert np.array_equal(found.parameters[f"{DENSE}/kernel"], trained.head.layer.kernel)
-    assert found.metadata["license"] == trained.card["weights"]["license"]
+    assert found.license == trained.card["weights"]["license"]
 
 
 def test_the_golden_outputs_are_what_the_files_give(trained):

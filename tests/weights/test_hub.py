@@ -23,7 +23,7 @@ from efficientnet_lite.network.plan import VARIANTS
 told, started = [], time.monotonic()
 with listening(told.append):
     try:
-        found = weights.locate(VARIANTS[sys.argv[1]], "hub")
+        _, found = weights.locate(VARIANTS[sys.argv[1]], "hub")
         said = {"sha256": found.sha256, "origin": found.origin}
     except EfficientNetLiteError as error:
         said = {"what": error.what, "fix": error.fix, "code": error.exit_code}

@@ -120,7 +120,7 @@ def test_a_file_of_a_big_endian_machine_is_refused():
 )
 def test_the_official_files_hold_what_was_counted(name, count, floats, channels, dead):
     try:
-        path = weights.locate(VARIANTS[name]).path
+        path = weights.locate(VARIANTS[name])[0]
     except WeightsMissing as error:
         pytest.skip(f"the official weights are not installed: {error.fix}")
 

@@ -81,7 +81,7 @@ def test_safetensors_of_either_dialect_give_the_parameters(tmp_path, parameters,
     found = read_checkpoint(path)
 
     assert_same(found.parameters, parameters)
-    assert (found.format, found.metadata) == ("safetensors", {})
+    assert (found.format, found.source, found.license) == ("safetensors", "safetensors", "unknown")
 
 
 def test_a_tf1_checkpoint_is_read_by_its_folder_its_prefix_any_of_its_files_or_an_archive(
@@ -165,7 +165,7 @@ def test_a_run_folder_gives_its_weights_and_labels(tmp_path):
 
     assert_same(found.parameters, parameters)
     assert found.labels == ("hat", "Käse")
-    assert found.metadata == metadata
+    assert (found.source, found.license) == ("a run", "CC0-1.0")
 
 
 @pytest.mark.parametrize(
@@ -487,7 +487,7 @@ def test_counters_and_optimizer_slots_of_tf1_are_passed_over(parameters):
 def test_the_reference_checkpoint_holds_the_official_weights_as_averages(shared):
     folder = shared / "reference" / "efficientnet-lite0"
     try:
-        official = read_checkpoint(weights.locate(LITE0).path)
+        official = read_checkpoint(weights.locate(LITE0)[0])
     except WeightsMissing as error:
         pytest.skip(f"the official weights are not installed: {error.fix}")
 

@@ -107,8 +107,8 @@ def _from_checkpoint(path: Path, model: str | None, ema: bool) -> Origin:
         parameters=found.parameters,
         contract=Contract(name.size),
         labels=found.labels,
-        source=found.metadata.get("source") or found.format,
-        license=found.metadata.get("license") or "unknown",
+        source=found.source,
+        license=found.license,
         sha256=found.sha256,
     )
 
@@ -129,8 +129,8 @@ def _from_run(folder: Path) -> Origin:
         parameters=found.parameters,
         contract=contract,
         labels=run.labels,
-        source=found.metadata.get("source") or found.format,
-        license=found.metadata.get("license") or "unknown",
+        source=found.source,
+        license=found.license,
         sha256=found.sha256,
         run=run,
     )

@@ -9,7 +9,7 @@ Environment: see `hub` and `cache_place`, where the notes go.
 """
 
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -59,10 +59,7 @@ class HubFile:
 
     @property
     def origin(self) -> str:
-        return self.origin_at(self.revision)
-
-    def origin_at(self, commit: str) -> str:
-        return f"{ORIGIN}, {self.variant}, from {self.repository}, {self.file} ({commit})"
+        return f"{ORIGIN}, {self.variant}, from {self.repository}, {self.file} ({self.revision})"
 
 
 PACKAGES = {
@@ -95,17 +92,6 @@ HUB_FILES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Located:
-    """Published weights on this machine, their digest verified."""
-
-    path: Path
-    sha256: str
-    license: str
-    notice: str
-    origin: str
-
-
 class Download(Protocol):
     """Fetches a hub file, or finds it in the hub's cache; raises WeightsMissing where it cannot."""
 
@@ -123,9 +109,12 @@ def download_from_hub(source: HubFile, *, offline: bool) -> Path:
         ) from error
 
 
-def locate(variant: Variant, name: str = "imagenet", *, download: Download = download_from_hub) -> Located:
-    """The weights `name` of `variant`: "imagenet" (a package where there is one) or "hub".
+def locate(
+    variant: Variant, name: str = "imagenet", *, download: Download = download_from_hub
+) -> tuple[Path, Package | HubFile]:
+    """The file with the weights `name` of `variant`, "imagenet" (a package where there is one) or "hub".
 
+    Its digest is verified. What it is comes with it; of a hub file with the commit and digest that it has.
     Raises WeightsMissing where they are not here and cannot be had, CheckpointError where the file has
     another digest than expected, UnusableInput where it cannot be read, ValueError where `name` is none
     of NAMES.
@@ -137,7 +126,7 @@ def locate(variant: Variant, name: str = "imagenet", *, download: Download = dow
     return _on_hub(HUB_FILES[variant.name], download)
 
 
-def _in_package(source: Package) -> Located:
+def _in_package(source: Package) -> tuple[Path, Package]:
     spec = importlib.util.find_spec(source.module)  # finds, and does not import
     folders = spec.submodule_search_locations if spec is not None else None
     path = Path(folders[0], source.file) if folders else None
@@ -155,13 +144,13 @@ def _in_package(source: Package) -> Located:
             where=path,
             fix=f"pip install --force-reinstall {source.distribution}",
         )
-    return Located(path, digest, source.license, source.notice, source.origin)
+    return path, source
 
 
-def _on_hub(source: HubFile, download: Download) -> Located:
+def _on_hub(source: HubFile, download: Download) -> tuple[Path, HubFile]:
     path = download(source, offline=hub.switched_off() is not None)
     digest, commit = files.sha256_file(path), hub.commit_of(path) or source.revision
-    located = Located(path, digest, source.license, source.notice, source.origin_at(commit))
+    located = path, replace(source, revision=commit, sha256=digest)
     if source.sha256:
         if digest != source.sha256:
             raise CheckpointError(

@@ -8,7 +8,7 @@ import difflib
 import hashlib
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -43,8 +43,8 @@ PARAMETER_FILE = "give a .pth, .safetensors, .weights.h5, .keras or TF1 checkpoi
 
 
 @dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """The weights of one file: complete for `variant`, finite, of the plan's shapes.
+class Weights:
+    """The weights of one file, or of a training: complete for `variant`, finite, of the plan's shapes.
 
     `parameters` has the plan's names and layout, float32 and C-contiguous; `head/dense/...` are there
     unless `classes` is None. 1001 classes stay 1001 (the first is the background).
@@ -52,28 +52,15 @@ class Checkpoint:
 
     parameters: dict[str, NDArray[np.float32]]
     variant: Variant
+    source: str  # a sentence for people; of a file that says nothing of itself, its format
+    license: str  # SPDX, or "unknown"
+    sha256: str  # of the file; of a TF1 checkpoint in a folder: the index, then the data shards
     classes: int | None
     labels: tuple[str, ...] | None  # only files that we wrote have them
-    format: str  # "torch .pth", "safetensors", "TF1 checkpoint" or "Keras weights"
-    path: Path
-    sha256: str  # of the file; of a TF1 checkpoint in a folder: the index, then the data shards
-    metadata: Mapping[str, str] = field(default_factory=dict)  # only files that we wrote have it
-    notes: tuple[str, ...] = ()  # what was chosen, and what passed over
-
-
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """Parameters to start from, and where they come from."""
-
-    parameters: dict[str, NDArray[np.float32]]
-    variant: Variant
-    source: str  # a sentence for people
-    license: str  # SPDX, or "unknown"
-    sha256: str
-    classes: int | None
-    labels: tuple[str, ...] | None
     path: Path
     notice: str = ""  # to be kept with copies, where the license asks for it
+    format: str = ""  # "torch .pth", "safetensors", "TF1 checkpoint" or "Keras weights"
+    notes: tuple[str, ...] = ()  # what was chosen, and what passed over
 
 
 def load_weights(
@@ -90,25 +77,12 @@ def load_weights(
     file are damaged or of another variant, UnusableInput where there is no such file.
     """
     if isinstance(weights, str) and weights in published.NAMES:
-        located = published.locate(variant, weights, download=download)
-        checkpoint = read_checkpoint(located.path, variant=variant, ema=ema)
-        source, license_, notice = located.origin, located.license, located.notice
-    else:
-        _check_there(weights)
-        checkpoint = read_checkpoint(Path(weights), variant=variant, ema=ema)
-        source = printable(checkpoint.metadata.get("source") or f"{checkpoint.format} {checkpoint.path}")
-        license_, notice = printable(checkpoint.metadata.get("license") or "unknown"), ""
-    return Weights(
-        parameters=checkpoint.parameters,
-        variant=variant,
-        source=source,
-        license=license_,
-        sha256=checkpoint.sha256,
-        classes=checkpoint.classes,
-        labels=checkpoint.labels,
-        path=checkpoint.path,
-        notice=notice,
-    )
+        path, known = published.locate(variant, weights, download=download)
+        found = read_checkpoint(path, variant=variant, ema=ema)
+        return replace(found, source=known.origin, license=known.license, notice=known.notice)
+    _check_there(weights)
+    found = read_checkpoint(Path(weights), variant=variant, ema=ema)
+    return found if found.source != found.format else replace(found, source=f"{found.format} {found.path}")
 
 
 def _check_there(weights: str | Path) -> None:
@@ -123,7 +97,7 @@ def _check_there(weights: str | Path) -> None:
     )
 
 
-def read_checkpoint(path: Path, *, variant: Variant | None = None, ema: bool = True) -> Checkpoint:
+def read_checkpoint(path: Path, *, variant: Variant | None = None, ema: bool = True) -> Weights:
     """The weights at `path`: a .pth, a safetensors file, a TF1 checkpoint, a Keras file, or a run folder of ours.
 
     A TF1 checkpoint may be given as its folder, its prefix, one of its files, or a .tar or .tar.gz of
@@ -148,15 +122,16 @@ def read_checkpoint(path: Path, *, variant: Variant | None = None, ema: bool = T
     notes = [content.chosen] * bool(content.chosen) + notes
     for note in notes:
         LOG.info("%s: %s", path, note)
-    return Checkpoint(
+    return Weights(
         parameters=fitted.parameters,
         variant=fitted.variant,
+        source=printable(content.metadata.get("source") or content.format),
+        license=printable(content.metadata.get("license") or "unknown"),
+        sha256=content.sha256,
         classes=fitted.classes,
         labels=_labels(content.metadata, fitted.classes, path),
-        format=content.format,
         path=path,
-        sha256=content.sha256,
-        metadata=content.metadata,
+        format=content.format,
         notes=tuple(notes),
     )
 
