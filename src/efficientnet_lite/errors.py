@@ -12,6 +12,9 @@
     │   └── WeightsMissing    4  named weights that are not on this machine and cannot be had
     └── VerificationFailed    5  a written file is further from its parent than the bar allows
 
+An argument of the call stands in a message as Python writes it, in backticks: `val=`, `overwrite=True`,
+`data=FOLDER`. A command line shows it as its option (`cli/wording.py`).
+
 Exit codes: 0 done; 1 unexpected, with traceback; 130 interrupted; the others above.
 """
 
@@ -25,6 +28,7 @@ EXIT_INPUT = 3
 EXIT_ARTIFACT = 4
 EXIT_VERIFICATION = 5
 EXIT_INTERRUPTED = 130
+CALL = "the arguments of the call"  # where a wrong one is; for a command line, itself
 MAX_SHOWN = (
     5000  # characters of each part of a message, which may quote what a stranger wrote; a path has 4096
 )
@@ -113,7 +117,7 @@ def _made_again(
 
 def wrong_argument(argument: str, value: object, *, fix: str) -> WrongArgument:
     """The error for `argument` of a call, by its name in Python, with the `value` that it has."""
-    error = WrongArgument(f"{argument}={value!r}", where="the arguments of the call", fix=fix)
+    error = WrongArgument(f"{argument}={value!r}", where=CALL, fix=fix)
     error.argument, error.value = argument, value
     return error
 

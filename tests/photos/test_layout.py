@@ -170,8 +170,8 @@ def test_classes_with_the_same_folders_are_refused_with_both_readings(tmp_path: 
     error = refusal(tmp_path)
     assert "the classes are 'blue', 'red'" in error.what
     assert "or the classes are 'cat', 'dog'" in error.what
-    assert "--class-folders outer" in error.fix
-    assert "--class-folders inner" in error.fix
+    assert "class_folders='outer'" in error.fix
+    assert "class_folders='inner'" in error.fix
     assert open_dataset(tmp_path, class_folders="outer").labels == ("blue", "red")
     inner = open_dataset(tmp_path, class_folders="inner")
     assert inner.labels == ("cat", "dog")

@@ -262,7 +262,7 @@ def test_a_call_that_makes_no_sense_is_wrong_usage(weights, tmp_path, options, s
 
 
 def test_model_is_refused_for_a_run_which_has_its_own(trained, tmp_path):
-    with pytest.raises(UsageError, match="--model"):
+    with pytest.raises(UsageError, match="`model="):
         export(trained.run, tmp_path / "m.tflite", model="lite0")
 
 

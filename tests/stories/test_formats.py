@@ -10,6 +10,7 @@ import scenes
 
 from efficientnet_lite.cli.app import main
 from efficientnet_lite.cli.export import export as export_command
+from efficientnet_lite.cli.wording import option, spelled
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.proof.golden import find_golden, golden_path
 from efficientnet_lite.stories import formats
@@ -41,7 +42,7 @@ def of_kind(kind):
 def on_command_line(name, value):
     if name == "labels_locale":
         return ["--labels-locale", "de=de.txt"]
-    return [formats.spelled(name), str(value[0] if isinstance(value, tuple) else value)]
+    return [option(name), str(value[0] if isinstance(value, tuple) else value)]
 
 
 def test_the_table_knows_every_option_of_both_doors():
@@ -75,7 +76,7 @@ def test_an_option_is_used_or_refused(kind, name, number):
     if kind in USES[name]:
         call()
     else:
-        with pytest.raises(UsageError, match=formats.spelled(name)) as failure:
+        with pytest.raises(UsageError, match=f"`{name}=`") as failure:
             call()
         assert failure.value.exit_code == 2
 
@@ -106,8 +107,8 @@ def test_the_command_line_and_python_refuse_alike(kind, tmp_path, capsys):
             )
 
         assert ending.value.code == 2
-        assert failure.value.what in capsys.readouterr().err
-        assert failure.value.what.startswith(f"{formats.spelled(name)} is for ")
+        assert spelled(failure.value.what) in capsys.readouterr().err
+        assert failure.value.what.startswith(f"`{name}=` is for ")
     assert scenes.names(tmp_path) == []
 
 

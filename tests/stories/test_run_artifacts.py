@@ -68,7 +68,7 @@ def test_what_the_run_has_from_training_is_not_made_again(run):
 
 
 def test_a_model_that_is_no_run_needs_a_target(weights):
-    with pytest.raises(UsageError, match="--out"):
+    with pytest.raises(UsageError, match="`out=`"):
         export_artifact("lite0", weights=weights)
 
 
@@ -168,7 +168,7 @@ def test_a_folder_of_tensorflow_joins_the_run_and_is_executed_only_when_trusted(
     assert found.path == run / "exports" / f"shapes_{format}_logits"
     cautious, trusting = verify(run), verify(run, trust=True)
     assert cautious.passed
-    assert "--trust" in cautious.notes[0]
+    assert "`trust=True`" in cautious.notes[0]
     assert trusting.passed
     assert not trusting.notes
 

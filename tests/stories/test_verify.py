@@ -90,7 +90,7 @@ def test_photos_that_went_are_a_note_and_no_fault(fit, tmp_path):
 
     assert found.passed
     assert found.comparisons == ()
-    assert "--data" in found.notes[0]
+    assert "`data=`" in found.notes[0]
     assert found.to_json()["agreement"] is None
     assert len(verify(run, data=tmp_path / "moved").comparisons) == 2
 

@@ -137,7 +137,7 @@ def test_a_loss_that_is_no_number_stops_with_step_and_cause(plan, start, paths, 
     with pytest.raises(UsageError, match=r"no number any more at step \d, in epoch 1") as caught:
         list(trainer.epochs(examples, Validation(kept, ("crop",), truth), 1, lambda done, total: None))
 
-    assert "--learning-rate 1e-05" in caught.value.fix
+    assert "`learning_rate=1e-05`" in caught.value.fix
 
 
 def test_views_drawn_anew_follow_from_seed_epoch_and_place_alone(plan, start, paths):

@@ -112,7 +112,7 @@ def test_without_a_network_it_is_said_at_once_and_the_extra_is_not_blamed(locate
     assert "there is no network" in found["what"]
     assert "cannot be reached" in found["what"]
     assert "pip install" not in found["fix"]
-    assert "--weights FILE" in found["fix"]
+    assert "`weights=FILE`" in found["fix"]
     assert found["code"] == 4
 
 

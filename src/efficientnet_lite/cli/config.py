@@ -1,7 +1,6 @@
 """`train --config FILE`: options from a run's config.toml, where the command line does not give them."""
 
 import difflib
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import NoneType, UnionType
@@ -9,18 +8,13 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from cyclopts import App, ArgumentCollection, CycloptsError, Token
 
-from efficientnet_lite.cli.common import COMMAND_LINE
+from efficientnet_lite.cli.wording import COMMAND_LINE, OPTIONS, option, spelled
 from efficientnet_lite.documents import toml_table
-from efficientnet_lite.errors import EfficientNetLiteError, UnusableInput, UsageError, WrongArgument
+from efficientnet_lite.errors import CALL, EfficientNetLiteError, UnusableInput, UsageError, WrongArgument
 from efficientnet_lite.storage import files
 
 OPTION = "config"  # the parameter that names the file
 MAX_BYTES = 64 * 2**10  # a run's own has 1 KB
-OPTIONS = {  # argument of a call -> the option's name, where it is another
-    "calibration_photos": "calibration",
-    "blocks": "fine_tune_blocks",
-    "time_budget_s": "time_budget",
-}
 SAID = {"efficientnet_lite", "backend", "proof_photos"}  # how the run was made; nothing that it is asked for
 FOLLOWS = {"weights_sha256": "weights"}  # holds for the file's own value of the other alone
 TOML: Mapping[type, tuple[type, ...]] = {bool: (bool,), int: (int,), float: (float, int)}
@@ -49,23 +43,23 @@ class Filled:
             name = OPTIONS.get(error.argument, error.argument)
             path, _ = self.fields.get(name, (None, []))
             value = ", ".join(map(str, error.value)) if isinstance(error.value, list) else error.value
-            error.what = f"{_field(name) if path else _option(name)} is {value}"
+            error.what = f"{_field(name) if path else option(name)} is {value}"
             error.where = path or COMMAND_LINE
-        elif error.where == COMMAND_LINE:
-            flag = re.search(r"--([a-z]+(?:-[a-z]+)*)", error.what)
-            name = flag[1].replace("-", "_") if flag else ""
-            if flag and name in self.fields:
-                error.what = error.what.replace(flag[0], _field(name))
+        elif error.where in (CALL, COMMAND_LINE):
+
+            def field_or_option(argument: str, value: str) -> str:
+                name = OPTIONS.get(argument, argument)
+                if name not in self.fields:
+                    return option(argument, value)
                 error.where = self.fields[name][0]
+                return _field(name)
+
+            error.what = spelled(error.what, field_or_option)
         else:
             for name, (path, words) in self.fields.items():
                 if str(error.where) in words:
                     error.where = f"{error.where} ({_field(name)} of {path})"
                     return
-
-
-def _option(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
 
 
 def _field(name: str) -> str:

@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TextIO
 
+from efficientnet_lite.cli.wording import Spell, option, spelled
 from efficientnet_lite.errors import EfficientNetLiteError, OutputFailed, bounded, printable
 from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.storage.files import csv_line
@@ -39,6 +40,7 @@ class Console:
         json: stdout belongs to one JSON document: `line` and `table` write nothing.
         quiet: no notes and no progress; warnings and errors stay.
         verbose: how many times the user asked for more; see `note`.
+        spell: how an argument that a note, a warning or an error names is written.
         stdout, stderr: other streams than the process's own, for tests.
 
     Writing to stdout raises SystemExit(141) once its reader is gone, and OutputFailed where it cannot
@@ -51,10 +53,11 @@ class Console:
         json: bool = False,
         quiet: bool = False,
         verbose: int = 0,
+        spell: Spell = option,
         stdout: TextIO | None = None,
         stderr: TextIO | None = None,
     ) -> None:
-        self.as_json, self.quiet, self.verbose = json, quiet, verbose
+        self.as_json, self.quiet, self.verbose, self.spell = json, quiet, verbose, spell
         self._stdout = stdout or sys.stdout or io.StringIO()  # sys.stdout is None where the shell closed it
         self._stderr = stderr or sys.stderr or io.StringIO()
         self._bar: Progress | None = None  # while one is drawn
@@ -94,17 +97,21 @@ class Console:
     def note(self, text: str, *, verbose: int = 0) -> None:
         """A line on stderr, for users who gave at least `verbose` times --verbose and not --quiet."""
         if not self.quiet and self.verbose >= verbose:
-            self._write_aside(bounded(printable(text)))
+            self._write_aside(self._told(text))
 
     def warn(self, text: str) -> None:
         """A line on stderr about something that the user should look at, --quiet or not."""
-        self._write_aside(f"warning: {bounded(printable(text))}")
+        self._write_aside(f"warning: {self._told(text)}")
 
     def error(self, error: EfficientNetLiteError) -> None:
         """What is wrong, where, and what to do, on three lines of stderr."""
-        self._write_aside(f"error: {bounded(printable(error.what))}")
-        self._write_aside(f"  in:  {bounded(printable(error.where))}")
-        self._write_aside(f"  try: {bounded(printable(error.fix))}")
+        self._write_aside(f"error: {self._told(error.what)}")
+        self._write_aside(f"  in:  {self._told(error.where)}")
+        self._write_aside(f"  try: {self._told(error.fix)}")
+
+    def _told(self, text: Path | str) -> str:
+        """`text` of any length and origin on one line, its arguments as this command line has them."""
+        return bounded(printable(spelled(text, self.spell) if isinstance(text, str) else text))
 
     @contextmanager
     def progress(self, description: str) -> Iterator[OnProgress]:

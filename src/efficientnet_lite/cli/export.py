@@ -13,7 +13,7 @@ from efficientnet_lite.cli.common import (
     console_of,
     locales_of,
 )
-from efficientnet_lite.cli.results import show_exported
+from efficientnet_lite.cli.results import show_exported, with_notes
 from efficientnet_lite.stories.artifacts import export as export_artifact
 
 Flag = Parameter(negative=())
@@ -108,6 +108,6 @@ def export(
     for note in exported.notes:
         console.warn(note)
     if json:
-        console.json(exported.to_json())
+        console.json(with_notes(exported.to_json()))
     else:
         show_exported(console, exported)

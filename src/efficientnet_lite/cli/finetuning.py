@@ -80,9 +80,9 @@ def recipe_of(options: FineTuneOptions) -> FineTuning | None:
     if not options.fine_tune:
         if given:
             raise UsageError(
-                f"--{next(iter(given)).replace('_', '-')} is given without --fine-tune",
+                f"`{next(iter(given))}=` is given without `fine_tune=`",
                 where=COMMAND_LINE,
-                fix="give --fine-tune too, or leave it out",
+                fix="give `fine_tune=` too, or leave it out",
             )
         return None
     fields = {option: field for field, option in OPTIONS.items()}
@@ -101,6 +101,6 @@ def _seconds(text: str) -> float:
     found = _DURATION.fullmatch(text.strip().lower())
     if found is None or float(found[1]) == 0:
         raise UsageError(
-            f"--time-budget is {text!r}", where=COMMAND_LINE, fix="give a time such as 90s, 20m or 1.5h"
+            f"`time_budget=` is {text!r}", where=COMMAND_LINE, fix="give a time such as 90s, 20m or 1.5h"
         )
     return float(found[1]) * _UNITS[found[2]]

@@ -19,7 +19,7 @@ from efficientnet_lite.cli.config import photos_of
 from efficientnet_lite.cli.console import Console
 from efficientnet_lite.cli.finetuning import FineTuneOptions, recipe_of
 from efficientnet_lite.cli.recipe import RecipeOptions, fields_of
-from efficientnet_lite.cli.results import show_trained, show_verified, trained_json
+from efficientnet_lite.cli.results import show_trained, show_verified, trained_json, with_notes
 from efficientnet_lite.errors import EXIT_VERIFICATION
 from efficientnet_lite.network.plan import model_name
 from efficientnet_lite.photos.contract import FIT_VIEWS, FitView
@@ -210,7 +210,7 @@ def verify(
     for note in verified.notes:
         console.warn(note)
     if json:
-        console.json(verified.to_json())
+        console.json(with_notes(verified.to_json()))
     else:
         show_verified(console, verified)
     if not verified.passed or (strict and verified.verdict != "verified"):

@@ -36,10 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """Carry out one command line; gives the exit code."""
-    console = Console()
+    console = Console(spell=_flag)
     try:
         flags = parse(arguments)
-        with listening(lambda text: Console().warn(text)):
+        with listening(console.warn):
             written = export_reference(flags, stage=console.progress)
         for exported in written:
             kind = (
@@ -62,6 +62,11 @@ def run(arguments: Sequence[str]) -> int:
         console.warn("interrupted")
         return EXIT_INTERRUPTED
     return EXIT_OK
+
+
+def _flag(name: str, value: str) -> str:
+    """An argument as the reference spells it."""
+    return f"--{name}={value}" if value else f"--{name}"
 
 
 def parse(arguments: Sequence[str]) -> Flags:

@@ -6,6 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from efficientnet_lite.cli.common import Json, Quiet, Verbose, console_of
+from efficientnet_lite.cli.results import with_notes
 from efficientnet_lite.stories.report import report as make_report
 
 
@@ -34,7 +35,7 @@ def report(
     console = console_of(json, verbose, quiet)
     reported = make_report(run, photos=photos, out=out, overwrite=overwrite, stage=console.progress)
     if json:
-        console.json(reported.to_json())
+        console.json(with_notes(reported.to_json()))
         return
     for note in reported.notes:
         console.warn(note)

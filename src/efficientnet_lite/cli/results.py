@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from efficientnet_lite.cli.console import Console, percent
+from efficientnet_lite.cli.wording import spelled
 from efficientnet_lite.metrics import too_few_to_judge
 from efficientnet_lite.photos.accounting import Accounting
 from efficientnet_lite.photos.classes import some
@@ -98,6 +99,11 @@ def trained_json(trained: Trained) -> dict[str, Any]:
         **trained.accounting.to_json(),
         "head": card["head"],
     }
+
+
+def with_notes(document: dict[str, Any]) -> dict[str, Any]:
+    """`document` with its notes as the command line says them."""
+    return {**document, "notes": [spelled(note) for note in document["notes"]]}
 
 
 def show_exported(console: Console, exported: Exported) -> None:

@@ -23,7 +23,7 @@ class Skipped(NamedTuple):
 
     name: str
     reason: str  # one line
-    stops: bool = True  # whether `--on-bad fail` ends at it
+    stops: bool = True  # whether a training that skips none ends at it
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def account(
 
 
 def require_all(skipped: Iterable[Skipped], *, where: Path) -> None:
-    """Raise UnreadablePhoto at the first photo that was skipped: what `--on-bad fail` asks for.
+    """Raise UnreadablePhoto at the first photo that was skipped: for who wants to skip none.
 
     A second link to a photo that is used does not count: nothing is lost with it.
     """
@@ -97,7 +97,7 @@ def require_all(skipped: Iterable[Skipped], *, where: Path) -> None:
         raise UnreadablePhoto(
             f"{lost[0].reason}{more}",
             where=where / lost[0].name,
-            fix="mend it, or leave it out (--on-bad skip)",
+            fix="mend it, or leave it out (`on_bad='skip'`)",
         )
 
 

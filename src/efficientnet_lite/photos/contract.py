@@ -33,7 +33,7 @@ class Contract:
     """What a file expects of its input.
 
     `view` is the geometry for which `predict` prepares photos; the head is fitted on several, so
-    other views are legitimate, and `evaluate --as` measures each.
+    other views are legitimate, and `evaluate` measures each.
     """
 
     size: int  # side of the square input, pixels

@@ -61,7 +61,7 @@ class Dataset:
         check_usable(left, self.labels, list(reasons.values()), where=self.root)
 
     def require_all(self) -> None:
-        """Raise UnreadablePhoto where a photo was skipped: for `--on-bad fail`."""
+        """Raise UnreadablePhoto where a photo was skipped: where none may be."""
         require_all(self.skipped, where=self.root)
 
 
@@ -199,7 +199,7 @@ def _no_photos(root: Path, found: Walk, layout: Layout) -> UnusableDataset:
     if not found.photos and not found.skipped and any(kind in FILMS for kind in found.passed_over):
         fix = "save pictures of the films, in a folder for each class"
     if found.skipped and all(each.reason == LEFT_OUT for each in found.skipped):
-        fix = "leave --no-links out"
+        fix = "leave `links=False` out"
     return UnusableDataset(what, where=root, fix=fix)
 
 

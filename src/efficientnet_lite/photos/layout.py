@@ -300,7 +300,7 @@ def _part_beside_classes(
         f"{folder!r} is named like a part of a data set and holds {some(list(map(repr, held)), 4)}, but beside it lie "
         f"{some(list(map(repr, others)), 4)}, which are no parts: it can be a part or a class",
         where=where,
-        fix=f"give the folder {folder!r} alone, or take it as a class with --class-folders outer",
+        fix=f"give the folder {folder!r} alone, or take it as a class with `class_folders='outer'`",
     )
 
 
@@ -312,5 +312,5 @@ def _two_readings(names: Sequence[str], inner: Sequence[str], where: Path) -> Un
         f"each of the {len(names)} folders holds the same {len(inner)} folders, so it can be read in two ways: "
         f"the classes are {outer}, whatever the folders in them{parts}; or the classes are {deeper}",
         where=where,
-        fix="choose with --class-folders outer or --class-folders inner (in Python class_folders=)",
+        fix="choose with `class_folders='outer'` or `class_folders='inner'`",
     )

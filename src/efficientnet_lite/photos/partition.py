@@ -175,6 +175,6 @@ def _notes(
     if two_labels:
         notes.append(
             f"{len(two_labels)} photos stand under two labels: {', '.join(map(repr, two_labels[:2]))}"
-            + (", ... (check --verbose names them all)" if len(two_labels) > 2 else "")
+            + (", ... (`check` names them all)" if len(two_labels) > 2 else "")
         )
     return tuple(notes)

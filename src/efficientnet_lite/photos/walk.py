@@ -20,7 +20,7 @@ from efficientnet_lite.photos.header import MAGIC_BYTES, format_of
 from efficientnet_lite.photos.splitwords import split_of
 from efficientnet_lite.storage import files
 
-LEFT_OUT = "a link, and links are left out (--no-links)"
+LEFT_OUT = "a link, and links are left out"
 BROKEN = "a link to nothing or to itself"
 ICLOUD = "a placeholder of iCloud: the photo is not on this disk"
 LOOP = "a link to a folder that contains it, not followed"

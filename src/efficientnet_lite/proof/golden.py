@@ -52,7 +52,7 @@ def check_golden(artifact: Path, *, overwrite: bool, apart: Collection[Apart] = 
         raise UsageError(
             "what lies here is no golden file of ours, so it is never replaced",
             where=path,
-            fix="choose another --out, or move it away",
+            fix="choose another `out=`, or move it away",
         )
 
 

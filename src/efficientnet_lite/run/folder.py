@@ -202,7 +202,7 @@ def check_own(folder: Path, path: Path) -> None:
         raise UsageError(
             "the target exists and is no file that we wrote into the run, so it is never replaced",
             where=path,
-            fix="give --out, or move it away",
+            fix="give `out=`, or move it away",
         )
 
 

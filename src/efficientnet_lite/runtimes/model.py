@@ -203,7 +203,7 @@ class Model:
             raise ArtifactError(
                 "this file gives feature vectors, not classes",
                 where=self.where,
-                fix="use `embed`, or export with --output probabilities",
+                fix="use `embed`, or export with `outputs=['probabilities']`",
             )
         shape = self.outputs[self._class_output].shape
         if sum(side != 1 for side in shape) > 1:

@@ -435,7 +435,7 @@ def locked(target: Path) -> Iterator[None]:
         if (fault := _cannot_make(path)) is not None:  # which the lock takes for one that is held
             raise output_failed(target, fault) from None
         raise UsageError(
-            "another run is writing to this target", where=target, fix="wait for it, or choose another --out"
+            "another run is writing to this target", where=target, fix="wait for it, or choose another `out=`"
         ) from None
     except (OSError, ValueError) as error:
         raise output_failed(target, error) from error

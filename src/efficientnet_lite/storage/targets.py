@@ -38,7 +38,7 @@ def check_apart(target: Path, apart: Collection[Apart], *, role: str = "the targ
         if here & there or any(here & keys for keys in upwards) or inside:
             how = "inside, above or on" if each.inside else "above or on"
             raise UsageError(
-                f"{role} lies {how} {each.what} {each.path}", where=target, fix="choose another --out"
+                f"{role} lies {how} {each.what} {each.path}", where=target, fix="choose another `out=`"
             )
 
 
@@ -62,7 +62,7 @@ def check_folder(target: Path, kind: FolderKind, *, overwrite: bool, apart: Coll
         raise UsageError(
             f"the target exists and is no {kind.what} of ours, so it is never replaced: {error}",
             where=target,
-            fix="choose another --out, or move it away",
+            fix="choose another `out=`, or move it away",
         ) from error
     if not overwrite:
         raise exists(target)
@@ -73,7 +73,7 @@ def check_folder(target: Path, kind: FolderKind, *, overwrite: bool, apart: Coll
         raise UsageError(
             f"what lies here is no {kind.what} of ours, and its place is needed while the old one is replaced",
             where=aside,
-            fix="move it away, or choose another --out",
+            fix="move it away, or choose another `out=`",
         )
 
 
@@ -97,7 +97,7 @@ def check_file(target: Path, *, overwrite: bool, example: str, apart: Collection
         raise exists(target)
     if files.exists(target) and not files.is_file(target):  # a pipe, a socket, a device
         raise UsageError(
-            "the target is no regular file, so it is not replaced", where=target, fix="choose another --out"
+            "the target is no regular file, so it is not replaced", where=target, fix="choose another `out=`"
         )
     check_parent(target)
 
@@ -105,7 +105,7 @@ def check_file(target: Path, *, overwrite: bool, example: str, apart: Collection
 def check_reachable(target: Path) -> None:
     """Raises UsageError where the system does not even say whether something lies at `target`."""
     if said := files.obstacle(target):
-        raise UsageError(f"the target cannot be reached: {said}", where=target, fix="choose another --out")
+        raise UsageError(f"the target cannot be reached: {said}", where=target, fix="choose another `out=`")
 
 
 def check_parent(target: Path) -> None:
@@ -117,7 +117,7 @@ def check_parent(target: Path) -> None:
         raise UsageError(
             "the target's folder may not be written to",
             where=target.parent,
-            fix="choose another --out, or change its permissions",
+            fix="choose another `out=`, or change its permissions",
         )
 
 
@@ -128,7 +128,7 @@ def _check_above(target: Path) -> None:
         raise UsageError(
             "the target's folder may not be written to",
             where=folder,
-            fix="choose another --out, or change its permissions",
+            fix="choose another `out=`, or change its permissions",
         )
 
 
@@ -139,12 +139,14 @@ def _check_mounts(folder: Path) -> None:
         raise UsageError(
             "a file system is mounted here, so no other folder can take its place",
             where=folder,
-            fix=f"choose a folder in it as --out, such as {folder / 'run'}",
+            fix=f"choose a folder in it as `out=`, such as {folder / 'run'}",
         )
 
 
 def exists(target: Path) -> UsageError:
-    return UsageError("the target exists", where=target, fix="choose another --out, or give --overwrite")
+    return UsageError(
+        "the target exists", where=target, fix="choose another `out=`, or give `overwrite=True`"
+    )
 
 
 def previous(target: Path) -> Path:

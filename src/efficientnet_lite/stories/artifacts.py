@@ -5,7 +5,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any, Literal
 
-from efficientnet_lite.errors import UsageError
+from efficientnet_lite.errors import CALL, UsageError
 from efficientnet_lite.progress import ShowStage, silent
 from efficientnet_lite.proof.golden import check_golden, golden_npz, golden_path
 from efficientnet_lite.proof.parity import fixed_inputs, numpy_outputs
@@ -17,7 +17,7 @@ from efficientnet_lite.stories.export_hub import export_hub_module
 from efficientnet_lite.stories.export_onnx import export_onnx
 from efficientnet_lite.stories.export_saved_model import export_saved_model
 from efficientnet_lite.stories.exported import Exported
-from efficientnet_lite.stories.formats import COMMAND_LINE, Format, chosen_format, require_used
+from efficientnet_lite.stories.formats import Format, chosen_format, require_used
 from efficientnet_lite.stories.origin import open_origin
 from efficientnet_lite.stories.run_artifacts import add_artifact, artifacts_of
 
@@ -100,17 +100,15 @@ def _kind(outputs: Sequence[str]) -> Literal["feature-vector", "classification"]
     if tuple(outputs) not in KINDS:
         raise UsageError(
             f"such a model does not give {' and '.join(outputs)}",
-            where=COMMAND_LINE,
-            fix="give --output features for a feature vector, --output logits for a classifier",
+            where=CALL,
+            fix="give `outputs=['features']` for a feature vector, `outputs=['logits']` for a classifier",
         )
     return KINDS[tuple(outputs)]
 
 
 def _run_of(source: str | Path) -> Path:
     if not run_folder.is_run(Path(source)):
-        raise UsageError(
-            "no --out given", where=COMMAND_LINE, fix="say where to: only a run has a place of its own"
-        )
+        raise UsageError("no `out=` given", where=CALL, fix="say where to: only a run has a place of its own")
     return run_folder.open_run(Path(source)).folder
 
 
@@ -128,7 +126,7 @@ def _place_in(run: Path, format: Format, outputs: Sequence[str], options: Mappin
         parts += options.get("endpoints") or ()
         if len(parts) == 2 and tuple(outputs) in ((), ("probabilities",)) and parts[1] in ("float32", "int8"):
             raise UsageError(
-                f"the run has its {parts[1]} file already", where=run, fix="give --out for another copy"
+                f"the run has its {parts[1]} file already", where=run, fix="give `out=` for another copy"
             )
     elif format != "onnx":
         parts.append(format)

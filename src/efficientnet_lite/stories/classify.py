@@ -226,7 +226,7 @@ def _check_same(found: str, wanted: str | None, where: str) -> None:
         raise UnusableInput(
             f"the weights have the SHA-256 {found}, but weights_sha256 in the config is {wanted}",
             where=where,
-            fix="give those that the run was made with, or others with --weights",
+            fix="give those that the run was made with, or others with `weights=`",
         )
 
 

@@ -1,4 +1,4 @@
-"""The states of a fine-tuning beside its target, one behind each epoch, from which `--resume` goes on."""
+"""The states of a fine-tuning beside its target, one behind each epoch, from which it is resumed."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -99,5 +99,5 @@ class EpochStates:
 
     def _damaged(self, error: Exception) -> CheckpointError:
         return CheckpointError(
-            f"its state does not fit: {error}", where=self._place, fix="begin anew: --overwrite"
+            f"its state does not fit: {error}", where=self._place, fix="begin anew: `overwrite=True`"
         )

@@ -70,7 +70,7 @@ def open_examples(
         raise UsageError(
             f"{holdout} shards are to be held out, and these are no record files",
             where=photos,
-            fix="leave holdout_shards out; --val says how many photos are kept back",
+            fix="leave holdout_shards out; `val=` says how many photos are kept back",
         )
     dataset = open_dataset(photos, links=settings.links, class_folders=settings.class_folders)
     if settings.on_bad == "fail":
@@ -80,7 +80,7 @@ def open_examples(
     if seen.refused and settings.on_bad == "fail":
         at, reason = seen.refused[0]
         raise UnreadablePhoto(
-            reason, where=dataset.rows[at].path, fix="mend it, or leave it out (--on-bad skip)"
+            reason, where=dataset.rows[at].path, fix="mend it, or leave it out (`on_bad='skip'`)"
         )
     dataset.check_usable(seen.refused)
     assignment = plan_split(dataset, seen.looks, fraction=settings.fraction, seed=settings.seed)

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from efficientnet_lite.errors import (
+    CALL,
     UnreadablePhoto,
     UnusableInput,
     UsageError,
@@ -117,8 +118,8 @@ def export(
     if precision == "int8" and data is None:
         raise UsageError(
             "int8 needs photos to set its ranges",
-            where="the command line",
-            fix="give --data FOLDER, with photos like those that the model will see; labels are not needed",
+            where=CALL,
+            fix="give `data=FOLDER`, with photos like those that the model will see; labels are not needed",
         )
     if calibration_photos < 1:
         raise wrong_argument("calibration_photos", calibration_photos, fix="give at least 1 photo")
@@ -178,23 +179,23 @@ def _form(precision: Precision, io: Io | None, batch: Batch, dense: DenseScales)
     """The kind of file; raises UsageError where the options do not go together."""
 
     def refuse(what: str, fix: str) -> UsageError:
-        return UsageError(what, where="the command line", fix=fix)
+        return UsageError(what, where=CALL, fix=fix)
 
-    for option, given, known in (
-        ("--precision", precision, PRECISIONS),
-        ("--io", io or "float32", IOS),
-        ("--batch", batch, BATCHES),
-        ("--dense", dense, DENSE_SCALES),
+    for argument, given, known in (
+        ("precision", precision, PRECISIONS),
+        ("io", io or "float32", IOS),
+        ("batch", batch, BATCHES),
+        ("dense", dense, DENSE_SCALES),
     ):
         if given not in known:
-            raise refuse(f"{option} cannot be {given}", f"give {', '.join(known)}")
+            raise refuse(f"`{argument}=` cannot be {given}", f"give {', '.join(known)}")
     if precision != "int8" and io is not None:
         raise refuse(
             f"a {precision} file has float32 input and output, not {io}",
-            "leave --io out, or give --precision int8",
+            "leave `io=` out, or give `precision='int8'`",
         )
     if dense == "per-channel" and precision not in ("int8", "dynamic"):
-        raise refuse(f"a {precision} file has no scales", "leave --dense out, or give --precision int8")
+        raise refuse(f"a {precision} file has no scales", "leave `dense=` out, or give `precision='int8'`")
     default: Io = "uint8" if precision == "int8" else "float32"
     return Form(precision, io or default, batch == "dynamic", dense)
 
@@ -205,7 +206,7 @@ def output_names(origin: Origin, outputs: Sequence[str], endpoints: Sequence[str
     Raises:
         UsageError: one is not there, or stands twice.
     """
-    plan, where = origin.plan, "the command line"
+    plan, where = origin.plan, CALL
     if not (outputs or endpoints) or len(set(outputs)) != len(outputs) or not set(outputs) <= set(OUTPUTS):
         raise UsageError(
             f"outputs {list(outputs)} cannot be", where=where, fix=f"give some of {', '.join(OUTPUTS)}"
@@ -222,7 +223,9 @@ def output_names(origin: Origin, outputs: Sequence[str], endpoints: Sequence[str
             f"of the endpoints {', '.join(endpoints)} two are one tensor", where=where, fix="leave one out"
         )
     if plan.classes is None and set(outputs) - {POOLED}:
-        raise UsageError("these weights end at the features", where=origin.name, fix="give --output features")
+        raise UsageError(
+            "these weights end at the features", where=origin.name, fix="give `outputs=['features']`"
+        )
     return (*outputs, *(plan.endpoint_output(name) for name in endpoints))
 
 
@@ -282,7 +285,7 @@ def _notes(outputs: Sequence[str], form: Form) -> tuple[str, ...]:
     elif outputs[0] not in OUTPUTS:
         notes.append("MediaPipe Tasks reads no feature maps, only probabilities, logits or features")
     if form.io == "int8":
-        notes.append("MediaPipe Tasks and LiteRT.js refuse int8 input: give them --io uint8")
+        notes.append("MediaPipe Tasks and LiteRT.js refuse int8 input: give them `io='uint8'`")
     if form.any_batch:
         notes.append("the Edge TPU compiler and GPU delegates refuse a batch that may change")
     return tuple(notes)

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite.errors import UsageError
+from efficientnet_lite.errors import CALL, UsageError
 from efficientnet_lite.labels import digest
 from efficientnet_lite.network.naming import tf1_variables
 from efficientnet_lite.network.plan import LOGITS, POOLED, make_plan
@@ -190,8 +190,6 @@ def _mark(folder: Path, origin: Origin, kind: Kind) -> None:
 def _check(out: Path, kind: str, overwrite: bool, apart: Collection[Apart]) -> None:
     """Refuse what cannot work, before any work is done."""
     if kind not in KINDS:
-        raise UsageError(
-            f"no such kind of module: {kind}", where="the command line", fix=f"give {' or '.join(KINDS)}"
-        )
+        raise UsageError(f"no such kind of module: {kind}", where=CALL, fix=f"give {' or '.join(KINDS)}")
     check_folder(out, HUB_MODULE, overwrite=overwrite, apart=apart)
     check_parent(out)

@@ -1,11 +1,11 @@
-"""`export --format onnx`: a run, checkpoint or published weights -> one .onnx file, proven before it gets its name."""
+"""ONNX: a run, checkpoint or published weights -> one .onnx file, proven before it gets its name."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from efficientnet_lite.errors import UsageError
+from efficientnet_lite.errors import CALL, UsageError
 from efficientnet_lite.labels import digest
 from efficientnet_lite.progress import ShowStage, silent
 from efficientnet_lite.proof.parity import fixed_inputs, numpy_outputs, parity
@@ -55,7 +55,9 @@ def export_onnx(
         ) from error
     origin = open_origin(source, model=model, weights=weights, ema=ema)
     if origin.plan.classes is None and tuple(outputs) != ("features",):
-        raise UsageError("these weights end at the features", where=str(source), fix="give --output features")
+        raise UsageError(
+            "these weights end at the features", where=str(source), fix="give `outputs=['features']`"
+        )
     layers = origin.layers()
     with stage("Writing the ONNX file") as on_progress:
         data = write_onnx(origin.plan, layers, outputs=outputs, metadata=_metadata(origin, outputs))
@@ -104,7 +106,7 @@ def _check(out: Path, outputs: Sequence[str], overwrite: bool, apart: Collection
     if not outputs or len(set(outputs)) != len(outputs) or not set(outputs) <= set(OUTPUTS):
         raise UsageError(
             f"outputs {list(outputs)} cannot be",
-            where="the command line",
+            where=CALL,
             fix=f"give some of {', '.join(OUTPUTS)}",
         )
     if out.suffix != ".onnx":

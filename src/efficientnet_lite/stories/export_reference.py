@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite.errors import UnreadablePhoto, UnusableInput, UsageError, VerificationFailed
+from efficientnet_lite.errors import CALL, UnreadablePhoto, UnusableInput, UsageError, VerificationFailed
 from efficientnet_lite.network.plan import MAX_SIZE, MIN_SIZE, VARIANTS, ModelName, model_name
 from efficientnet_lite.photos import decode as photo_door
 from efficientnet_lite.photos.contract import MEAN, STDDEV, Contract
@@ -36,7 +36,6 @@ from efficientnet_lite.training import tfrecord
 from efficientnet_lite.weights.published import sources_apart
 
 NUM_STEPS = 2000
-WHERE = "the command line"
 OTHER_FAMILY = re.compile(
     r"efficientnet-(b[0-9]|l2|x|v2|edgetpu|condconv|.*condconv|.*qat|.*select|tpu)", re.I
 )
@@ -100,7 +99,7 @@ def reference_name(flags: Flags) -> ModelName:
     if OTHER_FAMILY.match(flags.model_name.strip()):
         raise UsageError(
             f"{flags.model_name} is not of the Lite family, and this package knows no other",
-            where="--model_name",
+            where="`model_name=`",
             fix=f"give {', '.join(f'efficientnet-{name}' for name in VARIANTS)}",
         )
     name = model_name(flags.model_name)
@@ -108,15 +107,15 @@ def reference_name(flags: Flags) -> ModelName:
     if flags.image_size is not None:
         if "@" in flags.model_name and flags.image_size != size:
             raise UsageError(
-                f"--image_size={flags.image_size} contradicts --model_name={flags.model_name}",
-                where=WHERE,
+                f"`image_size={flags.image_size}` contradicts `model_name={flags.model_name}`",
+                where=CALL,
                 fix="leave one of them out",
             )
         size = flags.image_size
     if not MIN_SIZE <= size <= MAX_SIZE:
         raise UsageError(
             f"an input of {size} pixels is outside {MIN_SIZE} to {MAX_SIZE}",
-            where="--image_size",
+            where="`image_size=`",
             fix=f"leave it out for {name.variant.int8_size}",
         )
     return ModelName(name.variant, size)
@@ -125,16 +124,16 @@ def reference_name(flags: Flags) -> ModelName:
 def _check(flags: Flags) -> None:
     """Refuse what cannot work, before any work is done."""
     if not flags.output_tflite and not flags.output_saved_model_dir:
-        raise UsageError("nothing to write is named", where=WHERE, fix="give --output_tflite=FILE")
+        raise UsageError("nothing to write is named", where=CALL, fix="give `output_tflite=FILE`")
     if flags.output_tflite and flags.quantize and not flags.data_dir:
         raise UsageError(
-            "--quantize, which is the default, needs --data_dir: photos that set the ranges",
-            where=WHERE,
-            fix="give --data_dir=FOLDER, or --quantize=False for a float file",
+            "`quantize=`, which is the default, needs `data_dir=`: photos that set the ranges",
+            where=CALL,
+            fix="give `data_dir=FOLDER`, or `quantize=False` for a float file",
         )
-    for flag, value in (("--num_steps", flags.num_steps), ("--batch_size", flags.batch_size)):
+    for flag, value in (("num_steps", flags.num_steps), ("batch_size", flags.batch_size)):
         if value < 1:
-            raise UsageError(f"{flag} is {value}", where=WHERE, fix="give at least 1")
+            raise UsageError(f"`{flag}=` is {value}", where=CALL, fix="give at least 1")
     if not files.exists(flags.ckpt_dir) and not files.exists(f"{flags.ckpt_dir}.index"):
         raise UnusableInput(
             files.missing(flags.ckpt_dir, "checkpoint"),
@@ -146,7 +145,7 @@ def _check(flags: Flags) -> None:
         check_tflite(Path(flags.output_tflite), overwrite=True, apart=apart)
     folder = Path(flags.output_saved_model_dir or "")
     if flags.output_saved_model_dir and files.lexists(folder) and not files.is_empty_dir(folder):
-        raise UsageError("the SavedModel exists", where=folder, fix="give another --output_saved_model_dir")
+        raise UsageError("the SavedModel exists", where=folder, fix="give another `output_saved_model_dir=`")
 
 
 def _float(
@@ -195,7 +194,7 @@ def _int8(
     try:
         reduced.require("int8", about.outputs, Bars(), out)
     except VerificationFailed as error:  # its advice names the options of `export`
-        fix = "give more photos, like those that the model will see (--data_dir, --num_steps)"
+        fix = "give more photos, like those that the model will see (`data_dir=`, `num_steps=`)"
         raise VerificationFailed(error.what, where=out, fix=fix) from error
     return reduced.data, Exported(
         path=out.absolute(),
@@ -236,7 +235,7 @@ def calibration_photos(
 def _photos(folder: Path, most: int) -> Iterator[tuple[bytes, str]]:
     """Bytes and place of each photo that can be read, the first `most` of different content."""
     if not files.is_dir(folder):
-        raise UnusableInput(files.missing(folder, "folder"), where=folder, fix="give --data_dir=FOLDER")
+        raise UnusableInput(files.missing(folder, "folder"), where=folder, fix="give `data_dir=FOLDER`")
     seen: set[str] = set()
     for data, where in _records(folder) if tfrecord.shards(folder) else _files(folder):
         digest = files.sha256_bytes(data)

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite.errors import UsageError
+from efficientnet_lite.errors import CALL, UsageError
 from efficientnet_lite.labels import digest
 from efficientnet_lite.network.plan import DENSE, LOGITS, POOLED, PROBABILITIES, Plan, make_plan
 from efficientnet_lite.progress import ShowStage, silent
@@ -186,8 +186,6 @@ def require_tensorflow(where: Path) -> ModuleType:
 def _check(out: Path, kind: str | None, overwrite: bool, apart: Collection[Apart]) -> None:
     """Refuse what cannot work, before any work is done."""
     if kind is not None and kind not in KINDS:
-        raise UsageError(
-            f"no such kind of SavedModel: {kind}", where="the command line", fix=f"give {' or '.join(KINDS)}"
-        )
+        raise UsageError(f"no such kind of SavedModel: {kind}", where=CALL, fix=f"give {' or '.join(KINDS)}")
     check_folder(out, SAVED_MODEL, overwrite=overwrite, apart=apart)
     check_parent(out)

@@ -1,4 +1,4 @@
-"""`train --fine-tune`: the upper part of a network learns from a head that is fitted, and the best epoch is kept."""
+"""Fine-tuning: the upper part of a network learns from a head that is fitted, and the best epoch is kept."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ import numpy as np
 from efficientnet_lite.arrays import Array
 from efficientnet_lite.classifier.features import Backbone, FeatureStore
 from efficientnet_lite.classifier.head import Head
-from efficientnet_lite.errors import UsageError
+from efficientnet_lite.errors import CALL, UsageError
 from efficientnet_lite.network.fold import fold
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import DENSE, Plan, make_plan
@@ -58,8 +58,8 @@ def require_keras() -> None:
         from efficientnet_lite.training import loop  # noqa: F401
     except ImportError as error:
         raise UsageError(
-            f"--fine-tune needs Keras and TensorFlow: {error}",
-            where="the command line",
+            f"`fine_tuning=` needs Keras and TensorFlow: {error}",
+            where=CALL,
             fix="pip install 'efficientnet-lite[train]'",
         ) from error
 
@@ -70,8 +70,8 @@ def require_tensorboard_library() -> None:
         from efficientnet_lite.training import tensorboard  # noqa: F401
     except ImportError as error:
         raise UsageError(
-            f"--tensorboard needs the library: {error}",
-            where="the command line",
+            f"`tensorboard=` needs the library: {error}",
+            where=CALL,
             fix="pip install 'efficientnet-lite[train]' tensorboard",
         ) from error
 
@@ -80,9 +80,9 @@ def require_tensorboard(folder: str | Path, settings: Settings) -> Path:
     """The folder for event files; raises UsageError where nothing fills it, or the library is not installed."""
     if settings.fine_tuning is None:
         raise UsageError(
-            "--tensorboard is given, but the head alone learns, which has no epochs",
-            where="the command line",
-            fix="give --fine-tune too, or leave it out",
+            "`tensorboard=` is given, but the head alone learns, which has no epochs",
+            where=CALL,
+            fix="give `fine_tuning=` too, or leave it out",
         )
     require_tensorboard_library()
     return Path(folder)
@@ -273,7 +273,9 @@ def _run(
                     say(f"no better epoch in {recipe.patience}: training ends")
                     break
     except KeyboardInterrupt:
-        say("interrupted: the same command with --resume goes on behind the last epoch that was completed")
+        say(
+            "interrupted: the same command with `resume=True` goes on behind the last epoch that was completed"
+        )
         raise
     if best == 0:
         say("no epoch was better than the head alone on the validation photos: the network stays as it was")

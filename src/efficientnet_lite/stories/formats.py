@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from efficientnet_lite.errors import UsageError
+from efficientnet_lite.errors import CALL, UsageError
 from efficientnet_lite.tflite.artifact import PRECISIONS
 
 Format = Literal["tflite", "onnx", "savedmodel", "hub-tf1", "tf1-checkpoint"]
 FORMATS: tuple[Format, ...] = get_args(Format)
-COMMAND_LINE = "the command line"
 
 # A kind is a format, or the precision of a .tflite file. Option -> the kinds that use it; what is not named here
 # (model, weights, ema, overwrite) is of the source or the target, and all use it.
@@ -36,7 +35,6 @@ USES: Mapping[str, tuple[str, ...]] = {
 KINDS: tuple[str, ...] = (*_ALL_TFLITE, *(each for each in FORMATS if each != "tflite"))
 BARS = ("max_drop", "min_agreement")  # what photos are held to
 _WHY = {("outputs", "tf1-checkpoint"): ": a checkpoint holds weights and has no outputs"}
-_SPELLED = {"calibration_photos": "calibration", "endpoints": "endpoint", "outputs": "output"}
 
 SUFFIXES: Mapping[str, Format] = {".tflite": "tflite", ".onnx": "onnx", ".ckpt": "tf1-checkpoint"}
 _FOREIGN = """
@@ -53,7 +51,7 @@ def chosen_format(given: str | None, out: Path | None) -> Format:
         UsageError: there is none of that name, or the ending contradicts it, or is that of another kind of file.
     """
     if given is not None and given not in FORMATS:
-        raise UsageError(f"no such format: {given}", where=COMMAND_LINE, fix=f"give {', '.join(FORMATS)}")
+        raise UsageError(f"no such format: {given}", where=CALL, fix=f"give {', '.join(FORMATS)}")
     suffix = (
         (out.suffix or out.name).strip().lower() if out is not None else ""
     )  # `.onnx` is all ending to a user
@@ -69,9 +67,9 @@ def chosen_format(given: str | None, out: Path | None) -> Format:
         if each == (given or by_name or "tflite"):
             if by_name not in (None, each):
                 raise UsageError(
-                    f"--format {each} contradicts the ending {suffix} of --out, which is that of {by_name}",
+                    f"`format={each}` contradicts the ending {suffix} of `out=`, which is that of {by_name}",
                     where=str(out),
-                    fix="leave --format out, or choose another name",
+                    fix="leave `format=` out, or choose another name",
                 )
             return each
     raise AssertionError(given)
@@ -92,23 +90,17 @@ def require_used(format: Format, options: Mapping[str, Any]) -> None:
         users = USES.get(name, KINDS)
         if kind not in users:
             raise UsageError(
-                f"{spelled(name)} is for {_named(users)}, not for {_named((kind,))}"
-                + _WHY.get((name, kind), ""),
-                where=COMMAND_LINE,
+                f"`{name}=` is for {_named(users)}, not for {_named((kind,))}" + _WHY.get((name, kind), ""),
+                where=CALL,
                 fix="leave it out",
             )
     if format == "tflite" and "data" not in given:
         for name in (each for each in BARS if each in given and precision != "int8"):
             raise UsageError(
-                f"{spelled(name)} is about photos, and none are given",
-                where=COMMAND_LINE,
-                fix="give --data, or leave it out",
+                f"`{name}=` is about photos, and none are given",
+                where=CALL,
+                fix="give `data=`, or leave it out",
             )
-
-
-def spelled(name: str) -> str:
-    """An option as the command line has it."""
-    return f"--{_SPELLED.get(name, name).replace('_', '-')}"
 
 
 def _named(kinds: tuple[str, ...]) -> str:

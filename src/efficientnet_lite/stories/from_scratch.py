@@ -1,7 +1,7 @@
-"""`train --recipe imagenet`: a network learns by the reference's recipe, and leaves by the way of every other.
+"""Training by the recipe: a network learns by the reference's recipe, and leaves by the way of every other.
 
-While it learns, its states lie beside the target, in `OUT.training/`, where `--resume` finds them; the target comes
-into being whole, at the end.
+While it learns, its states lie beside the target, in `OUT.training/`, where a resumed training finds them; the
+target comes into being whole, at the end.
 """
 
 import os
@@ -13,7 +13,7 @@ from typing import Any
 
 from efficientnet_lite.classifier.features import Backbone, FeatureStore
 from efficientnet_lite.classifier.head import Attempt, Head
-from efficientnet_lite.errors import UnusableInput, UsageError, wrong_argument
+from efficientnet_lite.errors import CALL, UnusableInput, UsageError, wrong_argument
 from efficientnet_lite.network.fold import fold
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import DENSE, Plan, make_plan
@@ -124,7 +124,9 @@ def train_from_scratch(
             try:
                 training.run(state, journal, keeper, time.monotonic)
             except pretrain.Stopped:
-                say(f"interrupted; saved: the same command with --resume goes on from step {keeper.saved:,}")
+                say(
+                    f"interrupted; saved: the same command with `resume=True` goes on from step {keeper.saved:,}"
+                )
                 raise KeyboardInterrupt from None
         if this:
             return None
@@ -179,11 +181,11 @@ def _board(folder: Path) -> Any:
 def _check(photos: Path, settings: Settings) -> None:
     """Refuse what makes no sense together."""
     for wrong, what, fix in (
-        (settings.fine_tuning is not None, "--recipe and --fine-tune exclude each other", "give one"),
-        (settings.class_weights != "none", "the recipe has no class weights", "leave --class-weights out"),
+        (settings.fine_tuning is not None, "`recipe=` and `fine_tuning=` exclude each other", "give one"),
+        (settings.class_weights != "none", "the recipe has no class weights", "leave `class_weights=` out"),
     ):
         if wrong:
-            raise UsageError(what, where="the command line", fix=fix)
+            raise UsageError(what, where=CALL, fix=fix)
     rules: tuple[tuple[str, object, bool, str], ...] = (
         ("val", settings.fraction, 0 < settings.fraction < 1, "give a fraction between 0 and 1"),
         ("calibration_photos", settings.calibration, settings.calibration >= 1, "give at least 1 photo"),
@@ -226,8 +228,8 @@ def _require_training() -> Any:
         from efficientnet_lite.training import devices, pretrain
     except ImportError as error:
         raise UsageError(
-            f"--recipe needs Keras, TensorFlow or JAX, and Grain: {error}",
-            where="the command line",
+            f"`recipe=` needs Keras, TensorFlow or JAX, and Grain: {error}",
+            where=CALL,
             fix="pip install 'efficientnet-lite[train]'",
         ) from error
     devices.connect(environment=os.environ)

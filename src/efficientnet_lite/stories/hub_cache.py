@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from efficientnet_lite.errors import EfficientNetLiteError, UsageError
+from efficientnet_lite.errors import CALL, EfficientNetLiteError, UsageError
 from efficientnet_lite.network.plan import VARIANTS, Variant, model_name
 from efficientnet_lite.progress import ShowStage, silent
 from efficientnet_lite.storage import files, folders
@@ -190,7 +190,7 @@ def _check_entry(address: Address, cache: Path, apart: Collection[Apart]) -> Non
     raise UsageError(
         f"the cache holds {address}, which we did not write",
         where=entry,
-        fix="keep it, choose another --dir, or move it away",
+        fix="keep it, choose another `dir=`, or move it away",
     )
 
 
@@ -208,7 +208,7 @@ def _addresses(variants: Sequence[Variant]) -> Iterator[Address]:
 def _variants(models: Sequence[str]) -> list[Variant]:
     """The variants that `models` name, each once, in the order given."""
     if not models:
-        raise UsageError("no model is named", where="the command line", fix=f"give lite0 to lite4, or {ALL}")
+        raise UsageError("no model is named", where=CALL, fix=f"give lite0 to lite4, or {ALL}")
     variants: dict[str, Variant] = {}
     for text in models:
         if text == ALL:
@@ -229,13 +229,13 @@ def _local(cache: str | Path) -> Path:
     """tensorflow_hub also takes gs:// and the like, where folders cannot be renamed into place."""
     if "://" in str(cache):
         raise UsageError(
-            "the cache must be a folder of this machine", where=str(cache), fix="give --dir FOLDER"
+            "the cache must be a folder of this machine", where=str(cache), fix="give `dir=FOLDER`"
         )
     folder = Path(cache)
     if files.obstacle(folder) or (files.lexists(folder) and not files.is_dir(folder)):
         raise UsageError(
             files.missing(folder) if files.obstacle(folder) else "this is no folder",
             where=folder,
-            fix="give another --dir",
+            fix="give another `dir=`",
         )
     return folder

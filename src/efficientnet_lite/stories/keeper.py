@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # Keras, and TensorFlow with it, is loaded where it is needed
     from efficientnet_lite.training.tensorboard import TensorBoard
 
 
-FRESH = "none"  # --weights: random ones
+FRESH = "none"  # in place of weights: random ones
 WARNED = 10  # photos that cannot be read are named so often, then counted
 
 
@@ -59,7 +59,7 @@ def check_same(place: Path, now: Mapping[str, Any], begun: object) -> None:
             raise UsageError(
                 f"the training cannot go on: {name} {change}",
                 where=place,
-                fix="give what it was begun with, or another --out, or --overwrite to begin anew",
+                fix="give what it was begun with, or another `out=`, or `overwrite=True` to begin anew",
             )
 
 
@@ -141,7 +141,7 @@ class Keeper:
             raise CheckpointError(
                 f"the weights of step {wanted['step']:,}, the best, are gone",
                 where=self._place / BEST,
-                fix="give --resume with an earlier state, or begin anew",
+                fix="give `resume=True` with an earlier state, or begin anew",
             )
         origin = self._origin
         source = "random weights" if origin is None else origin.source

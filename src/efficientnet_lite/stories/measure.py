@@ -79,14 +79,14 @@ def from_dataset(
         raise ArtifactError(
             f"the model has several classes of one name: {', '.join(twice[:8])}",
             where=model.where,
-            fix="evaluate it by class indices: --images with --labels",
+            fix="evaluate it by class indices: `images=` with `labels=`",
         )
     there = {row.split for row in dataset.rows}
     wanted = split or next((name for name in ("test", "validation") if name in there), "all")
     rows = [row for row in dataset.rows if wanted == "all" or row.split == wanted]
     if not rows:
         raise UnusableInput(
-            f"the data set has no {wanted} photos", where=path, fix="give another --split, or all"
+            f"the data set has no {wanted} photos", where=path, fix="give another `split=`, or all"
         )
     strange = [row for row in rows if _normal(row.label) not in index]
     unknown = Counter(row.label for row in strange)

@@ -64,9 +64,9 @@ def open_origin(
         return _from_checkpoint(path, model, ema)
     if model is not None:
         raise UsageError(
-            f"--model {model} is for a checkpoint; this says itself what it is",
+            f"`model={model}` is for a checkpoint; this says itself what it is",
             where=path,
-            fix="leave --model out, or give the path of a checkpoint",
+            fix="leave `model=` out, or give the path of a checkpoint",
         )
     if files.lexists(path):
         return _from_run(path)

@@ -19,5 +19,5 @@ def dataset_apart(source: Path, rows: Iterable[Row] = ()) -> list[Apart]:
 
 
 def board_apart(folder: str | Path | None) -> list[Apart]:
-    """The folder of --tensorboard, in which files are open while the target is replaced."""
-    return [] if folder is None else [Apart(Path(folder), "the folder of --tensorboard", inside=False)]
+    """The folder for TensorBoard, in which files are open while the target is replaced."""
+    return [] if folder is None else [Apart(Path(folder), "the folder of `tensorboard=`", inside=False)]

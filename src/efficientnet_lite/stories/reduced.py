@@ -92,7 +92,7 @@ class Reduced:
                 f"the {precision} file is too far from its float parent, so nothing is published: "
                 f"{what} {snr:.1f} dB from it on {judged}, {least:g} are the least",
                 where=where,
-                fix="give photos like those that the model will see (--data)"
+                fix="give photos like those that the model will see (`data=`)"
                 if precision == "int8" or self.comparison is None
                 else "export it as float32",
             )

@@ -87,7 +87,7 @@ def report(
             what = f"these are not the photos that proved the run: {error.what}"
             raise UnusableInput(what, where=error.where, fix=error.fix) from error
         proven = None
-        notes.append(f"{error.what} (in {printable(error.where)}): give --photos")
+        notes.append(f"{error.what} (in {printable(error.where)}): give `photos=`")
     pictures, unread = _replayed(opened, proven, stage) if proven else (None, ())
     if unread:
         notes.append(f"{len(unread)} photos could not be replayed; the first: {unread[0].reason}")
@@ -187,7 +187,7 @@ def _replayed(run: Run, proven: Surveyed, stage: ShowStage) -> tuple[list[page.P
                 kept.append(position)
             on_progress(position + 1, len(proven.paths))
     if not rows:
-        raise UnusableInput("none of the photos can be used", where=run.folder, fix="give --photos")
+        raise UnusableInput("none of the photos can be used", where=run.folder, fix="give `photos=`")
     truth = np.array(proven.truth, np.intp)[kept]
     mistakes = most_confident(np.stack(rows), truth, kept)
     return _pictures(tuple(map(printable, run.labels)), mistakes, proven), unread

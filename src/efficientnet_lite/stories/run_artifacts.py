@@ -95,7 +95,9 @@ def replay(run: run_folder.Run, *, trust: bool) -> tuple[list[str], list[str]]:
         elif _sha256(artifact.path) != artifact.sha256:
             wrong.append(f"{name} is not what the card names: its SHA-256 differs")
         elif artifact.format in EXECUTED and not trust:
-            notes.append(f"{name} was not replayed: TensorFlow executes what it holds; --trust allows it")
+            notes.append(
+                f"{name} was not replayed: TensorFlow executes what it holds; `trust=True` allows it"
+            )
         else:
             try:
                 wrong += _replay(run, artifact, name)

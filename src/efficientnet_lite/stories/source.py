@@ -58,7 +58,7 @@ def open_source(
             raise UsageError(
                 f"the file is {model.precision}, asked for was {precision}",
                 where=path,
-                fix="leave --precision out, or give another file",
+                fix="leave `precision=` out, or give another file",
             )
         return model
     if precision == "int8":
@@ -91,7 +91,7 @@ def open_features(
         raise ArtifactError(
             f"its outputs are {', '.join(model.outputs)}, none is {POOLED}",
             where=path,
-            fix="give a run or a model name, or export with --output features",
+            fix="give a run or a model name, or export with `outputs=['features']`",
         )
     return model
 
@@ -112,9 +112,9 @@ def _is_model_file(path: Path) -> bool:
 def _check_own_weights(path: Path, weights: str | Path) -> None:
     if weights != PUBLISHED:
         raise UsageError(
-            "a file, run or checkpoint has its own weights, --weights goes with a model name",
+            "a file, run or checkpoint has its own weights, `weights=` goes with a model name",
             where=path,
-            fix="leave --weights out, or give a name such as lite0 in place of the path",
+            fix="leave `weights=` out, or give a name such as lite0 in place of the path",
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from efficientnet_lite.errors import ArtifactError, UnusableInput, UsageError, printable
+from efficientnet_lite.errors import CALL, ArtifactError, UnusableInput, UsageError, printable
 from efficientnet_lite.network.plan import PROBABILITIES
 from efficientnet_lite.photos.classes import some
 from efficientnet_lite.photos.labelled import labelled_photos
@@ -107,7 +107,7 @@ def verify(
     target = Path(target)
     if files.is_dir(target):
         if parent is not None:
-            raise _unused("--parent", "a single file", "a run has both of its files")
+            raise _unused("`parent=`", "a single file", "a run has both of its files")
         run = run_folder.open_run(target)
         return _verify_run(run, Path(data) if data else None, max_drop, min_agreement, trust, stage)
     if not files.exists(target):
@@ -116,10 +116,10 @@ def verify(
         raise UsageError(
             "a single file is verified against its parent, on photos",
             where=target,
-            fix="give --parent FLOAT.tflite and --data PHOTOS, or give a run folder",
+            fix="give `parent=FLOAT.tflite` and `data=PHOTOS`, or give a run folder",
         )
     if trust:
-        raise _unused("--trust", "a run", "in a single file nothing is executed")
+        raise _unused("`trust=True`", "a run", "in a single file nothing is executed")
     bars = _bars({}, max_drop, min_agreement, target)
     models = [open_model(Path(parent)), open_model(target)]
     if models[1].labels and models[0].labels and models[1].labels != models[0].labels:
@@ -135,8 +135,8 @@ def verify(
     return Verified(target.absolute(), tuple(comparisons), tuple(faults), tuple(notes), bars, whole)
 
 
-def _unused(option: str, user: str, why: str) -> UsageError:
-    return UsageError(f"{option} is for {user}: {why}", where="the command line", fix="leave it out")
+def _unused(argument: str, user: str, why: str) -> UsageError:
+    return UsageError(f"{argument} is for {user}: {why}", where=CALL, fix="leave it out")
 
 
 def _verify_run(
@@ -174,7 +174,7 @@ def _verify_run(
         try:
             photos = proven_photos(run)
         except UnusableInput as error:
-            notes.append(f"{error.what} (in {printable(error.where)}); give some with --data")
+            notes.append(f"{error.what} (in {printable(error.where)}); give some with `data=`")
         else:
             comparisons, refused, whole = _compare(models, photos.paths, photos.truth, stage, photos.contents)
             notes += refused
@@ -228,7 +228,7 @@ def _compare(
         raise UnusableInput(
             f"none of {len(photos)} photos can be used"
             + (f"; the first: {parent.refused[0].reason}" if parent.refused else ""),
-            where=photos[0] if photos else "--data",
+            where=photos[0] if photos else "`data=`",
             fix="give a folder of photos",
         )
     known = parent.truth if truth is not None else None

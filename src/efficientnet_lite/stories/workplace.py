@@ -1,4 +1,4 @@
-"""The working folder of a training beside its target, `OUT.training`, from which `--resume` goes on.
+"""The working folder of a training beside its target, `OUT.training`, from which a training is resumed.
 
     training.json   the marker that makes it ours
     states/  best/  what `training.states` writes
@@ -49,13 +49,13 @@ def check_place(place: Path, *, resume: bool, overwrite: bool, apart: Collection
         raise UsageError(
             "the working folder exists and is none that a training of ours made, so nothing in it is touched",
             where=place,
-            fix="choose another --out, or move it away",
+            fix="choose another `out=`, or move it away",
         )
     if not resume and not overwrite and holds_states(here):
         raise UsageError(
             "a training that did not end lies here",
             where=place,
-            fix="give --resume to go on with it, or --overwrite to begin anew",
+            fix="give `resume=True` to go on with it, or `overwrite=True` to begin anew",
         )
 
 

@@ -208,7 +208,7 @@ class Trainer:
         return UsageError(
             f"the loss is no number any more at step {step + 1}, in epoch {epoch}, at a rate of {rate:.3g}",
             where="the fine-tuning",
-            fix=f"most likely the rate is too high: give --learning-rate {self.recipe.learning_rate / 10:.1g}",
+            fix=f"most likely the rate is too high: give `learning_rate={self.recipe.learning_rate / 10:.1g}`",
         )
 
 

@@ -216,7 +216,7 @@ class Pretraining:
         return UsageError(
             f"the loss is no number any more at step {step + 1}, in epoch {epoch}, at a rate of {rate:.3g}",
             where="the training",
-            fix=f"most likely the rate is too high: begin anew with --set base_rate={self.recipe.base_rate / 4:.2g}, "
+            fix=f"most likely the rate is too high: begin anew with `set=base_rate={self.recipe.base_rate / 4:.2g}`, "
             "or a longer warm-up",
         )
 

@@ -1,7 +1,7 @@
 """Which record files make up a part of a data set, whatever their format, and what is asked of their labels.
 
 Source: tensorflow/tpu, models/official/efficientnet/imagenet_input.py, `ImageNetInput` (file patterns, hold-out,
-one file to one host, labels that count from 1); main.py, `--holdout_shards`.
+one file to one host, labels that count from 1); main.py, holdout_shards.
 """
 
 import hashlib

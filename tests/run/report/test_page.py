@@ -128,7 +128,7 @@ def test_moved_photos_are_found_where_they_are_said_to_be(trained, run, photos, 
     found = report(run, photos=moved / photos.name, out=tmp_path / "with.html")
 
     assert without.mistakes is None
-    assert "--photos" in without.notes[0]
+    assert "`photos=`" in without.notes[0]
     assert "were not there when this page was made" in read(without.path).text
     assert "img" not in {tag for tag, _ in read(without.path).tags}
     assert found.path.read_bytes() == (trained.run / run_folder.REPORT).read_bytes()

@@ -1,0 +1,75 @@
+"""Options of the command line are named in cli/ alone: below it an argument has the name that Python gives it."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+import efficientnet_lite
+
+PACKAGE = Path(efficientnet_lite.__file__).parent
+FLAG = re.compile(r"(?<![\w-])(?<!var\()--[a-z][a-z0-9-]*(?![\w-])")  # the reference's flags have underscores
+COMMAND_LINES = re.compile(
+    r"(efficientnet-lite|pip) [^\n]*"
+)  # whole ones may be quoted, such as `pip install --x`
+
+
+def texts(source):
+    """Line and text of every literal and docstring; what an f-string fills in is left out of it."""
+    tree = ast.parse(source)
+    parts = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            parts |= {id(each) for each in node.values}
+            yield (
+                node.lineno,
+                "".join(each.value if isinstance(each, ast.Constant) else "…" for each in node.values),
+            )
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in parts:
+            yield node.lineno, node.value
+
+
+def flags(source):
+    """The flags that it names, each with its line."""
+    return [
+        (line, flag) for line, text in texts(source) for flag in FLAG.findall(COMMAND_LINES.sub("", text))
+    ]
+
+
+def test_nothing_below_the_command_line_names_an_option():
+    modules = [path for path in PACKAGE.rglob("*.py") if path.relative_to(PACKAGE).parts[0] != "cli"]
+
+    named = [(str(path.relative_to(PACKAGE)), *each) for path in modules for each in flags(path.read_text())]
+
+    assert len(modules) > 100
+    assert named == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'fix = "choose another --out"',
+        'fix = f"{what} (--on-bad skip)"',
+        '''"""`train --resume` goes on."""''',
+        'print("efficientnet-lite verify\\ngive --data")',
+    ],
+)
+def test_a_flag_is_found(source):
+    assert len(flags(source)) == 1
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'fix = "choose another `out=`"',
+        'steps: Annotated[int, "--train_steps"]',
+        'css = "var(--ink)"',
+        'fix = f"pip install --force-reinstall {name}"',
+        'line = f"efficientnet-lite hub-cache {name} --remove --dir ."',
+        "# --out in a comment",
+        'rule = "|---|---|"',
+    ],
+)
+def test_what_is_another_program_s_or_a_whole_command_line_is_none(source):
+    assert flags(source) == []
