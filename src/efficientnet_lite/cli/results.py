@@ -47,8 +47,8 @@ def show_trained(console: Console, trained: Trained) -> None:
         f"duplicates: {card['data']['exact_duplicates']} groups exact, {card['data']['near_duplicates']} near; "
         f"leaks between splits: {card['data']['leaks']}"
     )
-    for attempt in trained.head.attempts:
-        chosen = "  <- chosen" if attempt == trained.head.chosen else ""
+    for attempt in trained.head.attempts if trained.head else ():
+        chosen = "  <- chosen" if trained.head and attempt == trained.head.chosen else ""
         console.note(
             f"regularisation {attempt.strength:<6g} validation loss {attempt.loss:.4f}, "
             f"top-1 {percent(attempt.top1)}, {attempt.iterations} iterations{chosen}"

@@ -6,10 +6,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from efficientnet_lite.classifier.head import Head
 from efficientnet_lite.labels import digest
 from efficientnet_lite.metrics import too_few_to_judge
 from efficientnet_lite.photos.accounting import COLUMNS
@@ -22,17 +18,14 @@ from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.run.report.page import is_installed
 from efficientnet_lite.runtimes.litert import runtime_version
 from efficientnet_lite.storage import files
-from efficientnet_lite.stories import scratch
-from efficientnet_lite.stories.finetune import FineTuned, config_values, log_rows, on_card
 from efficientnet_lite.stories.log import publish_log
 from efficientnet_lite.stories.material import Material, Settings
 from efficientnet_lite.stories.model_card import model_card
 from efficientnet_lite.stories.report import class_counts, first_page
-from efficientnet_lite.stories.scratch import Scratch
 from efficientnet_lite.tflite.artifact import Precision
+from efficientnet_lite.training.learned import Learned
 from efficientnet_lite.version import __version__
 from efficientnet_lite.weights.published import NAMES
-from efficientnet_lite.weights.read import Weights
 from efficientnet_lite.weights.safetensors import write_safetensors
 
 PRECISIONS: tuple[Precision, ...] = ("float32", "int8")
@@ -44,17 +37,13 @@ class Contents:
 
     name: str
     settings: Settings
-    weights: Weights
+    learned: Learned
     contract: Contract
     material: Material
-    head: Head
     files: Mapping[Precision, bytes]  # precision -> .tflite
     proof: Proof
     lost: Sequence[LostPhoto]  # while the run was made, of all splits
-    parameters: Mapping[str, npt.NDArray[np.float32]]
     photos: Path
-    tuned: FineTuned | None = None
-    scratch: Scratch | None = None
 
 
 def publish(folder: Path, run: Contents) -> dict[str, Any]:
@@ -62,7 +51,7 @@ def publish(folder: Path, run: Contents) -> dict[str, Any]:
 
     Raises OutputFailed where the disk is full or cannot be written to.
     """
-    labels, material = run.material.dataset.labels, run.material
+    labels, material, learned = run.material.dataset.labels, run.material, run.learned
     for precision, data in run.files.items():
         files.publish(folder / _export_name(run.name, precision), data)
     files.publish(folder / run_folder.GOLDEN, run.proof.golden)
@@ -71,21 +60,19 @@ def publish(folder: Path, run: Contents) -> dict[str, Any]:
     files.publish_csv(folder / "skipped.csv", COLUMNS, material.accounting.rows())
     write_safetensors(
         folder / run_folder.WEIGHTS,
-        run.parameters,
+        learned.weights.parameters,
         {
             "format": "efficientnet-lite",
             "schema": "1",
             "variant": run.settings.model.variant.name,
             "size": str(run.settings.model.size),
             "labels": json.dumps(list(labels), ensure_ascii=False),
-            "license": run.weights.license,
-            "source": _source(run),
+            "license": learned.weights.license,
+            "source": learned.origin,
         },
     )
-    if run.tuned is not None:
-        publish_log(folder, log_rows(run.tuned), run.tuned.chosen)
-    if run.scratch is not None:
-        publish_log(folder, run.scratch.rows, run.scratch.best_epoch)
+    if learned.log:
+        publish_log(folder, learned.log, learned.best_epoch)
     files.publish(folder / "config.toml", _config(run).encode())
     card = _card(folder, run)
     if is_installed():
@@ -94,18 +81,13 @@ def publish(folder: Path, run: Contents) -> dict[str, Any]:
     return run_folder.seal(folder, card)
 
 
-def _source(run: Contents) -> str:
-    if run.scratch is not None:
-        return run.weights.source
-    return f"{'a head trained on' if run.tuned is None else 'fine-tuned from'} {run.weights.source}"
-
-
 def _export_name(name: str, precision: str) -> str:
     return f"exports/{''.join(c if c.isalnum() or c in '-_.' else '_' for c in name)}_{precision}.tflite"
 
 
 def _card(folder: Path, run: Contents) -> dict[str, Any]:
-    settings, proof, material = run.settings, run.proof, run.material
+    settings, proof, material, learned = run.settings, run.proof, run.material, run.learned
+    weights, head = learned.weights, learned.head
     labels = material.dataset.labels
     evaluations = {"float32": proof.float32, "int8": proof.int8}
     agreements = {
@@ -121,10 +103,10 @@ def _card(folder: Path, run: Contents) -> dict[str, Any]:
         "labels": list(labels),
         "labels_sha256": digest(labels),
         "weights": {
-            "source": run.weights.source,
-            "sha256": run.weights.sha256,
-            "license": run.weights.license,
-            "notice": run.weights.notice,
+            "source": weights.source,
+            "sha256": weights.sha256,
+            "license": weights.license,
+            "notice": weights.notice,
         },
         "data": {
             "kind": material.dataset.kind,
@@ -142,11 +124,11 @@ def _card(folder: Path, run: Contents) -> dict[str, Any]:
         "head": {
             "views": list(settings.views),
             "class_weights": settings.class_weights,
-            "strength": run.head.chosen.strength,
-            "path": [asdict(attempt) for attempt in run.head.attempts],
+            "strength": head.chosen.strength if head else 0.0,
+            "path": [asdict(attempt) for attempt in head.attempts] if head else [],
         },
-        "fine_tuning": None if run.tuned is None else on_card(run.tuned),
-        "training": None if run.scratch is None else scratch.on_card(run.scratch),
+        "fine_tuning": learned.fine_tuning,
+        "training": learned.training,
         "metrics": {
             "split": material.proof_split,
             "chosen_on_the_same_photos": material.proof_split == "validation",
@@ -216,7 +198,7 @@ def _config(run: Contents) -> str:
         "photos": files.escaped(str(run.photos.absolute())),
         "model": str(settings.model),
         "weights": _named(settings.weights),
-        **({"weights_sha256": run.weights.sha256} if run.scratch is None else {}),
+        **({"weights_sha256": run.learned.weights.sha256} if run.learned.training is None else {}),
         "no_ema": not settings.ema,
         "val": float(settings.fraction),
         "seed": settings.seed,
@@ -231,9 +213,6 @@ def _config(run: Contents) -> str:
         "labels_locale": [files.escaped(each) for each in settings.labels_locale],
         "efficientnet_lite": __version__,
     }
-    if run.tuned is not None:
-        values |= config_values(run.tuned.recipe)
-    if run.scratch is not None:
-        values |= scratch.config_values(run.scratch)
+    values |= run.learned.config or {}
     lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
     return "# efficientnet-lite train --config makes this run again\n" + "\n".join(lines) + "\n"

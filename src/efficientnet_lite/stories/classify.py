@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -11,7 +12,7 @@ from efficientnet_lite.classifier.features import Backbone, FeatureStore
 from efficientnet_lite.classifier.head import ClassWeights, Head, fit_head
 from efficientnet_lite.errors import UnusableInput, wrong_argument
 from efficientnet_lite.network.fold import fold
-from efficientnet_lite.network.plan import make_plan, model_name
+from efficientnet_lite.network.plan import Plan, make_plan, model_name
 from efficientnet_lite.photos.contract import FIT_VIEWS, Contract, FitView
 from efficientnet_lite.photos.dataset import Dataset, open_dataset
 from efficientnet_lite.photos.layout import ClassFolders
@@ -32,8 +33,9 @@ from efficientnet_lite.stories.translations import read_translations
 from efficientnet_lite.stories.workplace import check_place, clear, working_folder
 from efficientnet_lite.tflite.float import write_float
 from efficientnet_lite.training.finetune import FineTuning
+from efficientnet_lite.training.learned import of_head
 from efficientnet_lite.weights.published import sources_apart
-from efficientnet_lite.weights.read import load_weights
+from efficientnet_lite.weights.read import Weights, load_weights
 
 
 def train(
@@ -143,12 +145,10 @@ def train(
         store = FeatureStore(backbone, dataset.rows, cache, workers or cores())
         material = _gather(dataset, store, settings, stage)
         with stage("Fitting the head") as on_progress:
-            head = _fit(material, settings, on_progress)
-        tuned = None
+            learned = of_head(loaded, _fit(material, settings, on_progress))
         if fine_tuning is not None:
-            tuned = finetune.fine_tune(
-                loaded,
-                head,
+            learned = finetune.fine_tune(
+                learned,
                 material,
                 settings,
                 fine_tuning,
@@ -160,22 +160,18 @@ def train(
                 warn=warn,
                 tensorboard=board,
             )
-            loaded, head, material = tuned.weights, tuned.head, tuned.material
-            layers = fold(plan, loaded.parameters)
+            material = _seen_by(learned.weights, material, plan)
         trained = publish_run(
             folder,
             Finished(
                 out,
                 photos,
                 settings,
-                loaded,
                 contract,
                 material,
-                head,
-                layers,
+                learned,
                 plan,
                 translations,
-                tuned=tuned,
             ),
             cache,
             stage,
@@ -238,6 +234,15 @@ def _gather(dataset: Dataset, store: FeatureStore, settings: Settings, stage: Sh
     assignment = plan_split(dataset, store.looks, fraction=settings.fraction, seed=settings.seed)
     assignment.check_labels(dataset, store.looks)
     return Material(dataset, store, assignment)
+
+
+def _seen_by(weights: Weights, material: Material, plan: Plan) -> Material:
+    """The same photos, whose features are those of the backbone with these weights, made when asked for."""
+    store = material.store
+    model = write_float(plan, fold(plan, weights.parameters), outputs=("features",))
+    backbone = Backbone(f"{store.backbone.name} fine-tuned", model, store.backbone.contract)
+    seen = FeatureStore(backbone, store.rows, store.cache, store.workers, store.looks, store.refused)
+    return replace(material, store=seen)
 
 
 def _fit(material: Material, settings: Settings, on_progress: OnProgress) -> Head:

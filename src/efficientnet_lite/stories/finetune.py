@@ -3,26 +3,22 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from efficientnet_lite.arrays import Array
-from efficientnet_lite.classifier.features import Backbone, FeatureStore
-from efficientnet_lite.classifier.head import Head
 from efficientnet_lite.errors import CALL, UsageError
 from efficientnet_lite.network.fold import fold
-from efficientnet_lite.network.numpy_run import Layer
-from efficientnet_lite.network.plan import DENSE, Plan, make_plan
+from efficientnet_lite.network.plan import DENSE, make_plan
 from efficientnet_lite.notices import Say
 from efficientnet_lite.progress import OnProgress, ShowStage
 from efficientnet_lite.stories.epochs import EpochStates, Reached, begun_of
-from efficientnet_lite.stories.log import LOG
 from efficientnet_lite.stories.material import Material, Settings
-from efficientnet_lite.tflite.float import write_float
-from efficientnet_lite.training.finetune import OPTIONS, FineTuning, Part, upper_part
+from efficientnet_lite.training.finetune import FineTuning, Part, upper_part
+from efficientnet_lite.training.learned import Cell, Learned, of_fine_tuning
 from efficientnet_lite.training.sources import (
     MAX_KEPT_BYTES,
     Drawn,
@@ -32,24 +28,11 @@ from efficientnet_lite.training.sources import (
     kept_bytes,
     make_lower,
 )
-from efficientnet_lite.weights.read import Weights
 
 if TYPE_CHECKING:  # Keras, and TensorFlow with it, is loaded where it is needed
     from efficientnet_lite.training import loop
 
 Show = Callable[["loop.Epoch"], None]
-
-
-@dataclass(frozen=True, slots=True)
-class FineTuned:
-    """A network after its fine-tuning, and the way there."""
-
-    weights: Weights  # as those it began with, the parameters those of the best epoch
-    head: Head  # its layer that of the best epoch
-    material: Material  # whose features are those of the new backbone
-    epochs: "tuple[loop.Epoch, ...]"  # the first is the network before: epoch 0
-    chosen: int  # 0: no epoch was better than the head alone
-    recipe: FineTuning  # its epochs as they were planned
 
 
 def require_keras() -> None:
@@ -89,8 +72,7 @@ def require_tensorboard(folder: str | Path, settings: Settings) -> Path:
 
 
 def fine_tune(
-    weights: Weights,
-    head: Head,
+    start: Learned,
     material: Material,
     settings: Settings,
     recipe: FineTuning,
@@ -102,7 +84,7 @@ def fine_tune(
     say: Say,
     warn: Say,
     tensorboard: Path | None = None,
-) -> FineTuned:
+) -> Learned:
     """Let the upper part of the network learn, from the fitted head on.
 
     Of all epochs that with the best top-1 on the validation photos is kept, mean over the views; where none
@@ -124,37 +106,22 @@ def fine_tune(
 
     began = time.monotonic()
     plan = make_plan(settings.model.variant, size=settings.model.size, classes=len(material.dataset.labels))
-    start = {name: value for name, value in weights.parameters.items() if not name.startswith(f"{DENSE}/")}
-    start |= {f"{DENSE}/kernel": head.layer.kernel, f"{DENSE}/bias": head.layer.bias}
+    began_from = start.weights.parameters
     part = upper_part(plan, recipe.blocks)
     contract, workers = material.store.backbone.contract, material.store.workers
-    lower = make_lower(part, fold(plan, start), contract, workers=workers)
+    lower = make_lower(part, fold(plan, began_from), contract, workers=workers)
     with stage("Looking through the frozen blocks") as on_progress:
         examples, validation = _examples(lower, material, settings, recipe, folder, on_progress)
-    kept = EpochStates(place, begun_of(start, material, recipe), warn)
+    kept = EpochStates(place, begun_of(began_from, material, recipe), warn)
     found = kept.newest() if resume else None
     if found is not None:
         recipe = replace(recipe, epochs=found.planned)  # a time budget was planned with when it began
-        trainer = loop.Trainer(part, start, recipe, classes=plan.classes or 0, seed=settings.seed)
+        trainer = loop.Trainer(part, began_from, recipe, classes=plan.classes or 0, seed=settings.seed)
     else:
-        recipe, trainer = _planned(part, start, examples, validation, settings.seed, recipe, began, say)
+        recipe, trainer = _planned(part, began_from, examples, validation, settings.seed, recipe, began, say)
     with _board(tensorboard) as show:
         epochs, chosen, values = _run(trainer, examples, validation, recipe, stage, say, show, kept, found)
-    parameters = start | values
-    tuned = replace(weights, parameters=parameters)
-    layer = Layer(parameters[f"{DENSE}/kernel"], parameters[f"{DENSE}/bias"])
-    return FineTuned(
-        tuned, replace(head, layer=layer), _seen_by(tuned, material, plan), epochs, chosen, recipe
-    )
-
-
-def _seen_by(weights: Weights, material: Material, plan: Plan) -> Material:
-    """The same photos, whose features are those of the backbone with these weights, made when asked for."""
-    store = material.store
-    model = write_float(plan, fold(plan, weights.parameters), outputs=("features",))
-    backbone = Backbone(f"{store.backbone.name} fine-tuned", model, store.backbone.contract)
-    seen = FeatureStore(backbone, store.rows, store.cache, store.workers, store.looks, store.refused)
-    return replace(material, store=seen)
+    return of_fine_tuning(start, values, recipe, log_rows(epochs), chosen)
 
 
 def _examples(
@@ -314,41 +281,15 @@ def _line(epoch: "loop.Epoch", epochs: int, *, is_best: bool) -> str:
     )
 
 
-def log_rows(tuned: FineTuned) -> list[dict[str, object]]:
+def log_rows(epochs: "Sequence[loop.Epoch]") -> list[dict[str, Cell]]:
     """A row for each epoch, the network before them as epoch 0. No time of the clock is among them."""
     return [
         {
             "epoch": epoch.number,
-            "loss": "" if epoch.number == 0 else epoch.loss,
+            "loss": None if epoch.number == 0 else epoch.loss,
             "validation_loss": epoch.validation_loss,
             **{f"top1_{view}": top1 for view, top1 in epoch.top1.items()},
             "learning_rate": epoch.learning_rate,
         }
-        for epoch in tuned.epochs
+        for epoch in epochs
     ]
-
-
-def on_card(tuned: FineTuned) -> dict[str, Any]:
-    """What the card says of it."""
-    return {
-        **asdict(tuned.recipe),
-        "chosen_epoch": tuned.chosen,
-        "epochs_run": len(tuned.epochs) - 1,
-        "before": dict(tuned.epochs[0].top1),
-        "after": dict(tuned.epochs[tuned.chosen].top1),
-        "log": LOG,
-    }
-
-
-def config_values(recipe: FineTuning) -> dict[str, object]:
-    """What config.toml says of it, named as the options of `train`.
-
-    The epochs are those that were planned, and no time budget stands beside them: another machine, or this
-    one on a busy day, would plan others.
-    """
-    values = asdict(recipe)
-    del values["time_budget_s"]
-    blocks = values.pop("blocks")
-    return {"fine_tune": True, "fine_tune_blocks": "all" if blocks is None else blocks} | {
-        OPTIONS.get(name, name): value for name, value in values.items()
-    }

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from efficientnet_lite import metrics
 from efficientnet_lite.classifier.head import Head
 from efficientnet_lite.errors import UnusableInput
+from efficientnet_lite.network.fold import fold
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import DENSE, Plan
 from efficientnet_lite.photos.accounting import Accounting
@@ -25,13 +26,11 @@ from efficientnet_lite.run.report.page import INSTALL
 from efficientnet_lite.runtimes.model import Model, model_from_bytes
 from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.stories import card
-from efficientnet_lite.stories.finetune import FineTuned
 from efficientnet_lite.stories.material import Material, Settings
 from efficientnet_lite.stories.reduced import writable
-from efficientnet_lite.stories.scratch import Scratch
 from efficientnet_lite.tflite.artifact import About, Precision, float_artifact, int8_artifact
 from efficientnet_lite.tflite.int8 import IntegerNetwork
-from efficientnet_lite.weights.read import Weights
+from efficientnet_lite.training.learned import Learned
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ class Trained:
 
     run: Path
     card: Mapping[str, Any]  # the content of card.json
-    head: Head
+    head: Head | None  # how it was fitted; None where the whole network learned by a recipe
     proof: Proof
     notes: tuple[str, ...]  # what a person should know about the data set, and what the run lacks
     accounting: Accounting  # of every photo of the data set
@@ -53,15 +52,11 @@ class Finished:
     out: Path
     photos: Path  # as they were given
     settings: Settings
-    weights: Weights  # of the backbone, and where they come from
     contract: Contract
     material: Material  # whose features are those of the backbone
-    head: Head
-    layers: Mapping[str, Layer]  # of the backbone, folded
+    learned: Learned
     plan: Plan  # with the classes
     translations: Mapping[str, tuple[str, ...]]  # locale -> class names
-    tuned: FineTuned | None = None
-    scratch: Scratch | None = None
 
 
 def publish_run(folder: Path, found: Finished, cache: Cache, stage: ShowStage) -> Trained:
@@ -69,8 +64,8 @@ def publish_run(folder: Path, found: Finished, cache: Cache, stage: ShowStage) -
 
     Raises VerificationFailed where a file is too far from its parent, OutputFailed where the disk is full.
     """
-    settings, material, head, weights = found.settings, found.material, found.head, found.weights
-    layers = {**found.layers, DENSE: head.layer}
+    settings, material, weights = found.settings, found.material, found.learned.weights
+    layers = fold(found.plan, weights.parameters)
     labels = material.dataset.labels
     about = About(
         found.contract, weights.sha256, weights.license, labels=labels, translations=found.translations
@@ -85,28 +80,24 @@ def publish_run(folder: Path, found: Finished, cache: Cache, stage: ShowStage) -
         _opened(precision, data, found.out, material.store.workers) for precision, data in files.items()
     ]
     with stage("Replaying both files") as on_progress:
-        proof = _prove(models, head, material, settings, found.out, on_progress)
+        proof = _prove(models, layers[DENSE], material, settings, found.out, on_progress)
     content = card.publish(
         folder,
         card.Contents(
             name=found.out.absolute().name,
             settings=settings,
-            weights=weights,
+            learned=found.learned,
             contract=found.contract,
             material=material,
-            head=head,
             files=files,
             proof=proof,
             lost=(*lost, *proof.lost),
-            parameters=_parameters(weights, head),
             photos=found.photos,
-            tuned=found.tuned,
-            scratch=found.scratch,
         ),
     )
     cache.prune()
     notes = material.dataset.notes + material.assignment.notes + _note_of_report(content, found.out)
-    return Trained(found.out.absolute(), content, head, proof, notes, material.accounting)
+    return Trained(found.out.absolute(), content, found.learned.head, proof, notes, material.accounting)
 
 
 def _quantize(
@@ -143,14 +134,14 @@ def _quantize(
 
 def _prove(
     models: Sequence[Model],
-    head: Head,
+    layer: Layer,
     material: Material,
     settings: Settings,
     where: Path,
     on_progress: OnProgress,
 ) -> Proof:
     positions = material.positions(material.proof_split)
-    layer, store = head.layer, material.store
+    store = material.store
     gone: dict[int, str] = {}  # of features that are not kept: photos that are lost before the replay
     expected: dict[View, npt.NDArray[np.float32]] = {
         view: metrics.softmax(store.matrix(positions, view, lost=gone) @ layer.kernel + layer.bias)
@@ -182,9 +173,3 @@ def _note_of_report(content: Mapping[str, Any], out: Path) -> tuple[str, ...]:
     if run_folder.REPORT in content["files"]:
         return ()
     return (f"no {run_folder.REPORT}: {INSTALL}, then efficientnet-lite report {out}",)
-
-
-def _parameters(weights: Weights, head: Head) -> dict[str, npt.NDArray[np.float32]]:
-    """Backbone and head by the plan's names."""
-    backbone = {name: array for name, array in weights.parameters.items() if not name.startswith(f"{DENSE}/")}
-    return {**backbone, f"{DENSE}/kernel": head.layer.kernel, f"{DENSE}/bias": head.layer.bias}

@@ -12,11 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from efficientnet_lite.classifier.features import Backbone, FeatureStore
-from efficientnet_lite.classifier.head import Attempt, Head
 from efficientnet_lite.errors import CALL, UnusableInput, UsageError, wrong_argument
 from efficientnet_lite.network.fold import fold
-from efficientnet_lite.network.numpy_run import Layer
-from efficientnet_lite.network.plan import DENSE, Plan, make_plan
+from efficientnet_lite.network.plan import Plan, make_plan
 from efficientnet_lite.notices import Say
 from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.progress import ShowStage, silent
@@ -25,7 +23,6 @@ from efficientnet_lite.runtimes.litert import cores
 from efficientnet_lite.storage import files
 from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.storage.targets import Apart, check_apart, check_folder
-from efficientnet_lite.stories import scratch
 from efficientnet_lite.stories.examples import PROOF, Examples, Seen, open_examples, unpack
 from efficientnet_lite.stories.finetune import require_tensorboard_library
 from efficientnet_lite.stories.finish import Finished, Trained, publish_run
@@ -35,9 +32,10 @@ from efficientnet_lite.stories.places import board_apart, dataset_apart
 from efficientnet_lite.stories.translations import read_translations
 from efficientnet_lite.stories.workplace import check_place, clear, mark, working_folder
 from efficientnet_lite.tflite.float import write_float
+from efficientnet_lite.training.learned import Learned, of_recipe
 from efficientnet_lite.training.recipe import Recipe
 from efficientnet_lite.weights.published import sources_apart
-from efficientnet_lite.weights.read import Weights, load_weights
+from efficientnet_lite.weights.read import load_weights
 
 IMAGENET = 1_281_167
 
@@ -132,14 +130,19 @@ def train_from_scratch(
             return None
         weights, best = keeper.best(journal, plan)
         proof = None if examples.seen else PROOF
-        learned = scratch.Scratch(
-            recipe, given, len(examples.training), journal.rows, best, begun["backend"], proof
+        learned = of_recipe(
+            weights,
+            recipe,
+            journal.rows,
+            best,
+            given=given,
+            images=len(examples.training),
+            backend=begun["backend"],
+            proof=proof,
         )
         with run_folder.building(out, overwrite=overwrite, apart=apart) as folder:
             seen = examples.seen or unpack(examples, folder, settings.calibration, workers=workers)
-            finished = _finished(
-                out, photos, settings, weights, seen, plan, translations, learned, cache, workers
-            )
+            finished = _finished(out, photos, settings, seen, plan, translations, learned, cache, workers)
             result = publish_run(folder, finished, cache, stage)
         clear(place)
     return result
@@ -149,26 +152,21 @@ def _finished(
     out: Path,
     photos: Path,
     settings: Settings,
-    weights: Weights,
     seen: Seen,
     plan: Plan,
     translations: Mapping[str, tuple[str, ...]],
-    learned: scratch.Scratch,
+    learned: Learned,
     cache: Cache,
     workers: int,
 ) -> Finished:
-    """The trained network as any other that leaves: a backbone, a head, and photos to prove them on."""
+    """The trained network as any other that leaves, with photos to prove it on."""
     contract = Contract(settings.model.size, view=settings.base_views[0])
-    layers = fold(plan, weights.parameters)
+    layers = fold(plan, learned.weights.parameters)
     backbone = Backbone(str(settings.model), write_float(plan, layers, outputs=("features",)), contract)
     refused = list(seen.survey.refused)
     store = FeatureStore(backbone, seen.dataset.rows, cache, workers, seen.survey.looks, refused)
-    material, best = Material(seen.dataset, store, seen.assignment), learned.best
-    layer = Layer(weights.parameters[f"{DENSE}/kernel"], weights.parameters[f"{DENSE}/bias"])
-    head = Head(layer, Attempt(0.0, best["top1"], best["loss"], int(best["step"]), converged=True), ())
-    return Finished(
-        out, photos, settings, weights, contract, material, head, layers, plan, translations, scratch=learned
-    )
+    material = Material(seen.dataset, store, seen.assignment)
+    return Finished(out, photos, settings, contract, material, learned, plan, translations)
 
 
 def _board(folder: Path) -> Any:

@@ -14,9 +14,9 @@ from efficientnet_lite.storage import files
 from efficientnet_lite.stories.examples import Examples
 from efficientnet_lite.stories.log import publish_log
 from efficientnet_lite.stories.material import Settings
-from efficientnet_lite.stories.scratch import best_epoch
 from efficientnet_lite.stories.workplace import BEST, STATES
 from efficientnet_lite.training import states
+from efficientnet_lite.training.learned import best_epoch
 from efficientnet_lite.training.recipe import Recipe
 from efficientnet_lite.weights.read import Weights
 

@@ -1,16 +1,17 @@
 """The epochs of a training as a table, and as a picture where the extra `report` is installed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from efficientnet_lite.run.report.curves import draw_curves
 from efficientnet_lite.run.report.page import is_installed
 from efficientnet_lite.storage import files
+from efficientnet_lite.training.learned import LOG, LogRow
 
-LOG, CURVES = "log.csv", "curves.png"
+CURVES = "curves.png"
 
 
-def publish_log(folder: Path, rows: Sequence[Mapping[str, object]], best: int | None) -> None:
+def publish_log(folder: Path, rows: Sequence[LogRow], best: int | None) -> None:
     """Write both; there is at least one row, `best` is the epoch to mark.
 
     No cell is a time of the clock: a training that was interrupted writes the same.

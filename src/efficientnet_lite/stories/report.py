@@ -23,7 +23,7 @@ from efficientnet_lite.run.report.facts import SPLITS, Facts, read_facts
 from efficientnet_lite.runtimes.model import Refused, open_model
 from efficientnet_lite.storage import files
 from efficientnet_lite.storage.targets import check_file
-from efficientnet_lite.stories.log import LOG
+from efficientnet_lite.training.learned import LOG
 
 MAX_LOG_BYTES = 16 * 2**20
 THUMBNAIL_PX = 160  # the longer side
