@@ -14,7 +14,6 @@ from efficientnet_lite.errors import ArtifactError
 from efficientnet_lite.network.fold import fold
 from efficientnet_lite.network.plan import VARIANTS, make_plan
 from efficientnet_lite.strangers.accelerators import MIB, TARGETS
-from efficientnet_lite.strangers.limits import CHECKS
 from efficientnet_lite.strangers.operators import OPERATORS
 from efficientnet_lite.strangers.readiness import Readiness, check_readiness
 from efficientnet_lite.tflite.container import Graph, Quantization
@@ -257,11 +256,17 @@ def test_a_scale_for_each_channel_of_the_dense_layer_is_a_question_that_stays_op
     assert not finding.verified
 
 
-def test_a_row_that_was_not_read_is_marked():
-    largest = chain(("REDUCE_MAX", (1, 4), "int8", [1, 2]))
-    finding = check_readiness(largest, "edgetpu").operators[0].findings[0]
+def test_of_an_operator_without_a_row_nothing_is_known():
+    largest = check_readiness(chain(("REDUCE_MAX", (1, 4), "int8", [1, 2])), "edgetpu")
+    finding = largest.operators[0].findings[0]
 
-    assert (finding.found, finding.effect, finding.verified) == ("its row was not read", "unknown", False)
+    assert (largest.verdict, largest.mapped, largest.obstacle) == ("not known", 0, None)
+    assert placed(largest) == [("REDUCE_MAX", "unknown")]
+    assert (finding.found, finding.effect, finding.verified) == (
+        "nothing is known of it here",
+        "unknown",
+        False,
+    )
 
 
 @pytest.mark.parametrize(
@@ -310,19 +315,10 @@ def test_of_an_npu_nothing_is_promised():
     assert "None of them was tried" in readiness.remarks[0]
 
 
-def test_every_rule_has_its_function_and_every_function_its_rule():
-    rules = [
-        rule
-        for target in TARGETS.values()
-        for rule in (*target.rules, *(each for row in (target.rows or {}).values() for each in row.rules))
-    ]
-
-    assert {rule.check for rule in rules} == set(CHECKS)
-
-
 def test_every_row_is_of_an_operator_that_a_file_may_hold_and_stands_once():
     for target in TARGETS.values():
-        assert set(target.rows or {}) <= set(OPERATORS)
+        assert target.rows.keys() | target.lacks <= set(OPERATORS)
+        assert not target.rows.keys() & target.lacks
         assert all(a <= b for a, b in pairwise(target.memory_bytes or (0, 0)))
 
 

@@ -281,7 +281,7 @@ def _check_operators(
     known: Known = {
         index: values
         for index, tensor in enumerate(tensors)
-        if (values := numbers(reader, tensor)) is not None
+        if (values := numbers(reader.view, tensor)) is not None
     }
     fixed = {index for index, tensor in enumerate(tensors) if tensor.constant_bytes is not None}
     for place, operator in enumerate(operators):

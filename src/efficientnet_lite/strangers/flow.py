@@ -46,13 +46,13 @@ def check_order(
             raise reader.damaged(f"its output {tensors[index].name!r} is made by no operator")
 
 
-def numbers(reader: Reader, tensor: TensorInfo) -> tuple[int, ...] | None:
+def numbers(data: memoryview, tensor: TensorInfo) -> tuple[int, ...] | None:
     """What a constant holds, where it is a few int32 without a scale: paddings, axes, a size."""
     if tensor.constant_bytes is None or tensor.dtype != "int32" or tensor.scales:
         return None
     if tensor.elements > 2 * MAX_RANK:
         return None
-    return tuple(np.frombuffer(reader.view, "<i4", tensor.elements, tensor.data_at).tolist())
+    return tuple(np.frombuffer(data, "<i4", tensor.elements, tensor.data_at).tolist())
 
 
 def computed_numbers(

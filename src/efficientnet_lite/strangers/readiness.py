@@ -1,21 +1,21 @@
 """Whether a `.tflite` file, ours or a stranger's, would map onto an accelerator, operator by operator, and why not.
 
-The rules are the rows of `targets.py`, and `limits.py` has a function for each question that they ask. A
+The rules are the rows of `accelerators.py`, and `limits.py` has a function for each question that they ask. A
 verdict is about rules, not about a device: nothing is compiled.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from efficientnet_lite.strangers.accelerators import TARGETS, Effect, Source, Target, TargetName
+from efficientnet_lite.strangers.accelerators import TARGETS, Target, TargetName
 from efficientnet_lite.strangers.check import CheckedModel, check_model
-from efficientnet_lite.strangers.limits import CHECKS, Place
-from efficientnet_lite.strangers.tensors import TensorInfo
+from efficientnet_lite.strangers.limits import Broken, Effect, Evidence, Place
 
+ONLY_LISTED = "only listed operators map"
 # Ready with every operator; ready with an option of the delegate; not ready; not for rules to say.
-Verdict = Literal["ready", "conditional", "not ready", "not known"]
+Answer = Literal["ready", "conditional", "not ready", "not known"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class Placement:
     """One operator and where it would run."""
 
     operator: int
@@ -51,9 +51,9 @@ class Readiness:
 
     target: TargetName
     title: str
-    verdict: Verdict
+    verdict: Answer
     ready: bool
-    operators: tuple[Placed, ...]
+    operators: tuple[Placement, ...]
     mapped: int  # operators in the partition that the target takes
     obstacle: Finding | None  # the first that stands in the way
     weights_bytes: int  # constants of the operators in that partition
@@ -72,62 +72,52 @@ def check_readiness(data: bytes, target: TargetName, *, where: Path | str = "the
     Raises:
         ArtifactError: no TFLite model, damaged, or of a kind that is refused.
     """
-    return assess(check_model(data, where=where), data, TARGETS[target])
-
-
-def assess(model: CheckedModel, data: bytes, target: Target) -> Readiness:
-    """The same for a model that was checked; `data` are the bytes that it was read from."""
+    model, asked = check_model(data, where=where), TARGETS[target]
     view = memoryview(data)
     findings = [
-        tuple(_broken(Place(view, model.tensors, operator), index, target))
+        tuple(_broken(Place(view, model.tensors, operator), index, asked))
         for index, operator in enumerate(model.operators)
     ]
-    refused = any(each.effect == "refused" for found in findings for each in found)
-    maps = [not refused and not any(_stops(each) for each in found) for found in findings]
-    taken = range(0) if target.rows is None else _partition(maps, target.partition)
-    obstacle = next((each for found in findings for each in found if _stops(each)), None)
-    if refused:
-        obstacle = next(each for found in findings for each in found if each.effect == "refused")
-    elsewhere: Literal["cpu", "unknown"] = "unknown" if target.rows is None and not refused else "cpu"
-    verdict = _verdict(target, findings, len(taken))
+    strange = [operator.name not in asked.rows.keys() | asked.lacks for operator in model.operators]
+    stops = [each for found in findings for each in found if each.effect in ("refused", "cpu")]
+    refusals = [each for each in stops if each.effect == "refused"]
+    stopped = {each.operator for each in stops}
+    maps = [not (refusals or known or place in stopped) for place, known in enumerate(strange)]
+    taken = _partition(maps, asked.partition)
+    verdict: Answer = "ready"
+    if any(each.effect == "option" for found in findings for each in found):
+        verdict = "conditional"
+    if stops or len(taken) < len(findings):
+        verdict = "not known" if any(strange) and not stops else "not ready"
+
+    def where_run(place: int) -> Literal["target", "cpu", "unknown"]:
+        if place in taken:
+            return "target"
+        return "unknown" if strange[place] and not refusals and place not in stopped else "cpu"
+
     return Readiness(
-        target=target.name,
-        title=target.title,
+        target=asked.name,
+        title=asked.title,
         verdict=verdict,
         ready=verdict == "ready",
         operators=tuple(
-            Placed(
+            Placement(
                 operator=index,
                 name=operator.name,
                 version=operator.version,
                 output=model.tensors[operator.outputs[0]].name,
-                on="target" if index in taken else elsewhere,
+                on=where_run(index),
                 findings=findings[index],
             )
             for index, operator in enumerate(model.operators)
         ),
         mapped=len(taken),
-        obstacle=obstacle,
+        obstacle=next(iter(refusals or stops), None),
         weights_bytes=_weights_bytes(model, taken),
-        memory_bytes=target.memory_bytes,
-        memory_source=target.memory.text if target.memory else "",
-        remarks=target.remarks,
+        memory_bytes=asked.memory_bytes,
+        memory_source=asked.memory.text if asked.memory else "",
+        remarks=asked.remarks,
     )
-
-
-def _stops(finding: Finding) -> bool:
-    return finding.effect in ("refused", "cpu")
-
-
-def _verdict(target: Target, findings: Sequence[tuple[Finding, ...]], mapped: int) -> Verdict:
-    effects = {each.effect for found in findings for each in found}
-    if effects & {"refused", "cpu"}:
-        return "not ready"
-    if target.rows is None:
-        return "not known"
-    if mapped < len(findings):
-        return "not ready"
-    return "conditional" if "option" in effects else "ready"
 
 
 def _partition(maps: Sequence[bool], which: Literal["first", "largest"]) -> range:
@@ -155,31 +145,31 @@ def _weights_bytes(model: CheckedModel, taken: range) -> int:
 
 
 def _broken(place: Place, index: int, target: Target) -> Iterator[Finding]:
-    """The rules that one operator breaks, and those of which nobody knows whether it does."""
-    operator = place.operator
-    output = place.tensors[operator.outputs[0]]
+    """The limits that one operator breaks, and those of which nobody knows whether it does."""
+    operator, output = place.operator, place.output
 
-    def finding(tensor: TensorInfo, found: str, rule: str, effect: Effect, source: Source) -> Finding:
-        return Finding(
-            operator=index,
-            name=operator.name,
-            version=operator.version,
-            tensor=tensor.name,
-            found=found,
-            rule=rule,
-            effect=effect,
-            source=source.text,
-            verified=source.seen,
-        )
+    def finding(broken: Broken, rule: str, effect: Effect, source: Evidence) -> Iterator[Finding]:
+        if broken is not None:
+            yield Finding(
+                operator=index,
+                name=operator.name,
+                version=operator.version,
+                tensor=broken[0].name,
+                found=broken[1],
+                rule=rule,
+                effect=effect,
+                source=source.text,
+                verified=source.seen,
+            )
 
-    row = None if target.rows is None else target.rows.get(operator.name)
-    if target.rows is not None and row is None:
-        yield finding(output, "it is not in the list", "only listed operators map", "cpu", target.listing)
+    row = target.rows.get(operator.name)
+    if row is None and target.listing is not None:
+        lacks = operator.name in target.lacks
+        found = "it is not in the list" if lacks else "nothing is known of it here"
+        source = target.listing if lacks else replace(target.listing, seen=False)
+        yield from finding((output, found), ONLY_LISTED, "cpu" if lacks else "unknown", source)
     if row is not None and row.newest is not None and operator.version > row.newest:
-        found = f"version {operator.version}"
-        yield finding(output, found, f"versions to {row.newest}", target.too_new, row.dated)
-    if row is not None and not row.listed.seen:
-        yield finding(output, "its row was not read", "only listed operators map", "unknown", row.listed)
-    for rule in (*(row.rules if row else ()), *target.rules):
-        if (broken := CHECKS[rule.check](place, rule)) is not None:
-            yield finding(broken[0], broken[1], rule.says, rule.effect, rule.source)
+        newer = output, f"version {operator.version}"
+        yield from finding(newer, f"versions to {row.newest}", target.too_new, row.dated)
+    for limit in (*(row.limits if row else ()), *target.limits):
+        yield from finding(limit.broken(place), limit.says, limit.effect, limit.source)
