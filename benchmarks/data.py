@@ -29,14 +29,16 @@ ALONE, UNCOUNTED = 5, 2
 LISTING = f"""
 import itertools, re, sys
 from pathlib import Path
+from efficientnet_lite.photos.rows import Placed, Rows
 from efficientnet_lite.training.augment import Augmentation
 from efficientnet_lite.training.data import train_batches
 from efficientnet_lite.training.listed import Listed
 from efficientnet_lite.training.shards import open_shards
 kind, folder, count = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 if kind == "photos":
-    names = [path.name for path in sorted(folder.iterdir())]
-    source = Listed(folder, ((names[n % len(names)], n % 10) for n in range(count)))
+    names, labels = [path.name for path in sorted(folder.iterdir())], [str(n) for n in range(10)]
+    placed = (Placed(names[n % len(names)], labels[n % 10], None) for n in range(count))
+    source = Listed(Rows(folder, placed), labels)
 else:
     source = open_shards(folder, "train", classes=10)
 assert len(source) == count

@@ -21,8 +21,9 @@ from efficientnet_lite.errors import UnreadablePhoto
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import VARIANTS, make_plan
 from efficientnet_lite.photos.contract import Contract
-from efficientnet_lite.photos.dataset import Row, open_dataset
+from efficientnet_lite.photos.dataset import open_dataset
 from efficientnet_lite.photos.decode import read_bytes
+from efficientnet_lite.photos.rows import Row
 from efficientnet_lite.photos.views import prepare, to_float
 from efficientnet_lite.runtimes.litert import Runner
 from efficientnet_lite.storage.cache import Cache

@@ -65,7 +65,7 @@ def test_an_epoch_shows_each_photo_once_and_drops_what_fills_no_batch(source):
     assert all(batch.mask.all() for batch in batches)
     assert epoch(source, RAND)[0].images.dtype == np.uint8
     for batch in batches:
-        assert batch.labels.tolist() == [source.entry(index)[1] for index in batch.indices]
+        assert batch.labels.tolist() == [source[index].class_index for index in batch.indices]
 
 
 @pytest.mark.parametrize("augmentation", [NONE, RAND], ids=["none", "randaugment"])

@@ -16,7 +16,7 @@ from efficientnet_lite.errors import UsageError
 from efficientnet_lite.network.plan import VARIANTS, make_plan
 from efficientnet_lite.photos.dataset import open_dataset
 from efficientnet_lite.training import pretrain, states
-from efficientnet_lite.training.listed import of_rows
+from efficientnet_lite.training.listed import Listed
 from efficientnet_lite.training.pretrain import Journal, Pretraining, Stopped, first_state
 from efficientnet_lite.training.recipe import Recipe
 from efficientnet_lite.training.state import from_arrays, to_arrays
@@ -82,7 +82,7 @@ def compiled_once():
 def source(tmp_path_factory):
     folder = scenes.photograph(tmp_path_factory.mktemp("data") / "photos", count=12)
     dataset = open_dataset(folder)
-    return of_rows(dataset.root, dataset.rows, dataset.labels)
+    return Listed(dataset.rows, dataset.labels)
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,8 @@
 
 import os
 import pickle
+import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from trees import touch
 
 from efficientnet_lite.errors import UnreadablePhoto, UnusableDataset, UnusableInput
 from efficientnet_lite.photos.dataset import open_dataset
+from efficientnet_lite.photos.rows import Placed, Rows
 from efficientnet_lite.training import listed, shards
 from efficientnet_lite.training.shards import open_shards
 
@@ -156,10 +159,10 @@ def test_a_folder_is_listed_class_by_class(tmp_path):
 
     source, classes = listed.of_folder(tmp_path)
 
-    found = [source.entry(index) for index in range(len(source))]
+    found = [(source[index].where, source[index].class_index) for index in range(len(source))]
     assert classes == ("a", "b", "c")
     assert found == [
-        (tmp_path / name, label)
+        (str(tmp_path / name), label)
         for name, label in [
             ("a/x y.jpg", 0),
             ("a/\u00fc.jpg", 0),
@@ -175,11 +178,14 @@ def test_a_data_set_is_listed_as_its_rows_stand(tmp_path):
     touch(tmp_path, *[f"{label}/{n}.jpg" for label in "ab" for n in range(3)])
     dataset = open_dataset(tmp_path)
 
-    source = listed.of_rows(tmp_path, dataset.rows, dataset.labels)
+    source = listed.Listed(dataset.rows, dataset.labels)
 
-    assert [source.entry(n)[0] for n in range(6)] == [row.path for row in dataset.rows]
-    assert [source.entry(n)[1] for n in range(6)] == [0, 0, 0, 1, 1, 1]
+    assert [source[n].where for n in range(6)] == [str(row.path) for row in dataset.rows]
+    assert [source[n].class_index for n in range(6)] == [0, 0, 0, 1, 1, 1]
     assert source.digest == listed.of_folder(tmp_path)[0].digest
+    odd = listed.Listed(dataset.rows, dataset.labels, np.array([5, 1]))
+    assert [odd[n] for n in range(2)] == [source[5], source[1]]
+    assert odd.digest != source.digest
 
 
 def test_listed_photos_come_whole_out_of_another_process(tmp_path):
@@ -197,7 +203,7 @@ def test_a_name_that_is_no_utf_8_is_kept(tmp_path):
     name = os.fsdecode(b"a/\xff.jpg")
     touch(tmp_path, name)
 
-    assert listed.of_folder(tmp_path)[0].entry(0)[0] == tmp_path / name
+    assert listed.of_folder(tmp_path)[0][0].where == str(tmp_path / name)
 
 
 def test_a_photo_that_went_away_is_unreadable_and_an_empty_folder_no_data_set(tmp_path):
@@ -213,10 +219,17 @@ def test_a_photo_that_went_away_is_unreadable_and_an_empty_folder_no_data_set(tm
         listed.of_folder(tmp_path / "none")
 
 
-def test_a_thousand_more_names_cost_no_memory_of_the_process():
-    """Entries lie in files; only two maps and a digest are held."""
-    source = listed.Listed(listed.Path("/photos"), ((f"a/{n}.jpg", n % 7) for n in range(100_000)))
+def test_a_hundred_thousand_names_cost_no_memory_of_the_process():
+    tracemalloc.start()
+    try:
+        placed = (Placed(f"a/{number}.jpg", str(number % 7), None) for number in range(100_000))
+        source = listed.Listed(Rows(Path("/photos"), placed), tuple("0123456"))
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
 
     assert len(source) == 100_000
-    assert source.entry(99_999) == (listed.Path("/photos/a/99999.jpg"), 99_999 % 7)
-    assert not any(isinstance(value, list | dict | np.ndarray) for value in vars(source).values())
+    with pytest.raises(UnreadablePhoto) as caught:
+        source[99_999]
+    assert str(caught.value.where) == "/photos/a/99999.jpg"
+    assert held < 100_000  # a byte each; their names and classes lie in files

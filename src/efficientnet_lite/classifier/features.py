@@ -15,9 +15,10 @@ from efficientnet_lite.errors import UnreadablePhoto, UnusableInput
 from efficientnet_lite.network.plan import FEATURES, POOLED
 from efficientnet_lite.photos import decode as photo_door
 from efficientnet_lite.photos.contract import Contract, FitView, View
-from efficientnet_lite.photos.dataset import Row
 from efficientnet_lite.photos.duplicates import FINGERPRINT_BYTES
-from efficientnet_lite.photos.survey import CHANGED, Look, look_at
+from efficientnet_lite.photos.looks import Look, Looks
+from efficientnet_lite.photos.rows import Row
+from efficientnet_lite.photos.survey import CHANGED, look_at
 from efficientnet_lite.photos.views import prepare, to_float
 from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.runtimes.litert import Pool, runtime_version
@@ -60,7 +61,7 @@ class FeatureStore:
     rows: Sequence[Row]
     cache: Cache
     workers: int
-    looks: dict[int, Look] = field(default_factory=dict)  # by the row's position
+    looks: Looks = field(default_factory=Looks)
     refused: list[tuple[int, str]] = field(default_factory=list)  # position and reason
     computed: int = 0  # photos that were not in the cache
     _pool: Pool | None = None
@@ -80,7 +81,7 @@ class FeatureStore:
         for position, sha in hashes.items():
             lacking = [view for view in views if sha not in there[view]]
             if sha in known and not lacking:
-                self.looks[position] = known[sha]
+                self.looks.add(position, known[sha])
             else:
                 missing.append((position, lacking or views))
         done = len(self.rows) - len(missing)
@@ -95,7 +96,7 @@ class FeatureStore:
                     )
                 self.refused.append((seen.position, seen.reason))
             else:
-                self.looks[seen.position] = seen.look
+                self.looks.add(seen.position, seen.look)
                 self.computed += 1
                 pending.append(seen)
             if len(pending) >= _BATCH:
@@ -104,6 +105,7 @@ class FeatureStore:
             if on_progress:
                 on_progress(done, len(self.rows))
         self._keep(pending)
+        self.looks.complete()
         self.cache.touch([_LOOKS, *map(self.backbone.space, views)])
         self.refused.sort()
 
@@ -118,14 +120,14 @@ class FeatureStore:
         result = np.empty((len(positions), FEATURES), np.float32)
         places: dict[str, list[int]] = {}
         for place, position in enumerate(positions):
-            places.setdefault(self.looks[position].sha256, []).append(place)
+            places.setdefault(self.looks.sha256(position), []).append(place)
         for sha, value in self.cache.get(self.backbone.space(view), list(places)):
             if len(value) == FEATURES * 4:
                 result[places.pop(sha)] = np.frombuffer(value, "<f4")
         absent = [(positions[found[0]], [view]) for found in places.values()]
         found_again: list[_Seen] = []
         for seen in self._run(absent):
-            sha = self.looks[seen.position].sha256
+            sha = self.looks.sha256(seen.position)
             if isinstance(seen, _Refused) or seen.look.sha256 != sha:  # it was another a moment ago
                 reason = seen.reason if isinstance(seen, _Refused) else CHANGED
                 if lost is None:

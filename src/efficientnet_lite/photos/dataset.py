@@ -5,7 +5,7 @@ Every photo and row that is found is either one of the rows or among the skipped
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ from efficientnet_lite.photos.layout import (
 )
 from efficientnet_lite.photos.manifest import NoLabels
 from efficientnet_lite.photos.manifest_files import Resolved, resolve
-from efficientnet_lite.photos.manifest_files import Row as Row
+from efficientnet_lite.photos.rows import Placed, Rows
 from efficientnet_lite.photos.split import Split
 from efficientnet_lite.photos.splitwords import split_of
 from efficientnet_lite.photos.walk import LEFT_OUT, Walk, walk
@@ -40,7 +40,7 @@ class Dataset:
 
     root: Path
     kind: str  # "folder per class", "split folders", "manifest" or "imagefolder"
-    rows: tuple[Row, ...]  # sorted by name
+    rows: Rows  # sorted by name
     labels: tuple[str, ...]  # sorted by code point: the order of a model's outputs
     skipped: tuple[Skipped, ...]  # found, and no rows; sorted by name
     passed_over: Mapping[str, int]  # plainly no photos: kind -> how many
@@ -48,7 +48,7 @@ class Dataset:
 
     def accounting(self, refused: Iterable[tuple[int, str]]) -> Accounting:
         """What became of every photo once those in `refused`, positions and reasons, turned out to be unusable."""
-        lost = [Skipped(self.rows[position].name, reason) for position, reason in refused]
+        lost = [Skipped(self.rows.name(position), reason) for position, reason in refused]
         return account(len(self.rows) - len(lost), [*self.skipped, *lost], self.passed_over)
 
     def check_usable(self, refused: Iterable[tuple[int, str]]) -> None:
@@ -57,7 +57,7 @@ class Dataset:
         `refused` are positions and reasons of the photos that cannot be used.
         """
         reasons = dict(refused)
-        left = [(row.label, row.split) for at, row in enumerate(self.rows) if at not in reasons]
+        left = [self.rows.said(at) for at in range(len(self.rows)) if at not in reasons]
         check_usable(left, self.labels, list(reasons.values()), where=self.root)
 
     def require_all(self) -> None:
@@ -155,7 +155,6 @@ def _open_folder(root: Path, links: bool, class_folders: ClassFolders | None, to
         notes.append(f"{Path(error.where).name} holds no labels: the folders are taken as classes")
         splits = find_split_folders(found.photos, found.folders, set(), where=root, to_learn=to_learn)
     layout = read_layout(found.photos, found.folders, splits, class_folders)
-    rows = [Row(root / name, name, label, split) for name, label, split in layout.photos]
     skipped = [*found.skipped, *(Skipped(*each) for each in layout.skipped)]
     notes += layout.notes
     try:
@@ -163,10 +162,20 @@ def _open_folder(root: Path, links: bool, class_folders: ClassFolders | None, to
         if not layout.photos:
             raise _no_photos(root, found, layout)
         return _dataset(
-            root, layout.kind, rows, skipped, found.passed_over, notes, hint=layout.hint, to_learn=to_learn
+            root,
+            layout.kind,
+            layout.photos,
+            skipped,
+            found.passed_over,
+            notes,
+            hint=layout.hint,
+            to_learn=to_learn,
         )
     except UnusableDataset as error:
-        if len({row.label for row in rows if split_of(row.label) is None}) < 2 and not layout.hint:
+        if (
+            len({each.label for each in layout.photos if split_of(each.label) is None}) < 2
+            and not layout.hint
+        ):
             error.fix += _tables_in(root)
         raise
 
@@ -209,7 +218,7 @@ def _no_photos(root: Path, found: Walk, layout: Layout) -> UnusableDataset:
 def _open_manifest(path: Path, links: bool, to_learn: bool) -> Dataset:
     found = resolve(path, anywhere=True, links=links)
     notes = _repeated(found)
-    return _dataset(path.parent, "manifest", found.rows, found.skipped, {}, notes, to_learn=to_learn)
+    return _dataset(path.parent, "manifest", found.photos, found.skipped, {}, notes, to_learn=to_learn)
 
 
 def _repeated(found: Resolved) -> list[str]:
@@ -223,22 +232,22 @@ def _repeated(found: Resolved) -> list[str]:
 def _open_imagefolder(
     root: Path, found: Walk, metadata: dict[Path, Split | None], links: bool, to_learn: bool
 ) -> Dataset:
-    rows: list[Row] = []
+    placed: list[Placed] = []
     skipped: list[Skipped] = []
     notes: list[str] = []
     for file, split in metadata.items():
         told = resolve(file, anywhere=False, links=links)
         prefix = "" if file.parent == root else file.parent.relative_to(root).as_posix() + "/"
-        rows += [Row(row.path, prefix + row.name, row.label, split or row.split) for row in told.rows]
+        placed += [Placed(prefix + name, label, split or own) for name, label, own in told.photos]
         skipped += [each._replace(name=prefix + each.name) for each in told.skipped]
         notes += _repeated(told)
-    tops = [split_of(row.name.split("/", 1)[0]) for row in rows]
-    if "train" in tops and None not in tops and all(row.split is None for row in rows):
-        rows = [replace(row, split=top) for row, top in zip(rows, tops, strict=True)]
-    named = {row.name for row in rows} | {each.name for each in skipped}
+    tops = [split_of(each.name.split("/", 1)[0]) for each in placed]
+    if "train" in tops and None not in tops and all(each.split is None for each in placed):
+        placed = [each._replace(split=top) for each, top in zip(placed, tops, strict=True)]
+    named = {each.name for each in placed} | {each.name for each in skipped}
     skipped += [Skipped(name, NOT_NAMED) for name in found.photos if name not in named]
     skipped += [each for each in found.skipped if each.name not in named]
-    return _dataset(root, "imagefolder", rows, skipped, found.passed_over, notes, to_learn=to_learn)
+    return _dataset(root, "imagefolder", placed, skipped, found.passed_over, notes, to_learn=to_learn)
 
 
 def _metadata_in(folder: Path) -> Path | None:
@@ -260,7 +269,7 @@ def _metadata_files(root: Path, splits: dict[str, Split]) -> dict[Path, Split | 
 def _dataset(
     root: Path,
     kind: str,
-    rows: list[Row],
+    placed: list[Placed],
     skipped: list[Skipped],
     passed_over: Mapping[str, int],
     notes: list[str],
@@ -268,16 +277,16 @@ def _dataset(
     hint: str | None = None,
     to_learn: bool = True,
 ) -> Dataset:
-    """The data set of `rows`, once its class names and counts are found good."""
-    labels = sorted({row.label for row in rows})
+    """The data set of `placed`, once its class names and counts are found good."""
+    labels = sorted({each.label for each in placed})
     notes += check_names(labels, where=root)
     lost = [each.reason for each in skipped if each.stops]
-    if to_learn or not rows:
-        check_usable([(row.label, row.split) for row in rows], labels, lost, where=root, fix=hint)
+    if to_learn or not placed:
+        check_usable([(each.label, each.split) for each in placed], labels, lost, where=root, fix=hint)
     return Dataset(
         root,
         kind,
-        tuple(sorted(rows, key=lambda row: row.name)),
+        Rows(root, sorted(placed, key=lambda each: each.name)),
         tuple(labels),
         tuple(sorted(skipped)),
         dict(sorted(passed_over.items())),

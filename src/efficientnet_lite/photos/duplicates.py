@@ -12,9 +12,8 @@ photos that were found: all in JPEG quality 20, of half the size, with 10 % more
 99 % of a fifth of the size; 97 % with 1 % of every border cut off, 55 % with 2 %, none with 5 %.
 """
 
-from collections.abc import Sequence
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,22 +128,26 @@ class Groups(NamedTuple):
     crowded: int  # photos in groups so large that only equal bytes were kept together
 
 
-def find_groups(contents: Sequence[str], cells: NDArray[np.uint8]) -> Groups:
-    """Groups of the same photo, from a hash of each file's bytes and fingerprints (N, 216).
+def find_groups(contents: NDArray[np.integer[Any]], cells: NDArray[np.uint8]) -> Groups:
+    """Groups of the same photo.
 
     Being alike is passed on: if A is like B and B like C, the three are one group. A near group of more
     than 50 photos and a tenth of all says nothing (a fixed camera, a scanner): there only equal bytes
     are kept together.
+
+    Args:
+        contents: for each photo the number of its content, equal for equal bytes, (N,).
+        cells: the fingerprint of each content, by number, (M, 216).
     """
-    seen: dict[str, int] = {}
-    exact = np.array([seen.setdefault(content, at) for at, content in enumerate(contents)], np.int64)
-    firsts, node = np.unique(exact, return_inverse=True)
-    joined = _components(len(firsts), alike(cells[firsts]))
+    present, first, node = np.unique(contents, return_index=True, return_inverse=True)
+    order = np.argsort(first)  # contents in order of their first photos
+    firsts, node = first[order], np.argsort(order)[node]
+    joined = _components(len(firsts), alike(cells[present[order]]))
     photos = np.bincount(joined[node], minlength=len(firsts))
     members = np.bincount(joined, minlength=len(firsts))
     crowd = (photos[joined] > max(50, len(contents) // 10)) & (members[joined] > 1)
     joined[crowd] = np.flatnonzero(crowd)
-    return Groups(exact, firsts[joined[node]], int(crowd[node].sum()))
+    return Groups(firsts[node], firsts[joined[node]], int(crowd[node].sum()))
 
 
 def _components(count: int, pairs: NDArray[np.int64]) -> NDArray[np.int64]:

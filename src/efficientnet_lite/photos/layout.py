@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 
 from efficientnet_lite.errors import UnusableDataset
 from efficientnet_lite.photos.classes import some
+from efficientnet_lite.photos.rows import Placed
 from efficientnet_lite.photos.split import Split
 from efficientnet_lite.photos.splitwords import is_filler, split_of, splits_among, without_split, words_of
 
@@ -25,14 +26,6 @@ _MASKS = frozenset(("mask", "masks", "gt", "groundtruth", "groundtruths", "trima
 _BOXES = frozenset(
     ("label", "labels", "annotation", "annotations", "annots", "bbox", "bboxes", "boxes", "xml")
 )
-
-
-class Placed(NamedTuple):
-    """A photo and what its folders say about it."""
-
-    name: str
-    label: str
-    split: Split | None
 
 
 class Layout(NamedTuple):

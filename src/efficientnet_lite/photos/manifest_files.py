@@ -12,7 +12,7 @@ from efficientnet_lite.packers import PACKERS
 from efficientnet_lite.photos import rubbish
 from efficientnet_lite.photos.accounting import Skipped
 from efficientnet_lite.photos.manifest import MAX_LINE_BYTES, SPLIT_CSV_COLUMNS, Manifest, read_manifest
-from efficientnet_lite.photos.split import Split
+from efficientnet_lite.photos.rows import Placed
 from efficientnet_lite.photos.walk import BROKEN, LEFT_OUT, Links, second_link
 from efficientnet_lite.storage import files
 from efficientnet_lite.storage.files import csv_text
@@ -46,21 +46,11 @@ _OTHERS = (
 _TAR = (257, b"ustar")
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One photo of a data set."""
-
-    path: Path  # as it can be opened
-    name: str  # relative to the root where it lies inside, posix separators: what reports show
-    label: str
-    split: Split | None  # None: not given
-
-
 @dataclass(slots=True)
 class Resolved:
     """What a manifest's rows have become."""
 
-    rows: list[Row] = field(default_factory=list)
+    photos: list[Placed] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     repeated: int = 0  # rows that say what an earlier one said
 
@@ -76,14 +66,14 @@ def resolve(file: Path, *, anywhere: bool, links: bool) -> Resolved:
     manifest = _read(file)
     ours = manifest.columns == SPLIT_CSV_COLUMNS
     found, places = Resolved(), _Places(file.parent, anywhere, links)
-    seen: dict[str, tuple[int, Row]] = {}
+    seen: dict[str, tuple[int, Placed]] = {}
     for entry in manifest.entries:
         written, label = (csv_text(entry.path), csv_text(entry.label)) if ours else (entry.path, entry.label)
         name, fault = places.locate(written)
         if fault:
             found.skipped.append(Skipped(name, f"{fault} (line {entry.line})"))
             continue
-        row = Row(file.parent / name, name, label, entry.split)
+        row = Placed(name, label, entry.split)
         line, first = seen.setdefault(name, (entry.line, row))
         if first != row:
             raise _contradiction(file, (line, first), (entry.line, row))
@@ -93,14 +83,14 @@ def resolve(file: Path, *, anywhere: bool, links: bool) -> Resolved:
             reason = f"{second_link(earlier)} (line {entry.line})"
             found.skipped.append(Skipped(name, reason, stops=False))
             continue
-        found.rows.append(row)
-    _check_labels(found.rows, seen, file)
-    if not found.rows:
+        found.photos.append(row)
+    _check_labels(found.photos, seen, file)
+    if not found.photos:
         raise _nothing_there(file, found, places)
     return found
 
 
-def _contradiction(file: Path, one: tuple[int, Row], other: tuple[int, Row]) -> UnusableDataset:
+def _contradiction(file: Path, one: tuple[int, Placed], other: tuple[int, Placed]) -> UnusableDataset:
     said = [f"{row.label!r}, {row.split or 'no split'}" for _, row in (one, other)]
     return UnusableDataset(
         f"lines {one[0]} and {other[0]} name the same photo {one[1].name!r} and differ: {said[0]} and {said[1]}",
@@ -109,9 +99,9 @@ def _contradiction(file: Path, one: tuple[int, Row], other: tuple[int, Row]) -> 
     )
 
 
-def _check_labels(rows: list[Row], seen: dict[str, tuple[int, Row]], file: Path) -> None:
+def _check_labels(photos: list[Placed], seen: dict[str, tuple[int, Placed]], file: Path) -> None:
     """Name the line of the first label that cannot be a class name."""
-    for row in {row.label: row for row in reversed(rows)}.values():
+    for row in {row.label: row for row in reversed(photos)}.values():
         if fault := class_names.fault(row.label):
             raise UnusableDataset(
                 f"line {seen[row.name][0]}: {row.label!r} cannot be a class name: {fault}",
@@ -170,12 +160,13 @@ class _Places:
             return name, None if stat.S_ISREG(mode) else "no regular file"
         return written, fault
 
-    def earlier(self, row: Row) -> str | None:
+    def earlier(self, row: Placed) -> str | None:
         """The row of the same class and part that is a link to the same file, if this one is a link, too."""
-        if not files.is_link(row.path):
+        path = self.folder / row.name
+        if not files.is_link(path):
             return None
         try:
-            real, _ = self.links.resolve(os.path.realpath(row.path.parent), row.path.name)
+            real, _ = self.links.resolve(os.path.realpath(path.parent), path.name)
         except OSError:
             return None
         return self.links.earlier((row.label, row.split), real, row.name)

@@ -1,18 +1,20 @@
 """Training, validation and test for the rows of a data set, and which photos stand on two sides."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from efficientnet_lite.errors import UnusableDataset
 from efficientnet_lite.photos.dataset import Dataset
-from efficientnet_lite.photos.duplicates import FINGERPRINT_BYTES, find_groups
+from efficientnet_lite.photos.duplicates import find_groups
+from efficientnet_lite.photos.looks import Looks
 from efficientnet_lite.photos.manifest import SPLIT_CSV_COLUMNS
 from efficientnet_lite.photos.split import Split, assign
-from efficientnet_lite.photos.survey import Look
+from efficientnet_lite.sequences import Made
 from efficientnet_lite.storage.files import publish_csv
 
 
@@ -30,21 +32,30 @@ class Assignment:
     """Where each row went. Rows are named by their position; a refused photo is nowhere."""
 
     splits: tuple[Split | None, ...]  # of each row, None where it was refused
-    groups: tuple[int | None, ...]  # of each row, the first row of its group of same photos
+    groups: npt.NDArray[
+        np.intp
+    ]  # (N,) of each row the first row of its group of same photos, -1 where refused
     given: bool  # the validation split came with the data set, and can be read
-    exact: tuple[tuple[int, ...], ...]  # groups of two or more rows with equal bytes
-    near: tuple[tuple[int, ...], ...]  # groups of two or more rows that are alike and not all equal
-    two_labels: tuple[tuple[int, ...], ...]  # groups of same rows that have different labels
-    leaks: tuple[Leak, ...]
+    exact: Sequence[tuple[int, ...]]  # groups of two or more rows with equal bytes
+    near: Sequence[tuple[int, ...]]  # groups of two or more rows that are alike and not all equal
+    two_labels: Sequence[tuple[int, ...]]  # groups of same rows that have different labels
+    leaks: Sequence[Leak]
     notes: tuple[str, ...]
 
-    def check_labels(self, dataset: Dataset, looks: Mapping[int, Look]) -> None:
+    def positions(self, split: Split) -> npt.NDArray[np.intp]:
+        """The rows of one split, in order."""
+        return np.flatnonzero([own == split for own in self.splits])
+
+    def check_labels(self, dataset: Dataset, looks: Looks) -> None:
         """Raise UnusableDataset where every photo stands under two labels, bytes and all: nothing can be learned."""
-        labels: dict[str, set[str]] = {}
-        for position, look in looks.items():
-            labels.setdefault(look.sha256, set()).add(dataset.rows[position].label)
-        if labels and all(len(own) > 1 for own in labels.values()):
-            first = [dataset.rows[position].name for position in self.exact[0][:2]]
+        positions = looks.positions
+        pairs = {
+            (content, dataset.rows.said(position).label)
+            for position, content in zip(positions.tolist(), looks.contents(positions).tolist(), strict=True)
+        }
+        labels = Counter(content for content, _ in pairs)
+        if labels and min(labels.values()) > 1:
+            first = [dataset.rows.name(position) for position in self.exact[0][:2]]
             raise UnusableDataset(
                 f"each of the {len(labels)} photos stands under two labels or more, as "
                 f"{' and '.join(map(repr, first))}: nothing tells the classes apart",
@@ -53,110 +64,133 @@ class Assignment:
             )
 
 
-def plan_split(
-    dataset: Dataset, looks: Mapping[int, Look], *, fraction: float = 0.2, seed: int = 0
-) -> Assignment:
+def plan_split(dataset: Dataset, looks: Looks, *, fraction: float = 0.2, seed: int = 0) -> Assignment:
     """The split of every row that was looked at.
 
     Given splits stay as they are. Without a validation split, `fraction` of the training photos is kept
     back: see `split.assign`. Same photos move as one; those that stand on two sides all the same are
     the leaks, one for each photo outside of training.
     """
-    positions = sorted(looks)
-    rows = [dataset.rows[position] for position in positions]
-    contents = [looks[position].sha256 for position in positions]
-    cells = np.frombuffer(b"".join(looks[position].fingerprint for position in positions), np.uint8)
-    groups = find_groups(contents, cells.reshape(len(positions), FINGERPRINT_BYTES))
-
-    splits: list[Split] = [row.split or "train" for row in rows]
-    given = any(row.split == "validation" for row in rows)
+    rows, positions = dataset.rows, looks.positions
+    contents, (sha256, cells) = looks.contents(positions), looks.distinct()
+    groups = find_groups(contents, cells)
+    labels = [rows.said(position).label for position in positions.tolist()]
+    splits: list[Split] = [rows.said(position).split or "train" for position in positions.tolist()]
+    given = "validation" in splits
     if not given:
         chosen = [i for i, split in enumerate(splits) if split == "train"]
         kept = assign(
-            [rows[i].label for i in chosen],
-            [contents[i] for i in chosen],
-            [int(groups.near[i]) for i in chosen],
+            [labels[i] for i in chosen],
+            [sha256[contents[i]] for i in chosen],
+            groups.near[chosen].tolist(),
             fraction=fraction,
             seed=seed,
         )
         for i, back in zip(chosen, kept, strict=True):
             splits[i] = "validation" if back else "train"
 
-    exact, near = _together(groups.exact.tolist()), _together(groups.near.tolist())
+    exact, near = _together(groups.exact), _together(groups.near)
+    two_labels = [group for group in near if len({labels[i] for i in group}) > 1]
     leaks = [leak for group in near for leak in _leaks(group, splits, contents)]
-    two_labels = [group for group in near if len({rows[i].label for i in group}) > 1]
-    split_of = dict(zip(positions, splits, strict=True))
-    group_of = dict(zip(positions, groups.near.tolist(), strict=True))
-    everywhere = range(len(dataset.rows))
+    everywhere, placed = np.full(len(rows), -1), list[Split | None]([None] * len(rows))
+    everywhere[positions] = positions[groups.near]
+    for position, split in zip(positions.tolist(), splits, strict=True):
+        placed[position] = split
     return Assignment(
-        splits=tuple(split_of.get(row) for row in everywhere),
-        groups=tuple(positions[group_of[row]] if row in group_of else None for row in everywhere),
+        splits=tuple(placed),
+        groups=everywhere,
         given=given,
-        exact=tuple(tuple(positions[i] for i in group) for group in exact),
-        near=tuple(
-            tuple(positions[i] for i in group) for group in near if len({contents[i] for i in group}) > 1
-        ),
-        two_labels=tuple(tuple(positions[i] for i in group) for group in two_labels),
-        leaks=tuple(Leak(positions[leak.row], positions[leak.other], leak.exact) for leak in leaks),
+        exact=_at(positions, exact),
+        near=_at(positions, [group for group in near if len(set(contents[group].tolist())) > 1]),
+        two_labels=_at(positions, two_labels),
+        leaks=_leaks_at(positions, leaks),
         notes=_notes(
-            groups.crowded, len(leaks), splits, given, [rows[i].name for group in two_labels for i in group]
+            groups.crowded,
+            len(leaks),
+            splits,
+            given,
+            sum(map(len, two_labels)),
+            [rows.name(position) for group in two_labels[:1] for position in positions[group[:2]].tolist()],
         ),
     )
 
 
-def publish_split(path: Path, dataset: Dataset, looks: Mapping[int, Look], assignment: Assignment) -> None:
+def publish_split(path: Path, dataset: Dataset, looks: Looks, assignment: Assignment) -> None:
     """Write `split.csv`: a row for each photo used. Beside the photos it can be read as a manifest.
 
     `group` is the start of the smallest hash in a group of same photos, empty for a photo that is alone.
     """
-    sizes = Counter(assignment.groups)
-    smallest: dict[int, str] = {}
-    for position, look in looks.items():
-        if (group := assignment.groups[position]) is not None:
-            smallest[group] = min(look.sha256, smallest.get(group, look.sha256))
+    used = looks.positions
+    grouped = _together(assignment.groups[used])
+    smallest = {
+        int(assignment.groups[used[group[0]]]): min(map(looks.sha256, used[group].tolist()))[:12]
+        for group in grouped
+    }
     publish_csv(
         path,
         SPLIT_CSV_COLUMNS,
         (
             (
-                dataset.rows[position].name,
-                dataset.rows[position].label,
+                dataset.rows.name(position),
+                dataset.rows.said(position).label,
                 assignment.splits[position],
-                looks[position].sha256,
-                smallest[group][:12] if group is not None and sizes[group] > 1 else "",
+                looks.sha256(position),
+                smallest.get(int(assignment.groups[position]), ""),
             )
-            for position, group in enumerate(assignment.groups)
-            if position in looks
+            for position in used.tolist()
         ),
     )
 
 
-def _together(groups: list[int]) -> list[list[int]]:
+Places = npt.NDArray[np.intp]  # of photos, among those that were looked at
+
+
+def _together(groups: Places) -> list[Places]:
     """The groups that have two or more members, in order of their first."""
-    members: dict[int, list[int]] = {}
-    for position, group in enumerate(groups):
-        members.setdefault(group, []).append(position)
-    return [group for group in members.values() if len(group) > 1]
+    together = np.flatnonzero(np.bincount(groups)[groups] > 1)
+    order = together[np.argsort(groups[together], kind="stable")]
+    return np.split(order, np.flatnonzero(np.diff(groups[order])) + 1) if len(order) else []
 
 
-def _leaks(group: list[int], splits: list[Split], contents: list[str]) -> list[Leak]:
-    """For each photo outside of training one with which it stands on two sides, equal bytes first."""
-    leaks = []
-    for row in group:
-        others = [
-            other
-            for other in group
-            if splits[other] != splits[row]
-            and (splits[other] == "train" or (splits[row], splits[other]) == ("test", "validation"))
-        ]
-        if splits[row] != "train" and others:
-            other = min(others, key=lambda i: (contents[i] != contents[row], splits[i] != "train", i))
-            leaks.append(Leak(row, other, contents[other] == contents[row]))
-    return leaks
+def _at(positions: Places, groups: Sequence[Places]) -> Sequence[tuple[int, ...]]:
+    """The positions of each group, as numbers once they are asked for."""
+    members = positions[np.concatenate(groups)] if groups else positions[:0]
+    ends = np.cumsum([0, *map(len, groups)])
+    return Made(len(groups), lambda number: tuple(members[ends[number] : ends[number + 1]].tolist()))
+
+
+def _leaks_at(positions: Places, leaks: Sequence[tuple[int, int, bool]]) -> Sequence[Leak]:
+    rows, others, equal = np.array(leaks, np.intp).reshape(-1, 3).T
+    return Made(
+        len(rows), lambda at: Leak(int(positions[rows[at]]), int(positions[others[at]]), bool(equal[at]))
+    )
+
+
+def _leaks(
+    group: Places, splits: Sequence[Split], contents: npt.NDArray[np.int32]
+) -> Iterator[tuple[int, int, bool]]:
+    """Of each photo outside of training, one with which it stands on two sides, and whether their bytes are equal.
+
+    Equal bytes come first, then those in training; photos of the test part may also stand in validation.
+    """
+    first: dict[tuple[Split, int | None], int] = {}  # split, and content or None for any -> place
+    held = contents[group].tolist()
+    for place, content in zip(group.tolist(), held, strict=True):
+        first.setdefault((splits[place], content), place)
+        first.setdefault((splits[place], None), place)
+    for place, content in zip(group.tolist(), held, strict=True):
+        if splits[place] == "train":
+            continue
+        sides: tuple[Split, ...] = ("train", "validation") if splits[place] == "test" else ("train",)
+        for kind in (content, None):
+            other = next((first[side, kind] for side in sides if (side, kind) in first), None)
+            if other is not None:
+                yield place, other, kind is not None
+                break
 
 
 def _notes(
-    crowded: int, leaks: int, splits: list[Split], given: bool, two_labels: list[str]
+    crowded: int, leaks: int, splits: Sequence[Split], given: bool, two_labels: int, named: Sequence[str]
 ) -> tuple[str, ...]:
     notes = []
     if crowded:
@@ -174,7 +208,7 @@ def _notes(
         )
     if two_labels:
         notes.append(
-            f"{len(two_labels)} photos stand under two labels: {', '.join(map(repr, two_labels[:2]))}"
-            + (", ... (`check` names them all)" if len(two_labels) > 2 else "")
+            f"{two_labels} photos stand under two labels: {', '.join(map(repr, named))}"
+            + (", ... (`check` names them all)" if two_labels > 2 else "")
         )
     return tuple(notes)

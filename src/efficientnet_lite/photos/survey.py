@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from efficientnet_lite.errors import UnreadablePhoto
 from efficientnet_lite.photos import decode as photo_door
 from efficientnet_lite.photos import duplicates
-from efficientnet_lite.photos.dataset import Row
+from efficientnet_lite.photos.looks import Look, Looks
+from efficientnet_lite.photos.rows import Row
 from efficientnet_lite.storage.files import sha256_bytes
 from efficientnet_lite.threads import in_threads
 
@@ -17,21 +19,10 @@ CHANGED = "it changed during the run"
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What is kept of a photo."""
-
-    sha256: str  # of the file's bytes, hex
-    fingerprint: bytes  # `duplicates.fingerprint`, 216 bytes
-    height: int  # of the upright photo as stored, pixels
-    width: int
-    notes: tuple[str, ...]  # of the photo door: "first of 2 frames"
-
-
-@dataclass(frozen=True, slots=True)
 class Survey:
     """A look at each readable row, by its position, and the reasons of the others."""
 
-    looks: dict[int, Look]
+    looks: Looks
     refused: tuple[tuple[int, str], ...]  # position of the row and reason, in order
 
 
@@ -46,25 +37,35 @@ def survey(
 ) -> Survey:
     """Look at every photo in `workers` threads; an unreadable one is kept with its reason.
 
-    `on_progress(done, total)` is called in this thread. At most two photos a worker are in memory.
+    `on_progress(done, total)` is called in this thread. At most two photos a worker are in memory; equal files are
+    decoded once, as a rule.
     """
-    looks: dict[int, Look] = {}
-    refused: list[tuple[int, str]] = []
-    for position, outcome in enumerate(
-        in_threads(_look_or_reason, rows, workers=workers, ahead=PHOTOS_AHEAD)
-    ):
+    looks, refused = Looks(), list[tuple[int, str]]()
+    outcomes = in_threads(lambda row: _seen(row, looks.holds), rows, workers=workers, ahead=PHOTOS_AHEAD)
+    for position, outcome in enumerate(outcomes):
         if isinstance(outcome, Look):
-            looks[position] = outcome
+            looks.add(position, outcome)
+        elif isinstance(outcome, _Again):
+            looks.add_equal(position, outcome.sha256)
         else:
             refused.append((position, outcome))
         if on_progress is not None:
             on_progress(position + 1, len(rows))
+    looks.complete()
     return Survey(looks, tuple(refused))
 
 
-def _look_or_reason(row: Row) -> Look | str:
+class _Again(NamedTuple):
+    """A photo whose content has been looked at."""
+
+    sha256: str
+
+
+def _seen(row: Row, known: Callable[[str], bool]) -> Look | _Again | str:
     try:
         data = photo_door.read_bytes(row.path)
+        if known(sha256 := sha256_bytes(data)):
+            return _Again(sha256)
         return look_at(data, photo_door.decode(data, where=row.path, min_side=MIN_SIDE))
     except UnreadablePhoto as error:
         return error.what

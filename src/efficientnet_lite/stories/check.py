@@ -12,8 +12,9 @@ from efficientnet_lite.metrics import too_few_to_judge
 from efficientnet_lite.photos.accounting import Accounting
 from efficientnet_lite.photos.dataset import Dataset, open_dataset
 from efficientnet_lite.photos.layout import ClassFolders
+from efficientnet_lite.photos.looks import Looks
 from efficientnet_lite.photos.partition import Assignment, plan_split
-from efficientnet_lite.photos.survey import Look, Survey, survey
+from efficientnet_lite.photos.survey import Survey, survey
 
 SMALL_SIDE = 64  # pixels; below, a photo is mostly invented by enlarging it
 LONG_RATIO = 4.0  # long side to short side; above, the crop sees a quarter at most
@@ -153,7 +154,7 @@ def _leaks(dataset: Dataset, assignment: Assignment) -> tuple[LeakedPhoto, ...]:
     )
 
 
-def _odd_sizes(dataset: Dataset, looks: dict[int, Look]) -> Iterable[OddSize]:
+def _odd_sizes(dataset: Dataset, looks: Looks) -> Iterable[OddSize]:
     for position, look in looks.items():
         short, long = sorted((look.height, look.width))
         if short < SMALL_SIDE:

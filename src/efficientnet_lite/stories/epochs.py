@@ -42,7 +42,7 @@ def begun_of(start: Mapping[str, Array], material: Material, recipe: FineTuning)
     for split in ("train", "validation"):
         for at in material.positions(split):
             photos.update(
-                f"{split} {material.store.looks[at].sha256} {material.dataset.rows[at].label}\n".encode()
+                f"{split} {material.store.looks.sha256(at)} {material.dataset.rows[at].label}\n".encode()
             )
     return {"weights or head": weights.hexdigest(), "photos": photos.hexdigest(), **asdict(recipe)}
 

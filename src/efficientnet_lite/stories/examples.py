@@ -13,7 +13,7 @@ from efficientnet_lite.progress import ShowStage
 from efficientnet_lite.storage import files
 from efficientnet_lite.stories.material import Settings
 from efficientnet_lite.training import examples
-from efficientnet_lite.training.listed import Source, of_rows
+from efficientnet_lite.training.listed import Listed, Source
 from efficientnet_lite.training.recipe import Recipe
 from efficientnet_lite.training.recordfiles import Part
 
@@ -86,12 +86,7 @@ def open_examples(
     assignment = plan_split(dataset, seen.looks, fraction=settings.fraction, seed=settings.seed)
     assignment.check_labels(dataset, seen.looks)
     training, validation = (
-        of_rows(
-            dataset.root,
-            [row for row, where in zip(dataset.rows, assignment.splits, strict=True) if where == split],
-            dataset.labels,
-        )
-        for split in ("train", "validation")
+        Listed(dataset.rows, dataset.labels, assignment.positions(split)) for split in ("train", "validation")
     )
     return Examples(dataset.labels, training, validation, len(training), Seen(dataset, seen, assignment))
 

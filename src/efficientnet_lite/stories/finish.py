@@ -112,7 +112,7 @@ def _quantize(
     training, store = material.positions("train"), material.store
     chosen = calibration.stratified(
         [material.dataset.rows[position].label for position in training],
-        [store.looks[position].sha256 for position in training],
+        [store.looks.sha256(position) for position in training],
         settings.calibration,
     )
     photos = material.surveyed([training[place] for place in chosen])

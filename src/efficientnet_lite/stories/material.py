@@ -78,7 +78,7 @@ class Material:
             names=[row.name for row in rows],
             paths=[row.path for row in rows],
             truth=self.truth(positions).tolist(),
-            contents=[self.store.looks[position].sha256 for position in positions],
+            contents=[self.store.looks.sha256(position) for position in positions],
         )
 
     @property

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from efficientnet_lite.photos.dataset import Row
+from efficientnet_lite.photos.rows import Row
 from efficientnet_lite.storage import files
 from efficientnet_lite.storage.targets import Apart
 

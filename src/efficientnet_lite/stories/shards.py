@@ -24,10 +24,11 @@ from efficientnet_lite.errors import UnreadablePhoto, UnusableDataset, UsageErro
 from efficientnet_lite.labels import digest as labels_digest
 from efficientnet_lite.photos import decode as photo_door
 from efficientnet_lite.photos.accounting import COLUMNS, Accounting, account
-from efficientnet_lite.photos.dataset import Dataset, Row, open_dataset
+from efficientnet_lite.photos.dataset import Dataset, open_dataset
 from efficientnet_lite.photos.header import is_jpeg, jpeg_header, orientation_of
 from efficientnet_lite.photos.layout import ClassFolders
 from efficientnet_lite.photos.partition import plan_split
+from efficientnet_lite.photos.rows import Row
 from efficientnet_lite.photos.survey import MIN_SIDE, PHOTOS_AHEAD, survey
 from efficientnet_lite.progress import ShowStage, silent
 from efficientnet_lite.storage import files, folders
