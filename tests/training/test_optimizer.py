@@ -56,7 +56,7 @@ def optimize(unit, recipe, *, start=RMS_START, ramp=average_decay):
     for step, gradient in enumerate(unit["gradients"]):
         rate = np.float32(learning_rate(recipe, step))
         value, accumulator, momentum = rmsprop(recipe, value, gradient, accumulator, momentum, rate)
-        average = averaged(average, value, np.float32(ramp(recipe, step + 1)))
+        average = averaged(average, value, 1 - np.float32(ramp(recipe.ema_decay, step + 1)))
         rows.append([np.asarray(tensor) for tensor in (value, average, accumulator, momentum)])
     return np.array(rows).transpose(1, 0, 2)
 
@@ -80,8 +80,8 @@ def test_120_steps_are_the_references(unit):
     ("changes", "wrong"),
     [
         ({"start": 0.0}, 0),
-        ({"ramp": lambda recipe, step: recipe.ema_decay}, 1),
-        ({"ramp": lambda recipe, step: average_decay(recipe, step - 1)}, 1),
+        ({"ramp": lambda decay, step: decay}, 1),
+        ({"ramp": lambda decay, step: average_decay(decay, step - 1)}, 1),
     ],
     ids=["accumulators start at zero", "no ramp", "the ramp counts before the step"],
 )

@@ -204,9 +204,10 @@ def test_there_is_no_rate_before_the_first_step():
 def test_the_average_forgets_its_start_by_a_ramp():
     recipe = Recipe()
 
-    assert average_decay(recipe, 1) == pytest.approx(2 / 11)
-    assert average_decay(recipe, 80_000) < average_decay(recipe, 89_990) == pytest.approx(0.9999)
-    assert average_decay(recipe, 10**6) == pytest.approx(0.9999)
+    assert average_decay(recipe.ema_decay, 1) == pytest.approx(2 / 11)
+    before, reached = (average_decay(recipe.ema_decay, step) for step in (80_000, 89_990))
+    assert before < reached == pytest.approx(0.9999)
+    assert average_decay(recipe.ema_decay, 10**6) == pytest.approx(0.9999)
 
 
 def test_the_page_maps_every_flag_of_the_reference_and_every_field():

@@ -122,9 +122,7 @@ def test_decay_outside_of_the_gradient_is_seen(given, make_step):
 
 
 def test_averages_without_the_ramp_are_seen(given, monkeypatch):
-    monkeypatch.setattr(
-        "efficientnet_lite.training.step.average_decay", lambda recipe, step: recipe.ema_decay
-    )
+    monkeypatch.setattr("efficientnet_lite.training.step.average_decay", lambda decay, step: decay)
 
     found = wrong(given)
 
@@ -143,7 +141,7 @@ def test_bessels_correction_of_the_moving_variance_is_seen(given):
 
     def corrected(before, after):
         """The batch's variance is in the new statistic: take it out, correct it, put it in, average it."""
-        decay = np.float32(schedule.average_decay(trace.recipe, after.step))
+        decay = np.float32(schedule.average_decay(trace.recipe.ema_decay, after.step))
         statistics, averages = dict(after.statistics), dict(after.averages)
         for name, count in counts.items():
             old, new = np.asarray(before.statistics[name]), np.asarray(after.statistics[name])

@@ -8,7 +8,7 @@ initializers), utils.py (`drop_connect`), lite/efficientnet_lite_builder.py (rat
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -26,6 +26,8 @@ from efficientnet_lite.network.plan import (
     Dense,
     Plan,
     Pool,
+    Softmax,
+    Step,
 )
 from efficientnet_lite.photos.contract import MEAN, STDDEV
 
@@ -58,28 +60,49 @@ def build_model(
         )
     images = layers.Input((side, side, 3), name=IMAGES)
     tensors = {INPUT: layers.Rescaling(255 / STDDEV, -MEAN / STDDEV, name=INPUT)(images)}
-    rates = survival_rates(plan, survival)
-    for step in plan.steps:
-        x = tensors[step.source]
-        match step:
-            case Conv():
-                tensors[step.name] = _conv(step, x)
-            case Add():
-                x = DropConnect(rates[step.name], name=layer_name(step.source) + "_drop")(x)
-                tensors[step.name] = layers.Add(name=layer_name(step.name))([x, tensors[step.skip]])
-            case Pool():
-                tensors[step.name] = layers.GlobalAveragePooling2D(name=step.name)(x)
-            case Dense():
-                x = layers.Dropout(plan.variant.dropout, name="head_dropout")(x)
-                tensors[step.name] = _dense(step, x)
-            case _:  # softmax: losses are computed on logits
-                pass
+    add_layers(plan.steps, tensors, plan.variant.dropout, survival=survival_rates(plan, survival))
     main = POOLED if plan.classes is None else LOGITS
     outputs: Any = tensors[POOLED if plan.classes is None else DENSE]
     if endpoints:
         extra = {plan.endpoint_output(name): tensors[plan.endpoints[name]] for name in endpoints}
         outputs = {main: outputs, **extra}
     return keras.Model(images, outputs, name=f"efficientnet_{plan.variant.name}")
+
+
+def add_layers(
+    steps: Iterable[Step],
+    tensors: dict[str, Any],
+    dropout: float,
+    *,
+    seed: int | None = None,
+    survival: Mapping[str, float] | None = None,
+    normalization: Callable[..., Any] = layers.BatchNormalization,
+) -> None:
+    """Walk `steps` with Keras layers: `tensors` has what the first ones read, and gets what each gives, by name.
+
+    Softmax is left out, since losses are computed on logits.
+
+    Args:
+        dropout: rate before the classifier; its draws follow from `seed`.
+        survival: residual -> how often its branch is kept in training; None: always.
+        normalization: makes the layer behind each convolution.
+    """
+    for step in steps:
+        if isinstance(step, Softmax):
+            continue
+        x = tensors[step.source]
+        match step:
+            case Conv():
+                x = _conv(step, x, normalization)
+            case Add():
+                if survival is not None:
+                    x = DropConnect(survival[step.name], name=layer_name(step.source) + "_drop")(x)
+                x = layers.Add(name=layer_name(step.name))([x, tensors[step.skip]])
+            case Pool():
+                x = layers.GlobalAveragePooling2D(name=step.name)(x)
+            case Dense():
+                x = _dense(step, layers.Dropout(dropout, seed=seed, name="head_dropout")(x))
+        tensors[step.name] = x
 
 
 def layer_name(step: str) -> str:
@@ -98,7 +121,7 @@ def survival_rates(plan: Plan, survival: float) -> dict[str, float]:
     return {step.name: rates[step.name] for step in plan.steps if isinstance(step, Add)}
 
 
-def _conv(step: Conv, x: Any) -> Any:
+def _conv(step: Conv, x: Any, normalization: Callable[..., Any]) -> Any:
     """Convolution, batch norm and, where the step has it, ReLU6."""
     name = layer_name(step.name)
     # For a depthwise kernel the reference's fan-out is k * k: its last axis, the multiplier, is 1.
@@ -108,7 +131,7 @@ def _conv(step: Conv, x: Any) -> Any:
         x = layers.DepthwiseConv2D(step.kernel, depthwise_initializer=_normal(spread), **shared)(x)
     else:
         x = layers.Conv2D(step.outputs, step.kernel, kernel_initializer=_normal(spread), **shared)(x)
-    x = layers.BatchNormalization(momentum=BN_MOMENTUM, epsilon=BN_EPSILON, name=name + NORM_SUFFIX)(x)
+    x = normalization(momentum=BN_MOMENTUM, epsilon=BN_EPSILON, name=name + NORM_SUFFIX)(x)
     return layers.ReLU(6, name=f"{name}_relu6")(x) if step.relu6 else x
 
 

@@ -16,6 +16,8 @@ from efficientnet_lite.training.chance import generator
 from efficientnet_lite.training.operations import Image
 from efficientnet_lite.training.policies import RANDAUGMENT, SIGNED, V0, Name, Operation, argument
 
+REVERSED = slice(None, None, -1)
+
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
@@ -95,9 +97,20 @@ def mixup_shares(
     return np.maximum(shares, 1 - shares)
 
 
-def mixup(values: npt.NDArray[Any], shares: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Each of `values` (N, ...), images or one-hot labels, mixed with the same of the reversed batch; float32."""
+def mixup(
+    values: npt.NDArray[Any],
+    shares: npt.NDArray[np.float32],
+    partners: npt.NDArray[np.integer[Any]] | slice = REVERSED,
+) -> npt.NDArray[np.float32]:
+    """Each of `values` (N, ...), images or labels as shares, mixed with that of its partner; float32.
+
+    Args:
+        shares: (N,), what each keeps of itself.
+        partners: (N,) places in the batch. The reference takes the reversed batch.
+
+    Source: Zhang et al., mixup, arXiv:1710.09412.
+    """
     own = shares.reshape(-1, *[1] * (values.ndim - 1))
     mixed = values.astype(np.float32, copy=False) * own
-    mixed += values[::-1] * (np.float32(1) - own)
+    mixed += values[partners] * (np.float32(1) - own)
     return mixed

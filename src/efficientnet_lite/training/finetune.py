@@ -3,7 +3,6 @@
 Nothing heavy is imported here, so a command line is checked before TensorFlow is loaded.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -123,19 +122,3 @@ def rate_factors(part: Part, decay: float) -> dict[str, float]:
 
 def _is_block(step: Step) -> bool:
     return step.name.startswith("blocks_")
-
-
-def rate_at(step: int, *, steps: int, warmup: int, peak: float) -> float:
-    """The head's rate at `step`, from 0: linear over the first `warmup` steps, then half a cosine to 0."""
-    if step < warmup:
-        return peak * (step + 1) / warmup
-    progress = (step - warmup) / max(1, steps - warmup)
-    return peak * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
-
-
-def ema_decay(step: int, decay: float) -> float:
-    """The moving average's decay at `step`, from 0: it ramps up, so that the start is forgotten soon.
-
-    Source: tensorflow, `ExponentialMovingAverage` with `num_updates`: min(decay, (1 + t) / (10 + t)).
-    """
-    return min(decay, (1 + step) / (10 + step))

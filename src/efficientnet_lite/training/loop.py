@@ -14,11 +14,13 @@ from efficientnet_lite import metrics
 from efficientnet_lite.arrays import Array, ClassIndices
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.network.keras_arrays import read_parameters
+from efficientnet_lite.training.augment import mixup
 from efficientnet_lite.training.chance import generator
-from efficientnet_lite.training.finetune import FineTuning, Part, ema_decay, rate_at
+from efficientnet_lite.training.finetune import FineTuning, Part
+from efficientnet_lite.training.schedule import average_decay, fine_tuning_rate
 from efficientnet_lite.training.sources import Kept, Source
 from efficientnet_lite.training.upper import build_upper, compile_upper
-from efficientnet_lite.training.views import mixed, soft_targets
+from efficientnet_lite.training.views import soft_targets
 
 EVALUATION_BATCH = 64
 WARMING_STEPS, MEASURED_STEPS = 3, 8  # for the time of an epoch
@@ -126,7 +128,7 @@ class Trainer:
             losses = []
             for at, batch in enumerate(examples.source.batches(order.tolist(), number, size)):
                 step = (number - 1) * per_epoch + at
-                rate = rate_at(step, steps=total, warmup=warmup, peak=self.recipe.learning_rate)
+                rate = fine_tuning_rate(step, steps=total, warmup=warmup, peak=self.recipe.learning_rate)
                 chosen = order[at * size : at * size + size]
                 losses.append(
                     self._step(batch, examples.truth[chosen], examples.weights[chosen], rate, random)
@@ -159,13 +161,16 @@ class Trainer:
     ) -> float:
         targets = soft_targets(labels, self.classes, self.recipe.label_smoothing)
         if self.recipe.mixup:
-            batch, targets = mixed(batch, targets, self.recipe.mixup, random)
+            # one share for the whole batch
+            share = np.full(len(batch), random.beta(self.recipe.mixup, self.recipe.mixup), np.float32)
+            partners = random.permutation(len(batch))
+            batch, targets = mixup(batch, share, partners), mixup(targets, share, partners)
         self.model.optimizer.learning_rate = rate
         return float(self.model.train_on_batch(batch, targets, sample_weight=weights))
 
     def _average(self, step: int) -> None:
         """Move the averages of all weights, the moving statistics among them, towards their values."""
-        share = np.float32(1 - ema_decay(step, self.recipe.ema))
+        share = np.float32(1 - average_decay(self.recipe.ema, step))
         for average, variable in zip(self._averages, self.model.weights, strict=True):
             average += share * (variable.numpy() - average)
 

@@ -41,6 +41,6 @@ def l2_loss(recipe: Recipe, parameters: Mapping[str, Tensor]) -> Tensor:
     return recipe.weight_decay * 0.5 * sum(squares)
 
 
-def averaged(average: Tensor, value: Tensor, decay: Tensor) -> Tensor:
-    """The moving average after `value`; `decay` is `schedule.average_decay` of the step count, already raised."""
-    return average - (1 - decay) * (average - value)
+def averaged(average: Tensor, value: Tensor, share: Tensor) -> Tensor:
+    """The moving average after `value`, of which it takes `share`, float32: 1 - `schedule.average_decay`."""
+    return average + share * (value - average)

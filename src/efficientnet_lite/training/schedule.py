@@ -1,6 +1,6 @@
-"""The learning rate and the decay of the moving average at a step, exactly as the reference counts them.
+"""The learning rate at a step, of the reference's recipe and of fine-tuning, and the decay of the moving average.
 
-Numbers are rounded to float32 where the reference's are: a stair's edge falls into the same step.
+The recipe's numbers are rounded to float32 where the reference's are: a stair's edge falls into the same step.
 
 Source: tensorflow/tpu, models/official/efficientnet/utils.py, `build_learning_rate`; TensorFlow,
 `exponential_decay`, `polynomial_decay` and `ExponentialMovingAverage`.
@@ -55,9 +55,21 @@ def _polynomial(recipe: Recipe, step: int) -> np.float32:
     return _float32((_float32(recipe.peak_rate) - end) * remaining + end)
 
 
-def average_decay(recipe: Recipe, step: int) -> float:
-    """How much of the moving average is kept in the update behind `step` steps, this step among them.
+def fine_tuning_rate(step: int, *, steps: int, warmup: int, peak: float) -> float:
+    """The head's rate in fine-tuning at `step`, from 0: linear over `warmup` steps, then half a cosine to 0."""
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    progress = (step - warmup) / max(1, steps - warmup)
+    return peak * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
-    Ramps from 2/11 at step 1 to `ema_decay`, which 0.9999 reaches at step 89,990.
+
+def average_decay(decay: float, updates: int) -> float:
+    """How much of the moving average is kept in the next update: a ramp up to `decay`, so that the start is forgotten.
+
+    Args:
+        updates: how many there were. The reference counts the present one too: 2/11 in its first step, and 0.9999
+            is reached at step 89,990.
+
+    Source: TensorFlow, `ExponentialMovingAverage` with `num_updates`.
     """
-    return float(min(_float32(recipe.ema_decay), _float32(1 + step) / _float32(10 + step)))
+    return min(decay, (1 + updates) / (10 + updates))

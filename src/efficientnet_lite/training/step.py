@@ -51,7 +51,7 @@ def make_step(plan: Plan, recipe: Recipe) -> Step:
 
     def step(state: TrainState, images: Any, labels: Any) -> tuple[TrainState, Losses]:
         rate = learning_rate(recipe, state.step)
-        decay = average_decay(recipe, state.step + 1)
+        decay = average_decay(recipe.ema_decay, state.step + 1)
         tensors = {
             "parameters": state.parameters,
             "statistics": state.statistics,
@@ -112,7 +112,7 @@ def _computation(network: keras.Model, recipe: Recipe, classes: int) -> Callable
             for group, tensor in zip(new, after, strict=True):
                 new[group][name] = tensor
         weights = new["parameters"] | statistics
-        averages = {name: averaged(old, weights[name], decay) for name, old in state["averages"].items()}
+        averages = {name: averaged(old, weights[name], 1 - decay) for name, old in state["averages"].items()}
         return new | {"statistics": statistics, "averages": averages}, total, cross_entropy
 
     return computation

@@ -8,8 +8,8 @@ from keras import layers
 
 from efficientnet_lite.arrays import Array
 from efficientnet_lite.network.keras_arrays import assign_parameters, plan_layer
-from efficientnet_lite.network.keras_model import BN_MOMENTUM, IMAGES, NORM_SUFFIX, layer_name
-from efficientnet_lite.network.plan import BN_EPSILON, DENSE, INPUT, Add, Conv, Dense, Pool
+from efficientnet_lite.network.keras_model import IMAGES, add_layers
+from efficientnet_lite.network.plan import DENSE, INPUT
 from efficientnet_lite.photos.contract import MEAN, STDDEV
 from efficientnet_lite.training.finetune import BatchNorm, FineTuning, Part, rate_factors
 
@@ -30,40 +30,14 @@ def build_upper(
     inputs = layers.Input(part.shape, name=IMAGES)
     x = layers.Rescaling(1 / STDDEV, -MEAN / STDDEV, name=INPUT)(inputs) if whole else inputs
     tensors: dict[str, Any] = {part.source: x}
-    for step in part.steps:
-        x = tensors[step.source]
-        match step:
-            case Conv():
-                x = _conv(step, x, frozen=batch_norm == "frozen")
-            case Add():
-                x = layers.Add(name=layer_name(step.name))([x, tensors[step.skip]])
-            case Pool():
-                x = layers.GlobalAveragePooling2D(name=step.name)(x)
-            case Dense():
-                x = layers.Dropout(dropout, seed=seed, name="head_dropout")(x)
-                x = layers.Dense(step.outputs, dtype="float32", name=layer_name(step.name))(x)
-            case _:
-                continue
-        tensors[step.name] = x
+    kind = FrozenNormalization if batch_norm == "frozen" else layers.BatchNormalization
+    add_layers(part.steps, tensors, dropout, seed=seed, normalization=kind)
     model = keras.Model(inputs, tensors[DENSE])
     names = {step.name for step in part.steps}
     assign_parameters(
         model, {name: value for name, value in parameters.items() if name.rpartition("/")[0] in names}
     )
     return model
-
-
-def _conv(step: Conv, x: Any, *, frozen: bool) -> Any:
-    """Convolution, batch norm and, where the step has it, ReLU6, named as in `network.keras_model`."""
-    name = layer_name(step.name)
-    shared: dict[str, Any] = {"strides": step.stride, "padding": "same", "use_bias": False, "name": name}
-    if step.depthwise:
-        x = layers.DepthwiseConv2D(step.kernel, **shared)(x)
-    else:
-        x = layers.Conv2D(step.outputs, step.kernel, **shared)(x)
-    kind = FrozenNormalization if frozen else layers.BatchNormalization
-    x = kind(momentum=BN_MOMENTUM, epsilon=BN_EPSILON, name=name + NORM_SUFFIX)(x)
-    return layers.ReLU(6, name=f"{name}_relu6")(x) if step.relu6 else x
 
 
 class FrozenNormalization(layers.BatchNormalization):  # type: ignore[misc]  # Keras has no types

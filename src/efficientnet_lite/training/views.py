@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from efficientnet_lite.photos import decode as photo_door
-from efficientnet_lite.photos.contract import Box, Contract
+from efficientnet_lite.photos.contract import Box, Contract, center_crop
 from efficientnet_lite.photos.decode import Photo
 from efficientnet_lite.training.augment import Augmentation
 from efficientnet_lite.training.augment import augment as distorted
@@ -34,7 +34,11 @@ def draw(photo: Photo, contract: Contract, augment: Augment, random: np.random.G
     height, width = photo.full_size
     squash = bool(random.random() < 0.5)
     mirrored = bool(random.random() < 0.5)
-    box = _still_box(height, width, contract, squash=squash)
+    box = (
+        Box(0, 0, height, width)
+        if squash
+        else center_crop(height, width, contract.size, contract.crop_padding)
+    )
     if augment != "none":
         box = _moved(box, height, width, SMALLEST[augment], random, squash=squash)
     image = photo_door.resize(
@@ -45,13 +49,6 @@ def draw(photo: Photo, contract: Contract, augment: Augment, random: np.random.G
     if augment == "light":
         return _tinted(image, TINT, random)
     return distorted(image, RANDAUGMENT, random) if augment == "rand" else image
-
-
-def _still_box(height: int, width: int, contract: Contract, *, squash: bool) -> Box:
-    if squash:
-        return Box(0, 0, height, width)
-    side = max(1, int(contract.size / (contract.size + contract.crop_padding) * min(height, width)))
-    return Box((height - side + 1) // 2, (width - side + 1) // 2, side, side)
 
 
 def _moved(
@@ -79,22 +76,6 @@ def _tinted(image: Image, far: float, random: np.random.Generator) -> Image:
     tinted = light * (mean + contrast * (colored - mean))
     result: Image = np.clip(tinted + np.float32(0.5), 0, 255).astype(np.uint8)
     return result
-
-
-def mixed(
-    batch: npt.NDArray[np.float32],
-    targets: npt.NDArray[np.float32],
-    alpha: float,
-    random: np.random.Generator,
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Mixup: every example and its target with another one's of the batch, by one share from Beta(alpha, alpha).
-
-    Source: Zhang et al., mixup, arXiv:1710.09412.
-    """
-    share = np.float32(random.beta(alpha, alpha))
-    order = random.permutation(len(batch))
-    rest = np.float32(1) - share
-    return share * batch + rest * batch[order], share * targets + rest * targets[order]
 
 
 def soft_targets(
