@@ -98,7 +98,7 @@ class Recipe:
             (
                 "steps",
                 self.steps is None or 1 <= self.steps <= MOST,
-                f"{positive}, or none for those of the epochs",
+                f"{positive}, or none for those of `epochs`",
             ),
             ("eval_every", 1 <= self.eval_every <= MOST, positive),
             ("save_every", 1 <= self.save_every <= MOST, positive),
