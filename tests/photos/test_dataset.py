@@ -14,7 +14,7 @@ from trees import touch
 from efficientnet_lite.errors import UnusableDataset, UnusableInput
 from efficientnet_lite.photos.dataset import Dataset, list_photos, open_dataset
 from efficientnet_lite.photos.walk import BROKEN, LEFT_OUT, LOOP
-from efficientnet_lite.storage.files import publish_csv
+from efficientnet_lite.storage.tables import publish_csv
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="needs links and pipes of a POSIX system")
 

@@ -11,7 +11,7 @@ from cyclopts import App, ArgumentCollection, CycloptsError, Token
 from efficientnet_lite.cli.wording import COMMAND_LINE, OPTIONS, option, spelled
 from efficientnet_lite.documents import toml_table
 from efficientnet_lite.errors import CALL, EfficientNetLiteError, UnusableInput, UsageError, WrongArgument
-from efficientnet_lite.storage import files
+from efficientnet_lite.storage import files, tables
 
 OPTION = "config"  # the parameter that names the file
 MAX_BYTES = 64 * 2**10  # a run's own has 1 KB
@@ -121,7 +121,7 @@ def _texts(path: Path, name: str, value: object, hint: Any) -> list[str]:
 def _text(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return files.unescaped(value) if isinstance(value, str) else repr(value)
+    return tables.unescaped(value) if isinstance(value, str) else repr(value)
 
 
 def kinds(hint: Any) -> Iterator[type]:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, TextIO
 from efficientnet_lite.cli.wording import Spell, option, spelled
 from efficientnet_lite.errors import EfficientNetLiteError, OutputFailed, bounded, printable
 from efficientnet_lite.progress import OnProgress
-from efficientnet_lite.storage.files import csv_line
+from efficientnet_lite.storage.tables import csv_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress

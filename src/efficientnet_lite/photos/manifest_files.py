@@ -15,7 +15,7 @@ from efficientnet_lite.photos.manifest import MAX_LINE_BYTES, SPLIT_CSV_COLUMNS,
 from efficientnet_lite.photos.rows import Placed
 from efficientnet_lite.photos.walk import BROKEN, LEFT_OUT, Links, second_link
 from efficientnet_lite.storage import files
-from efficientnet_lite.storage.files import csv_text
+from efficientnet_lite.storage.tables import csv_text
 
 MAX_MANIFEST_BYTES = 1 << 30
 MISSING = "no such file"

@@ -15,7 +15,7 @@ from efficientnet_lite.photos.looks import Looks
 from efficientnet_lite.photos.manifest import SPLIT_CSV_COLUMNS
 from efficientnet_lite.photos.split import Split, assign
 from efficientnet_lite.sequences import Made
-from efficientnet_lite.storage.files import publish_csv
+from efficientnet_lite.storage.tables import publish_csv
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from efficientnet_lite.photos.dataset import open_dataset
 from efficientnet_lite.photos.labelled import LostPhoto, Surveyed
 from efficientnet_lite.plaintext import plain_text
 from efficientnet_lite.run.folder import Run
-from efficientnet_lite.storage import files
+from efficientnet_lite.storage import files, tables
 from efficientnet_lite.storage.listing import inside
 
 CONFIG, SPLIT = "config.toml", "split.csv"
@@ -89,7 +89,7 @@ def split_rows(run: Run) -> Iterator[tuple[str, str, str, str]]:
             name, label, split, sha256 = (row[key] for key in ("path", "label", "split", "sha256"))
             if not _SHA256.fullmatch(sha256):
                 raise ValueError(f"{sha256[:64]!r} is no SHA-256")
-            yield files.csv_text(name), files.csv_text(label), split, sha256
+            yield tables.csv_text(name), tables.csv_text(label), split, sha256
     except (ValueError, KeyError, csv.Error) as error:
         raise ArtifactError(
             f"the split cannot be read: {type(error).__name__}: {error}",
@@ -121,7 +121,7 @@ class _Place:
             root = (
                 own(run, inside(run.folder, config["proof_photos"]))
                 if copied
-                else Path(files.unescaped(str(config["photos"])))
+                else Path(tables.unescaped(str(config["photos"])))
             )
             if not copied and not root.is_absolute():
                 raise ValueError("the place of the photos has no whole path")

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from efficientnet_lite.documents import json_value
 from efficientnet_lite.errors import EfficientNetLiteError
-from efficientnet_lite.storage import files
+from efficientnet_lite.storage import files, tables
 from efficientnet_lite.storage.listing import FolderKind, is_own, listing, own_files, tree
 from efficientnet_lite.storage.targets import Apart, check_apart, check_folder, check_reachable, previous
 from efficientnet_lite.version import __version__
@@ -110,7 +110,7 @@ def _stage(target: Path) -> Iterator[Path]:
             stage.mkdir()
             files.publish_json(
                 stage / STAGE_MARKER,
-                {"made_by": f"efficientnet-lite {__version__}", "stage_of": files.escaped(target.name)},
+                {"made_by": f"efficientnet-lite {__version__}", "stage_of": tables.escaped(target.name)},
             )
         yield stage / CONTENT
     finally:
@@ -135,7 +135,7 @@ def _is_stage(path: Path, target: Path) -> bool:
             return not [name for name in tree(path).files if not _is_part(name)]
         content = files.read_bytes(marker, limit=MAX_STAGE_MARKER_BYTES, what="a marker of ours")
         document = json_value(content)
-        return bool(document["stage_of"] == files.escaped(target.name) and document["made_by"])
+        return bool(document["stage_of"] == tables.escaped(target.name) and document["made_by"])
     except (EfficientNetLiteError, ValueError, TypeError, KeyError, OSError):
         return False
 

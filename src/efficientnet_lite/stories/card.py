@@ -17,7 +17,7 @@ from efficientnet_lite.proof.replay import Proof
 from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.run.report.page import is_installed
 from efficientnet_lite.runtimes.litert import runtime_version
-from efficientnet_lite.storage import files
+from efficientnet_lite.storage import files, tables
 from efficientnet_lite.stories.log import publish_log
 from efficientnet_lite.stories.material import Material, Settings
 from efficientnet_lite.stories.model_card import model_card
@@ -57,7 +57,7 @@ def publish(folder: Path, run: Contents) -> dict[str, Any]:
     files.publish(folder / run_folder.GOLDEN, run.proof.golden)
     files.publish(folder / run_folder.LABELS, ("\n".join(labels) + "\n").encode())
     publish_split(folder / "split.csv", material.dataset, material.store.looks, material.assignment)
-    files.publish_csv(folder / "skipped.csv", COLUMNS, material.accounting.rows())
+    tables.publish_csv(folder / "skipped.csv", COLUMNS, material.accounting.rows())
     write_safetensors(
         folder / run_folder.WEIGHTS,
         learned.weights.parameters,
@@ -188,14 +188,14 @@ def _page(folder: Path, run: Contents, card: Mapping[str, Any]) -> bytes:
 
 def _named(weights: str) -> str:
     """`weights` as it means the same from everywhere: a name as it is, a checkpoint by its whole path."""
-    return weights if weights in (*NAMES, "none") else files.escaped(str(Path(weights).absolute()))
+    return weights if weights in (*NAMES, "none") else tables.escaped(str(Path(weights).absolute()))
 
 
 def _config(run: Contents) -> str:
     """What reproduces the run, as TOML. JSON's strings, numbers and lists of strings are TOML's too."""
     settings = run.settings
     values: dict[str, object] = {
-        "photos": files.escaped(str(run.photos.absolute())),
+        "photos": tables.escaped(str(run.photos.absolute())),
         "model": str(settings.model),
         "weights": _named(settings.weights),
         **({"weights_sha256": run.learned.weights.sha256} if run.learned.training is None else {}),
@@ -210,7 +210,7 @@ def _config(run: Contents) -> str:
         "on_bad": settings.on_bad,
         "no_links": not settings.links,
         **({"class_folders": settings.class_folders} if settings.class_folders else {}),
-        "labels_locale": [files.escaped(each) for each in settings.labels_locale],
+        "labels_locale": [tables.escaped(each) for each in settings.labels_locale],
         "efficientnet_lite": __version__,
     }
     values |= run.learned.config or {}

@@ -27,7 +27,7 @@ from efficientnet_lite.photos.accounting import COLUMNS, Skipped
 from efficientnet_lite.photos.contract import View
 from efficientnet_lite.photos.views import prepare
 from efficientnet_lite.runtimes.model import Model, Refused
-from efficientnet_lite.storage import files, folders
+from efficientnet_lite.storage import files, folders, tables
 from efficientnet_lite.storage.listing import FolderKind, no_marker, seal, tree
 from efficientnet_lite.storage.targets import Apart, photos_apart
 from efficientnet_lite.tensor import Engine
@@ -132,7 +132,7 @@ def _write(
                 lost.append(Skipped(outcome.where, outcome.reason))
             else:
                 matrix.write(outcome.features.astype("<f4").tobytes())
-                index.writerow(map(files.csv_cell, (count, outcome.path.absolute(), outcome.sha256)))
+                index.writerow(map(tables.csv_cell, (count, outcome.path.absolute(), outcome.sha256)))
                 count += 1
             if on_progress:
                 on_progress(done, len(paths))
@@ -145,7 +145,7 @@ def _write(
                 fix="give photos as JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF",
             )
         for name, reason, _ in sorted(lost):
-            table.writerow(map(files.csv_cell, (Path(name).absolute(), reason)))
+            table.writerow(map(tables.csv_cell, (Path(name).absolute(), reason)))
         _write_header(matrix, count, columns)  # only now is it known how many could be used
     return count, columns, lost
 

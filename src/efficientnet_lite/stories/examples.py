@@ -10,7 +10,7 @@ from efficientnet_lite.photos.partition import Assignment, plan_split
 from efficientnet_lite.photos.survey import Survey, survey
 from efficientnet_lite.plaintext import plain_text
 from efficientnet_lite.progress import ShowStage
-from efficientnet_lite.storage import files
+from efficientnet_lite.storage import files, tables
 from efficientnet_lite.stories.material import Settings
 from efficientnet_lite.training import examples
 from efficientnet_lite.training.listed import Listed, Source
@@ -134,7 +134,7 @@ def unpack(found: Examples, folder: Path, calibration: int, *, workers: int) -> 
         *_copied(found.training, "train", calibration, found.labels, place.parent),
         *_copied(found.validation, "validation", PROOF_PHOTOS, found.labels, place.parent),
     ]
-    files.publish_csv(place, ("path", "label", "split"), rows)
+    tables.publish_csv(place, ("path", "label", "split"), rows)
     dataset = replace(open_dataset(place), labels=found.labels)
     seen = survey(dataset.rows, workers=workers)
     return Seen(dataset, seen, plan_split(dataset, seen.looks))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from efficientnet_lite.run.report.curves import draw_curves
 from efficientnet_lite.run.report.page import is_installed
-from efficientnet_lite.storage import files
+from efficientnet_lite.storage import files, tables
 from efficientnet_lite.training.learned import LOG, LogRow
 
 CURVES = "curves.png"
@@ -17,6 +17,6 @@ def publish_log(folder: Path, rows: Sequence[LogRow], best: int | None) -> None:
     No cell is a time of the clock: a training that was interrupted writes the same.
     """
     table = [["" if value is None else value for value in row.values()] for row in rows]
-    files.publish_csv(folder / LOG, list(rows[0]), table)
+    tables.publish_csv(folder / LOG, list(rows[0]), table)
     if is_installed():
         files.publish(folder / CURVES, draw_curves(rows, best=best))

@@ -31,7 +31,7 @@ from efficientnet_lite.photos.partition import plan_split
 from efficientnet_lite.photos.rows import Row
 from efficientnet_lite.photos.survey import MIN_SIDE, PHOTOS_AHEAD, survey
 from efficientnet_lite.progress import ShowStage, silent
-from efficientnet_lite.storage import files, folders
+from efficientnet_lite.storage import files, folders, tables
 from efficientnet_lite.storage.listing import FolderKind, no_marker, seal
 from efficientnet_lite.storage.targets import check_folder
 from efficientnet_lite.stories.places import dataset_apart
@@ -182,7 +182,7 @@ def make_shards(
             ),
         )
         files.publish(folder / LABELS, "".join(f"{label}\n" for label in dataset.labels).encode())
-        files.publish_csv(folder / SKIPPED, COLUMNS, written.accounting.rows())
+        tables.publish_csv(folder / SKIPPED, COLUMNS, written.accounting.rows())
         seal(folder, FOLDER, written.to_json(), known=sums)
     return written
 
