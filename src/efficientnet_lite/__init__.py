@@ -14,6 +14,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from efficientnet_lite.commands.check import check
+    from efficientnet_lite.commands.keras import create_model, save_weights
+    from efficientnet_lite.commands.verify import verify
     from efficientnet_lite.errors import (
         ArtifactError,
         CheckpointError,
@@ -29,11 +32,8 @@ if TYPE_CHECKING:
     from efficientnet_lite.network.plan import VARIANTS
     from efficientnet_lite.runtimes.model import Model
     from efficientnet_lite.stories.artifacts import export
-    from efficientnet_lite.stories.check import check
     from efficientnet_lite.stories.classify import train
-    from efficientnet_lite.stories.keras_model import create_model, save_weights
     from efficientnet_lite.stories.source import open_source as load
-    from efficientnet_lite.stories.verify import verify
 
 from efficientnet_lite.version import __version__ as __version__
 
@@ -51,13 +51,13 @@ _HOMES = {  # public name -> module, and its name there where that differs
     "VARIANTS": "network.plan",
     "VerificationFailed": _ERRORS,
     "WeightsMissing": _ERRORS,
-    "check": "stories.check",
-    "create_model": "stories.keras_model",
+    "check": "commands.check",
+    "create_model": "commands.keras",
     "export": "stories.artifacts",
     "load": "stories.source:open_source",
-    "save_weights": "stories.keras_model",
+    "save_weights": "commands.keras",
     "train": "stories.classify",
-    "verify": "stories.verify",
+    "verify": "commands.verify",
 }
 
 __all__ = [

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from efficientnet_lite.classifier.vectors import publish_vectors, vectors
 from efficientnet_lite.cli.app import COMMANDS, run
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.network.fold import fold
 from efficientnet_lite.network.plan import VARIANTS, make_plan
 from efficientnet_lite.photos.contract import Contract
-from efficientnet_lite.stories import embed as embed_story
 from efficientnet_lite.stories.source import open_features, open_source
 from efficientnet_lite.tflite.artifact import About, float_artifact
 from efficientnet_lite.weights.safetensors import write_safetensors
@@ -467,7 +467,7 @@ def test_embed_gives_the_rows_of_its_index(place, call, tmp_path):
     assert names_in(tmp_path) == ["vectors"]  # no lock, no part
     alone = open_features(place / "features.tflite")
     for row in rows:
-        (vector,) = embed_story.vectors(alone, [Path(row["path"])])
+        (vector,) = vectors(alone, [Path(row["path"])])
         assert vector.sha256 == row["sha256"]
         assert np.array_equal(vector.features, matrix[int(row["row"])])
 
@@ -512,11 +512,11 @@ def test_embed_publishes_nothing_where_no_photo_could_be_used(place, call, tmp_p
 
 def test_embed_takes_up_a_folder_that_a_kill_left_under_its_hidden_name(place, tmp_path):
     model, photos = open_features(place / "features.tflite"), [place / "photos/red/0.png"]
-    embed_story.embed(model, photos, tmp_path / "v")
+    publish_vectors(model, photos, tmp_path / "v")
     (tmp_path / "v").rename(tmp_path / ".v.previous")  # killed between the two renames
 
     with pytest.raises(UsageError, match="the target exists"):
-        embed_story.embed(model, photos, tmp_path / "v")
+        publish_vectors(model, photos, tmp_path / "v")
     assert names_in(tmp_path) == ["v"]
 
 
@@ -559,8 +559,8 @@ def test_a_path_that_exists_wins_over_a_name(place, tmp_path, monkeypatch):
 def test_features_of_a_checkpoint_are_those_of_its_file(place):
     photo = place / "photos/red/0.png"
     model = open_features(f"lite0@{SIZE}", weights=place / "weights.safetensors")
-    (made,) = embed_story.vectors(model, [photo])
-    (exported,) = embed_story.vectors(open_features(place / "features.tflite"), [photo])
+    (made,) = vectors(model, [photo])
+    (exported,) = vectors(open_features(place / "features.tflite"), [photo])
 
     assert np.allclose(made.features, exported.features, atol=1e-5)
 

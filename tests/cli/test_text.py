@@ -9,7 +9,8 @@ import pytest
 from efficientnet_lite import documents
 from efficientnet_lite.cli.app import run
 from efficientnet_lite.errors import EfficientNetLiteError
-from efficientnet_lite.stories import examples, measure
+from efficientnet_lite.proof import judged
+from efficientnet_lite.stories import examples
 from efficientnet_lite.stories.translations import read_translations
 from efficientnet_lite.tflite import attached
 
@@ -19,7 +20,7 @@ def translations(path):
 
 
 def indices(path):
-    return measure._read_indices(path, 2)
+    return judged._read_indices(path, 2)
 
 
 def record_labels(path):

@@ -9,11 +9,11 @@ float32 as in ours. We may be at most three times as far from float64 as timm in
 import numpy as np
 import pytest
 
+from efficientnet_lite.commands.keras import create_model
 from efficientnet_lite.network.fold import fold
 from efficientnet_lite.network.plan import VARIANTS, make_plan
 from efficientnet_lite.photos.contract import MEAN, STDDEV
 from efficientnet_lite.runtimes.litert import Runner
-from efficientnet_lite.stories.keras_model import create_model
 from efficientnet_lite.tflite.float import write_float
 from efficientnet_lite.weights.read import load_weights
 

@@ -10,10 +10,10 @@ import pytest
 from trees import photograph, touch
 
 from efficientnet_lite import metrics
+from efficientnet_lite.commands.check import check
 from efficientnet_lite.errors import UnreadablePhoto, UnusableDataset
 from efficientnet_lite.photos import decode as photo_door
 from efficientnet_lite.photos.dataset import open_dataset
-from efficientnet_lite.stories.check import check
 
 
 def refusal(path: Path) -> UnusableDataset:

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from trees import photograph
 
+from efficientnet_lite.commands.check import check
 from efficientnet_lite.errors import UnusableDataset
 from efficientnet_lite.photos.dataset import open_dataset
+from efficientnet_lite.photos.findings import LeakedPhoto
 from efficientnet_lite.photos.partition import Leak, plan_split, publish_split
 from efficientnet_lite.photos.survey import survey
-from efficientnet_lite.stories.check import LeakedPhoto, check
 
 
 def two_classes(root: Path, *, of: int) -> None:

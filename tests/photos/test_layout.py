@@ -250,7 +250,7 @@ def test_a_test_part_without_a_validation_part_stays_test_and_the_run_says_from_
 ) -> None:
     from trees import photograph
 
-    from efficientnet_lite.stories.check import check
+    from efficientnet_lite.commands.check import check
 
     for part, first in (("Training", 0), ("Testing", 50)):
         for number in range(4):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import scenes
 
+from efficientnet_lite.commands.verify import verify
 from efficientnet_lite.errors import UsageError, VerificationFailed
 from efficientnet_lite.network.plan import DENSE, VARIANTS, make_plan
 from efficientnet_lite.run.folder import WEIGHTS
@@ -17,7 +18,6 @@ from efficientnet_lite.stories.artifacts import export as export_artifact
 from efficientnet_lite.stories.export_checkpoint import publish_checkpoint, unequal
 from efficientnet_lite.stories.export_reference import Flags, export_reference
 from efficientnet_lite.stories.source import open_source
-from efficientnet_lite.stories.verify import verify
 from efficientnet_lite.training.state import start_state
 from efficientnet_lite.weights.read import read_checkpoint
 from efficientnet_lite.weights.safetensors import write_safetensors

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import scenes
 
+from efficientnet_lite.classifier.vectors import VECTORS
 from efficientnet_lite.cli import app, reference
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.network.plan import VARIANTS
@@ -18,7 +19,7 @@ from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.storage import files, folders, targets
 from efficientnet_lite.storage.listing import is_own, seal
-from efficientnet_lite.stories import embed, export_checkpoint, export_hub, export_saved_model, shards
+from efficientnet_lite.stories import export_checkpoint, export_hub, export_saved_model, shards
 from efficientnet_lite.stories.hub_cache import Address
 from efficientnet_lite.tflite.identity import Identity
 from efficientnet_lite.training import states
@@ -335,7 +336,7 @@ TF1 = {"format": "tf1-checkpoint", "variant": "lite0", "contract": {}}
 KINDS = {
     "run": (run_folder.RUN, RUN, ["README.md", "exports/out_int8.tflite"]),
     "features": (
-        embed.FOLDER,
+        VECTORS,
         {"made_by": "efficientnet-lite 0.1.0", "photos": 1, "columns": 1},
         ["features.npy", "index.csv", "skipped.csv"],
     ),
@@ -589,7 +590,7 @@ def test_older_record_files_are_known_by_their_sizes(made, source, tmp_path):
 def test_an_older_folder_of_features_is_known_by_the_form_of_its_files(made, source, tmp_path, spoil):
     out = shutil.copytree(made["embed"], tmp_path / "out")
     (out / "embed.json").unlink()
-    assert is_own(out, embed.FOLDER)
+    assert is_own(out, VECTORS)
     spoil(out)
     before = foreign.held(tmp_path)
 

@@ -11,12 +11,12 @@ import scenes
 from efficientnet_lite.cli.app import main
 from efficientnet_lite.cli.export import export as export_command
 from efficientnet_lite.cli.wording import option, spelled
+from efficientnet_lite.commands.verify import verify
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.proof.golden import find_golden, golden_path
 from efficientnet_lite.stories import formats
 from efficientnet_lite.stories.artifacts import export
 from efficientnet_lite.stories.formats import FORMATS, KINDS, PRECISIONS, USES, chosen_format, require_used
-from efficientnet_lite.stories.verify import verify
 
 USUAL = {  # option -> its usual value, in Python and on the command line, and another one
     "precision": ("float32", "float32"),

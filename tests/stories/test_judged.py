@@ -7,11 +7,12 @@ import pytest
 import scenes
 
 from efficientnet_lite.cli.app import main
+from efficientnet_lite.commands.verify import verify
 from efficientnet_lite.errors import ArtifactError, UnusableInput
 from efficientnet_lite.photos.labelled import labelled_photos
+from efficientnet_lite.proof.evaluate import measure
+from efficientnet_lite.proof.judged import NOT_OF_THE_MODEL, from_dataset
 from efficientnet_lite.runtimes.model import open_model
-from efficientnet_lite.stories.measure import NOT_OF_THE_MODEL, from_dataset, measure
-from efficientnet_lite.stories.verify import verify
 
 BALL, BOX, STRIPES = scenes.LABELS
 SETS = {  # folder -> classes and photos of each; split that is judged, photos judged, absent classes

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import scenes
 
+from efficientnet_lite.commands.verify import verify
 from efficientnet_lite.errors import ArtifactError, UnusableInput
 from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.storage import files
 from efficientnet_lite.stories.export import export as export_file
 from efficientnet_lite.stories.run_artifacts import add_artifact
-from efficientnet_lite.stories.verify import verify
 
 EVENTS = {"open", "os.scandir", "os.listdir"}
 
@@ -240,7 +240,7 @@ def test_a_split_of_a_class_that_the_card_has_not_is_no_proof(run, photos):
 def test_a_report_follows_no_link_out_of_the_run(run, tmp_path, secret, name):
     pytest.importorskip("jinja2")
     pytest.importorskip("matplotlib")
-    from efficientnet_lite.stories.report import report
+    from efficientnet_lite.commands.report import report
 
     (run / "log.csv").write_text("epoch,loss,validation_loss\n1,1.0,1.0\n")
     path = run / name
@@ -257,7 +257,7 @@ def test_a_report_follows_no_link_out_of_the_run(run, tmp_path, secret, name):
 def test_a_report_opens_no_more_than_verify_does(run, tmp_path, secret):
     pytest.importorskip("jinja2")
     pytest.importorskip("matplotlib")
-    from efficientnet_lite.stories.report import report
+    from efficientnet_lite.commands.report import report
 
     photos = scenes.photograph(tmp_path / "photos", count=1)
     place(run, photos, {"../outside/secret.png": files.sha256_file(secret)})

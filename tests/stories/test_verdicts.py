@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from efficientnet_lite.cli.app import main
+from efficientnet_lite.commands.verify import verify
 from efficientnet_lite.errors import ArtifactError
 from efficientnet_lite.proof.gate import Bars, compare, doubts, verdict
 from efficientnet_lite.run import folder as run_folder
-from efficientnet_lite.stories.verify import verify
 
 BARS = Bars()
 LOOSE = ["--max-drop", "1", "--min-agreement", "0.5"]  # which 11 photos suffice for

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import scenes
 
+from efficientnet_lite.commands.verify import verify
 from efficientnet_lite.errors import ArtifactError, EfficientNetLiteError, UnusableInput, UsageError
 from efficientnet_lite.proof import golden
 from efficientnet_lite.run import folder as run_folder
-from efficientnet_lite.stories import verify as story
+from efficientnet_lite.storage import files
 from efficientnet_lite.stories.export import export
-from efficientnet_lite.stories.verify import verify
 
 
 def change_card(run, **changes):
@@ -301,7 +301,7 @@ def test_golden_outputs_that_unpack_to_more_than_they_can_be_are_not_unpacked(ru
     monkeypatch.setattr(golden, "MAX_BYTES", 100_000)
     bomb = archive(images=bytes(10_000_000), float32=npy(OUTPUTS), int8=npy(OUTPUTS))
     (run / run_folder.GOLDEN).write_bytes(bomb)
-    monkeypatch.setattr(story.np, "load", lambda *_, **__: pytest.fail("it was unpacked"))
+    monkeypatch.setattr(np, "load", lambda *_, **__: pytest.fail("it was unpacked"))
 
     assert len(bomb) < 100_000
     with pytest.raises(ArtifactError, match="more than they can have"):
@@ -312,7 +312,7 @@ def test_exports_that_are_no_models_are_refused_before_the_runtime_sees_them(run
     path = run / "exports" / "shapes_int8.tflite"
     path.write_bytes(b"\x1c\x00\x00\x00TFL3" + b"\xff" * 1000)
     card = json.loads((run / run_folder.CARD).read_text())
-    card["exports"][1]["sha256"] = story.files.sha256_file(path)
+    card["exports"][1]["sha256"] = files.sha256_file(path)
     (run / run_folder.CARD).write_text(json.dumps(card))
 
     with pytest.raises(ArtifactError):

@@ -16,6 +16,7 @@ import scenes
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from efficientnet_lite.cli.app import run
+from efficientnet_lite.commands.verify import verify
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.network import numpy_run
 from efficientnet_lite.network.fold import fold
@@ -27,7 +28,6 @@ from efficientnet_lite.run.folder import open_run
 from efficientnet_lite.run.report.curves import draw_curves
 from efficientnet_lite.stories.classify import train
 from efficientnet_lite.stories.epochs import EpochStates
-from efficientnet_lite.stories.verify import verify
 from efficientnet_lite.training.augment import Augmentation
 from efficientnet_lite.training.chance import generator
 from efficientnet_lite.training.finetune import FineTuning, upper_part
@@ -310,7 +310,7 @@ def test_a_run_that_is_interrupted_leaves_its_states_alone_and_says_how_to_go_on
         )
 
     assert scenes.names(tmp_path) == ["run.training", "w.safetensors"]
-    assert said[-1].startswith("interrupted: the same command with --resume goes on behind the last epoch")
+    assert said[-1].startswith("interrupted: the same command with `resume=True` goes on behind the last epoch")
 
 
 def test_a_time_budget_plans_the_epochs(photos, cache, tmp_path):

@@ -12,10 +12,10 @@ from PIL import Image
 from trees import photograph
 
 from efficientnet_lite.cli import app
+from efficientnet_lite.commands.check import check
 from efficientnet_lite.errors import UnusableDataset, UnusableInput, UsageError
 from efficientnet_lite.photos.decode import decode
 from efficientnet_lite.stories import shards as story
-from efficientnet_lite.stories.check import check
 from efficientnet_lite.stories.shards import make_shards
 from efficientnet_lite.training import tfrecord
 from efficientnet_lite.training.examples import open_examples

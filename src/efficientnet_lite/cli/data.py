@@ -5,11 +5,11 @@ from pathlib import Path
 
 from efficientnet_lite.cli.common import COMMAND_LINE, Json, NoLinks, Quiet, Verbose, console_of, exit_with
 from efficientnet_lite.cli.console import Console
+from efficientnet_lite.commands.check import check as check_photos
 from efficientnet_lite.errors import EXIT_INPUT, UsageError
+from efficientnet_lite.photos.findings import Findings
 from efficientnet_lite.photos.layout import ClassFolders
 from efficientnet_lite.storage.cache import Cache
-from efficientnet_lite.stories.check import Report
-from efficientnet_lite.stories.check import check as check_photos
 
 MOST_ROWS = 20  # of each list, unless --verbose
 
@@ -44,7 +44,7 @@ def check(
         raise UsageError(f"--val is {val}", where=COMMAND_LINE, fix="give a fraction between 0 and 1")
     console = console_of(json, verbose, quiet)
     with console.progress("Looking at the photos") as on_progress:
-        report = check_photos(
+        found = check_photos(
             photos,
             fraction=val,
             seed=seed,
@@ -53,36 +53,36 @@ def check(
             on_progress=on_progress,
         )
     if json:
-        console.json(report.to_json())
+        console.json(found.to_json())
     else:
-        _show(console, report, most=None if verbose else MOST_ROWS)
-    if report.problem:
+        _show(console, found, most=None if verbose else MOST_ROWS)
+    if found.problem:
         exit_with(EXIT_INPUT)
 
 
-def _show(console: Console, report: Report, most: int | None) -> None:
+def _show(console: Console, found: Findings, most: int | None) -> None:
     columns = ["class", "train", "validation", "test", "all"]
     rows = [
         [row.label, row.train, row.validation, row.test, row.train + row.validation + row.test]
-        for row in report.classes
+        for row in found.classes
     ]
     console.table("", columns, rows, right=columns[1:])
-    imbalance = "-" if report.imbalance is None else f"{report.imbalance:.1f} to 1"
-    given = "given" if report.split_given else f"planned, {report.fraction:g} with seed {report.seed}"
+    imbalance = "-" if found.imbalance is None else f"{found.imbalance:.1f} to 1"
+    given = "given" if found.split_given else f"planned, {found.fraction:g} with seed {found.seed}"
     console.line(
-        f"{report.photos} photos in {len(report.classes)} classes ({report.kind}); validation split {given}"
+        f"{found.photos} photos in {len(found.classes)} classes ({found.kind}); validation split {given}"
     )
     console.line(f"largest class to smallest: {imbalance}")
-    console.line(str(report.accounting))
-    if text := report.accounting.not_photos():
+    console.line(str(found.accounting))
+    if text := found.accounting.not_photos():
         console.line(text)
-    leaks = [(leak.name, f"{leak.split}; also {leak.other_split}: {leak.other}") for leak in report.leaks]
-    odd = [(each.name, f"{each.height} x {each.width}: {each.reason}") for each in report.odd_sizes]
+    leaks = [(leak.name, f"{leak.split}; also {leak.other_split}: {leak.other}") for leak in found.leaks]
+    odd = [(each.name, f"{each.height} x {each.width}: {each.reason}") for each in found.odd_sizes]
     lists = {
-        "skipped": report.accounting.rows(),
-        "groups of equal files": [(" = ".join(group), "") for group in report.exact_duplicates],
-        "groups of near duplicates": [(" ~ ".join(group), "") for group in report.near_duplicates],
-        "same photo under two labels": [(", ".join(group), "") for group in report.two_labels],
+        "skipped": found.accounting.rows(),
+        "groups of equal files": [(" = ".join(group), "") for group in found.exact_duplicates],
+        "groups of near duplicates": [(" ~ ".join(group), "") for group in found.near_duplicates],
+        "same photo under two labels": [(", ".join(group), "") for group in found.two_labels],
         "leaks between splits": leaks,
         "odd sizes": odd,
     }
@@ -92,12 +92,12 @@ def _show(console: Console, report: Report, most: int | None) -> None:
             console.line(f"  {name}{'  (' + reason + ')' if reason else ''}")
         if most is not None and len(items) > most:
             console.line(f"  ... and {len(items) - most} more (--verbose)")
-    for note, count in report.photo_notes:
+    for note, count in found.photo_notes:
         console.line(f"note on {count} photos: {note}")
-    for text in report.notes:
+    for text in found.notes:
         console.line(f"note: {text}")
-    if report.problem:
-        console.line(f"training would refuse this: {report.problem}")
+    if found.problem:
+        console.line(f"training would refuse this: {found.problem}")
 
 
 def cache_list(*, json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) -> None:

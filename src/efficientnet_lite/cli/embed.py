@@ -1,11 +1,11 @@
 """`embed`: write the feature vectors of photos."""
 
-from itertools import chain
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 from cyclopts import Parameter
 
+from efficientnet_lite.classifier.vectors import FEATURES
 from efficientnet_lite.cli.common import (
     COMMAND_LINE,
     Json,
@@ -19,15 +19,25 @@ from efficientnet_lite.cli.common import (
     one_form,
     photos_given,
 )
+from efficientnet_lite.cli.console import Console
 from efficientnet_lite.cli.results import show_accounting
+from efficientnet_lite.commands.embed import embed as embed_photos
+from efficientnet_lite.commands.embed import embed_each
 from efficientnet_lite.errors import EXIT_INPUT, UsageError
 from efficientnet_lite.photos.accounting import Skipped, account
 from efficientnet_lite.photos.contract import BaseView
+from efficientnet_lite.photos.dataset import Listing
+from efficientnet_lite.progress import ShowStage
 from efficientnet_lite.runtimes.model import Refused
-from efficientnet_lite.storage.targets import check_folder
-from efficientnet_lite.stories import embed as story
-from efficientnet_lite.stories.source import open_features
-from efficientnet_lite.weights.published import sources_apart
+
+
+class Options(TypedDict):
+    """What both forms of the result are asked for."""
+
+    view: BaseView
+    weights: str
+    ema: bool
+    stage: ShowStage
 
 
 def embed(
@@ -66,41 +76,32 @@ def embed(
     if (out is None) != jsonl:
         raise UsageError("either --out or --jsonl says where vectors go", where=COMMAND_LINE, fix="give one")
     one_form(json=json, jsonl=jsonl)
-    apart = sources_apart(model, weights, what="the model")
-    if out is not None:
-        check_folder(out, story.FOLDER, overwrite=overwrite, apart=apart)
-    given = photos_given(photos, links=not no_links)
-    paths = [path for path, _ in given.photos]
-    opened = open_features(model, weights=weights, ema=not no_ema)
-    with console.progress("Embedding") as on_progress:
-        if out is not None:
-            done = story.embed(
-                opened,
-                paths,
-                out,
-                skipped=given.skipped,
-                view=view,
-                overwrite=overwrite,
-                apart=apart,
-                on_progress=on_progress,
-            )
-            skipped = done.skipped
-        else:
-            lost = [Refused(name, reason) for name, reason, _ in given.skipped]
-            skipped = ()
-            for number, found in enumerate(chain(story.vectors(opened, paths, view=view), lost), 1):
-                if isinstance(found, Refused):
-                    skipped += (Skipped(found.where, found.reason),)
-                    console.json_line({"path": Path(found.where), "error": found.reason})
-                else:
-                    console.json_line({"path": found.path, "features": found.features})
-                on_progress(min(number, len(paths)), len(paths))
-    accounting = account(len(paths) + len(given.skipped) - len(skipped), skipped, given.passed_over)
-    show_accounting(console, accounting)
+    how: Options = {"view": view, "weights": weights, "ema": not no_ema, "stage": console.progress}
     if out is None:
-        if not accounting.used:
-            exit_with(EXIT_INPUT)
-    elif json:
-        console.json({"folder": done.folder, "count": done.count, **accounting.to_json()})
+        _print_each(console, model, photos_given(photos, links=not no_links), how)
+        return
+    embedded, given = embed_photos(
+        model, lambda: photos_given(photos, links=not no_links), out, overwrite=overwrite, **how
+    )
+    accounting = account(embedded.count, embedded.skipped, given.passed_over)
+    show_accounting(console, accounting)
+    if json:
+        console.json({"folder": embedded.folder, "count": embedded.count, **accounting.to_json()})
     else:
-        console.line(f"{done.count} feature vectors in {done.folder / story.FEATURES}")
+        console.line(f"{embedded.count} feature vectors in {embedded.folder / FEATURES}")
+
+
+def _print_each(console: Console, model: str, given: Listing, how: Options) -> None:
+    """One JSON object a photo, each as soon as it is known; ends with the exit code where none could be used."""
+    count, skipped = 0, []
+    for found in embed_each(model, given, **how):
+        if isinstance(found, Refused):
+            skipped.append(Skipped(found.where, found.reason))
+            console.json_line({"path": Path(found.where), "error": found.reason})
+        else:
+            count += 1
+            console.json_line({"path": found.path, "features": found.features})
+    accounting = account(count, skipped, given.passed_over)
+    show_accounting(console, accounting)
+    if not accounting.used:
+        exit_with(EXIT_INPUT)

@@ -8,7 +8,6 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from efficientnet_lite.cli.common import (
-    COMMAND_LINE,
     Json,
     NoLinks,
     Precision,
@@ -18,14 +17,12 @@ from efficientnet_lite.cli.common import (
 )
 from efficientnet_lite.cli.console import Console, percent
 from efficientnet_lite.cli.results import show_accounting
-from efficientnet_lite.errors import UsageError
+from efficientnet_lite.commands.evaluate import evaluate as evaluate_model
 from efficientnet_lite.metrics import too_few_to_judge
 from efficientnet_lite.photos.classes import some
 from efficientnet_lite.photos.contract import View
 from efficientnet_lite.photos.layout import ClassFolders
-from efficientnet_lite.proof.evaluate import Evaluation
-from efficientnet_lite.stories.measure import Measured, from_dataset, from_indices, measure
-from efficientnet_lite.stories.source import open_source
+from efficientnet_lite.proof.evaluate import Evaluation, Measured
 
 MOST_IN_CONFUSION = 20  # classes; with more, the largest confusions are listed instead
 MOST_CONFUSIONS = 10
@@ -70,35 +67,22 @@ def evaluate(
         quiet: say nothing but results, warnings and errors.
     """
     console = console_of(json, verbose, quiet)
-    if (data is None) == (images is None) or (images is None) != (labels is None):
-        raise UsageError(
-            "photos come as a data set, or as --images with --labels",
-            where=COMMAND_LINE,
-            fix="give one of the two",
-        )
-    of_the_other = (
-        {"--split": split, "--no-links": no_links, "--class-folders": class_folders}
-        if data is None
-        else {"--num-images": num_images}
+    measured = evaluate_model(
+        model,
+        data,
+        views=view,
+        split=split,
+        images=images,
+        labels=labels,
+        links=not no_links,
+        class_folders=class_folders,
+        num_images=num_images,
+        weights=weights,
+        ema=not no_ema,
+        precision=precision,
+        stage=console.progress,
     )
-    for option in (option for option, value in of_the_other.items() if value):
-        raise UsageError(
-            f"{option} is for {'a data set' if data is None else '--images'}",
-            where=COMMAND_LINE,
-            fix="leave it out",
-        )
-    opened = open_source(model, precision=precision, weights=weights, ema=not no_ema)
-    views: tuple[View, ...] = tuple(dict.fromkeys(view))
-    if images is not None and labels is not None:
-        labelled = from_indices(images, labels, opened, num_images)
-        views = views or ("reference",)
-    else:
-        assert data is not None
-        labelled = from_dataset(data, opened, split, links=not no_links, class_folders=class_folders)
-        views = views or (opened.contract.view,)
-    with console.progress("Evaluating") as on_progress:
-        measured = measure(opened, labelled, views, on_progress=on_progress)
-    names = opened.labels or tuple(str(index) for index in range(opened.classes))
+    names = measured.names
     if json:
         documents = [_document(each, names, measured) for each in measured.evaluations]
         console.json(documents if len(documents) > 1 else documents[0])

@@ -20,6 +20,7 @@ from efficientnet_lite.cli.console import Console
 from efficientnet_lite.cli.finetuning import FineTuneOptions, recipe_of
 from efficientnet_lite.cli.recipe import RecipeOptions, fields_of
 from efficientnet_lite.cli.results import show_trained, show_verified, trained_json, with_notes
+from efficientnet_lite.commands.verify import verify as verify_target
 from efficientnet_lite.errors import EXIT_VERIFICATION
 from efficientnet_lite.network.plan import model_name
 from efficientnet_lite.photos.contract import FIT_VIEWS, FitView
@@ -30,7 +31,6 @@ from efficientnet_lite.stories import classify, from_scratch
 from efficientnet_lite.stories.finish import Trained
 from efficientnet_lite.stories.keeper import FRESH
 from efficientnet_lite.stories.material import Settings
-from efficientnet_lite.stories.verify import verify as verify_target
 
 Flag = Parameter(negative=())
 

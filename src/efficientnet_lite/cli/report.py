@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from efficientnet_lite.cli.common import Json, Quiet, Verbose, console_of
 from efficientnet_lite.cli.results import with_notes
-from efficientnet_lite.stories.report import report as make_report
+from efficientnet_lite.commands.report import report as make_report
 
 
 def report(

@@ -1,6 +1,6 @@
 """How good a file is on labelled photos, as each consumer sees them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from efficientnet_lite import metrics
+from efficientnet_lite.errors import UnusableInput
 from efficientnet_lite.metrics import ClassScores, Interval
+from efficientnet_lite.photos.accounting import Accounting, Skipped, account
 from efficientnet_lite.photos.contract import View
 from efficientnet_lite.progress import OnProgress
+from efficientnet_lite.proof.judged import Judged
 from efficientnet_lite.runtimes.model import Model, Refused
 
 
@@ -57,6 +60,20 @@ class Scored:
     refused: tuple[Refused, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The measures for each view."""
+
+    evaluations: tuple[Evaluation, ...]
+    refused: tuple[Refused, ...]
+    names: tuple[str, ...]  # of the model's classes, by index
+    split: str
+    accounting: Accounting  # of the photos of the split, and of what was skipped before they were opened
+    unknown: Mapping[str, int]  # classes that the model has not -> photos that were not judged
+    absent: tuple[int, ...]  # classes of the model of which there is no photo
+    unjudged: tuple[int, ...]  # classes whose photos are there, and none of them could be used
+
+
 def score(
     model: Model,
     photos: Sequence[Path],
@@ -100,4 +117,33 @@ def evaluation(scores: npt.NDArray[np.float32], truth: npt.NDArray[np.intp], vie
         balanced_accuracy=metrics.balanced_accuracy(matrix),
         confusion=matrix,
         classes=metrics.per_class(matrix),
+    )
+
+
+def measure(model: Model, judged: Judged, views: Sequence[View], *, on_progress: OnProgress) -> Measured:
+    """Run the model on every photo in every view.
+
+    Raises UnusableInput where no photo can be used.
+    """
+    scored = score(model, judged.photos, judged.truth, views, on_progress=on_progress)
+    if not scored.kept:
+        reason = scored.refused[0].reason if scored.refused else "there is none"
+        raise UnusableInput(
+            f"none of {len(judged.photos)} photos can be used; the first: {reason}",
+            where=judged.photos[0] if judged.photos else "the data",
+            fix="give photos",
+        )
+    evaluations = tuple(evaluation(scored.scores[view], scored.truth, view) for view in views)
+    lost = [Skipped(judged.names.get(Path(each.where), each.where), each.reason) for each in scored.refused]
+    counted = account(len(scored.kept), [*judged.skipped, *lost], judged.passed_over)
+    seen, there = set(scored.truth.tolist()), set(judged.truth)
+    return Measured(
+        evaluations,
+        scored.refused,
+        model.names,
+        judged.split,
+        counted,
+        judged.unknown,
+        absent=tuple(sorted(set(range(model.classes)) - there)),
+        unjudged=tuple(sorted(there - seen)),
     )

@@ -38,6 +38,15 @@ class Bars:
             if not 0 <= bar <= 1:
                 raise wrong_argument(argument, bar, fix="give a fraction from 0 to 1")
 
+    def changed(self, max_drop: float | None, min_agreement: float | None) -> "Bars":
+        """These with the bars that are given instead; raises UsageError as `check`."""
+        bars = Bars(
+            self.max_drop if max_drop is None else max_drop,
+            self.min_agreement if min_agreement is None else min_agreement,
+        )
+        bars.check()
+        return bars
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:

@@ -80,6 +80,11 @@ class Model:
         return {tensor.name: tensor for tensor in self.pool.first.outputs}
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """A name for every class: its label, or its index where the file has none."""
+        return self.labels or tuple(str(index) for index in range(self.classes))
+
+    @property
     def precision(self) -> str:
         """What a file of ours says; of a stranger's, what its input is."""
         if self.identity is not None:

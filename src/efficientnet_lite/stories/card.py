@@ -15,13 +15,12 @@ from efficientnet_lite.photos.partition import publish_split
 from efficientnet_lite.proof.gate import verdict
 from efficientnet_lite.proof.replay import Proof
 from efficientnet_lite.run import folder as run_folder
-from efficientnet_lite.run.report.page import is_installed
+from efficientnet_lite.run.report.page import class_counts, first_page, is_installed
 from efficientnet_lite.runtimes.litert import runtime_version
 from efficientnet_lite.storage import files, tables
 from efficientnet_lite.stories.log import publish_log
 from efficientnet_lite.stories.material import Material, Settings
 from efficientnet_lite.stories.model_card import model_card
-from efficientnet_lite.stories.report import class_counts, first_page
 from efficientnet_lite.tflite.artifact import Precision
 from efficientnet_lite.training.learned import Learned
 from efficientnet_lite.version import __version__

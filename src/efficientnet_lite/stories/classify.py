@@ -17,6 +17,7 @@ from efficientnet_lite.photos.contract import FIT_VIEWS, Contract, FitView
 from efficientnet_lite.photos.dataset import Dataset, open_dataset
 from efficientnet_lite.photos.layout import ClassFolders
 from efficientnet_lite.photos.partition import plan_split
+from efficientnet_lite.photos.places import dataset_apart
 from efficientnet_lite.progress import OnProgress, ShowStage, silent
 from efficientnet_lite.proof.gate import MAX_DROP, MIN_AGREEMENT, Bars
 from efficientnet_lite.quantize import calibration
@@ -28,9 +29,8 @@ from efficientnet_lite.storage.targets import Apart, check_folder
 from efficientnet_lite.stories import finetune
 from efficientnet_lite.stories.finish import Finished, Trained, publish_run
 from efficientnet_lite.stories.material import Material, OnBad, Settings
-from efficientnet_lite.stories.places import board_apart, dataset_apart
 from efficientnet_lite.stories.translations import read_translations
-from efficientnet_lite.stories.workplace import check_place, clear, working_folder
+from efficientnet_lite.stories.workplace import board_apart, check_place, clear, working_folder
 from efficientnet_lite.tflite.float import write_float
 from efficientnet_lite.training.finetune import FineTuning
 from efficientnet_lite.training.learned import of_head

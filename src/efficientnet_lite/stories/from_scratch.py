@@ -17,6 +17,7 @@ from efficientnet_lite.network.fold import fold
 from efficientnet_lite.network.plan import Plan, make_plan
 from efficientnet_lite.notices import Say
 from efficientnet_lite.photos.contract import Contract
+from efficientnet_lite.photos.places import dataset_apart
 from efficientnet_lite.progress import ShowStage, silent
 from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.runtimes.litert import cores
@@ -28,9 +29,8 @@ from efficientnet_lite.stories.finetune import require_tensorboard_library
 from efficientnet_lite.stories.finish import Finished, Trained, publish_run
 from efficientnet_lite.stories.keeper import FRESH, Keeper, began_with
 from efficientnet_lite.stories.material import Material, Settings
-from efficientnet_lite.stories.places import board_apart, dataset_apart
 from efficientnet_lite.stories.translations import read_translations
-from efficientnet_lite.stories.workplace import check_place, clear, mark, working_folder
+from efficientnet_lite.stories.workplace import board_apart, check_place, clear, mark, working_folder
 from efficientnet_lite.tflite.float import write_float
 from efficientnet_lite.training.learned import Learned, of_recipe
 from efficientnet_lite.training.recipe import Recipe

@@ -28,13 +28,13 @@ from efficientnet_lite.photos.dataset import Dataset, open_dataset
 from efficientnet_lite.photos.header import is_jpeg, jpeg_header, orientation_of
 from efficientnet_lite.photos.layout import ClassFolders
 from efficientnet_lite.photos.partition import plan_split
+from efficientnet_lite.photos.places import dataset_apart
 from efficientnet_lite.photos.rows import Row
 from efficientnet_lite.photos.survey import MIN_SIDE, PHOTOS_AHEAD, survey
 from efficientnet_lite.progress import ShowStage, silent
 from efficientnet_lite.storage import files, folders, tables
 from efficientnet_lite.storage.listing import FolderKind, no_marker, seal
 from efficientnet_lite.storage.targets import check_folder
-from efficientnet_lite.stories.places import dataset_apart
 from efficientnet_lite.threads import in_threads
 from efficientnet_lite.training import arrayrecord, example, tfrecord
 from efficientnet_lite.version import __version__

@@ -102,3 +102,8 @@ def _layout(place: Path, marker: Mapping[str, Any] | None) -> list[str]:
 
 
 WORKPLACE = FolderKind("working folder", MARKER, MAX_MARKER_BYTES, _check_marker, _layout)
+
+
+def board_apart(folder: str | Path | None) -> list[Apart]:
+    """The folder for TensorBoard, in which files are open while the target is replaced."""
+    return [] if folder is None else [Apart(Path(folder), "the folder of `tensorboard=`", inside=False)]

@@ -13,12 +13,13 @@ import pytest
 from PIL import Image
 
 from efficientnet_lite.cli.app import run as call
+from efficientnet_lite.commands.report import report
 from efficientnet_lite.errors import ArtifactError, UnusableInput, UsageError
 from efficientnet_lite.proof.mistakes import Mistake, most_confident
 from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.run.report import page
 from efficientnet_lite.run.report.facts import read_facts
-from efficientnet_lite.stories.report import THUMBNAIL_PX, report
+from efficientnet_lite.run.report.pictures import THUMBNAIL_PX, WrongPhoto
 
 LABELS = ("<script>alert(1)</script>", '$x$ & "写真" onload=', "stripes")
 
@@ -248,7 +249,7 @@ def test_a_text_neither_turns_the_writing_direction_nor_becomes_markup(trained, 
     hostile = "<b>\u202e\x1b[31m\u2066&\u200f"
     card = {**trained.card, "labels": [hostile, *trained.card["labels"][1:]]}
     card["weights"] = {**card["weights"], "license": hostile, "notice": hostile}
-    picture = page.Picture(hostile, hostile, hostile, 0.5, None)
+    picture = WrongPhoto(hostile, hostile, hostile, 0.5, None)
     counts = {"train": [1, 2, 3], "validation": [1, 2, 3], "test": [0, 0, 0]}
 
     text = page.render(read_facts(card), name=hostile, counts=counts, pictures=[picture]).decode()

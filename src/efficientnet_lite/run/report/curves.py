@@ -3,13 +3,20 @@
 The same rows give the same bytes with the same matplotlib, which is imported when something is drawn.
 """
 
+import csv
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
+from efficientnet_lite.errors import ArtifactError
+from efficientnet_lite.storage import files
+from efficientnet_lite.training.learned import LOG
+
+MAX_LOG_BYTES = 16 * 2**20
 INCHES, DPI = (8.0, 6.8), 150
 MANY = 40  # epochs; of more than these no dots are drawn
 LABEL_HEIGHT = 0.085  # of a name beside its line, as a fraction of the height of a panel
@@ -78,6 +85,23 @@ def draw_curves(rows: Sequence[Mapping[str, object]], *, best: int | None = None
         data = BytesIO()
         figure.savefig(data, format="png", metadata={"Software": None})
     return data.getvalue()
+
+
+def drawn_log(folder: Path, best: int | None) -> bytes | None:
+    """The epochs of the log in a run folder as a picture; None where it has none.
+
+    Raises ArtifactError where it cannot be drawn.
+    """
+    path = folder / LOG
+    if not files.is_file(path):
+        return None
+    text = files.read_bytes(path, limit=MAX_LOG_BYTES, what="a log").decode(errors="replace")
+    try:
+        return draw_curves(list(csv.DictReader(text.splitlines())), best=best)
+    except (ValueError, csv.Error) as error:
+        raise ArtifactError(
+            f"the log cannot be drawn: {error}", where=path, fix="delete it, or train the run again"
+        ) from error
 
 
 def _curves(rows: Sequence[Mapping[str, object]]) -> dict[str, Curve]:

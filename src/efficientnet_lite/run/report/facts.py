@@ -6,13 +6,15 @@ Fractions are 0 to 1. Every text comes on one line, with an escape for what cann
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite.errors import printable
+from efficientnet_lite.errors import ArtifactError, printable
 from efficientnet_lite.metrics import Interval, per_class
+from efficientnet_lite.run.folder import CARD
 
 Counts = npt.NDArray[np.int64]
 Value = TypeVar("Value")
@@ -145,6 +147,13 @@ class Facts:
     notice: str
 
     @property
+    def best_epoch(self) -> int | None:
+        """The one whose weights the files hold; None where the head alone was fitted, or the card does not say."""
+        if self.tuning:
+            return self.tuning.chosen
+        return self.training.epoch if self.training else None
+
+    @property
     def views(self) -> tuple[str, ...]:
         return tuple(score.view for score in self.files[0].scores)
 
@@ -178,7 +187,7 @@ class Facts:
 
 
 def read_facts(card: Mapping[str, Any]) -> Facts:
-    """The facts of a card whose form `bundle.open_run` has looked at.
+    """The facts of a card whose form `open_run` has looked at.
 
     Raises:
         ValueError: something is missing, of the wrong kind, out of range, or does not add up.
@@ -218,6 +227,16 @@ def read_facts(card: Mapping[str, Any]) -> Facts:
         license=_text(_get(weights, "license", str)),
         notice=_text(_get(weights, "notice", str)),
     )
+
+
+def facts_of(card: Mapping[str, Any], folder: Path) -> Facts:
+    """The facts of the card in the run `folder`; raises ArtifactError where it is damaged."""
+    try:
+        return read_facts(card)
+    except ValueError as error:
+        raise ArtifactError(
+            f"the card cannot be shown: {error}", where=folder / CARD, fix="train the run again"
+        ) from error
 
 
 def choices(card: Mapping[str, Any]) -> str:

@@ -5,31 +5,26 @@ the page forbids itself scripts and connections.
 """
 
 import base64
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
 from efficientnet_lite.errors import UsageError, printable
 from efficientnet_lite.metrics import Interval
+from efficientnet_lite.photos.labelled import Surveyed
+from efficientnet_lite.proof.mistakes import Mistake
 from efficientnet_lite.run.report import plots
-from efficientnet_lite.run.report.facts import SPLITS, Facts
+from efficientnet_lite.run.report.curves import drawn_log
+from efficientnet_lite.run.report.facts import SPLITS, Facts, facts_of
+from efficientnet_lite.run.report.pictures import WrongPhoto, pictures_of
 
 TEMPLATE = "page.html.j2"
 NEEDS = ("jinja2", "matplotlib")
 INSTALL = "pip install 'efficientnet-lite[report]'"
 PAIRS, PAIRS_ALONE = 10, 40  # confused pairs to list: beside the matrix, and where there are too many classes
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A photo that the model gets wrong."""
-
-    name: str
-    true: str  # class names
-    predicted: str
-    probability: float
-    jpeg: bytes | None  # a small one; None where the photo cannot be read any more
 
 
 def is_installed() -> bool:
@@ -48,7 +43,7 @@ def render(
     *,
     name: str,
     counts: Mapping[str, Sequence[int]],
-    pictures: Sequence[Picture] | None,
+    pictures: Sequence[WrongPhoto] | None,
     curves: bytes | None = None,
 ) -> bytes:
     """The page as UTF-8.
@@ -83,6 +78,38 @@ def render(
         bars=plots.draw_counts(bars),
     )
     return text.encode()
+
+
+def first_page(
+    card: Mapping[str, Any],
+    *,
+    folder: Path,
+    name: str,
+    counts: Mapping[str, Sequence[int]],
+    mistakes: Sequence[Mistake],
+    shown: Surveyed,
+) -> bytes:
+    """The page of a run that is just being made, from what its proof saw.
+
+    Args:
+        counts: see `class_counts`.
+        mistakes: their positions are those of `shown`.
+        shown: the photos of the proof.
+    """
+    facts = facts_of(card, folder)
+    return render(
+        facts,
+        name=name,
+        counts=counts,
+        pictures=pictures_of(facts.labels, mistakes, shown),
+        curves=drawn_log(folder, facts.best_epoch),
+    )
+
+
+def class_counts(labels: Sequence[str], rows: Iterable[tuple[str, str | None]]) -> dict[str, list[int]]:
+    """Split -> how many photos each class has, from the label and split of every photo."""
+    found = Counter(rows)
+    return {split: [found[label, split] for label in labels] for split in SPLITS}
 
 
 def _visible(value: object) -> object:

@@ -16,8 +16,3 @@ def dataset_apart(source: Path, rows: Iterable[Row] = ()) -> list[Apart]:
     folders = {row.path.parent for row in rows}
     whole = [Apart(source)] if files.is_dir(source) else [Apart(source, "the manifest", inside=False)]
     return [*whole, *(Apart(folder) for folder in sorted(folders))]
-
-
-def board_apart(folder: str | Path | None) -> list[Apart]:
-    """The folder for TensorBoard, in which files are open while the target is replaced."""
-    return [] if folder is None else [Apart(Path(folder), "the folder of `tensorboard=`", inside=False)]

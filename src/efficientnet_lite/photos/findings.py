@@ -1,8 +1,7 @@
-"""`check`: all that can be said about a data set before training on it."""
+"""All that can be said about a data set before training on it: counts, copies, leaks, odd sizes."""
 
-import os
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,10 @@ from typing import Any
 from efficientnet_lite.errors import UnusableDataset
 from efficientnet_lite.metrics import too_few_to_judge
 from efficientnet_lite.photos.accounting import Accounting
-from efficientnet_lite.photos.dataset import Dataset, open_dataset
-from efficientnet_lite.photos.layout import ClassFolders
+from efficientnet_lite.photos.dataset import Dataset
 from efficientnet_lite.photos.looks import Looks
-from efficientnet_lite.photos.partition import Assignment, plan_split
-from efficientnet_lite.photos.survey import Survey, survey
+from efficientnet_lite.photos.partition import Assignment
+from efficientnet_lite.photos.survey import Survey
 
 SMALL_SIDE = 64  # pixels; below, a photo is mostly invented by enlarging it
 LONG_RATIO = 4.0  # long side to short side; above, the crop sees a quarter at most
@@ -52,8 +50,8 @@ class LeakedPhoto:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """What `check` found. Names are those of `Row.name`."""
+class Findings:
+    """What was found. Names are those of `Row.name`."""
 
     root: Path
     kind: str  # how the folder or file was read: `Dataset.kind`
@@ -84,27 +82,10 @@ class Report:
         return fields | {"root": str(self.root)} | self.accounting.to_json() | rows
 
 
-def check(
-    path: Path,
-    *,
-    fraction: float = 0.2,
-    seed: int = 0,
-    links: bool = True,
-    class_folders: ClassFolders | None = None,
-    on_progress: Callable[[int, int], None] | None = None,
-) -> Report:
-    """Open the data set at `path`, look at every photo, and plan the split; nothing is written.
-
-    Args:
-        fraction, seed: of the split that training would make.
-        links, class_folders: how the folder is read; see `open_dataset`.
-
-    Raises UnusableDataset where the data set cannot be opened at all. Where it is too small only once
-    unreadable photos are left out, the report says so in `problem`.
-    """
-    dataset = open_dataset(path, links=links, class_folders=class_folders)
-    seen = survey(dataset.rows, workers=os.cpu_count() or 1, on_progress=on_progress)
-    assignment = plan_split(dataset, seen.looks, fraction=fraction, seed=seed)
+def findings(
+    dataset: Dataset, seen: Survey, assignment: Assignment, *, fraction: float, seed: int
+) -> Findings:
+    """What stands out in a data set that was looked at, and in the split that `fraction` and `seed` make of it."""
     counts = Counter((dataset.rows[position].label, assignment.splits[position]) for position in seen.looks)
     classes = tuple(
         ClassCount(label, counts[label, "train"], counts[label, "validation"], counts[label, "test"])
@@ -113,7 +94,7 @@ def check(
     judged = sum(row.test for row in classes) or sum(row.validation for row in classes)
     few = too_few_to_judge(judged)
     sizes = [row.train + row.validation + row.test for row in classes]
-    return Report(
+    return Findings(
         root=dataset.root,
         kind=dataset.kind,
         classes=classes,

@@ -1,4 +1,4 @@
-"""Weights -> a Keras model to train further, and a trained model -> weights that every other story takes."""
+"""Weights -> a Keras model to train further, and a trained model -> weights that every other command takes."""
 
 import json
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from efficientnet_lite.weights.read import load_weights
 from efficientnet_lite.weights.safetensors import FORMAT, SCHEMA, write_safetensors
 from efficientnet_lite.weights.tensors import FLOAT32, Stored
 
-KerasModel = Any  # keras.Model; stories do without the import
+KerasModel = Any  # keras.Model; whoever has none imports this all the same
 
 
 def create_model(

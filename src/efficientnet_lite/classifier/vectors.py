@@ -1,4 +1,4 @@
-"""`embed`: photos -> their feature vectors, one after another or as a folder with a matrix and its index.
+"""Photos -> their feature vectors, one after another or as a folder with a matrix and its index.
 
     features.npy   float32 (N, C), C is 1280 for files of ours; numpy and all its relatives map it
     index.csv      row of the matrix, path and sha256 of the photo
@@ -11,7 +11,7 @@ The folder appears whole or not at all, and memory does not grow with the number
 import codecs
 import csv
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ from efficientnet_lite.photos import decode as photo_door
 from efficientnet_lite.photos.accounting import COLUMNS, Skipped
 from efficientnet_lite.photos.contract import View
 from efficientnet_lite.photos.views import prepare
+from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.runtimes.model import Model, Refused
 from efficientnet_lite.storage import files, folders, tables
 from efficientnet_lite.storage.listing import FolderKind, no_marker, seal, tree
@@ -75,7 +76,7 @@ def vectors(model: Model, paths: Iterable[Path], *, view: View | None = None) ->
     return model.pool.map(one, paths)
 
 
-def embed(
+def publish_vectors(
     model: Model,
     paths: Sequence[Path],
     out: Path,
@@ -84,12 +85,12 @@ def embed(
     view: View | None = None,
     overwrite: bool = False,
     apart: Collection[Apart] = (),
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Embedded:
     """Publish the features of all photos that can be used as the folder `out`.
 
     Args:
-        model: has the output `features`; see `stories.source.open_features`.
+        model: has the output `features`.
         paths: the photos; a row of the matrix each, in this order.
         skipped: what was found besides and is not to be opened; it stands in skipped.csv too.
         view: how a photo is looked at, the contract's own way where None.
@@ -102,10 +103,10 @@ def embed(
         OutputFailed: the disk is full or cannot be written to.
     """
     apart = [*photos_apart({path.parent for path in paths}, inside=False), *apart]
-    with folders.replacing(out, FOLDER, overwrite=overwrite, apart=apart) as folder:
+    with folders.replacing(out, VECTORS, overwrite=overwrite, apart=apart) as folder:
         count, columns, lost = _write(folder, model, paths, skipped, view, out, on_progress)
         made = {"made_by": f"{MADE_BY}{__version__}", "photos": count, "columns": columns}
-        seal(folder, FOLDER, made | {"skipped": len(lost)})
+        seal(folder, VECTORS, made | {"skipped": len(lost)})
     return Embedded(out.absolute(), count, tuple(lost))
 
 
@@ -116,7 +117,7 @@ def _write(
     skipped: Sequence[Skipped],
     view: View | None,
     where: Path,
-    on_progress: Callable[[int, int], None] | None,
+    on_progress: OnProgress | None,
 ) -> tuple[int, int, list[Skipped]]:
     """Fill `folder`; gives rows and columns of the matrix, and what could not be used."""
     columns = math.prod(model.outputs[POOLED].shape[1:])
@@ -189,4 +190,4 @@ def _layout(folder: Path, marker: Mapping[str, Any] | None) -> list[str]:
     return [FEATURES, INDEX, SKIPPED]
 
 
-FOLDER = FolderKind("folder of features", MARKER, 64 * 2**10, _check_marker, _layout)
+VECTORS = FolderKind("folder of features", MARKER, 64 * 2**10, _check_marker, _layout)

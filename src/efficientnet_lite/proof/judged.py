@@ -1,24 +1,21 @@
-"""`evaluate`: a model on a data set, or the reference's way on a glob of photos and a file of indices."""
+"""Photos to judge a model by: those of a data set, or the reference's way, a glob of photos and a file of indices."""
 
 import glob
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from efficientnet_lite.errors import ArtifactError, UnusableInput
 from efficientnet_lite.network.plan import IMAGENET_CLASSES
-from efficientnet_lite.photos.accounting import Accounting, Skipped, account
+from efficientnet_lite.photos.accounting import Skipped
 from efficientnet_lite.photos.classes import some
-from efficientnet_lite.photos.contract import View
 from efficientnet_lite.photos.dataset import open_dataset
 from efficientnet_lite.photos.layout import ClassFolders
 from efficientnet_lite.plaintext import plain_text
-from efficientnet_lite.progress import OnProgress
-from efficientnet_lite.proof.evaluate import Evaluation, evaluation, score
-from efficientnet_lite.runtimes.model import Model, Refused
+from efficientnet_lite.runtimes.model import Model
 from efficientnet_lite.storage import files
 
 MAX_INDEX_BYTES = 64 * 2**20
@@ -26,7 +23,7 @@ NOT_OF_THE_MODEL = "its class is none of the model's"
 
 
 @dataclass(frozen=True, slots=True)
-class Labelled:
+class Judged:
     """Photos and their class indices in the model's outputs."""
 
     photos: list[Path]
@@ -40,19 +37,6 @@ class Labelled:
     )  # classes that the model has not -> photos, skipped
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """The measures for each view."""
-
-    evaluations: tuple[Evaluation, ...]
-    refused: tuple[Refused, ...]
-    split: str
-    accounting: Accounting  # of the photos of the split, and of what was skipped before they were opened
-    unknown: Mapping[str, int]  # classes that the model has not -> photos that were not judged
-    absent: tuple[int, ...]  # classes of the model of which there is no photo
-    unjudged: tuple[int, ...]  # classes whose photos are there, and none of them could be used
-
-
 def from_dataset(
     path: Path,
     model: Model,
@@ -60,7 +44,7 @@ def from_dataset(
     *,
     links: bool = True,
     class_folders: ClassFolders | None = None,
-) -> Labelled:
+) -> Judged:
     """The photos of a data set; its test split where there is one, else validation, else all.
 
     Classes are found by name; names that look the same in Unicode are the same. It judges what there is: one
@@ -71,7 +55,7 @@ def from_dataset(
         UnusableInput: the wanted split has no photos.
     """
     dataset = open_dataset(path, links=links, class_folders=class_folders, to_learn=False)
-    names = model.labels or tuple(str(index) for index in range(model.classes))
+    names = model.names
     known = [_normal(name) for name in names]
     index = {name: number for number, name in enumerate(known)}
     counts = Counter(known)
@@ -97,7 +81,7 @@ def from_dataset(
             where=model.where,
             fix=f"name the folders as the model's classes: {some(names)}",
         )
-    return Labelled(
+    return Judged(
         [row.path for row in rows],
         [index[_normal(row.label)] for row in rows],
         wanted,
@@ -108,7 +92,7 @@ def from_dataset(
     )
 
 
-def from_indices(pattern: str, labels: Path, model: Model, limit: int | None) -> Labelled:
+def from_indices(pattern: str, labels: Path, model: Model, limit: int | None) -> Judged:
     """The reference's way: photos of a glob in sorted order, one class index a line of `labels`.
 
     A model of 1,001 classes has the background at 0, so indices are shifted by one for it. `limit` keeps
@@ -135,7 +119,7 @@ def from_indices(pattern: str, labels: Path, model: Model, limit: int | None) ->
             where=labels,
             fix="give one line for each photo, in the sorted order of the file names",
         )
-    return Labelled(photos[:limit], truth[:limit], "all")
+    return Judged(photos[:limit], truth[:limit], "all")
 
 
 def _read_indices(path: Path, classes: int) -> list[int]:
@@ -162,31 +146,3 @@ def _read_indices(path: Path, classes: int) -> list[int]:
 
 def _normal(name: str) -> str:
     return unicodedata.normalize("NFC", name)
-
-
-def measure(model: Model, labelled: Labelled, views: Sequence[View], *, on_progress: OnProgress) -> Measured:
-    """Run the model on every photo in every view.
-
-    Raises UnusableInput where no photo can be used.
-    """
-    scored = score(model, labelled.photos, labelled.truth, views, on_progress=on_progress)
-    if not scored.kept:
-        reason = scored.refused[0].reason if scored.refused else "there is none"
-        raise UnusableInput(
-            f"none of {len(labelled.photos)} photos can be used; the first: {reason}",
-            where=labelled.photos[0] if labelled.photos else "the data",
-            fix="give photos",
-        )
-    evaluations = tuple(evaluation(scored.scores[view], scored.truth, view) for view in views)
-    lost = [Skipped(labelled.names.get(Path(each.where), each.where), each.reason) for each in scored.refused]
-    counted = account(len(scored.kept), [*labelled.skipped, *lost], labelled.passed_over)
-    judged, there = set(scored.truth.tolist()), set(labelled.truth)
-    return Measured(
-        evaluations,
-        scored.refused,
-        labelled.split,
-        counted,
-        labelled.unknown,
-        absent=tuple(sorted(set(range(model.classes)) - there)),
-        unjudged=tuple(sorted(there - judged)),
-    )

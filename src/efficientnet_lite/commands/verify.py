@@ -1,0 +1,104 @@
+"""`verify`: a finished run, or a file and its parent, replayed once more on this machine."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from efficientnet_lite.errors import CALL, ArtifactError, UnusableInput, UsageError, printable
+from efficientnet_lite.photos.labelled import labelled_photos
+from efficientnet_lite.progress import ShowStage, silent
+from efficientnet_lite.proof.gate import Bars, Comparison
+from efficientnet_lite.proof.verified import Verified, compare_on
+from efficientnet_lite.run.folder import Run, open_run
+from efficientnet_lite.run.intact import bars_of, changed_exports, golden_faults
+from efficientnet_lite.run.proven import proven_photos
+from efficientnet_lite.runtimes.model import open_model
+from efficientnet_lite.storage import files
+from efficientnet_lite.stories.run_artifacts import replay
+
+
+def verify(
+    target: str | Path,
+    *,
+    data: str | Path | None = None,
+    parent: str | Path | None = None,
+    max_drop: float | None = None,
+    min_agreement: float | None = None,
+    trust: bool = False,
+    stage: ShowStage = silent,
+) -> Verified:
+    """Replay a run's files, or one file against its parent.
+
+    For a run: every export has the bytes that the card names, gives the golden outputs, and the int8 file
+    is held to the bars on the photos that proved it, where they are still there. With `data` other
+    photos are used: labelled ones as `train` takes them, or any folder.
+
+    Args:
+        target: a run folder, or a .tflite file.
+        data: photos; needed with `parent`.
+        parent: the file that a .tflite `target` came from.
+        max_drop, min_agreement: other bars than those of the run.
+        trust: let TensorFlow execute a SavedModel or Hub module of the run.
+    """
+    target = Path(target)
+    if files.is_dir(target):
+        if parent is not None:
+            raise _unused("`parent=`", "a single file", "a run has both of its files")
+        run = open_run(target)
+        bars = bars_of(run, max_drop, min_agreement)
+        return _verify_run(run, Path(data) if data else None, bars, trust, stage)
+    if not files.exists(target):
+        raise UnusableInput(files.missing(target), where=target, fix="give a run folder, or a .tflite file")
+    if parent is None or data is None:
+        raise UsageError(
+            "a single file is verified against its parent, on photos",
+            where=target,
+            fix="give `parent=FLOAT.tflite` and `data=PHOTOS`, or give a run folder",
+        )
+    if trust:
+        raise _unused("`trust=True`", "a run", "in a single file nothing is executed")
+    bars = Bars().changed(max_drop, min_agreement)
+    models = [open_model(Path(parent)), open_model(target)]
+    if models[1].labels and models[0].labels and models[1].labels != models[0].labels:
+        raise ArtifactError(
+            "its classes are not those of its parent, or in another order",
+            where=target,
+            fix="compare files of the same export",
+        )
+    photos = labelled_photos(Path(data), models[0].labels)
+    comparisons, lost, whole = compare_on(models, photos.paths, photos.truth, stage)
+    notes = [*lost, *photos.notes]
+    faults = [fault for each in comparisons for fault in each.failures(bars)]
+    return Verified(target.absolute(), tuple(comparisons), tuple(faults), tuple(notes), bars, whole)
+
+
+def _unused(argument: str, user: str, why: str) -> UsageError:
+    return UsageError(f"{argument} is for {user}: {why}", where=CALL, fix="leave it out")
+
+
+def _verify_run(run: Run, data: Path | None, bars: Bars, trust: bool, stage: ShowStage) -> Verified:
+    if faults := changed_exports(run):
+        return Verified(run.folder.absolute(), (), tuple(faults), (), bars)
+    models = [open_model(run.export(precision)) for precision in ("float32", "int8")]
+    with stage("Replaying the golden inputs") as on_progress:
+        faults = golden_faults(run, *models)
+        wrong, notes = replay(run, trust=trust)
+        faults += wrong
+        on_progress(1, 1)
+    comparisons: Sequence[Comparison] = ()
+    whole = True
+    if data is not None:
+        given = labelled_photos(data, run.labels)
+        comparisons, refused, whole = compare_on(models, given.paths, given.truth, stage)
+        notes += [*refused, *given.notes]
+    else:
+        try:
+            photos = proven_photos(run)
+        except UnusableInput as error:
+            notes.append(f"{error.what} (in {printable(error.where)}); give some with `data=`")
+        else:
+            comparisons, refused, whole = compare_on(
+                models, photos.paths, photos.truth, stage, photos.contents
+            )
+            notes += refused
+    faults += [fault for each in comparisons for fault in each.failures(bars)]
+    return Verified(run.folder.absolute(), tuple(comparisons), tuple(faults), tuple(notes), bars, whole)
