@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from efficientnet_lite.run.report.curves import LOG as LOG
 from efficientnet_lite.run.report.curves import draw_curves
 from efficientnet_lite.run.report.page import is_installed
 from efficientnet_lite.storage import files, tables
