@@ -310,7 +310,9 @@ def test_a_run_that_is_interrupted_leaves_its_states_alone_and_says_how_to_go_on
         )
 
     assert scenes.names(tmp_path) == ["run.training", "w.safetensors"]
-    assert said[-1].startswith("interrupted: the same command with `resume=True` goes on behind the last epoch")
+    assert said[-1].startswith(
+        "interrupted: the same command with `resume=True` goes on behind the last epoch"
+    )
 
 
 def test_a_time_budget_plans_the_epochs(photos, cache, tmp_path):
