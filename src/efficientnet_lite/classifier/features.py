@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from efficientnet_lite.arrays import Array
 from efficientnet_lite.errors import UnreadablePhoto, UnusableInput
@@ -109,7 +110,13 @@ class FeatureStore:
         self.cache.touch([_LOOKS, *map(self.backbone.space, views)])
         self.refused.sort()
 
-    def matrix(self, positions: Sequence[int], view: FitView, *, lost: dict[int, str] | None = None) -> Array:
+    def matrix(
+        self,
+        positions: Sequence[int] | npt.NDArray[np.intp],
+        view: FitView,
+        *,
+        lost: dict[int, str] | None = None,
+    ) -> Array:
         """The feature vectors of the photos at `positions`, float32 (len(positions), 1280).
 
         Vectors that the cache has lost meanwhile, or that are damaged, are computed again and kept. Where
@@ -119,12 +126,12 @@ class FeatureStore:
         """
         result = np.empty((len(positions), FEATURES), np.float32)
         places: dict[str, list[int]] = {}
-        for place, position in enumerate(positions):
+        for place, position in enumerate(map(int, positions)):
             places.setdefault(self.looks.sha256(position), []).append(place)
         for sha, value in self.cache.get(self.backbone.space(view), list(places)):
             if len(value) == FEATURES * 4:
                 result[places.pop(sha)] = np.frombuffer(value, "<f4")
-        absent = [(positions[found[0]], [view]) for found in places.values()]
+        absent = [(int(positions[found[0]]), [view]) for found in places.values()]
         found_again: list[_Seen] = []
         for seen in self._run(absent):
             sha = self.looks.sha256(seen.position)
@@ -137,7 +144,7 @@ class FeatureStore:
                         fix="leave the photos in place during a run",
                     )
                 result[places[sha]] = np.nan
-                lost |= {positions[place]: reason for place in places[sha]}
+                lost |= {int(positions[place]): reason for place in places[sha]}
                 continue
             result[places[sha]] = seen.vectors[view]
             found_again.append(seen)

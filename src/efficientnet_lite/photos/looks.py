@@ -82,11 +82,9 @@ class Looks(Mapping[int, Look]):
         return iter(self.positions.tolist())
 
     def __contains__(self, position: object) -> bool:
-        return (
-            isinstance(position, int)
-            and 0 <= position < len(self._content)
-            and self._content[position] != NONE
-        )
+        if not isinstance(position, int | np.integer) or not 0 <= position < len(self._content):
+            return False
+        return self._content[int(position)] != NONE
 
     def __getitem__(self, position: int) -> Look:
         number = self._number(position)
@@ -115,6 +113,12 @@ class Looks(Mapping[int, Look]):
     def contents(self, positions: npt.NDArray[np.intp]) -> npt.NDArray[np.int32]:
         """For each of `positions` the number of what the photo holds: equal for equal bytes, see `distinct`."""
         return np.array(self._content, np.int32)[positions]
+
+    def ranks(self, positions: npt.NDArray[np.intp]) -> npt.NDArray[np.int32]:
+        """For each of `positions` the place of the photo's SHA-256 among all: equal for equal bytes."""
+        ranks = np.empty(len(self._sizes) // 2, np.int32)
+        ranks[sorted(range(len(ranks)), key=self._digest)] = np.arange(len(ranks))
+        return ranks[self.contents(positions)]
 
     def distinct(self) -> tuple[list[str], npt.NDArray[np.uint8]]:
         """SHA-256 and fingerprint (M, 216) of each content, by number."""

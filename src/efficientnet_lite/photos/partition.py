@@ -17,6 +17,8 @@ from efficientnet_lite.photos.split import Split, assign
 from efficientnet_lite.sequences import Made
 from efficientnet_lite.storage.tables import publish_csv
 
+Places = npt.NDArray[np.intp]  # of photos, in order
+
 
 @dataclass(frozen=True, slots=True)
 class Leak:
@@ -42,7 +44,7 @@ class Assignment:
     leaks: Sequence[Leak]
     notes: tuple[str, ...]
 
-    def positions(self, split: Split) -> npt.NDArray[np.intp]:
+    def positions(self, split: Split) -> Places:
         """The rows of one split, in order."""
         return np.flatnonzero([own == split for own in self.splits])
 
@@ -140,9 +142,6 @@ def publish_split(path: Path, dataset: Dataset, looks: Looks, assignment: Assign
             for position in used.tolist()
         ),
     )
-
-
-Places = npt.NDArray[np.intp]  # of photos, among those that were looked at
 
 
 def _together(groups: Places) -> list[Places]:

@@ -181,33 +181,22 @@ def score_together(
                 found.append([model.scores(model.on_image(runner, image)) for image in images])
         return found
 
-    rows: list[list[list[Array]]] = [[[] for _ in views] for _ in models]
-    kept, refused = [], []
+    scores = np.empty((len(models), len(views), len(photos), models[0].classes), np.float32)
+    kept, refused = list[int](), list[Refused]()
     wanted: Sequence[str | None] = contents if contents is not None else [None] * len(photos)
-    work = list(zip(photos, wanted, strict=True))
+    work = zip(photos, wanted, strict=True)
     for position, outcome in enumerate(in_threads(one, work, workers=models[0].workers)):
         if isinstance(outcome, Refused):
             refused.append(outcome)
         else:
+            scores[:, :, len(kept)] = outcome
             kept.append(position)
-            for model_rows, model_found in zip(rows, outcome, strict=True):
-                for view_rows, found in zip(model_rows, model_found, strict=True):
-                    view_rows.append(found)
         if on_progress:
             on_progress(position + 1, len(photos))
     true = np.asarray(truth, np.intp)[kept] if truth is not None else np.zeros(len(kept), np.intp)
-    empty = np.empty((0, models[0].classes), np.float32)
     return [
-        Scored(
-            {
-                view: np.stack(found) if found else empty
-                for view, found in zip(views, model_rows, strict=True)
-            },
-            true,
-            tuple(kept),
-            tuple(refused),
-        )
-        for model_rows in rows
+        Scored(dict(zip(views, own[:, : len(kept)], strict=True)), true, tuple(kept), tuple(refused))
+        for own in scores
     ]
 
 

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from efficientnet_lite.proof.gate import Bars, Comparison, compare, require, sco
 from efficientnet_lite.proof.mistakes import Mistake, most_confident
 from efficientnet_lite.runtimes.latency import Latency, latency
 from efficientnet_lite.runtimes.model import Model, Refused, images_of
+from efficientnet_lite.sequences import Made
 
 GOLDEN_INPUTS = 5
 FLOAT_TOLERANCE = 1e-4  # of a probability; LiteRT and numpy differ by 1e-6 on the official weights
@@ -76,10 +78,10 @@ def prove(
     there = [place for place in range(len(photos.paths)) if place not in gone]
     parent, child = score_together(
         [float_model, int8_model],
-        [photos.paths[place] for place in there],
+        Made(len(there), lambda at: photos.paths[there[at]]),
         [photos.truth[place] for place in there],
         views,
-        contents=[photos.contents[place] for place in there],
+        contents=Made(len(there), lambda at: photos.contents[there[at]]),
         on_progress=on_progress,
     )
     kept = [there[place] for place in parent.kept]
@@ -110,7 +112,9 @@ def prove(
         },
         latency={"float32": latency(float_model), "int8": latency(int8_model)},
         golden=golden(
-            float_model, int8_model, [(photos.paths[place], photos.contents[place]) for place in kept]
+            float_model,
+            int8_model,
+            Made(len(kept), lambda at: (photos.paths[kept[at]], photos.contents[kept[at]])),
         ),
         mistakes=most_confident(parent.scores[float_model.contract.view], parent.truth, kept),
         lost=lost,
@@ -147,9 +151,9 @@ def golden(float_model: Model, int8_model: Model, photos: Sequence[tuple[Path, s
     the float32 file's once divided by 255. `float32` (5, classes) and `int8` (5, classes), codes, are
     the outputs. `photos` are paths and their SHA-256, at least one.
     """
-    chosen = photos[:: max(1, len(photos) // GOLDEN_INPUTS)][:GOLDEN_INPUTS]
+    chosen = list(photos[:: max(1, len(photos) // GOLDEN_INPUTS)][:GOLDEN_INPUTS])
     images: list[Image] = []
-    for photo, sha256 in [*chosen, *(each for each in photos if each not in chosen)]:
+    for photo, sha256 in chain(chosen, (each for each in photos if each not in chosen)):
         if len(images) == len(chosen):
             break
         found = images_of(photo, [float_model.contract.view], float_model.contract, sha256=sha256)

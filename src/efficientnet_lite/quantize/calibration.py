@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,11 +25,14 @@ from efficientnet_lite.threads import in_threads
 PHOTOS = 100
 
 
-def stratified(labels: Sequence[str], contents: Sequence[str], count: int) -> list[int]:
-    """Positions of `count` photos, every class in turn, in the order of their content hashes."""
+def stratified(
+    labels: Sequence[str], contents: Sequence[str] | npt.NDArray[np.integer[Any]], count: int
+) -> list[int]:
+    """Positions of `count` photos, every class in turn, in the order of their hashes or of the ranks of these."""
     queues: dict[str, list[int]] = defaultdict(list)
-    for position in sorted(range(len(labels)), key=lambda position: contents[position]):
-        queues[labels[position]].append(position)
+    for position in np.argsort(np.asarray(contents), kind="stable"):
+        if len(queue := queues[labels[position]]) < count:
+            queue.append(int(position))
     order: list[int] = []
     for turn in range(max(map(len, queues.values()), default=0)):
         order += [queue[turn] for _, queue in sorted(queues.items()) if turn < len(queue)]

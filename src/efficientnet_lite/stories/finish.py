@@ -32,6 +32,8 @@ from efficientnet_lite.tflite.artifact import About, Precision, float_artifact, 
 from efficientnet_lite.tflite.int8 import IntegerNetwork
 from efficientnet_lite.training.learned import Learned
 
+BLOCK = 2048  # photos whose features are in memory at once
+
 
 @dataclass(frozen=True, slots=True)
 class Trained:
@@ -111,11 +113,11 @@ def _quantize(
     """The network in integers, and the photos that were to calibrate it and are lost."""
     training, store = material.positions("train"), material.store
     chosen = calibration.stratified(
-        [material.dataset.rows[position].label for position in training],
-        [store.looks.sha256(position) for position in training],
+        material.labels(training),
+        store.looks.ranks(training),
         settings.calibration,
     )
-    photos = material.surveyed([training[place] for place in chosen])
+    photos = material.surveyed(training[chosen])
     images, refused = calibration.images_by_place(
         photos.paths, photos.contents, store.backbone.contract, settings.base_views, workers=store.workers
     )
@@ -144,7 +146,14 @@ def _prove(
     store = material.store
     gone: dict[int, str] = {}  # of features that are not kept: photos that are lost before the replay
     expected: dict[View, npt.NDArray[np.float32]] = {
-        view: metrics.softmax(store.matrix(positions, view, lost=gone) @ layer.kernel + layer.bias)
+        view: metrics.softmax(
+            np.concatenate(
+                [
+                    store.matrix(some, view, lost=gone) @ layer.kernel + layer.bias
+                    for some in np.split(positions, range(BLOCK, len(positions), BLOCK))
+                ]
+            )
+        )
         for view in settings.base_views
     }
     return prove(
@@ -154,7 +163,7 @@ def _prove(
         expected,
         split=material.proof_split,
         labels=material.dataset.labels,
-        gone={positions.index(position): reason for position, reason in gone.items()},
+        gone={int(np.searchsorted(positions, position)): reason for position, reason in gone.items()},
         bars=settings.bars,
         where=where,
         on_progress=on_progress,

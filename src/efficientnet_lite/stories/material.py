@@ -15,9 +15,10 @@ from efficientnet_lite.photos.contract import BaseView, FitView
 from efficientnet_lite.photos.dataset import Dataset
 from efficientnet_lite.photos.labelled import Surveyed
 from efficientnet_lite.photos.layout import ClassFolders
-from efficientnet_lite.photos.partition import Assignment
+from efficientnet_lite.photos.partition import Assignment, Places
 from efficientnet_lite.photos.split import Split
 from efficientnet_lite.proof.gate import Bars
+from efficientnet_lite.sequences import Made
 from efficientnet_lite.training.finetune import FineTuning
 
 OnBad = Literal["skip", "fail"]
@@ -59,26 +60,30 @@ class Material:
     store: FeatureStore
     assignment: Assignment
 
-    def positions(self, split: Split) -> list[int]:
-        return [position for position, where in enumerate(self.assignment.splits) if where == split]
+    def positions(self, split: Split) -> Places:
+        return self.assignment.positions(split)
 
     @property
     def accounting(self) -> Accounting:
         """What became of every photo of the data set."""
         return self.dataset.accounting(self.store.refused)
 
-    def truth(self, positions: Sequence[int]) -> ClassIndices:
-        index = {label: number for number, label in enumerate(self.dataset.labels)}
-        return np.array([index[self.dataset.rows[position].label] for position in positions], np.intp)
+    def labels(self, positions: Places) -> Sequence[str]:
+        rows = self.dataset.rows
+        return Made(len(positions), lambda at: rows.said(int(positions[at])).label)
 
-    def surveyed(self, positions: Sequence[int]) -> Surveyed:
+    def truth(self, positions: Places) -> ClassIndices:
+        index = {label: number for number, label in enumerate(self.dataset.labels)}
+        return np.fromiter((index[label] for label in self.labels(positions)), np.intp, len(positions))
+
+    def surveyed(self, positions: Places) -> Surveyed:
         """The photos at `positions`, as they were when they were looked at."""
-        rows = [self.dataset.rows[position] for position in positions]
+        rows, looks = self.dataset.rows, self.store.looks
         return Surveyed(
-            names=[row.name for row in rows],
-            paths=[row.path for row in rows],
+            names=Made(len(positions), lambda at: rows.name(int(positions[at]))),
+            paths=Made(len(positions), lambda at: rows[int(positions[at])].path),
             truth=self.truth(positions).tolist(),
-            contents=[self.store.looks.sha256(position) for position in positions],
+            contents=Made(len(positions), lambda at: looks.sha256(int(positions[at]))),
         )
 
     @property
