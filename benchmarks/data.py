@@ -52,7 +52,7 @@ print(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1
 STEPPING = f"""
 import json, sys, time
 from pathlib import Path
-from efficientnet_lite.runtimes.litert import cores
+from efficientnet_lite.runtimes.engine import cores
 from efficientnet_lite.network.keras_arrays import read_parameters
 from efficientnet_lite.network.plan import VARIANTS, make_plan
 from efficientnet_lite.training.augment import Augmentation
@@ -96,7 +96,7 @@ print(json.dumps([waiting, stepping, alone]))
 def speed(inputs: Inputs) -> Table:
     """Images a second of decoding and augmenting at 224 pixels, by one thread, by threads and by processes."""
     from efficientnet_lite.photos import decode as photo_door
-    from efficientnet_lite.runtimes.litert import cores
+    from efficientnet_lite.runtimes.engine import cores
 
     files, rows, workers = _files(inputs.photos), [], cores()
     parts = [range(start, min(start + A_TASK, len(files))) for start in range(0, len(files), A_TASK)]

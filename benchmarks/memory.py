@@ -19,7 +19,7 @@ from efficientnet_lite.weights.read import load_weights
 from efficientnet_lite.photos.contract import FIT_VIEWS, Contract
 from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.photos.dataset import open_dataset
-from efficientnet_lite.runtimes.litert import cores
+from efficientnet_lite.runtimes.engine import cores
 from efficientnet_lite.classifier.features import Backbone, FeatureStore
 from efficientnet_lite.network.plan import VARIANTS, make_plan
 from efficientnet_lite.network.fold import fold

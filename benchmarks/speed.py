@@ -14,7 +14,8 @@ from benchmarks.timing import Timed, finished, timed
 from efficientnet_lite.network.fold import fold
 from efficientnet_lite.network.plan import DENSE, VARIANTS, make_plan
 from efficientnet_lite.quantize.stages import quantize_backbone, quantize_head
-from efficientnet_lite.runtimes.litert import Pool, Runner, cores
+from efficientnet_lite.runtimes.engine import EnginePool, cores
+from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.tflite.float import write_float
 from efficientnet_lite.tflite.int8 import write_int8
 from efficientnet_lite.weights.read import load_weights
@@ -37,7 +38,7 @@ def files(_inputs: Inputs) -> Table:
         ):
             writing = timed(write, 5).median / 1000
             data = write()
-            runner = Runner(data)
+            runner = LiteRT(data)
             image = noise[:1] if precision == "int8" else noise[:1] / np.float32(255)
             took = made[precision] = timed(lambda runner=runner, image=image: runner(image), RUNS)
             rows.append(
@@ -58,7 +59,7 @@ def files(_inputs: Inputs) -> Table:
 
 def _in_process(arguments: tuple[bytes, int]) -> None:
     model, count = arguments
-    runner = Runner(model)
+    runner = LiteRT(model)
     image = np.zeros(runner.inputs[0].shape, np.float32)
     for _ in range(count):
         runner(image)
@@ -73,7 +74,7 @@ def workers(_inputs: Inputs) -> Table:
         image = np.zeros((1, plan.size, plan.size, 3), np.float32)
 
         def threads(number: int, model: bytes = model, image: np.ndarray = image) -> float:
-            pool = Pool(model, workers=number)
+            pool = EnginePool(LiteRT, model, workers=number)
             start = time.perf_counter()
             list(pool.map(lambda runner, value: runner(value), [image] * count))
             return count / (time.perf_counter() - start)
@@ -86,7 +87,7 @@ def workers(_inputs: Inputs) -> Table:
             return count / (time.perf_counter() - start)
 
         def one_runner(model: bytes = model, image: np.ndarray = image) -> float:
-            runner = Runner(model, threads=cores())
+            runner = LiteRT(model, threads=cores())
             start = time.perf_counter()
             for _ in range(count):
                 runner(image)

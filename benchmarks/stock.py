@@ -21,12 +21,13 @@ from efficientnet_lite.photos.views import prepare
 from efficientnet_lite.proof.gate import Comparison, compare
 from efficientnet_lite.quantize.calibration import images_by_place, quantized_backbone
 from efficientnet_lite.quantize.stages import quantize_head
-from efficientnet_lite.runtimes.litert import Runner, cores
+from efficientnet_lite.runtimes.engine import cores
+from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.storage.files import sha256_file
 from efficientnet_lite.stories.export import VIEWS
 from efficientnet_lite.stories.origin import open_origin
-from efficientnet_lite.strangers.inspect import describe
+from efficientnet_lite.strangers.description import describe
 from efficientnet_lite.tflite.artifact import About, float_artifact, int8_artifact
 from efficientnet_lite.tflite.float import Output
 
@@ -122,7 +123,7 @@ def quality(inputs: Inputs) -> Table:
 
 def _one_image(model: bytes) -> Callable[[], object]:
     """A call that runs `model` once on an image of noise."""
-    runner = Runner(model)
+    runner = LiteRT(model)
     tensor = runner.inputs[0]
     codes = np.random.default_rng(0).integers(0, 256, tensor.shape, np.uint8)
     image = codes / np.float32(255) if tensor.dtype == np.float32 else codes
@@ -142,7 +143,7 @@ def _difference(mine: Counter[str], theirs: Counter[str]) -> str:
 
 def _logits(model: bytes, images: Sequence[Image]) -> Array:
     """(N, classes) of a file whose only output are logits, ours or the stock converter's int8 one."""
-    runner = Runner(model)
+    runner = LiteRT(model)
     output = runner.outputs[0]
     rows = []
     for image in images:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from efficientnet_lite.runtimes.litert import cores, runtime_version
+from efficientnet_lite.runtimes.engine import cores
+from efficientnet_lite.runtimes.litert import runtime_version
 
 INSTRUCTIONS = (
     "avx2",

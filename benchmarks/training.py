@@ -31,7 +31,7 @@ from benchmarks.page import put, section
 from benchmarks.table import Table, machine
 from benchmarks.timing import Ratio
 from efficientnet_lite.network.plan import Plan, make_plan, model_name
-from efficientnet_lite.runtimes.litert import cores
+from efficientnet_lite.runtimes.engine import cores
 
 CLASSES = {"scratch": 1000, "fine-tuning": 10}
 SIDES = ("ours", "timm")

@@ -87,10 +87,10 @@ def judge(photos: Path, file: Path, name: str, *, unit: bool) -> dict[str, float
     from efficientnet_lite.photos.contract import Contract
     from efficientnet_lite.photos.dataset import open_dataset
     from efficientnet_lite.photos.views import prepare
-    from efficientnet_lite.runtimes.litert import Runner
+    from efficientnet_lite.runtimes.litert import LiteRT
 
     dataset = open_dataset(photos)
-    runner, contract = Runner(file.read_bytes()), Contract(model_name(name).size)
+    runner, contract = LiteRT(file.read_bytes()), Contract(model_name(name).size)
     right = dict.fromkeys(VIEWS, 0)
     rows = [row for row in dataset.rows if row.split == "validation"]
     for row in rows:

@@ -17,7 +17,7 @@ from benchmarks.inputs import photos_below
 from benchmarks.peers.keras_lite import build, convert, normalized
 from benchmarks.stock import NAMES, crops, divided, stock_name
 from efficientnet_lite.network.plan import DENSE, PROBABILITIES
-from efficientnet_lite.runtimes.litert import Runner
+from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.storage import files
 from efficientnet_lite.stories.origin import Origin, open_origin
 from efficientnet_lite.tflite.float import write_float
@@ -53,7 +53,7 @@ def main() -> None:
 
 def _gap(origin: Origin, stock: bytes, images: list[np.ndarray]) -> float:
     """Largest difference of a logit between our float file and the stock converter's."""
-    mine, theirs = Runner(write_float(origin.plan, origin.layers(), outputs=("logits",))), Runner(stock)
+    mine, theirs = LiteRT(write_float(origin.plan, origin.layers(), outputs=("logits",))), LiteRT(stock)
     differences = []
     for image, prepared in zip(images, normalized(images), strict=True):
         (one,), (other,) = mine(image[None] / np.float32(255)).values(), theirs(prepared[None]).values()

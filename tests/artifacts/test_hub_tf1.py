@@ -17,7 +17,7 @@ from efficientnet_lite.errors import UsageError, VerificationFailed, WeightsMiss
 from efficientnet_lite.network.naming import tf1_variables
 from efficientnet_lite.network.plan import FEATURES, VARIANTS, make_plan
 from efficientnet_lite.photos.contract import Contract
-from efficientnet_lite.runtimes.litert import Runner
+from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.storage.listing import is_own
 from efficientnet_lite.stories.export_hub import HUB_MODULE, export_hub_module
 from efficientnet_lite.stories.origin import open_origin
@@ -94,7 +94,7 @@ def our_outputs(weights, images):
     """Logits and features of our float `.tflite` of the same weights."""
     origin = open_origin(scenes.MODEL, weights=weights)
     about = About(Contract(scenes.SIZE), "0" * 64, "unknown", ("logits", "features"), None)
-    runner = Runner(float_artifact(origin.plan, origin.layers(), about))
+    runner = LiteRT(float_artifact(origin.plan, origin.layers(), about))
     outputs = [runner(image[None]).values() for image in images]
     return [np.concatenate(each) for each in zip(*outputs, strict=True)]
 

@@ -14,7 +14,7 @@ from efficientnet_lite.network.plan import VARIANTS, make_plan
 from efficientnet_lite.proof.parity import fixed_inputs, numpy_outputs, parity
 from efficientnet_lite.runtimes import litert
 from efficientnet_lite.runtimes.model import open_model
-from efficientnet_lite.runtimes.onnx import Runner, check
+from efficientnet_lite.runtimes.onnx import OnnxRuntime, check
 from efficientnet_lite.stories import export_onnx as story
 from efficientnet_lite.stories.classify import train
 from efficientnet_lite.stories.export import export
@@ -85,7 +85,7 @@ def test_every_variant_computes_what_numpy_and_the_tflite_file_compute(name, siz
     images = fixed_inputs(size)
     inputs = images.astype(np.float32) / np.float32(255)
 
-    found = Runner(written(plan, layers, outputs=OUTPUTS))(inputs)
+    found = OnnxRuntime(written(plan, layers, outputs=OUTPUTS))(inputs)
 
     assert list(found) == list(OUTPUTS)
     assert {key: value.shape for key, value in found.items()} == {
@@ -94,7 +94,7 @@ def test_every_variant_computes_what_numpy_and_the_tflite_file_compute(name, siz
         "logits": (3, 7),
     }
     assert parity(found, numpy_outputs(plan, layers, images)).difference < 1e-3
-    tflite = litert.Runner(write_float(plan, layers, outputs=OUTPUTS))
+    tflite = litert.LiteRT(write_float(plan, layers, outputs=OUTPUTS))
     for row, one in enumerate(inputs):
         theirs = tflite(one[None])
         assert max(np.abs(found[key][row] - theirs[key][0]).max() for key in OUTPUTS) < 1e-3
@@ -109,7 +109,7 @@ def test_the_official_weights_give_the_same_probabilities_at_batch_1_and_3():
     layers = fold(plan, weights.parameters)
     images = fixed_inputs(plan.size)
     inputs = images.astype(np.float32) / np.float32(255)
-    runner = Runner(written(plan, layers))
+    runner = OnnxRuntime(written(plan, layers))
 
     together = runner(inputs)
     found = parity(together, numpy_outputs(plan, layers, images))
@@ -240,7 +240,7 @@ def test_a_file_that_breaks_off_or_is_no_onnx_is_refused(small):
 
     for damaged in [*(data[:end] for end in ends), b"TFL3" * 100, b"<html>", bytes(5000)]:
         with pytest.raises(ArtifactError):
-            Runner(damaged)
+            OnnxRuntime(damaged)
 
 
 def node(model, kind):
@@ -295,7 +295,7 @@ def test_a_graph_that_does_not_fit_together_is_refused_by_the_runtime_in_one_lin
     node(model, "Gemm").input[1] = "stem/conv/kernel"
 
     with pytest.raises(ArtifactError, match="ONNX Runtime cannot open it") as caught:
-        Runner(model.SerializeToString())
+        OnnxRuntime(model.SerializeToString())
 
     assert "\n" not in caught.value.what
 
@@ -303,13 +303,13 @@ def test_a_graph_that_does_not_fit_together_is_refused_by_the_runtime_in_one_lin
 @pytest.mark.parametrize("name", [b"strides", b"images", b"probabilities"])
 def test_a_name_that_is_no_utf8_is_refused_and_nothing_is_printed(small, capsys, name):
     with pytest.raises(ArtifactError, match="ONNX Runtime cannot open it"):
-        Runner(small[2].replace(name, name[:-1] + b"\x80"))
+        OnnxRuntime(small[2].replace(name, name[:-1] + b"\x80"))
 
     assert capsys.readouterr().out == ""
 
 
 def test_inputs_of_another_shape_or_type_are_a_caller_error(small):
-    runner = Runner(small[2])
+    runner = OnnxRuntime(small[2])
 
     with pytest.raises(ValueError, match="expected float32"):
         runner(np.zeros((1, 37, 37, 3), np.uint8))
@@ -329,7 +329,7 @@ def test_a_file_that_does_not_say_what_it_is_is_refused(small, random_weights, t
     plan, layers, _ = small
     if "of another file" in metadata.values():  # 40 pixels, written into a file of 37
         found = export_onnx(random_weights, tmp_path / "other.onnx", model="lite0@40")
-        metadata = {"EFFICIENTNET_LITE": Runner(found.path.read_bytes()).metadata["EFFICIENTNET_LITE"]}
+        metadata = {"EFFICIENTNET_LITE": OnnxRuntime(found.path.read_bytes()).metadata["EFFICIENTNET_LITE"]}
     (tmp_path / "m.onnx").write_bytes(written(plan, layers, metadata=metadata))
 
     with pytest.raises(ArtifactError, match=what):

@@ -25,7 +25,7 @@ from efficientnet_lite.photos.dataset import open_dataset
 from efficientnet_lite.photos.decode import read_bytes
 from efficientnet_lite.photos.rows import Row
 from efficientnet_lite.photos.views import prepare, to_float
-from efficientnet_lite.runtimes.litert import Runner
+from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.tflite.float import write_float
 
@@ -81,7 +81,7 @@ def test_every_photo_is_computed_once(fill):
 
 def test_vectors_are_what_the_file_gives_for_the_view(fill):
     store, found = fill()
-    runner = Runner(store.backbone.model)
+    runner = LiteRT(store.backbone.model)
 
     for view in VIEWS:
         for position in (0, 13):
@@ -276,7 +276,7 @@ def test_a_killed_pass_goes_on_where_it_was(tmp_path, photos):
 def test_the_runtime_greets_nobody_and_hides_nothing_else():
     program = (
         "import sys; sys.path.insert(0, sys.argv[1]); import os, test_features as t\n"
-        "os.write(2, b'before\\n'); t.Runner(t.backbone().model); os.write(2, b'after\\n')\n"
+        "os.write(2, b'before\\n'); t.LiteRT(t.backbone().model); os.write(2, b'after\\n')\n"
     )
     command = [sys.executable, "-c", program, os.path.dirname(__file__)]  # noqa: PTH120
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)

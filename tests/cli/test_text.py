@@ -12,7 +12,7 @@ from efficientnet_lite.errors import EfficientNetLiteError
 from efficientnet_lite.proof import judged
 from efficientnet_lite.stories import examples
 from efficientnet_lite.stories.translations import read_translations
-from efficientnet_lite.tflite import attached
+from efficientnet_lite.tflite import label_files
 
 
 def translations(path):
@@ -143,6 +143,6 @@ def test_labels_behind_a_model_of_anyone_are_read_so_too(here, text):
     model = (here / "model.tflite").read_bytes()
     bare = model[: model.index(b"PK\x03\x04")] if b"PK\x03\x04" in model else model
 
-    assert attached.labels_of({"labels.txt": b"eins\nzwei\n"})[""] == ("eins", "zwei")
-    packed = attached.pack_labels(bare, {"labels.txt": text.encode()})
-    assert attached.read_labels(packed)[""] == ("eins", "zwei")
+    assert label_files.labels_of({"labels.txt": b"eins\nzwei\n"})[""] == ("eins", "zwei")
+    packed = label_files.pack_labels(bare, {"labels.txt": text.encode()})
+    assert label_files.read_labels(packed)[""] == ("eins", "zwei")

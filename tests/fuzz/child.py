@@ -19,7 +19,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from parts import EXTREME_FLOATS
 
 from efficientnet_lite.errors import ArtifactError
-from efficientnet_lite.strangers.check import CheckedModel, check_model
+from efficientnet_lite.strangers.structure import CheckedModel, check_model
 
 RESOLVERS = {"xnnpack": OpResolverType.AUTO, "plain": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES}
 ADDRESS_SPACE = 8 << 30  # a bloated file ends as one, and takes nobody's machine with it

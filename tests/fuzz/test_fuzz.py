@@ -9,7 +9,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from efficientnet_lite.errors import ArtifactError
-from efficientnet_lite.strangers.check import check_model
+from efficientnet_lite.strangers.structure import check_model
 
 FILES = 200
 TYPES = [code for code in vars(schema.TensorType).values() if isinstance(code, int)]

@@ -17,8 +17,8 @@ from efficientnet_lite.errors import EfficientNetLiteError
 from efficientnet_lite.photos.dataset import open_dataset
 from efficientnet_lite.proof.golden import read_golden
 from efficientnet_lite.run import folder as run_folder
-from efficientnet_lite.tflite.attached import read_files, read_labels
 from efficientnet_lite.tflite.identity import Identity
+from efficientnet_lite.tflite.label_files import read_files, read_labels
 from efficientnet_lite.training import states, tfrecord
 from efficientnet_lite.training.recipe import Recipe
 from efficientnet_lite.weights.read import read_checkpoint

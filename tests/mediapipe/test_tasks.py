@@ -19,7 +19,7 @@ from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.photos.decode import decode
 from efficientnet_lite.photos.views import prepare_pixels, to_float
 from efficientnet_lite.quantize.stages import quantize_backbone, quantize_head
-from efficientnet_lite.runtimes.litert import Runner
+from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.runtimes.model import open_model
 from efficientnet_lite.stories.export import export
 from efficientnet_lite.tflite.artifact import About, float_artifact, int8_artifact
@@ -58,7 +58,7 @@ def scores(categories):
 
 def our_scores(model, pixels):
     """Probabilities by our own runtime for an image of the model's size."""
-    runner = Runner(model)
+    runner = LiteRT(model)
     (output,) = runner.outputs
     value = pixels if runner.inputs[0].dtype == np.uint8 else to_float(pixels)
     (codes,) = runner(value[None])[output.name]

@@ -15,7 +15,7 @@ from efficientnet_lite.network.fold import fold
 from efficientnet_lite.network.plan import VARIANTS, make_plan
 from efficientnet_lite.photos.contract import MEAN, STDDEV, Contract
 from efficientnet_lite.photos.views import prepare, to_float
-from efficientnet_lite.runtimes.litert import Runner
+from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.tflite.float import write_float
 from efficientnet_lite.weights.read import load_weights
 
@@ -35,7 +35,7 @@ def official(name, **options):
 @pytest.mark.parametrize("name", ["lite0", "lite1", "lite2"])
 def test_the_float_file_gives_the_reference_outputs_of_the_panda(shared, name):
     plan = make_plan(VARIANTS[name])
-    runner = Runner(write_float(plan, fold(plan, official(name).parameters), outputs=OUTPUTS))
+    runner = LiteRT(write_float(plan, fold(plan, official(name).parameters), outputs=OUTPUTS))
     reference = np.load(shared / f"reference/panda_{name}.npz")
     images = ((STDDEV * reference["input"] + MEAN) / 255).astype(np.float32)
 
@@ -52,7 +52,7 @@ def test_the_float_file_gives_the_reference_outputs_of_the_panda(shared, name):
 def test_a_tf1_checkpoint_gives_the_reference_evaluation(shared, ema, key):
     checkpoint = load_weights(VARIANTS["lite0"], shared / "reference/efficientnet-lite0", ema=ema)
     plan = make_plan(VARIANTS["lite0"])
-    runner = Runner(write_float(plan, fold(plan, checkpoint.parameters)))
+    runner = LiteRT(write_float(plan, fold(plan, checkpoint.parameters)))
     reference = np.load(shared / "reference/lite0_eval.npz")
 
     for name, wanted in zip(reference["file_names"], reference[key], strict=True):
@@ -84,7 +84,7 @@ def test_the_file_of_every_variant_computes_what_numpy_computes(name):
     layers = fold(plan, parameters)
     images = random.uniform(0, 1, (1, 75, 75, 3)).astype(np.float32)
 
-    found = Runner(write_float(plan, layers, outputs=OUTPUTS))(images)
+    found = LiteRT(write_float(plan, layers, outputs=OUTPUTS))(images)
     tensors = numpy_run.run(plan.steps, layers, (255 * images - MEAN) / STDDEV)
 
     assert np.abs(found["features"] - tensors["features"].reshape(1, -1)).max() < 1e-4

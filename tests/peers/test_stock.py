@@ -15,13 +15,13 @@ from ai_edge_litert import schema_py_generated as schema
 from efficientnet_lite.network.fold import fold
 from efficientnet_lite.network.plan import PROBABILITIES, Conv, Dense, make_plan
 from efficientnet_lite.proof.parity import fixed_inputs
-from efficientnet_lite.runtimes.litert import Runner
+from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.stories.origin import open_origin
-from efficientnet_lite.strangers.check import check_model
+from efficientnet_lite.strangers.structure import check_model
 from efficientnet_lite.tflite.float import write_float
 from efficientnet_lite.tflite.int8 import IntegerLayer, IntegerNetwork, write_int8
 from efficientnet_lite.tflite.quantmath import Scale
-from efficientnet_lite.tflite.storage import Weights
+from efficientnet_lite.tflite.stored_weights import WeightForm
 
 REASON = "TensorFlow lives in an environment of its own: requirements.txt"
 tf = pytest.importorskip("tensorflow", reason=REASON)
@@ -106,7 +106,7 @@ def test_given_the_stock_files_own_scales_and_codes_our_file_gives_the_same_code
     images = fixed_inputs(origin.plan.size)
 
     for image in images:
-        (mine,), (theirs,) = (Runner(data)(image[None]).values() for data in (ours, stock["int8"]))
+        (mine,), (theirs,) = (LiteRT(data)(image[None]).values() for data in (ours, stock["int8"]))
         assert np.array_equal(mine, theirs)
         assert np.ptp(mine) > 0
 
@@ -114,7 +114,7 @@ def test_given_the_stock_files_own_scales_and_codes_our_file_gives_the_same_code
 @pytest.mark.parametrize("precision", ["float32", "float16", "dynamic"])
 def test_operators_are_the_stock_converters_and_two_scalars(origin, stock, precision):
     layers = fold(origin.plan, origin.parameters)
-    ours = write_float(origin.plan, layers, weights=Weights(precision, "per-channel"))
+    ours = write_float(origin.plan, layers, weights=WeightForm(precision, "per-channel"))
 
     assert operators(ours) == operators(stock[precision]) + SCALARS
     assert abs(len(ours) / len(stock[precision]) - 1) < 0.01
@@ -130,10 +130,10 @@ def test_operators_of_int8_are_the_stock_converters(origin, stock):
 @pytest.mark.parametrize(("precision", "bar"), [("float32", 1e-6), ("float16", 1e-3), ("dynamic", 0.05)])
 def test_probabilities_are_the_stock_files(origin, stock, precision, bar):
     plan = make_plan(origin.plan.variant, size=origin.plan.size)
-    ours = write_float(plan, fold(plan, origin.parameters), weights=Weights(precision, "per-channel"))
+    ours = write_float(plan, fold(plan, origin.parameters), weights=WeightForm(precision, "per-channel"))
     images = fixed_inputs(plan.size).astype(np.float32)
 
     for image in images:
-        (mine,) = Runner(ours)(image[None] / 255).values()
-        (theirs,) = Runner(stock[precision])((image[None] - 127) / 128).values()
+        (mine,) = LiteRT(ours)(image[None] / 255).values()
+        (theirs,) = LiteRT(stock[precision])((image[None] - 127) / 128).values()
         assert np.abs(mine - theirs).max() < bar

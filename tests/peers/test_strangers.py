@@ -13,11 +13,11 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from efficientnet_lite.network.plan import PROBABILITIES
-from efficientnet_lite.runtimes.litert import Runner
+from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.runtimes.model import model_from_bytes
 from efficientnet_lite.stories.origin import open_origin
-from efficientnet_lite.strangers.check import check_model
-from efficientnet_lite.strangers.inspect import describe
+from efficientnet_lite.strangers.description import describe
+from efficientnet_lite.strangers.structure import check_model
 
 REASON = "TensorFlow lives in an environment of its own: requirements.txt"
 tf = pytest.importorskip("tensorflow", reason=REASON)
@@ -143,7 +143,7 @@ def test_the_stock_converters_file_opens_and_answers_as_without_us(name, precisi
     data = converted(network(name), precision)
 
     model = check_model(data)
-    runner = Runner(data)
+    runner = LiteRT(data)
     answers = [next(iter(runner(image[None].astype(runner.inputs[0].dtype)).values())) for image in IMAGES]
 
     for image, answer in zip(IMAGES, answers, strict=True):
@@ -182,7 +182,7 @@ def test_of_the_stock_converters_two_signatures_the_default_one_is_run(tmp_path)
     converter = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path), signature_keys=list(functions))
     data, image = bytes(converter.convert()), IMAGES[:1, :32, :32] / 255
 
-    described, answer = describe(data), Runner(data)(image)
+    described, answer = describe(data), LiteRT(data)(image)
 
     assert bare(data, image).shape == (1, 8)  # plain LiteRT runs the first graph
     assert described.signatures == ("serving_default", "embed")

@@ -13,7 +13,7 @@ from efficientnet_lite.commands.keras import create_model
 from efficientnet_lite.network.fold import fold
 from efficientnet_lite.network.plan import VARIANTS, make_plan
 from efficientnet_lite.photos.contract import MEAN, STDDEV
-from efficientnet_lite.runtimes.litert import Runner
+from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.tflite.float import write_float
 from efficientnet_lite.weights.read import load_weights
 
@@ -46,7 +46,7 @@ def test_the_file_gives_what_timm_gives(name, tmp_path):
 
     weights = load_weights(variant, tmp_path / "network.pth")
     plan = make_plan(variant)
-    found = Runner(
+    found = LiteRT(
         write_float(plan, fold(plan, weights.parameters), outputs=("logits", "probabilities", "features"))
     )(images)
     single, exact = theirs(network, normalized), theirs(network.double(), normalized.astype(np.float64))

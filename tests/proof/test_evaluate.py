@@ -11,7 +11,7 @@ from efficientnet_lite.errors import ArtifactError
 from efficientnet_lite.proof.evaluate import evaluation, score
 from efficientnet_lite.runtimes.latency import latency
 from efficientnet_lite.runtimes.model import model_from_bytes
-from efficientnet_lite.tflite.attached import pack_labels
+from efficientnet_lite.tflite.label_files import pack_labels
 
 
 @pytest.fixture

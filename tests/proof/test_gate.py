@@ -13,7 +13,7 @@ from efficientnet_lite.errors import ArtifactError, UsageError, VerificationFail
 from efficientnet_lite.metrics import Interval
 from efficientnet_lite.proof.gate import Bars, Comparison, compare, require, score_together
 from efficientnet_lite.runtimes.model import model_from_bytes
-from efficientnet_lite.tflite.attached import label_files, pack_labels
+from efficientnet_lite.tflite.label_files import label_files, pack_labels
 
 BARS = Bars(max_drop=0.01, min_agreement=0.97)
 

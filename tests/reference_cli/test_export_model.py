@@ -14,7 +14,7 @@ from efficientnet_lite.cli.reference import parse, run
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.photos.contract import MEAN, STDDEV, Contract
 from efficientnet_lite.photos.views import prepare
-from efficientnet_lite.runtimes.litert import Runner
+from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.runtimes.model import open_model
 from efficientnet_lite.stories.export_reference import Flags, reference_name
 
@@ -156,7 +156,7 @@ def test_a_float_file_takes_normalized_images_and_gives_what_the_reference_gave(
     )
 
     assert code == 0
-    runner, opened = Runner((place / "f.tflite").read_bytes()), open_model(place / "f.tflite")
+    runner, opened = LiteRT((place / "f.tflite").read_bytes()), open_model(place / "f.tflite")
     assert (runner.inputs[0].shape, runner.inputs[0].dtype) == ((1, 224, 224, 3), np.float32)
     stored = np.load(shared / "reference" / "lite0_eval.npz")
     for name, wanted in zip(stored["file_names"], stored["probabilities"], strict=True):
@@ -173,7 +173,7 @@ def test_an_endpoint_takes_the_place_of_the_softmax(place):
 
     assert run([*arguments, "--output_tflite=e.tflite", "--noquantize", "--endpoint_name=features"]) == 0
 
-    (output,) = Runner((place / "e.tflite").read_bytes()).outputs
+    (output,) = LiteRT((place / "e.tflite").read_bytes()).outputs
     assert output.shape == (1, 2, 2, 320)
 
 
@@ -198,7 +198,7 @@ def test_records_and_a_folder_of_the_same_photos_give_the_same_uint8_file(place,
         assert run([*arguments, f"--data_dir={source}", f"--output_tflite={source}.tflite"]) == 0
 
     assert (place / "records.tflite").read_bytes() == (place / "folder.tflite").read_bytes()
-    runner = Runner((place / "records.tflite").read_bytes())
+    runner = LiteRT((place / "records.tflite").read_bytes())
     assert (runner.inputs[0].dtype, runner.outputs[0].dtype) == (np.uint8, np.uint8)
     assert (runner.inputs[0].scale, runner.inputs[0].zero_point) == (1 / 128, 127)
 

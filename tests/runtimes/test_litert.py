@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from efficientnet_lite.errors import ArtifactError
-from efficientnet_lite.runtimes.litert import Pool, Runner, cores, runtime_version
+from efficientnet_lite.runtimes.engine import EnginePool, cores
+from efficientnet_lite.runtimes.litert import LiteRT, runtime_version
 from efficientnet_lite.tflite.container import Graph, Quantization
 
 
@@ -33,7 +34,7 @@ def requantizing():
 
 
 def test_a_runner_says_what_its_file_takes_and_gives():
-    runner = Runner(requantizing())
+    runner = LiteRT(requantizing())
     (taken,), (given,) = runner.inputs, runner.outputs
 
     assert (taken.name, taken.shape, taken.dtype) == ("pixels", (1, 3), np.uint8)
@@ -44,7 +45,7 @@ def test_a_runner_says_what_its_file_takes_and_gives():
 
 
 def test_a_result_stays_when_the_runner_runs_again():
-    runner = Runner(doubling())
+    runner = LiteRT(doubling())
 
     first = runner(np.ones((1, 4), np.float32))["y"]
     runner(np.zeros((1, 4), np.float32))
@@ -53,7 +54,7 @@ def test_a_result_stays_when_the_runner_runs_again():
 
 
 def test_inputs_of_another_shape_type_or_number_are_a_caller_error():
-    runner = Runner(doubling())
+    runner = LiteRT(doubling())
 
     with pytest.raises(ValueError, match=r"(?i)dimension mismatch"):
         runner(np.zeros((1, 5), np.float32))
@@ -66,14 +67,14 @@ def test_inputs_of_another_shape_type_or_number_are_a_caller_error():
 @pytest.mark.parametrize("data", [b"", b"\0" * 64, b"....TFL3" + bytes(64)])
 def test_what_litert_refuses_is_one_error_that_names_the_file(data):
     with pytest.raises(ArtifactError, match=r"LiteRT cannot open it: .+") as caught:
-        Runner(data, where="clothes.tflite")
+        LiteRT(data, where="clothes.tflite")
 
     assert caught.value.where == "clothes.tflite"
     assert "\n" not in caught.value.what
 
 
 def test_a_pool_keeps_the_order_whoever_is_done_first():
-    pool = Pool(doubling(), workers=3)
+    pool = EnginePool(LiteRT, doubling(), workers=3)
 
     def slow_at_first(runner, number):
         gate.wait(timeout=0.2 if number == 0 else 0)
@@ -84,7 +85,7 @@ def test_a_pool_keeps_the_order_whoever_is_done_first():
 
 
 def test_no_runner_is_lent_to_two_threads_at_once():
-    pool, lent, mixed = Pool(doubling(), workers=2), set(), []
+    pool, lent, mixed = EnginePool(LiteRT, doubling(), workers=2), set(), []
 
     def work(runner, _):
         mixed.append(id(runner) in lent)
@@ -97,7 +98,7 @@ def test_no_runner_is_lent_to_two_threads_at_once():
 
 
 def test_an_error_in_one_item_reaches_the_caller_and_the_pool_goes_on():
-    pool = Pool(doubling(), workers=2)
+    pool = EnginePool(LiteRT, doubling(), workers=2)
 
     def fails_at_three(runner, number):
         if number == 3:
@@ -125,7 +126,7 @@ def test_only_the_greeting_is_kept_off_stderr():
         "from efficientnet_lite.runtimes import litert\n"
         "with litert._stderr_without(b'INFO: Created'):\n"
         "    os.write(2, b'INFO: Created by us\\n'); os.write(2, b'WARNING: kept\\n'); sys.stderr.write('kept too')\n"
-        "t.Runner(t.doubling()); t.Pool(t.doubling(), workers=3)\n"
+        "t.LiteRT(t.doubling()); t.EnginePool(t.LiteRT, t.doubling(), workers=3)\n"
     )
     done = in_a_fresh_process(program, stderr=subprocess.PIPE)
 
@@ -134,8 +135,8 @@ def test_only_the_greeting_is_kept_off_stderr():
 
 def test_a_greeting_after_a_refused_file_is_kept_off_too():
     program = (
-        "try: t.Runner(b'no model')\nexcept t.ArtifactError: pass\n"
-        "threads = [t.threading.Thread(target=t.Runner, args=(t.doubling(),)) for _ in range(8)]\n"
+        "try: t.LiteRT(b'no model')\nexcept t.ArtifactError: pass\n"
+        "threads = [t.threading.Thread(target=t.LiteRT, args=(t.doubling(),)) for _ in range(8)]\n"
         "for each in threads: each.start()\n"
         "for each in threads: each.join()\n"
     )
@@ -147,7 +148,7 @@ def test_a_greeting_after_a_refused_file_is_kept_off_too():
 @pytest.mark.parametrize("obstacle", ["os.close(2)", "sys.stderr = None", "t.in_no_place_for_files()"])
 def test_it_runs_without_a_stderr_or_a_place_for_temporary_files(obstacle):
     program = (
-        f"{obstacle}\nrunner = t.Runner(t.doubling()); print(runner(t.np.ones((1, 4), t.np.float32))['y'])"
+        f"{obstacle}\nrunner = t.LiteRT(t.doubling()); print(runner(t.np.ones((1, 4), t.np.float32))['y'])"
     )
 
     done = in_a_fresh_process(program, stderr=subprocess.PIPE)

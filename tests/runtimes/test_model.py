@@ -14,8 +14,8 @@ from efficientnet_lite.photos.contract import CROP_PADDING, Contract
 from efficientnet_lite.photos.views import prepare_pixels
 from efficientnet_lite.runtimes import model as predict
 from efficientnet_lite.runtimes.model import Refused, model_from_bytes, open_model
-from efficientnet_lite.tflite.attached import pack_labels
 from efficientnet_lite.tflite.identity import OWN_ENTRY
+from efficientnet_lite.tflite.label_files import pack_labels
 from efficientnet_lite.tflite.metadata import TEXT_ENTRY
 
 SIZE = tiny.SIZE

@@ -6,12 +6,12 @@ import scenes
 
 from efficientnet_lite.errors import ArtifactError, VerificationFailed
 from efficientnet_lite.proof.parity import fixed_inputs
-from efficientnet_lite.runtimes.litert import Runner
+from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.runtimes.model import open_model
 from efficientnet_lite.stories import reduced
 from efficientnet_lite.stories.export import export, golden_path
-from efficientnet_lite.strangers.check import check_model
-from efficientnet_lite.strangers.inspect import describe
+from efficientnet_lite.strangers.description import describe
+from efficientnet_lite.strangers.structure import check_model
 
 NAME = "lite0@64"
 KINDS = [
@@ -85,7 +85,7 @@ def test_a_dynamic_batch_gives_each_image_what_it_gets_alone(tmp_path, few_photo
     model = open_model(path)
     inputs = np.stack([model.encode(image) for image in fixed_inputs(64)])
 
-    together = Runner(path.read_bytes(), batch=3)(inputs)
+    together = LiteRT(path.read_bytes(), batch=3)(inputs)
 
     assert together["features"].shape == (3, 1280)
     alone = model.run(inputs)
@@ -97,7 +97,7 @@ def test_a_fixed_batch_cannot_be_changed(tmp_path, few_photos, random_weights):
     path = made(tmp_path / "m.tflite", KINDS[0], few_photos, random_weights).path
 
     with pytest.raises(ArtifactError, match="cannot open"):
-        Runner(path.read_bytes(), batch=3)
+        LiteRT(path.read_bytes(), batch=3)
 
 
 @pytest.mark.usefixtures("lenient")

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from efficientnet_lite.errors import ArtifactError
-from efficientnet_lite.strangers.check import check_model
 from efficientnet_lite.strangers.operators import OPERATORS
+from efficientnet_lite.strangers.structure import check_model
 from efficientnet_lite.tflite import slots
 from efficientnet_lite.tflite.container import Graph, Quantization
 
@@ -157,7 +157,7 @@ def test_a_text_that_is_used_over_and_over_is_refused_before_it_fills_the_memory
 def _name_at(model, number, target):
     """Let the name of tensor `number` be the text at `target`."""
     tensor = schema.Model.GetRootAs(model, 0).Subgraphs(0).Tensors(number)._tab
-    at = tensor.Pos + tensor.Offset(4 + 2 * slots.Tensor.NAME)
+    at = tensor.Pos + tensor.Offset(4 + 2 * slots.TensorSlot.NAME)
     model[at : at + 4] = (target - at).to_bytes(4, "little")
 
 

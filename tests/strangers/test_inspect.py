@@ -10,10 +10,10 @@ from ai_edge_litert import schema_py_generated as schema
 from efficientnet_lite.errors import ArtifactError
 from efficientnet_lite.network.fold import fold
 from efficientnet_lite.network.plan import VARIANTS, make_plan
-from efficientnet_lite.strangers.inspect import OperatorCount, Port, describe
-from efficientnet_lite.tflite.attached import pack_labels
+from efficientnet_lite.strangers.description import OperatorCount, Port, describe
 from efficientnet_lite.tflite.container import Graph, Quantization
 from efficientnet_lite.tflite.float import write_float
+from efficientnet_lite.tflite.label_files import pack_labels
 
 FLOAT, INT8 = describe(tiny.tiny("float32")), describe(tiny.tiny("int8"))
 

@@ -8,8 +8,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from efficientnet_lite.errors import ArtifactError
-from efficientnet_lite.strangers.check import check_model
 from efficientnet_lite.strangers.shapes import fits, spans_of
+from efficientnet_lite.strangers.structure import check_model
 from efficientnet_lite.tflite.container import Graph
 
 small = st.integers(1, 4)

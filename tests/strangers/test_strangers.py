@@ -10,13 +10,12 @@ from ai_edge_litert import schema_py_generated as schema
 
 from efficientnet_lite.cli.app import run
 from efficientnet_lite.errors import EXIT_ARTIFACT, EXIT_OK, ArtifactError
-from efficientnet_lite.runtimes.litert import Runner
+from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.runtimes.model import model_from_bytes
-from efficientnet_lite.strangers.check import check_model
-from efficientnet_lite.strangers.inspect import describe
-from efficientnet_lite.tensor import main_signature
-from efficientnet_lite.tflite.attached import pack_labels
+from efficientnet_lite.strangers.description import describe
+from efficientnet_lite.strangers.structure import check_model, main_signature
 from efficientnet_lite.tflite.container import Graph
+from efficientnet_lite.tflite.label_files import pack_labels
 
 INT8 = tiny.tiny("int8")
 
@@ -52,7 +51,7 @@ def test_every_hostile_file_has_its_verdict(shared, tmp_path, capsys):
         assert code in allowed[row["verdict"]], row
         assert "Traceback" not in printed.err
         if code == EXIT_OK:
-            runner = Runner(data)
+            runner = LiteRT(data)
             runner(*(np.zeros(tensor.shape, tensor.dtype) for tensor in runner.inputs))
 
 
@@ -62,7 +61,7 @@ def test_every_hostile_file_has_its_verdict(shared, tmp_path, capsys):
 def test_of_two_signatures_the_default_one_gives_the_names():
     model = signed(("other", ["mine"]), ("serving_default", ["probabilities"]))
 
-    assert [tensor.name for tensor in Runner(model).outputs] == ["probabilities"]
+    assert [tensor.name for tensor in LiteRT(model).outputs] == ["probabilities"]
     assert [port.name for port in describe(model).outputs] == ["probabilities"]
     assert describe(model).signatures == ("serving_default", "other")
 
@@ -70,7 +69,7 @@ def test_of_two_signatures_the_default_one_gives_the_names():
 def test_without_a_default_one_the_signature_that_names_most_gives_the_names():
     model = signed(("small", []), ("whole", ["scores"]))
 
-    assert [tensor.name for tensor in Runner(model).outputs] == ["scores"]
+    assert [tensor.name for tensor in LiteRT(model).outputs] == ["scores"]
     assert [port.name for port in describe(model).outputs] == ["scores"]
 
 
@@ -117,9 +116,9 @@ def test_of_two_graphs_the_main_signatures_own_is_described_and_run(keys, name, 
     model = of_two_graphs(*keys)
     image = np.random.default_rng(0).random((1, 32, 32, 3), np.float32)
 
-    checked, (given,) = check_model(model), Runner(model)(image).values()
+    checked, (given,) = check_model(model), LiteRT(model)(image).values()
 
-    assert [tensor.name for tensor in Runner(model).outputs] == [name]
+    assert [tensor.name for tensor in LiteRT(model).outputs] == [name]
     assert [port.name for port in describe(model).outputs] == [name]
     assert checked.operators[-1].name == ("SOFTMAX" if total else "FULLY_CONNECTED")
     assert (given.sum() == pytest.approx(1)) == bool(total)
@@ -133,7 +132,7 @@ def test_info_says_which_of_two_signatures_is_run(tmp_path, capsys):
 
 
 def test_what_a_runner_of_two_signatures_takes_has_its_shape_and_type():
-    runner = Runner(of_two_graphs("serving_default", "other"))
+    runner = LiteRT(of_two_graphs("serving_default", "other"))
 
     for wrong in (np.zeros((1, 31, 32, 3), np.float32), np.zeros((1, 32, 32, 3), np.uint8)):
         with pytest.raises(ValueError, match="is expected"):
@@ -194,7 +193,7 @@ def test_a_name_that_is_no_utf8_is_refused_where_somebody_would_ask_for_it():
 
 def test_a_runner_says_in_one_line_that_a_name_is_no_utf8():
     with pytest.raises(ArtifactError, match="LiteRT cannot open it"):
-        Runner(signed((b"\xff", ["probabilities"])))
+        LiteRT(signed((b"\xff", ["probabilities"])))
 
 
 # --- errors of LiteRT
@@ -209,7 +208,7 @@ def test_a_file_that_opens_and_cannot_run_is_an_error_of_the_file():
     data = graph.finish(inputs={"image": image, "wanted": wanted}, outputs={"result": result}, description="")
     with pytest.raises(ArtifactError, match="RESHAPE"):
         check_model(data)
-    runner = Runner(data)
+    runner = LiteRT(data)
 
     with pytest.raises(ArtifactError, match="LiteRT cannot run it") as caught:
         runner(np.zeros((1, 8), np.float32), np.array([7], np.int32))

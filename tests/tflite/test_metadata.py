@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from efficientnet_lite.errors import ArtifactError
 from efficientnet_lite.photos.contract import Contract
-from efficientnet_lite.tflite import attached
-from efficientnet_lite.tflite.attached import label_files, pack_labels, read_files, read_labels
 from efficientnet_lite.tflite.identity import OWN_ENTRY, Identity
+from efficientnet_lite.tflite.label_files import MAX_FILES, label_files, pack_labels, read_files, read_labels
 from efficientnet_lite.tflite.metadata import (
     build_metadata,
     parse_text,
@@ -242,7 +241,7 @@ def test_two_files_of_one_name_are_refused():
 
 
 def test_too_many_files_are_refused():
-    many = zipped(*((str(i), "") for i in range(attached.MAX_FILES + 1)))
+    many = zipped(*((str(i), "") for i in range(MAX_FILES + 1)))
 
     with pytest.raises(ArtifactError, match="257 files"):
         read_files(many)

@@ -14,9 +14,9 @@ from efficientnet_lite.network.plan import DENSE, VARIANTS, make_plan
 from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.photos.views import prepare
 from efficientnet_lite.quantize.stages import quantize_backbone, quantize_head
-from efficientnet_lite.runtimes.litert import Runner
-from efficientnet_lite.strangers.check import check_model
-from efficientnet_lite.strangers.inspect import describe
+from efficientnet_lite.runtimes.litert import LiteRT
+from efficientnet_lite.strangers.description import describe
+from efficientnet_lite.strangers.structure import check_model
 from efficientnet_lite.tflite.float import write_float
 from efficientnet_lite.tflite.int8 import write_int8
 from efficientnet_lite.weights.read import load_weights
@@ -99,7 +99,7 @@ def test_an_int8_file_has_versions_that_old_runtimes_know_and_no_float_operator(
 
 
 def test_the_int8_input_takes_pixels_as_they_are(network):
-    (tensor,) = Runner(write_int8(PLAN, network)).inputs
+    (tensor,) = LiteRT(write_int8(PLAN, network)).inputs
 
     assert (tensor.name, tensor.dtype, tensor.scale, tensor.zero_point) == ("images", np.uint8, 1 / 128, 127)
 
@@ -112,7 +112,7 @@ def test_outputs_have_the_public_names_and_shapes(layers, network, outputs):
 
     for data in (write_float(PLAN, layers, outputs=outputs), write_int8(PLAN, network, outputs=outputs)):
         checked = check_model(data)
-        runner = Runner(data)
+        runner = LiteRT(data)
         assert [checked.tensors[index].name for index in checked.outputs] == list(outputs)
         assert [(tensor.name, tensor.shape) for tensor in runner.outputs] == [
             (name, shapes[name]) for name in outputs
@@ -120,8 +120,8 @@ def test_outputs_have_the_public_names_and_shapes(layers, network, outputs):
 
 
 def test_int8_input_and_output_give_the_same_codes_as_uint8(network, images):
-    unsigned = Runner(write_int8(PLAN, network))(images[0][None])["probabilities"]
-    signed = Runner(write_int8(PLAN, network, io="int8"))(
+    unsigned = LiteRT(write_int8(PLAN, network))(images[0][None])["probabilities"]
+    signed = LiteRT(write_int8(PLAN, network, io="int8"))(
         (images[0].astype(np.int16) - 128).astype(np.int8)[None]
     )
 
@@ -170,8 +170,8 @@ def test_int8_of_the_official_weights_stays_near_float(shared):
     images = [prepare(path.read_bytes(), ["crop"], Contract(128), where=path).images[0] for path in paths]
     calibrating, others = images[::2], images[1::2]
     network = quantize_head(quantize_backbone(plan, layers, calibrating, workers=2), layers[DENSE])
-    parent = Runner(write_float(plan, layers, outputs=("logits",)))
-    child = Runner(write_int8(plan, network, outputs=("logits",)))
+    parent = LiteRT(write_float(plan, layers, outputs=("logits",)))
+    child = LiteRT(write_int8(plan, network, outputs=("logits",)))
     (output,) = child.outputs
 
     true = np.concatenate([parent(image[None] / np.float32(255))["logits"] for image in others])

@@ -9,9 +9,9 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from efficientnet_lite.photos.contract import Contract
-from efficientnet_lite.tflite.attached import label_files, pack_labels
 from efficientnet_lite.tflite.container import Graph, Quantization
 from efficientnet_lite.tflite.identity import OWN_ENTRY, Identity
+from efficientnet_lite.tflite.label_files import label_files, pack_labels
 from efficientnet_lite.tflite.metadata import TEXT_ENTRY, build_metadata
 
 SIZE, CLASSES = 32, 4

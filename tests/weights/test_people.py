@@ -16,9 +16,9 @@ from efficientnet_lite.cli.common import console_of
 from efficientnet_lite.errors import CheckpointError
 from efficientnet_lite.network.plan import DENSE, VARIANTS, make_plan
 from efficientnet_lite.notices import listening
-from efficientnet_lite.weights.containers import AVERAGED, RAW
 from efficientnet_lite.weights.read import read_checkpoint
 from efficientnet_lite.weights.safetensors import encode_safetensors
+from efficientnet_lite.weights.state_dicts import AVERAGED, RAW
 
 LITE0 = VARIANTS["lite0"]
 NAMESPACE = Raw(

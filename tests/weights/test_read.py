@@ -21,7 +21,7 @@ from efficientnet_lite.weights.fit import fit
 from efficientnet_lite.weights.pth import MAGIC_NUMBER
 from efficientnet_lite.weights.read import read_checkpoint
 from efficientnet_lite.weights.safetensors import FORMAT, SCHEMA, encode_safetensors
-from efficientnet_lite.weights.tensors import FLOAT32, FLOAT64, INT64, Stored
+from efficientnet_lite.weights.stored_tensors import FLOAT32, FLOAT64, INT64, Stored
 
 LITE0 = VARIANTS["lite0"]
 DIALECTS = ("plan", "lukemelas", "timm", "tf1")

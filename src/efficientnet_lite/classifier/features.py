@@ -22,11 +22,11 @@ from efficientnet_lite.photos.rows import Row
 from efficientnet_lite.photos.survey import CHANGED, look_at
 from efficientnet_lite.photos.views import prepare, to_float
 from efficientnet_lite.progress import OnProgress
-from efficientnet_lite.runtimes.litert import Pool, runtime_version
+from efficientnet_lite.runtimes.engine import Engine, EnginePool
+from efficientnet_lite.runtimes.litert import LiteRT, runtime_version
 from efficientnet_lite.storage import files
 from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.storage.files import sha256_bytes, sha256_file
-from efficientnet_lite.tensor import Engine
 from efficientnet_lite.threads import in_threads
 
 PIXELS_VERSION = 1  # to be raised when the photo door or a view changes what it gives
@@ -65,7 +65,7 @@ class FeatureStore:
     looks: Looks = field(default_factory=Looks)
     refused: list[tuple[int, str]] = field(default_factory=list)  # position and reason
     computed: int = 0  # photos that were not in the cache
-    _pool: Pool | None = None
+    _pool: EnginePool | None = None
 
     def fill(
         self, views: Sequence[FitView], *, stop_on_bad: bool = False, on_progress: OnProgress | None = None
@@ -155,7 +155,7 @@ class FeatureStore:
         if not work:
             return iter(())
         if self._pool is None:
-            self._pool = Pool(self.backbone.model, workers=self.workers)
+            self._pool = EnginePool(LiteRT, self.backbone.model, workers=self.workers)
         return self._pool.map(self._look_and_run, work)
 
     def _look_and_run(self, runner: Engine, item: tuple[int, Sequence[FitView]]) -> "_Seen | _Refused":

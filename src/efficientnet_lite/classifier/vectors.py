@@ -27,11 +27,11 @@ from efficientnet_lite.photos.accounting import COLUMNS, Skipped
 from efficientnet_lite.photos.contract import View
 from efficientnet_lite.photos.views import prepare
 from efficientnet_lite.progress import OnProgress
+from efficientnet_lite.runtimes.engine import Engine
 from efficientnet_lite.runtimes.model import Model, Refused
 from efficientnet_lite.storage import files, folders, tables
 from efficientnet_lite.storage.listing import FolderKind, no_marker, seal, tree
 from efficientnet_lite.storage.targets import Apart, photos_apart
-from efficientnet_lite.tensor import Engine
 from efficientnet_lite.version import __version__
 
 FEATURES, INDEX, SKIPPED, MARKER = "features.npy", "index.csv", "skipped.csv", "embed.json"

@@ -17,12 +17,12 @@ from efficientnet_lite.storage import files
 from efficientnet_lite.storage.files import read_bytes
 from efficientnet_lite.stories.origin import named_model
 from efficientnet_lite.strangers.accelerators import MIB, TargetName
-from efficientnet_lite.strangers.inspect import ModelInfo, Port, describe
-from efficientnet_lite.strangers.readiness import Finding, Placement, Readiness, check_readiness
+from efficientnet_lite.strangers.description import ModelInfo, Port, describe
+from efficientnet_lite.strangers.readiness import Finding, OperatorPlace, Readiness, check_readiness
 from efficientnet_lite.tflite.slots import MODEL_IDENTIFIER
 from efficientnet_lite.weights.published import HUB_FILES, PACKAGES
 from efficientnet_lite.weights.read import read_checkpoint
-from efficientnet_lite.weights.tensors import MAX_CHECKPOINT_BYTES
+from efficientnet_lite.weights.stored_tensors import MAX_CHECKPOINT_BYTES
 
 _READY = {
     "ready": "ready: every operator maps, by the rules",
@@ -139,7 +139,7 @@ def _said(finding: Finding) -> str:
     return f"{place}: {finding.found}; the rule: {finding.rule} ({unverified}{finding.source})"
 
 
-def _why(placed: Placement) -> str:
+def _why(placed: OperatorPlace) -> str:
     """The rule that keeps an operator from the target, or that its mapping hangs on."""
     order = ("refused", "cpu", "option", "unknown")
     findings = sorted(placed.findings, key=lambda each: order.index(each.effect))

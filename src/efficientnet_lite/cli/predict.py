@@ -30,7 +30,7 @@ from efficientnet_lite.documents import json_value
 from efficientnet_lite.errors import EXIT_INPUT, UnusableInput, UsageError
 from efficientnet_lite.photos.accounting import Skipped, account
 from efficientnet_lite.photos.contract import View
-from efficientnet_lite.runtimes.litert import cores
+from efficientnet_lite.runtimes.engine import cores
 from efficientnet_lite.runtimes.model import Model, Refused
 from efficientnet_lite.storage import files
 from efficientnet_lite.stories.source import open_source

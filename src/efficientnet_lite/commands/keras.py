@@ -14,7 +14,7 @@ from efficientnet_lite.storage import files
 from efficientnet_lite.weights.fit import fit
 from efficientnet_lite.weights.read import load_weights
 from efficientnet_lite.weights.safetensors import FORMAT, SCHEMA, write_safetensors
-from efficientnet_lite.weights.tensors import FLOAT32, Stored
+from efficientnet_lite.weights.stored_tensors import FLOAT32, Stored
 
 KerasModel = Any  # keras.Model; whoever has none imports this all the same
 

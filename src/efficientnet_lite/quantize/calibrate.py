@@ -4,19 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from efficientnet_lite.arrays import Array
 from efficientnet_lite.errors import CheckpointError
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import DENSE, INPUT, PROBABILITIES, Add, Conv, Plan, Step
+from efficientnet_lite.photos.views import Image
 from efficientnet_lite.progress import OnProgress
-from efficientnet_lite.runtimes.litert import Pool
-from efficientnet_lite.tensor import Engine
+from efficientnet_lite.runtimes.engine import Engine, EnginePool
+from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.tflite.float import write_steps
 from efficientnet_lite.tflite.quantmath import RELU6_SCALE, Scale, activation_scale
-
-Image = npt.NDArray[np.uint8]
 
 SAMPLE_PIXELS = 200  # of each tensor and photo, for the choice of its range
 FINEST_SUM = 2.0**8  # steps of a sum in one step of its terms, at most
@@ -87,7 +85,7 @@ def measure(
         return {name: _summary(outputs[name]) for name in names}
 
     seen: dict[str, list[Activations]] = {name: [] for name in names}
-    for done, found in enumerate(Pool(model, workers=workers).map(look, images), 1):
+    for done, found in enumerate(EnginePool(LiteRT, model, workers=workers).map(look, images), 1):
         for name in names:
             if not (np.isfinite(found[name].low).all() and np.isfinite(found[name].high).all()):
                 raise CheckpointError(

@@ -20,9 +20,10 @@ from efficientnet_lite.arrays import Array
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import INPUT, Add, Conv, Plan, Step
 from efficientnet_lite.photos.contract import MEAN, STDDEV
+from efficientnet_lite.photos.views import Image
 from efficientnet_lite.progress import OnProgress
-from efficientnet_lite.quantize.calibrate import Image
-from efficientnet_lite.runtimes.litert import Pool
+from efficientnet_lite.runtimes.engine import EnginePool
+from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.tflite.float import write_steps
 
 SAMPLE_PIXELS = 800  # of each layer and photo, for the gains
@@ -112,7 +113,11 @@ def _gains(
     steps = [*prefix, replace(step, relu6=False)]
     shape = inputs[0][0].shape
     pools = [
-        Pool(write_steps(steps, net, source=source, shape=shape, outputs={"y": step.name}), workers=workers)
+        EnginePool(
+            LiteRT,
+            write_steps(steps, net, source=source, shape=shape, outputs={"y": step.name}),
+            workers=workers,
+        )
         for net in networks
     ]
     sums = np.zeros((5, step.outputs))
@@ -153,7 +158,9 @@ def _means(
     model = write_steps(
         steps, layers, source=source, shape=inputs[0].shape, outputs={}, means={"mean": steps[-1].name}
     )
-    means = Pool(model, workers=workers).map(lambda runner, value: runner(value)["mean"][0], inputs)
+    means = EnginePool(LiteRT, model, workers=workers).map(
+        lambda runner, value: runner(value)["mean"][0], inputs
+    )
     mean: Array = np.stack(list(means)).mean(axis=0, dtype=np.float64).astype(np.float32)
     return mean
 
@@ -163,4 +170,6 @@ def _outputs(
 ) -> list[Array]:
     """The last step's output for every input."""
     model = write_steps(steps, layers, source=source, shape=inputs[0].shape, outputs={"y": steps[-1].name})
-    return list(Pool(model, workers=workers).map(lambda runner, value: runner(value)["y"], inputs))
+    return list(
+        EnginePool(LiteRT, model, workers=workers).map(lambda runner, value: runner(value)["y"], inputs)
+    )

@@ -13,16 +13,18 @@ from efficientnet_lite.arrays import Array
 from efficientnet_lite.errors import ArtifactError
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import DENSE, INPUT, POOLED, Conv, Plan
+from efficientnet_lite.photos.views import Image
 from efficientnet_lite.progress import OnProgress
-from efficientnet_lite.quantize.calibrate import Image, choose_scales, measure
+from efficientnet_lite.quantize.calibrate import choose_scales, measure
 from efficientnet_lite.quantize.correct import correct
 from efficientnet_lite.quantize.equalize import equalize
-from efficientnet_lite.runtimes.litert import Pool
+from efficientnet_lite.runtimes.engine import EnginePool
+from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.tflite import quantmath
 from efficientnet_lite.tflite.float import Output, write_float
 from efficientnet_lite.tflite.int8 import IntegerLayer, IntegerNetwork, write_int8
 from efficientnet_lite.tflite.quantmath import INPUT_SCALE, Scale
-from efficientnet_lite.tflite.storage import DenseScales
+from efficientnet_lite.tflite.stored_weights import DenseScales
 
 METHOD = "1"  # to be raised whenever the same photos would give other integers
 CORRECTION_PHOTOS = 48  # of the calibration set, for gains and biases
@@ -106,7 +108,7 @@ def _both(plan: Plan, layers: Mapping[str, Layer], network: IntegerNetwork) -> t
 
 def _features(plan: Plan, model: bytes, images: Sequence[Image], workers: int) -> Array:
     """The feature vectors that a written file gives, as reals."""
-    pool = Pool(model, workers=workers)
+    pool = EnginePool(LiteRT, model, workers=workers)
     output = pool.first.outputs[0]
     if output.scale:
         codes = pool.map(lambda runner, image: runner(image[None])[POOLED], images)

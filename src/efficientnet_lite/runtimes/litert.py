@@ -1,36 +1,30 @@
-"""The one place that runs a `.tflite` file: LiteRT behind a call, and a pool of them.
-
-A runner is single-threaded on purpose. Measured on two cores, two runners in two Python threads give
-nearly twice the photos a second of one runner with two threads, since LiteRT releases the interpreter
-lock while it computes.
-"""
+"""The one place that runs a `.tflite` file: LiteRT as an engine."""
 
 import os
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from efficientnet_lite.errors import ArtifactError
-from efficientnet_lite.tensor import Engine, Tensor, main_signature
-from efficientnet_lite.threads import Item, Result, in_threads
+from efficientnet_lite.runtimes.engine import Tensor
+from efficientnet_lite.strangers.structure import main_signature
 
 
-class Runner:
-    """One file opened by LiteRT. Not for several threads at once; see `Pool`."""
+class LiteRT:
+    """One file opened by LiteRT. Not for several threads at once; see `EnginePool`."""
 
     def __init__(
         self, model: bytes, *, where: Path | str = "model", threads: int = 1, batch: int | None = None
     ) -> None:
-        """Open `model`, which must have passed `strangers.check` where it is not our own.
+        """Open `model`, which must have passed `strangers.structure` where it is not our own.
 
         `batch` changes the first side of its inputs, which the file must allow.
 
@@ -71,49 +65,6 @@ class Runner:
             return {tensor.name: self._interpreter.get_tensor(tensor.index) for tensor in self.outputs}
         except (ValueError, RuntimeError) as error:
             raise _refused("run", error, self._where) from error
-
-
-class Pool:
-    """Several runners of one file, one thread each."""
-
-    def __init__(
-        self,
-        model: bytes,
-        *,
-        workers: int,
-        where: Path | str = "model",
-        open_engine: Callable[..., Engine] = Runner,
-    ) -> None:
-        """Open `model` once for each of `workers`, by `open_engine(model, where=where)`."""
-        self.workers = max(1, workers)
-        self._runners: SimpleQueue[Engine] = SimpleQueue()
-        self.first = open_engine(model, where=where)
-        self._runners.put(self.first)
-        for _ in range(self.workers - 1):
-            self._runners.put(open_engine(model, where=where))
-
-    @contextmanager
-    def borrowed(self) -> Iterator[Engine]:
-        """A runner for this thread alone; waits where all are lent."""
-        runner = self._runners.get()
-        try:
-            yield runner
-        finally:
-            self._runners.put(runner)
-
-    def map(self, function: Callable[[Engine, Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """`function(runner, item)` of every item, in order; only a few items are under way at once."""
-
-        def with_runner(item: Item) -> Result:
-            with self.borrowed() as runner:
-                return function(runner, item)
-
-        return in_threads(with_runner, items, workers=self.workers)
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def runtime_version() -> str:

@@ -21,16 +21,16 @@ from efficientnet_lite.photos import decode as photo_door
 from efficientnet_lite.photos.contract import Contract, FitView, View
 from efficientnet_lite.photos.survey import CHANGED
 from efficientnet_lite.photos.views import Image, prepare, prepare_pixels, to_float
-from efficientnet_lite.runtimes.litert import Pool, Runner, cores
-from efficientnet_lite.runtimes.onnx import Runner as OnnxRunner
+from efficientnet_lite.runtimes.engine import Engine, EnginePool, Tensor, cores
+from efficientnet_lite.runtimes.litert import LiteRT
+from efficientnet_lite.runtimes.onnx import OnnxRuntime
 from efficientnet_lite.storage import files
-from efficientnet_lite.strangers.check import check_model
-from efficientnet_lite.tensor import Engine, Tensor
-from efficientnet_lite.tflite.attached import labels_of, read_labels
+from efficientnet_lite.strangers.structure import check_model
 from efficientnet_lite.tflite.identity import OWN_ENTRY, Identity
+from efficientnet_lite.tflite.label_files import labels_of, read_labels
 from efficientnet_lite.tflite.metadata import read_entries, read_normalization
 
-Source = str | Path | npt.NDArray[np.uint8]  # a photo: its path, or its pixels (H, W, 3), RGB, upright
+PhotoSource = str | Path | npt.NDArray[np.uint8]  # a photo: its path, or its pixels (H, W, 3), RGB, upright
 Outputs = dict[str, Array]
 
 MAX_MODEL_BYTES = 512 * 2**20
@@ -64,12 +64,12 @@ class Model:
         tuple[tuple[float, ...], tuple[float, ...]] | None
     )  # mean and std of a stranger's float input
     workers: int = field(default_factory=cores)
-    open_engine: Callable[..., Engine] = field(default=Runner, repr=False)
+    open_engine: Callable[..., Engine] = field(default=LiteRT, repr=False)
 
     @cached_property
-    def pool(self) -> Pool:
+    def pool(self) -> EnginePool:
         """The runners, opened on first use."""
-        return Pool(self.data, workers=self.workers, where=self.where, open_engine=self.open_engine)
+        return EnginePool(self.open_engine, self.data, workers=self.workers, where=self.where)
 
     @property
     def input(self) -> Tensor:
@@ -118,7 +118,7 @@ class Model:
             for name, tensor in self.outputs.items()
         }
 
-    def predict(self, sources: Iterable[Source] | Source, *, view: View | None = None) -> Array:
+    def predict(self, sources: Iterable[PhotoSource] | PhotoSource, *, view: View | None = None) -> Array:
         """Probabilities of each photo's classes, float32 (N, classes), each row in the order of `labels`.
 
         Args:
@@ -137,7 +137,7 @@ class Model:
         return np.stack(rows) if rows else np.empty((0, self.classes), np.float32)
 
     def predict_each(
-        self, sources: Iterable[Source] | Source, *, view: View | None = None
+        self, sources: Iterable[PhotoSource] | PhotoSource, *, view: View | None = None
     ) -> Iterator[Array | Refused]:
         """Like `predict`, one photo after another, (classes,), and the reason where one cannot be used."""
         views = (view or self.contract.view,)
@@ -146,12 +146,12 @@ class Model:
             yield outcome if isinstance(outcome, Refused) else self.probabilities(outcome[0])
 
     def look(
-        self, sources: Iterable[Source] | Source, views: Sequence[View | FitView]
+        self, sources: Iterable[PhotoSource] | PhotoSource, views: Sequence[View | FitView]
     ) -> Iterator[tuple[Outputs, ...] | Refused]:
         """Every output as reals, for each view of each photo: {name: (C,)}. Each is decoded once."""
         many = [sources] if isinstance(sources, str | Path | np.ndarray) else sources
 
-        def one(runner: Engine, source: Source) -> tuple[Outputs, ...] | Refused:
+        def one(runner: Engine, source: PhotoSource) -> tuple[Outputs, ...] | Refused:
             images = images_of(source, views, self.contract)
             if isinstance(images, Refused):
                 return images
@@ -226,7 +226,7 @@ class Model:
 
 
 def images_of(
-    source: Source, views: Sequence[View | FitView], contract: Contract, *, sha256: str | None = None
+    source: PhotoSource, views: Sequence[View | FitView], contract: Contract, *, sha256: str | None = None
 ) -> tuple[Image, ...] | Refused:
     """The images of one photo, or why there are none.
 
@@ -311,7 +311,7 @@ def model_from_bytes(data: bytes, *, where: Path | str, workers: int | None = No
 
 def model_from_onnx(data: bytes, *, where: Path | str, workers: int | None = None) -> Model:
     """An `.onnx` file of ours in memory, opened once to see that it is one; see `open_model`."""
-    opened = OnnxRunner(data, where=where)
+    opened = OnnxRuntime(data, where=where)
     text = opened.metadata
     if OWN_ENTRY not in text:
         raise ArtifactError(
@@ -337,7 +337,7 @@ def model_from_onnx(data: bytes, *, where: Path | str, workers: int | None = Non
         identity=identity,
         normalization=None,
         workers=workers or cores(),
-        open_engine=OnnxRunner,
+        open_engine=OnnxRuntime,
     )
 
 

@@ -1,4 +1,4 @@
-"""The one place that runs an `.onnx` file: ONNX Runtime behind the same face as LiteRT's runner.
+"""The one place that runs an `.onnx` file: ONNX Runtime as an engine.
 
 Only files of this package are opened, or such as look like them: the operators of `OPERATORS`, all
 weights inside. Loops, operators of other makers and weights in other files, which a stranger's model
@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from efficientnet_lite.errors import ArtifactError, UsageError
 from efficientnet_lite.protobuf import BYTES, VARINT, Malformed, fields, typed, varint
-from efficientnet_lite.tensor import Tensor
+from efficientnet_lite.runtimes.engine import Tensor
 
 OPERATORS = frozenset(  # all that we write
     ("Add", "Clip", "Conv", "Flatten", "Gemm", "GlobalAveragePool", "Mul", "Softmax", "Sub", "Transpose")
@@ -29,8 +29,8 @@ DTYPES = {"tensor(float)": np.float32, "tensor(uint8)": np.uint8, "tensor(int8)"
 INSTALL = "pip install 'efficientnet-lite[onnx]'"
 
 
-class Runner:
-    """One file opened by ONNX Runtime, on the CPU. Single-threaded; see `runtimes/litert`."""
+class OnnxRuntime:
+    """One file opened by ONNX Runtime, on the CPU. Single-threaded; see `runtimes/engine`."""
 
     def __init__(self, model: bytes, *, where: Path | str = "model") -> None:
         """Open `model`, whose structure is checked first.

@@ -22,7 +22,7 @@ from efficientnet_lite.progress import OnProgress, ShowStage, silent
 from efficientnet_lite.proof.gate import MAX_DROP, MIN_AGREEMENT, Bars
 from efficientnet_lite.quantize import calibration
 from efficientnet_lite.run import folder as run_folder
-from efficientnet_lite.runtimes.litert import cores
+from efficientnet_lite.runtimes.engine import cores
 from efficientnet_lite.storage import files
 from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.storage.targets import Apart, check_folder

@@ -31,7 +31,8 @@ from efficientnet_lite.proof.parity import (
     parity,
 )
 from efficientnet_lite.quantize import calibration
-from efficientnet_lite.runtimes.litert import Runner, cores
+from efficientnet_lite.runtimes.engine import cores
+from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.runtimes.model import Model, Refused, model_from_bytes
 from efficientnet_lite.storage import files
 from efficientnet_lite.storage.cache import Cache
@@ -52,7 +53,7 @@ from efficientnet_lite.tflite.artifact import PRECISIONS, About, Form, Precision
 from efficientnet_lite.tflite.float import Output
 from efficientnet_lite.tflite.int8 import IOS, Io
 from efficientnet_lite.tflite.slots import MODEL_IDENTIFIER
-from efficientnet_lite.tflite.storage import DenseScales
+from efficientnet_lite.tflite.stored_weights import DenseScales
 from efficientnet_lite.weights.published import sources_apart
 
 VIEWS: tuple[BaseView, ...] = ("crop", "squash")  # of the photos for calibration and proof, in turn
@@ -263,7 +264,7 @@ def _golden(model: Model, form: Form) -> bytes:
     inputs = np.stack([model.encode(image) for image in images])
     found = model.run(inputs)
     if form.any_batch:
-        together = Runner(model.data, where=model.where, batch=len(inputs))(inputs)
+        together = LiteRT(model.data, where=model.where, batch=len(inputs))(inputs)
         nearness = parity(together, found)
         gap = nearness.miss if form.io == "float32" else nearness.difference
         if not gap <= (FLOAT_TOLERANCE if form.io == "float32" else 1):

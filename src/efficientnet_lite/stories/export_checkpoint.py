@@ -18,11 +18,11 @@ from efficientnet_lite.storage.listing import FolderKind, no_marker, seal
 from efficientnet_lite.storage.targets import Apart, check_folder, check_parent
 from efficientnet_lite.stories.exported import Exported
 from efficientnet_lite.stories.origin import Origin, open_origin
-from efficientnet_lite.tflite.attached import label_files
+from efficientnet_lite.tflite.label_files import label_files
 from efficientnet_lite.version import __version__
 from efficientnet_lite.weights.published import sources_apart
 from efficientnet_lite.weights.read import INDEX_SUFFIX, STATE_FILE, read_checkpoint
-from efficientnet_lite.weights.tensors import MAX_CHECKPOINT_BYTES, some
+from efficientnet_lite.weights.stored_tensors import MAX_CHECKPOINT_BYTES, some
 from efficientnet_lite.weights.tf1_read import read_index, read_tensors, shard_name
 from efficientnet_lite.weights.tf1_write import PREFIX, checkpoint_entries, write_checkpoint
 

@@ -21,7 +21,8 @@ from efficientnet_lite.photos.views import prepare
 from efficientnet_lite.progress import ShowStage, silent
 from efficientnet_lite.proof.gate import Bars
 from efficientnet_lite.proof.parity import fixed_inputs, numpy_outputs, parity
-from efficientnet_lite.runtimes.litert import Runner, cores
+from efficientnet_lite.runtimes.engine import cores
+from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.runtimes.model import model_from_bytes
 from efficientnet_lite.storage import files, folders
 from efficientnet_lite.storage.cache import Cache
@@ -157,7 +158,7 @@ def _float(
         data = float_artifact(origin.plan, layers, about, Form(normalized_input=True))
         images = fixed_inputs(origin.plan.size)
         inputs = (images.astype(np.float32) - MEAN) / np.float32(STDDEV)
-        runner = Runner(data, where=out)
+        runner = LiteRT(data, where=out)
         rows = [runner(one[None]) for one in inputs]
         found = {name: np.concatenate([row[name] for row in rows]) for name in about.outputs}
         nearness = parity(found, numpy_outputs(origin.plan, layers, images))

@@ -21,8 +21,8 @@ from efficientnet_lite.storage.listing import FolderKind, no_marker, seal
 from efficientnet_lite.storage.targets import Apart, check_folder, check_parent
 from efficientnet_lite.stories.exported import Exported
 from efficientnet_lite.stories.origin import Origin, open_origin
-from efficientnet_lite.tflite.attached import label_files
 from efficientnet_lite.tflite.identity import Identity
+from efficientnet_lite.tflite.label_files import label_files
 from efficientnet_lite.version import __version__
 from efficientnet_lite.weights.published import sources_apart
 

@@ -20,7 +20,7 @@ from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.photos.places import dataset_apart
 from efficientnet_lite.progress import ShowStage, silent
 from efficientnet_lite.run import folder as run_folder
-from efficientnet_lite.runtimes.litert import cores
+from efficientnet_lite.runtimes.engine import cores
 from efficientnet_lite.storage import files
 from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.storage.targets import Apart, check_apart, check_folder

@@ -6,7 +6,7 @@ from pathlib import Path
 from efficientnet_lite.errors import UnusableInput
 from efficientnet_lite.plaintext import plain_text
 from efficientnet_lite.storage import files
-from efficientnet_lite.tflite.attached import label_files
+from efficientnet_lite.tflite.label_files import label_files
 
 MAX_BYTES = 4 * 2**20
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from efficientnet_lite.strangers.flow import numbers
 from efficientnet_lite.strangers.operators import OperatorInfo
+from efficientnet_lite.strangers.order import numbers
 from efficientnet_lite.strangers.tensors import TensorInfo
 
 # What a broken limit leads to: the whole file is refused; the operator stays on the CPU; it maps only with an

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from efficientnet_lite.strangers.accelerators import TARGETS, Target, TargetName
-from efficientnet_lite.strangers.check import CheckedModel, check_model
 from efficientnet_lite.strangers.limits import Broken, Effect, Evidence, Place
+from efficientnet_lite.strangers.structure import CheckedModel, check_model
 
 ONLY_LISTED = "only listed operators map"
 # Ready with every operator; ready with an option of the delegate; not ready; not for rules to say.
@@ -34,7 +34,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
+class OperatorPlace:
     """One operator and where it would run."""
 
     operator: int
@@ -53,7 +53,7 @@ class Readiness:
     title: str
     verdict: Answer
     ready: bool
-    operators: tuple[Placement, ...]
+    operators: tuple[OperatorPlace, ...]
     mapped: int  # operators in the partition that the target takes
     obstacle: Finding | None  # the first that stands in the way
     weights_bytes: int  # constants of the operators in that partition
@@ -101,7 +101,7 @@ def check_readiness(data: bytes, target: TargetName, *, where: Path | str = "the
         verdict=verdict,
         ready=verdict == "ready",
         operators=tuple(
-            Placement(
+            OperatorPlace(
                 operator=index,
                 name=operator.name,
                 version=operator.version,

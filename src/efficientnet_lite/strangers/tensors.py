@@ -70,20 +70,20 @@ def read_tensor(
     Args:
         buffers: position and length of each buffer's data.
     """
-    name = table.text(slots.Tensor.NAME)
+    name = table.text(slots.TensorSlot.NAME)
     label = f"tensor {index} ({name[:80]!r})"
-    code = table.number(slots.Tensor.TYPE, "b")
+    code = table.number(slots.TensorSlot.TYPE, "b")
     kind = _TYPES.get(code, str(code))
     if kind not in _BYTES:
         raise refused(f"{label} has the type {kind}", where)
-    if table.number(slots.Tensor.IS_VARIABLE, "?"):
+    if table.number(slots.TensorSlot.IS_VARIABLE, "?"):
         raise refused(f"{label} keeps a state between runs", where)
-    if table.has(slots.Tensor.SPARSITY) or table.has(slots.Tensor.VARIANT_TENSORS):
+    if table.has(slots.TensorSlot.SPARSITY) or table.has(slots.TensorSlot.VARIANT_TENSORS):
         raise refused(f"{label} is sparse or of a variant type", where)
-    if table.number(slots.Tensor.EXTERNAL_BUFFER, "I"):
+    if table.number(slots.TensorSlot.EXTERNAL_BUFFER, "I"):
         raise refused(f"{label} is kept in another file", where)
     shape, dynamic = _shape(table, label)
-    number = table.number(slots.Tensor.BUFFER, "I")
+    number = table.number(slots.TensorSlot.BUFFER, "I")
     if number >= len(buffers):
         raise table.damaged(f"{label} has buffer {number} of {len(buffers)}")
     at, size = buffers[number] if number else (0, 0)  # LiteRT takes the first for empty, whatever it holds
@@ -108,10 +108,10 @@ def read_tensor(
 
 def _shape(table: Table, label: str) -> tuple[tuple[int, ...], bool]:
     """The shape, and whether some side may be changed."""
-    shape = tuple(table.array(slots.Tensor.SHAPE, "<i4")[: MAX_RANK + 1].tolist())
+    shape = tuple(table.array(slots.TensorSlot.SHAPE, "<i4")[: MAX_RANK + 1].tolist())
     if len(shape) > MAX_RANK or any(side < 1 for side in shape) or math.prod(shape) > MAX_ELEMENTS:
         raise table.damaged(f"{label} has the shape {list(shape)}")
-    signature = tuple(table.array(slots.Tensor.SHAPE_SIGNATURE, "<i4")[: MAX_RANK + 1].tolist())
+    signature = tuple(table.array(slots.TensorSlot.SHAPE_SIGNATURE, "<i4")[: MAX_RANK + 1].tolist())
     if signature and (
         len(signature) != len(shape)
         or any(wanted not in (-1, side) for wanted, side in zip(signature, shape, strict=True))
@@ -124,16 +124,16 @@ def _quantization(
     table: Table, kind: str, shape: tuple[int, ...], label: str
 ) -> tuple[int, float | None, int | None, int, float]:
     """Number of scales, the scale and zero point where there is one, the axis, and the largest scale."""
-    quantization = table.table(slots.Tensor.QUANTIZATION)
+    quantization = table.table(slots.TensorSlot.QUANTIZATION)
     if quantization is None:
         return 0, None, None, 0, 0.0
-    if quantization.number(slots.Quantization.DETAILS_TYPE, "B"):
+    if quantization.number(slots.QuantizationSlot.DETAILS_TYPE, "B"):
         raise table.damaged(f"{label} is quantized in blocks or in a way of its own")
-    for slot in (slots.Quantization.MIN, slots.Quantization.MAX):
+    for slot in (slots.QuantizationSlot.MIN, slots.QuantizationSlot.MAX):
         quantization.array(slot, "<f4")
-    scales = quantization.array(slots.Quantization.SCALE, "<f4")
-    zero_points = quantization.array(slots.Quantization.ZERO_POINT, "<i8")
-    axis = quantization.number(slots.Quantization.AXIS, "i")
+    scales = quantization.array(slots.QuantizationSlot.SCALE, "<f4")
+    zero_points = quantization.array(slots.QuantizationSlot.ZERO_POINT, "<i8")
+    axis = quantization.number(slots.QuantizationSlot.AXIS, "i")
     count = len(scales)
     if count != len(zero_points) or count > MAX_CHANNELS:
         raise table.damaged(f"{label} has {count} scales and {len(zero_points)} zero points")

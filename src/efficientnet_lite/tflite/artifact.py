@@ -8,12 +8,12 @@ from efficientnet_lite.labels import digest
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import Plan
 from efficientnet_lite.photos.contract import Contract
-from efficientnet_lite.tflite.attached import label_files, pack_labels
 from efficientnet_lite.tflite.float import write_float
 from efficientnet_lite.tflite.identity import OWN_ENTRY, Identity
 from efficientnet_lite.tflite.int8 import IntegerNetwork, Io, write_int8
+from efficientnet_lite.tflite.label_files import label_files, pack_labels
 from efficientnet_lite.tflite.metadata import TEXT_ENTRY, build_metadata
-from efficientnet_lite.tflite.storage import DenseScales, Weights
+from efficientnet_lite.tflite.stored_weights import DenseScales, WeightForm
 from efficientnet_lite.version import __version__
 
 Precision = Literal["float32", "float16", "dynamic", "int8"]
@@ -55,7 +55,7 @@ def float_artifact(plan: Plan, layers: Mapping[str, Layer], about: About, form: 
         plan,
         layers,
         outputs=about.outputs,
-        weights=Weights(form.precision, form.dense),
+        weights=WeightForm(form.precision, form.dense),
         any_batch=form.any_batch,
         normalized_input=form.normalized_input,
         metadata=_entries(plan, about, form),

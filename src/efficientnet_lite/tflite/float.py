@@ -27,14 +27,14 @@ from efficientnet_lite.network.plan import (
 )
 from efficientnet_lite.photos.contract import MEAN, STDDEV
 from efficientnet_lite.tflite.container import DType, Graph, Quantization, runtime_entry
-from efficientnet_lite.tflite.storage import Weights
+from efficientnet_lite.tflite.stored_weights import WeightForm
 
 IMAGES = "images"  # the input, as the Hub contract names it
 DESCRIPTION = "EfficientNet-Lite, written by efficientnet-lite"
 
 Output = Literal["probabilities", "logits", "features"]
-Kind = TypeVar("Kind", bound=np.generic)
-FLOAT32: Final = Weights()
+Number = TypeVar("Number", bound=np.generic)
+FLOAT32: Final = WeightForm()
 TENSORS: dict[str, str] = {
     PROBABILITIES: PROBABILITIES,
     LOGITS: DENSE,
@@ -81,7 +81,7 @@ def options(step: Step, side: int) -> tuple[str, Any]:
             return "SOFTMAX", schema.SoftmaxOptionsT(beta=1.0)
 
 
-def stored_kernel(step: Conv | Dense, kernel: npt.NDArray[Kind]) -> npt.NDArray[Kind]:
+def stored_kernel(step: Conv | Dense, kernel: npt.NDArray[Number]) -> npt.NDArray[Number]:
     """`kernel` in TFLite's order: OHWI, (1, k, k, C) for a depthwise one, (outputs, inputs) for a dense one."""
     if isinstance(step, Dense):
         return kernel.T
@@ -118,7 +118,7 @@ def write_float(
     layers: Mapping[str, Layer],
     *,
     outputs: Sequence[str] = ("probabilities",),
-    weights: Weights = FLOAT32,
+    weights: WeightForm = FLOAT32,
     any_batch: bool = False,
     normalized_input: bool = False,
     metadata: Mapping[str, bytes] | None = None,
@@ -158,7 +158,7 @@ def write_steps(
     outputs: Mapping[str, str],
     means: Mapping[str, str] | None = None,
     unit_input: bool = False,
-    weights: Weights = FLOAT32,
+    weights: WeightForm = FLOAT32,
     any_batch: bool = False,
     metadata: Mapping[str, bytes] | None = None,
 ) -> bytes:

@@ -2,7 +2,7 @@
 
 An entry is a name and a model buffer; `TFLITE_METADATA` holds a flatbuffer of its own. Written here
 because MediaPipe's own writers can no longer be imported (1.2.2). The label files that it names lie behind
-the model, see `attached.py`.
+the model, see `label_files.py`.
 
 Source: metadata_schema.fbs (identifier M001) of google-ai-edge/mediapipe, mediapipe/tasks/metadata, for
 the slot and enumeration numbers below.
@@ -238,13 +238,13 @@ def read_entries(model: bytes, *, where: Path | str = "the model") -> dict[str, 
         ArtifactError: no TFLite model, damaged, more or larger entries than a model can have.
     """
     root = Reader(model, identifier=slots.MODEL_IDENTIFIER, kind="a TFLite model", where=where).root
-    buffers = root.tables(slots.Model.BUFFERS, limit=MAX_BUFFERS, what="buffers")
+    buffers = root.tables(slots.ModelSlot.BUFFERS, limit=MAX_BUFFERS, what="buffers")
     entries: dict[str, bytes] = {}
-    for entry in root.tables(slots.Model.METADATA, limit=MAX_ENTRIES, what="metadata entries"):
-        name, index = entry.text(slots.Metadata.NAME), entry.number(slots.Metadata.BUFFER, "I")
+    for entry in root.tables(slots.ModelSlot.METADATA, limit=MAX_ENTRIES, what="metadata entries"):
+        name, index = entry.text(slots.MetadataSlot.NAME), entry.number(slots.MetadataSlot.BUFFER, "I")
         if index >= len(buffers):
             raise root.damaged(f"the metadata entry {name!r} has buffer {index} of {len(buffers)}")
-        content = buffers[index].raw(slots.Buffer.DATA)[1]
+        content = buffers[index].raw(slots.BufferSlot.DATA)[1]
         if name in entries:
             raise root.damaged(f"two metadata entries are called {name!r}")
         if sum(map(len, entries.values())) + len(content) > MAX_ENTRY_BYTES:

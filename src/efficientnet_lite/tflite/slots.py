@@ -8,46 +8,46 @@ from enum import IntEnum
 MODEL_IDENTIFIER = b"TFL3"
 
 
-class Model(IntEnum):
+class ModelSlot(IntEnum):
     VERSION, OPERATOR_CODES, SUBGRAPHS, DESCRIPTION, BUFFERS = range(5)
     METADATA_BUFFER, METADATA, SIGNATURES, EXTERNAL_BUFFER_GROUPS, EXTERNAL_BUFFERS = range(5, 10)
 
 
-class OperatorCode(IntEnum):
+class OperatorCodeSlot(IntEnum):
     DEPRECATED_CODE, CUSTOM_CODE, VERSION, CODE = range(4)
 
 
-class SubGraph(IntEnum):
+class SubGraphSlot(IntEnum):
     TENSORS, INPUTS, OUTPUTS, OPERATORS, NAME, DEBUG_METADATA = range(6)
 
 
-class Tensor(IntEnum):
+class TensorSlot(IntEnum):
     SHAPE, TYPE, BUFFER, NAME, QUANTIZATION, IS_VARIABLE = range(6)
     SPARSITY, SHAPE_SIGNATURE, HAS_RANK, VARIANT_TENSORS, EXTERNAL_BUFFER = range(6, 11)
 
 
-class Quantization(IntEnum):
+class QuantizationSlot(IntEnum):
     MIN, MAX, SCALE, ZERO_POINT, DETAILS_TYPE, DETAILS, AXIS = range(7)
 
 
-class Operator(IntEnum):
+class OperatorSlot(IntEnum):
     CODE, INPUTS, OUTPUTS, OPTIONS_TYPE, OPTIONS, CUSTOM_OPTIONS, CUSTOM_OPTIONS_FORMAT = range(7)
     MUTATING_INPUTS, INTERMEDIATES, LARGE_CUSTOM_OFFSET, LARGE_CUSTOM_SIZE = range(7, 11)
     OPTIONS_2_TYPE, OPTIONS_2, DEBUG_METADATA = range(11, 14)
 
 
-class Buffer(IntEnum):
+class BufferSlot(IntEnum):
     DATA, OFFSET, SIZE = range(3)
 
 
-class Metadata(IntEnum):
+class MetadataSlot(IntEnum):
     NAME, BUFFER = range(2)
 
 
-class Signature(IntEnum):
+class SignatureSlot(IntEnum):
     INPUTS, OUTPUTS, KEY = range(3)
     SUBGRAPH = 4  # slot 3 is retired
 
 
-class TensorMap(IntEnum):
+class TensorMapSlot(IntEnum):
     NAME, TENSOR = range(2)

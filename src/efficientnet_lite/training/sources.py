@@ -20,8 +20,8 @@ from efficientnet_lite.photos import decode as photo_door
 from efficientnet_lite.photos.contract import Contract, FitView
 from efficientnet_lite.photos.views import prepare, to_float
 from efficientnet_lite.progress import OnProgress
-from efficientnet_lite.runtimes.litert import Pool
-from efficientnet_lite.tensor import Engine
+from efficientnet_lite.runtimes.engine import Engine, EnginePool
+from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.tflite.float import write_steps
 from efficientnet_lite.threads import in_threads
 from efficientnet_lite.training.chance import generator
@@ -59,7 +59,7 @@ class Lower:
         """`function(runner, place)` of every place in order, in threads."""
         if self.model is None:
             return in_threads(lambda place: function(None, place), places, workers=self.workers)
-        return Pool(self.model, workers=self.workers).map(function, places)
+        return EnginePool(LiteRT, self.model, workers=self.workers).map(function, places)
 
     def read(self, runner: Engine | None, image: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
         """`part.shape` of `dtype`, of one image."""

@@ -16,7 +16,7 @@ from gzip import GzipFile
 from pathlib import Path, PurePosixPath
 
 from efficientnet_lite.errors import CheckpointError, printable
-from efficientnet_lite.weights.tensors import MAX_CHECKPOINT_BYTES, damaged
+from efficientnet_lite.weights.stored_tensors import MAX_CHECKPOINT_BYTES, damaged
 
 GZIP_MAGIC = b"\x1f\x8b"
 TAR_MAGIC, TAR_MAGIC_AT = b"ustar", 257

@@ -20,7 +20,7 @@ from efficientnet_lite.network.naming import (
     tf1_scope,
 )
 from efficientnet_lite.network.plan import DENSE, VARIANTS, Plan, Variant, make_plan
-from efficientnet_lite.weights.tensors import FLOAT32, Stored, some
+from efficientnet_lite.weights.stored_tensors import FLOAT32, Stored, some
 
 OTHER_FILE = "give a checkpoint of lite0 to lite4"
 

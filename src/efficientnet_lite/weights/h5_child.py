@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from efficientnet_lite.errors import CheckpointError
-from efficientnet_lite.weights.tensors import damaged, some
+from efficientnet_lite.weights.stored_tensors import damaged, some
 
 LENGTH = struct.Struct("<Q")
 MAX_OBJECTS = 20_000  # lite4 in a model with its optimizer has 3,000

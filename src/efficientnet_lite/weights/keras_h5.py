@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from efficientnet_lite.errors import CheckpointError, printable
 from efficientnet_lite.network.plan import BN_PARTS
 from efficientnet_lite.storage import confined
-from efficientnet_lite.weights.tensors import (
+from efficientnet_lite.weights.stored_tensors import (
     FLOAT16,
     FLOAT32,
     FLOAT64,

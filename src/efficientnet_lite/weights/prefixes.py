@@ -18,7 +18,7 @@ from pathlib import Path
 from efficientnet_lite.errors import CheckpointError
 from efficientnet_lite.network.naming import MARKS, Dialect, dialect_of, foreign_names, unwrapped
 from efficientnet_lite.network.plan import VARIANTS, make_plan
-from efficientnet_lite.weights.tensors import Stored, damaged, some
+from efficientnet_lite.weights.stored_tensors import Stored, damaged, some
 
 MAX_TENSORS, MAX_NETWORKS = 20_000, 8  # lite4 with averages and an optimizer has 2,000
 MAX_NAME = 500  # characters; each dot of a longer one would be looked at

@@ -22,9 +22,9 @@ from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from efficientnet_lite.errors import CheckpointError
-from efficientnet_lite.weights.containers import choose
-from efficientnet_lite.weights.tensors import Stored, damaged, no_tensor, some
-from efficientnet_lite.weights.torch_objects import Storage, Tensor, Unknown
+from efficientnet_lite.weights.state_dicts import choose
+from efficientnet_lite.weights.stored_tensors import Stored, damaged, no_tensor, some
+from efficientnet_lite.weights.torch_objects import TorchStorage, TorchTensor, Unknown
 from efficientnet_lite.weights.unpickle import STATE_DICT_ONLY, load
 
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
@@ -72,11 +72,11 @@ def read_state_dict(data: bytes, *, where: Path | str, ema: bool = True) -> Stat
     """
     root, fetch = _read_zip(data, where) if data.startswith(ZIP_PREFIX) else _read_legacy(data, where)
     entries, chosen = choose(root, where, ema=ema)
-    tensors = {name: each for name, each in entries.items() if isinstance(each, Tensor)}
+    tensors = {name: each for name, each in entries.items() if isinstance(each, TorchTensor)}
     raw = fetch({tensor.storage.key for tensor in tensors.values()})
     stored = {}
     for name, each in entries.items():
-        if isinstance(each, Tensor):
+        if isinstance(each, TorchTensor):
             loader = _Loader(each, raw[each.storage.key])
             stored[name] = Stored(each.storage.dtype, each.shape, loader)
         else:
@@ -89,7 +89,7 @@ def read_state_dict(data: bytes, *, where: Path | str, ema: bool = True) -> Stat
 class _Loader:
     """Gives a tensor's numbers as a strided view of its storage's bytes. `unpickle` checked the bounds."""
 
-    def __init__(self, tensor: Tensor, raw: memoryview) -> None:
+    def __init__(self, tensor: TorchTensor, raw: memoryview) -> None:
         self.tensor, self.raw = tensor, raw
 
     def __call__(self) -> NDArray[Any]:
@@ -198,7 +198,7 @@ def _folder(records: Mapping[str, zipfile.ZipInfo], file_bytes: int, where: Path
     return folder
 
 
-def _check_record(record: zipfile.ZipInfo | None, storage: Storage, where: Path | str) -> None:
+def _check_record(record: zipfile.ZipInfo | None, storage: TorchStorage, where: Path | str) -> None:
     if record is None:
         raise damaged(f"the record of storage {some([storage.key])} is missing", where)
     expected = storage.count * storage.dtype.itemsize

@@ -5,7 +5,7 @@ lite3 and lite4 come from a model hub and stay in its cache. A file must have th
 Where none is known, as of the hub's, it is noted when the file first comes, which is said to the user, and
 another one is refused later.
 
-Environment: see `hub` and `cache_place`, where the notes go.
+Environment: see `model_hub` and `cache_place`, where the notes go.
 """
 
 import importlib.util
@@ -20,7 +20,7 @@ from efficientnet_lite.notices import LOG
 from efficientnet_lite.storage import files
 from efficientnet_lite.storage.cache_place import cache_folder, tell_unusable
 from efficientnet_lite.storage.targets import Apart
-from efficientnet_lite.weights import hub
+from efficientnet_lite.weights import model_hub
 
 NAMES = ("imagenet", "hub")
 LICENSE = "Apache-2.0"
@@ -101,8 +101,8 @@ class Download(Protocol):
 def download_from_hub(source: HubFile, *, offline: bool) -> Path:
     """The file in the hub's own cache, downloaded unless it is there or `offline`; raises WeightsMissing."""
     try:
-        return hub.fetch(source.repository, source.file, source.revision, offline=offline)
-    except hub.NotHad as error:
+        return model_hub.fetch(source.repository, source.file, source.revision, offline=offline)
+    except model_hub.NotHad as error:
         bring = f"download {source.file} of {source.repository} elsewhere and give it: `weights=FILE`"
         raise _missing(
             source.variant, str(error), source.repository, f"{error.fix}, or {bring}" if error.fix else bring
@@ -148,8 +148,8 @@ def _in_package(source: Package) -> tuple[Path, Package]:
 
 
 def _on_hub(source: HubFile, download: Download) -> tuple[Path, HubFile]:
-    path = download(source, offline=hub.switched_off() is not None)
-    digest, commit = files.sha256_file(path), hub.commit_of(path) or source.revision
+    path = download(source, offline=model_hub.switched_off() is not None)
+    digest, commit = files.sha256_file(path), model_hub.commit_of(path) or source.revision
     located = path, replace(source, revision=commit, sha256=digest)
     if source.sha256:
         if digest != source.sha256:

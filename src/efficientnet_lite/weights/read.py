@@ -29,7 +29,7 @@ from efficientnet_lite.weights.keras_h5 import H5_MAGIC, read_keras, zipped_conf
 from efficientnet_lite.weights.prefixes import network_of
 from efficientnet_lite.weights.pth import MAGIC_NUMBER, ZIP_PREFIX, is_pth, read_state_dict
 from efficientnet_lite.weights.safetensors import FORMAT, SCHEMA, header_bytes, read_safetensors
-from efficientnet_lite.weights.tensors import MAX_CHECKPOINT_BYTES, Stored, damaged, some
+from efficientnet_lite.weights.stored_tensors import MAX_CHECKPOINT_BYTES, Stored, damaged, some
 from efficientnet_lite.weights.tf1_read import is_index, read_index, read_tensors, shard_name
 from efficientnet_lite.weights.unpickle import NEWER_PICKLE, STATE_DICT_ONLY
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from efficientnet_lite.documents import json_value
 from efficientnet_lite.errors import CheckpointError
 from efficientnet_lite.storage import files
-from efficientnet_lite.weights.tensors import (
+from efficientnet_lite.weights.stored_tensors import (
     BFLOAT16,
     FLOAT16,
     FLOAT32,

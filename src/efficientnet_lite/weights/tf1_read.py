@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from efficientnet_lite.crc32c import masked_crc32c
 from efficientnet_lite.errors import CheckpointError
 from efficientnet_lite.protobuf import BYTES, FIXED32, VARINT, Malformed, typed, varint
-from efficientnet_lite.weights.tensors import (
+from efficientnet_lite.weights.stored_tensors import (
     BFLOAT16,
     FLOAT16,
     FLOAT32,
@@ -50,7 +50,7 @@ DTYPES = {1: FLOAT32, 2: FLOAT64, 3: INT32, 9: INT64, 14: BFLOAT16, 19: FLOAT16}
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class BundleEntry:
     """Where one tensor lies: `size` bytes from `offset` of data shard `shard`."""
 
     dtype: int  # TensorFlow's number; DTYPES has those that can be read
@@ -67,7 +67,7 @@ class Index:
     """What the `.index` file says: how many data shards there are, and each tensor's entry by name."""
 
     shards: int
-    entries: dict[str, Entry]
+    entries: dict[str, BundleEntry]
 
 
 def is_index(data: bytes) -> bool:
@@ -120,7 +120,7 @@ def read_tensors(index: Index, shards: Sequence[bytes], *, where: Path | str) ->
     return tensors
 
 
-def _numbers(raw: memoryview, dtype: Dtype, entry: Entry, name: str, where: Path | str) -> NDArray[Any]:
+def _numbers(raw: memoryview, dtype: Dtype, entry: BundleEntry, name: str, where: Path | str) -> NDArray[Any]:
     if (found := masked_crc32c(raw)) != entry.checksum:
         raise damaged(f"the checksum of {some([name])} is {found:#x}, expected {entry.checksum:#x}", where)
     return dtype.values(np.frombuffer(raw, dtype.codes).reshape(entry.shape))
@@ -132,7 +132,7 @@ def _index(data: bytes) -> Index:
     footer = data[-FOOTER_BYTES:]
     _, position = _handle(footer, 0)  # of the block about blocks, which is empty
     (offset, size), _ = _handle(footer, position)
-    entries: dict[str, Entry] = {}
+    entries: dict[str, BundleEntry] = {}
     shards, behind, last = 0, 0, b""
     for _, value in _pairs(_block(data, offset, size)):
         (begin, length), _ = _handle(value, 0)
@@ -203,11 +203,11 @@ def _shards(header: bytes) -> int:
     return shards
 
 
-def _entry(record: bytes) -> Entry:
+def _entry(record: bytes) -> BundleEntry:
     """BundleEntryProto; a field that is not written is 0."""
     fields = {1: VARINT, 2: BYTES, 3: VARINT, 4: VARINT, 5: VARINT, 6: FIXED32, 7: BYTES}
     values = dict(typed(record, fields))
-    return Entry(
+    return BundleEntry(
         dtype=values.get(1, 0),
         shape=_shape(values.get(2, b"")),
         shard=values.get(3, 0),

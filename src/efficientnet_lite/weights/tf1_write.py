@@ -21,7 +21,7 @@ from efficientnet_lite.network.plan import Plan
 from efficientnet_lite.protobuf import FIXED32, VARINT, encoded_varint, message
 from efficientnet_lite.storage import files
 from efficientnet_lite.weights.read import INDEX_SUFFIX, STATE_FILE
-from efficientnet_lite.weights.tensors import BFLOAT16, some
+from efficientnet_lite.weights.stored_tensors import BFLOAT16, some
 from efficientnet_lite.weights.tf1_read import DTYPES, FOOTER_BYTES, TABLE_MAGIC, shard_name
 
 PREFIX = "model.ckpt"
@@ -30,16 +30,16 @@ RESTART_INTERVAL = 16  # every so many entries a key is written whole, so that a
 NO_COMPRESSION = b"\0"
 NUMBERS = {np.dtype(dtype.codes): number for number, dtype in DTYPES.items() if dtype is not BFLOAT16}
 
-Tensors = Mapping[str, NDArray[Any]]
+Variables = Mapping[str, NDArray[Any]]
 
 
 def checkpoint_entries(
     plan: Plan,
-    weights: Tensors,
+    weights: Variables,
     *,
-    averages: Tensors | None = None,
-    accumulators: Tensors | None = None,
-    momentum: Tensors | None = None,
+    averages: Variables | None = None,
+    accumulators: Variables | None = None,
+    momentum: Variables | None = None,
     step: int = 0,
 ) -> dict[str, NDArray[Any]]:
     """The variables of a checkpoint of the reference by their names there, for `write_checkpoint`.
@@ -74,7 +74,7 @@ def checkpoint_entries(
     return entries
 
 
-def write_checkpoint(folder: Path, tensors: Tensors) -> None:
+def write_checkpoint(folder: Path, tensors: Variables) -> None:
     """Write `tensors` into `folder` as the checkpoint PREFIX, with the note that it is the last one.
 
     Raises ValueError as `bundle_bytes`, OutputFailed where it cannot be written.
@@ -86,7 +86,7 @@ def write_checkpoint(folder: Path, tensors: Tensors) -> None:
     files.publish(folder / STATE_FILE, note.encode())
 
 
-def bundle_bytes(tensors: Tensors, *, block_bytes: int = BLOCK_BYTES) -> tuple[bytes, bytes]:
+def bundle_bytes(tensors: Variables, *, block_bytes: int = BLOCK_BYTES) -> tuple[bytes, bytes]:
     """The contents of the `.index` file and of the only data shard; `tensors` may be in any order.
 
     Raises ValueError for a dtype that is not in NUMBERS, or an empty name.
@@ -104,7 +104,7 @@ def bundle_bytes(tensors: Tensors, *, block_bytes: int = BLOCK_BYTES) -> tuple[b
     return _table(pairs, block_bytes), b"".join(parts)
 
 
-def _check(group: str, arrays: Tensors, expected: Mapping[str, tuple[int, ...]]) -> None:
+def _check(group: str, arrays: Variables, expected: Mapping[str, tuple[int, ...]]) -> None:
     missing, surplus = expected.keys() - arrays.keys(), arrays.keys() - expected.keys()
     if missing or surplus:
         faults = ((missing, "missing"), (surplus, "left over"))

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from efficientnet_lite.weights.tensors import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, INT32, INT64, Dtype
+from efficientnet_lite.weights.stored_tensors import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, INT32, INT64, Dtype
 
 MAX_DIMENSIONS = 8
 MAX_REPEATED = (
@@ -20,16 +20,16 @@ MAX_REPEATED = (
 )  # elements of a tensor beyond its storage, which `expand` makes; lite4's head has 1.3 million
 
 
-class Refused(Exception):
+class RefusedPickle(Exception):
     """A sound pickle, but of more than weights."""
 
 
-class Malformed(Exception):
+class MalformedPickle(Exception):
     """No program that torch writes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Storage:
+class TorchStorage:
     """A run of `count` numbers that lies elsewhere in the file, under `key`."""
 
     dtype: Dtype
@@ -38,10 +38,10 @@ class Storage:
 
 
 @dataclass(frozen=True, slots=True)
-class Tensor:
+class TorchTensor:
     """A view of a storage; `offset` and `stride` count numbers, and every element lies inside."""
 
-    storage: Storage
+    storage: TorchStorage
     offset: int
     shape: tuple[int, ...]
     stride: tuple[int, ...]
@@ -64,7 +64,7 @@ class Function:
 
 def _empty_dict(arguments: tuple[Any, ...]) -> dict[Any, Any]:
     if arguments:
-        raise Refused("an OrderedDict with contents in its call")
+        raise RefusedPickle("an OrderedDict with contents in its call")
     return {}
 
 
@@ -72,48 +72,48 @@ def _default_dict(arguments: tuple[Any, ...]) -> dict[Any, Any]:
     return {}  # the argument makes missing values, and none is missed here
 
 
-def _tensor(arguments: tuple[Any, ...]) -> Tensor:
+def _tensor(arguments: tuple[Any, ...]) -> TorchTensor:
     """A tensor whose every element lies inside of its storage; a seventh argument is torch's metadata."""
     if len(arguments) not in (6, 7):
-        raise Malformed(f"a tensor is made of {len(arguments)} parts, expected 6 or 7")
+        raise MalformedPickle(f"a tensor is made of {len(arguments)} parts, expected 6 or 7")
     storage, offset, shape, stride = arguments[:4]
-    if type(storage) is not Storage or type(shape) is not tuple or type(stride) is not tuple:
-        raise Malformed("the description of a tensor makes no sense")
+    if type(storage) is not TorchStorage or type(shape) is not tuple or type(stride) is not tuple:
+        raise MalformedPickle("the description of a tensor makes no sense")
     if len(shape) != len(stride) or len(shape) > MAX_DIMENSIONS:
-        raise Malformed(f"a tensor has {len(shape)} sizes and {len(stride)} strides")
+        raise MalformedPickle(f"a tensor has {len(shape)} sizes and {len(stride)} strides")
     if not all(type(number) is int and 0 <= number < 2**63 for number in (offset, *shape, *stride)):
-        raise Malformed("an offset, size or stride of a tensor is no whole number of at least 0")
+        raise MalformedPickle("an offset, size or stride of a tensor is no whole number of at least 0")
     last = offset + sum((size - 1) * step for size, step in zip(shape, stride, strict=True))
     elements = math.prod(shape)
     if elements and (last >= storage.count or elements > max(storage.count, MAX_REPEATED)):
-        raise Malformed(
+        raise MalformedPickle(
             f"a tensor of {elements:,} elements reaches number {last:,} of a storage of {storage.count:,}"
         )
-    return Tensor(storage, offset, shape, stride)
+    return TorchTensor(storage, offset, shape, stride)
 
 
-def _parameter(arguments: tuple[Any, ...]) -> Tensor:
-    if len(arguments) not in (3, 4) or type(arguments[0]) is not Tensor:
-        raise Malformed("the description of a parameter makes no sense")
+def _parameter(arguments: tuple[Any, ...]) -> TorchTensor:
+    if len(arguments) not in (3, 4) or type(arguments[0]) is not TorchTensor:
+        raise MalformedPickle("the description of a parameter makes no sense")
     return arguments[0]
 
 
-def _old_tensor(arguments: tuple[Any, ...]) -> Tensor:
+def _old_tensor(arguments: tuple[Any, ...]) -> TorchTensor:
     """A tensor as torch described it until 2018."""
     if len(arguments) != 4:
-        raise Malformed(f"a tensor is made of {len(arguments)} parts, expected 4")
+        raise MalformedPickle(f"a tensor is made of {len(arguments)} parts, expected 4")
     return _tensor((*arguments, False, None))
 
 
 def _with_attributes(arguments: tuple[Any, ...]) -> Any:
     """A tensor with attributes of its own, which are dropped; of an unknown class it is as unknown."""
     if len(arguments) != 4 or type(arguments[0]) not in (Function, Unknown):
-        raise Malformed("the description of a tensor with attributes makes no sense")
+        raise MalformedPickle("the description of a tensor with attributes makes no sense")
     function, parts = arguments[0], arguments[2]
     if type(function) is Unknown:
         return function
     if function.build not in (_tensor, _parameter) or type(parts) is not tuple:
-        raise Malformed("the description of a tensor with attributes makes no sense")
+        raise MalformedPickle("the description of a tensor with attributes makes no sense")
     return function.build(parts)
 
 

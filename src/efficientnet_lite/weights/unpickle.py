@@ -20,14 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from efficientnet_lite.errors import CheckpointError, printable
-from efficientnet_lite.weights.tensors import Dtype, damaged
+from efficientnet_lite.weights.stored_tensors import Dtype, damaged
 from efficientnet_lite.weights.torch_objects import (
     GLOBALS,
     Function,
-    Malformed,
-    Refused,
-    Storage,
-    Tensor,
+    MalformedPickle,
+    RefusedPickle,
+    TorchStorage,
+    TorchTensor,
     Unknown,
 )
 
@@ -44,7 +44,7 @@ class Loaded:
 
     value: Any
     end: int
-    storages: dict[str, Storage]
+    storages: dict[str, TorchStorage]
 
 
 def load(data: bytes, start: int, where: Path | str) -> Loaded:
@@ -62,14 +62,16 @@ def load(data: bytes, start: int, where: Path | str) -> Loaded:
     machine = _Machine(data, start)
     try:
         return Loaded(machine.run(), machine.position, machine.storages)
-    except Refused as refused:
+    except RefusedPickle as refused:
         raise CheckpointError(
             f"the pickle asks for {refused}, at byte {machine.last:,}, and was not executed",
             where=where,
             fix=STATE_DICT_ONLY,
         ) from None
-    except (Malformed, IndexError, KeyError, struct.error, UnicodeDecodeError) as error:
-        reason = str(error) if isinstance(error, Malformed) else "the pickle breaks off or makes no sense"
+    except (MalformedPickle, IndexError, KeyError, struct.error, UnicodeDecodeError) as error:
+        reason = (
+            str(error) if isinstance(error, MalformedPickle) else "the pickle breaks off or makes no sense"
+        )
         raise damaged(f"{reason}, at byte {machine.last:,}", where) from error
 
 
@@ -83,7 +85,7 @@ class _Machine:
         self.stack: list[Any] = []
         self.marks: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
-        self.storages: dict[str, Storage] = {}
+        self.storages: dict[str, TorchStorage] = {}
 
     def run(self) -> Any:
         """Carry out instructions up to STOP and give the value on top."""
@@ -95,14 +97,14 @@ class _Machine:
                 return self.stack.pop()
             action = _ACTIONS.get(code)
             if action is None:
-                raise Refused(f"the instruction {bytes([code])!r}")
+                raise RefusedPickle(f"the instruction {bytes([code])!r}")
             action(self)
-        raise Refused(f"more than {MAX_INSTRUCTIONS:,} instructions")
+        raise RefusedPickle(f"more than {MAX_INSTRUCTIONS:,} instructions")
 
     def take(self, count: int) -> bytes:
         chunk = self.data[self.position : self.position + count]
         if len(chunk) != count:
-            raise Malformed("it ends in the middle of an instruction")
+            raise MalformedPickle("it ends in the middle of an instruction")
         self.position += count
         return chunk
 
@@ -113,7 +115,7 @@ class _Machine:
     def line(self) -> str:
         end = self.data.find(b"\n", self.position, self.position + MAX_NAME_BYTES)
         if end < 0:
-            raise Malformed(f"a name has more than {MAX_NAME_BYTES} bytes")
+            raise MalformedPickle(f"a name has more than {MAX_NAME_BYTES} bytes")
         return self.take(end + 1 - self.position)[:-1].decode("ascii", "backslashreplace")
 
     def since_mark(self) -> list[Any]:
@@ -126,7 +128,7 @@ class _Machine:
 
     def protocol(self) -> None:
         if (version := self.number("<B")) not in PROTOCOLS:
-            raise Refused(f"pickle protocol {version} instead of 2 to 5")
+            raise RefusedPickle(f"pickle protocol {version} instead of 2 to 5")
 
     def look_up(self) -> None:
         self.push_named(self.line(), self.line())
@@ -134,7 +136,7 @@ class _Machine:
     def look_up_stacked(self) -> None:
         name, module = self.stack.pop(), self.stack.pop()
         if type(module) is not str or type(name) is not str or len(module) + len(name) > MAX_NAME_BYTES:
-            raise Malformed("the name of an object is none")
+            raise MalformedPickle("the name of an object is none")
         self.push_named(module, name)
 
     def push_named(self, module: str, name: str) -> None:
@@ -171,7 +173,7 @@ class _Machine:
 
     def tuple_of(self, count: int) -> None:
         if len(self.stack) < count:
-            raise Malformed(f"a tuple of {count} is made of {len(self.stack)}")
+            raise MalformedPickle(f"a tuple of {count} is made of {len(self.stack)}")
         self.stack[-count:] = [tuple(self.stack[-count:])]
 
     def set_items(self, items: list[Any]) -> None:
@@ -179,7 +181,7 @@ class _Machine:
         if type(target) is Unknown:
             return
         if type(target) is not dict or len(items) % 2:
-            raise Malformed("items are put into what is no dict")
+            raise MalformedPickle("items are put into what is no dict")
         for key, value in zip(items[::2], items[1::2], strict=True):
             if type(key) in (str, int):  # no state dict has others
                 target[key] = value
@@ -193,25 +195,25 @@ class _Machine:
         if type(target) is Unknown:
             return
         if type(target) is not list:
-            raise Malformed("items are put into what is no list")
+            raise MalformedPickle("items are put into what is no list")
         target.extend(items)
 
     def persistent(self) -> None:
         parts = self.stack.pop()
         if type(parts) is not tuple or len(parts) not in (5, 6):
-            raise Malformed("the description of a storage has not 5 or 6 parts")
+            raise MalformedPickle("the description of a storage has not 5 or 6 parts")
         tag, dtype, key, location, count = parts[:5]
         if type(dtype) is Unknown:
-            raise Refused(f"numbers of the unknown type '{dtype.name}'")
+            raise RefusedPickle(f"numbers of the unknown type '{dtype.name}'")
         if tag != "storage" or type(dtype) is not Dtype or type(key) is not str or type(location) is not str:
-            raise Malformed("the description of a storage makes no sense")
+            raise MalformedPickle("the description of a storage makes no sense")
         if type(count) is not int or not 0 <= count < 2**63:
-            raise Malformed("the length of a storage is no whole number of at least 0")
+            raise MalformedPickle("the length of a storage is no whole number of at least 0")
         if parts[5:] not in ((), (None,)):
-            raise Refused("a view of a storage, which torch has not written since 2017")
-        storage = Storage(dtype, key, count)
+            raise RefusedPickle("a view of a storage, which torch has not written since 2017")
+        storage = TorchStorage(dtype, key, count)
         if self.storages.setdefault(key, storage) != storage:
-            raise Malformed(f"the storage {printable(key[:50])} is described in two ways")
+            raise MalformedPickle(f"the storage {printable(key[:50])} is described in two ways")
         self.stack.append(storage)
 
     def call(self) -> None:
@@ -221,18 +223,18 @@ class _Machine:
         elif type(function) is Function and type(arguments) is tuple:
             self.stack.append(function.build(arguments))
         else:
-            raise Refused("a call of what is no function")
+            raise RefusedPickle("a call of what is no function")
 
     def make(self, arguments: int) -> None:
         """Stands in for `cls.__new__`, with its arguments on the stack."""
         del self.stack[-arguments:]
         if type(self.stack[-1]) is not Unknown:
-            raise Refused("the instruction NEWOBJ on what is no class")
+            raise RefusedPickle("the instruction NEWOBJ on what is no class")
 
     def build(self) -> None:
         self.stack.pop()  # attributes of an OrderedDict: the versions of torch's modules, of no use here
-        if type(self.stack[-1]) not in (dict, Unknown, Tensor):
-            raise Refused("attributes on what is no dict")
+        if type(self.stack[-1]) not in (dict, Unknown, TorchTensor):
+            raise RefusedPickle("attributes on what is no dict")
 
 
 def _put(form: str) -> Callable[[_Machine], None]:

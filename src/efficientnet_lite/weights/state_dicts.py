@@ -17,8 +17,8 @@ from typing import Any
 
 from efficientnet_lite.errors import CheckpointError
 from efficientnet_lite.network.naming import dialect_of
-from efficientnet_lite.weights.tensors import some
-from efficientnet_lite.weights.torch_objects import Tensor, Unknown
+from efficientnet_lite.weights.stored_tensors import some
+from efficientnet_lite.weights.torch_objects import TorchTensor, Unknown
 from efficientnet_lite.weights.unpickle import STATE_DICT_ONLY
 
 AVERAGED = (
@@ -116,7 +116,7 @@ def _candidates(root: object) -> Iterator[_Candidate]:
         ]
         if len(place) < MAX_DEPTH:
             waiting += [((*place, key), value[key]) for key in reversed(inner)]
-        if any(isinstance(each, Tensor) for each in value.values()):
+        if any(isinstance(each, TorchTensor) for each in value.values()):
             yield _Candidate(place, value)
 
 

@@ -5,12 +5,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from efficientnet_lite.strangers.check import CheckedModel, SignatureInfo, check_model
+from efficientnet_lite.strangers.structure import CheckedModel, check_model
 from efficientnet_lite.strangers.tensors import TensorInfo
-from efficientnet_lite.tensor import main_signature
-from efficientnet_lite.tflite.attached import read_files, read_labels
 from efficientnet_lite.tflite.container import ALIGNMENT
 from efficientnet_lite.tflite.identity import OWN_ENTRY, Identity
+from efficientnet_lite.tflite.label_files import read_files, read_labels
 from efficientnet_lite.tflite.metadata import TEXT_ENTRY, ModelText, parse_text, read_entries
 
 _FLOATS = ("float32", "float16")
@@ -88,7 +87,7 @@ def describe(data: bytes, *, where: Path | str = "the model") -> ModelInfo:
         inputs=_ports(model, model.inputs),
         outputs=_ports(model, model.outputs),
         signatures=tuple(
-            signature.key for signature in sorted(model.signatures, key=lambda each: each != _main(model))
+            signature.key for signature in sorted(model.signatures, key=lambda each: each != model.main)
         ),
         per_channel=any(tensor.scales > 1 for tensor in constants),
         dynamic=any(tensor.dynamic for tensor in model.tensors),
@@ -127,15 +126,8 @@ def _parameters(model: CheckedModel) -> int:
     return sum(tensor.elements for tensor in weights.values())
 
 
-def _main(model: CheckedModel) -> SignatureInfo | None:
-    """The signature that is run."""
-    main = main_signature({each.key: len(each.inputs) + len(each.outputs) for each in model.signatures})
-    return next((each for each in model.signatures if each.key == main), None)
-
-
 def _ports(model: CheckedModel, indices: tuple[int, ...]) -> tuple[Port, ...]:
-    main = _main(model)
-    named = (main.inputs, main.outputs) if main else ()
+    named = (model.main.inputs, model.main.outputs) if model.main else ()
     names = {index: name for each in named for name, index in each.items()}
     return tuple(
         Port(names.get(index, tensor.name), tensor.shape, tensor.dtype, tensor.scale, tensor.zero_point)

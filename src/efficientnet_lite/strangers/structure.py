@@ -7,7 +7,7 @@ Source: tensorflow/lite/schema/schema.fbs; tensorflow/lite/core/interpreter_buil
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -15,8 +15,8 @@ from typing import NamedTuple
 from ai_edge_litert import schema_py_generated as schema
 
 from efficientnet_lite.errors import ArtifactError
-from efficientnet_lite.strangers import work
-from efficientnet_lite.strangers.flow import Known, arena_bytes, check_order, computed_numbers, numbers
+from efficientnet_lite.strangers import costs
+from efficientnet_lite.strangers.forms import fault
 from efficientnet_lite.strangers.operators import (
     COUNTS,
     MAX_DILATION,
@@ -25,10 +25,9 @@ from efficientnet_lite.strangers.operators import (
     OperatorInfo,
     Rule,
 )
-from efficientnet_lite.strangers.rules import fault
+from efficientnet_lite.strangers.order import Known, arena_bytes, check_order, computed_numbers, numbers
 from efficientnet_lite.strangers.shapes import fits
 from efficientnet_lite.strangers.tensors import TensorInfo, read_tensor, refused
-from efficientnet_lite.tensor import main_signature
 from efficientnet_lite.tflite import slots
 from efficientnet_lite.tflite.flatbuffer import Reader, Table
 
@@ -55,7 +54,7 @@ class SignatureInfo(NamedTuple):
     graph: int = 0  # which of the file's subgraphs they are of
 
 
-class Graph(NamedTuple):
+class CheckedGraph(NamedTuple):
     """One subgraph whose structure holds."""
 
     tensors: tuple[TensorInfo, ...]
@@ -76,6 +75,7 @@ class CheckedModel:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     signatures: tuple[SignatureInfo, ...]
+    main: SignatureInfo | None  # the one that is run
     entries: tuple[str, ...]  # names of the metadata entries
     arena_bytes: int  # most that tensors alive at once take, apart from those that are the same in every run
 
@@ -93,19 +93,19 @@ def check_model(data: bytes | memoryview, *, where: Path | str = "the model") ->
     """
     reader = Reader(data, identifier=slots.MODEL_IDENTIFIER, kind="a TFLite model", where=where)
     model = reader.root
-    if (version := model.number(slots.Model.VERSION, "I")) != SCHEMA_VERSION:
+    if (version := model.number(slots.ModelSlot.VERSION, "I")) != SCHEMA_VERSION:
         raise reader.damaged(f"its schema version is {version}, expected {SCHEMA_VERSION}")
-    if model.has(slots.Model.EXTERNAL_BUFFERS) or model.has(slots.Model.EXTERNAL_BUFFER_GROUPS):
+    if model.has(slots.ModelSlot.EXTERNAL_BUFFERS) or model.has(slots.ModelSlot.EXTERNAL_BUFFER_GROUPS):
         raise refused("it keeps weights in other files", where)
-    model.array(slots.Model.METADATA_BUFFER, "<i4")  # retired, but LiteRT may still look
+    model.array(slots.ModelSlot.METADATA_BUFFER, "<i4")  # retired, but LiteRT may still look
     buffers = _buffers(model, where)
     codes = [
         _operator_code(table, where)
-        for table in model.tables(slots.Model.OPERATOR_CODES, limit=MAX_OPERATORS, what="operator codes")
+        for table in model.tables(slots.ModelSlot.OPERATOR_CODES, limit=MAX_OPERATORS, what="operator codes")
     ]
     graphs = [
         _graph(reader, table, codes, buffers, where)
-        for table in model.tables(slots.Model.SUBGRAPHS, limit=MAX_SIGNATURES, what="subgraphs")
+        for table in model.tables(slots.ModelSlot.SUBGRAPHS, limit=MAX_SIGNATURES, what="subgraphs")
     ]
     if not graphs:
         raise refused("it has 0 subgraphs, expected 1", where)
@@ -113,20 +113,35 @@ def check_model(data: bytes | memoryview, *, where: Path | str = "the model") ->
     named = {signature.graph for signature in signatures} or {0}
     if len(graphs) != len(named):
         raise refused(f"it has {len(graphs)} subgraphs, expected {len(named)}, as its signatures name", where)
-    if (memory := sum(graph.memory for graph in graphs)) > (most := work.MAX_EXTRA_BYTES + len(reader.view)):
+    if (memory := sum(graph.memory for graph in graphs)) > (most := costs.MAX_EXTRA_BYTES + len(reader.view)):
         raise refused(f"it takes about {memory:,} bytes to run, more than {most:,}", where)
-    main = main_signature({each.key: len(each.inputs) + len(each.outputs) for each in signatures})
-    graph = graphs[next((each.graph for each in signatures if each.key == main), 0)]
+    key = main_signature({each.key: len(each.inputs) + len(each.outputs) for each in signatures})
+    main = next((each for each in signatures if each.key == key), None)
+    graph = graphs[main.graph if main else 0]
     return CheckedModel(
-        description=model.text(slots.Model.DESCRIPTION),
+        description=model.text(slots.ModelSlot.DESCRIPTION),
         tensors=graph.tensors,
         operators=graph.operators,
         inputs=graph.inputs,
         outputs=graph.outputs,
         signatures=signatures,
+        main=main,
         entries=_entries(model, len(buffers)),
         arena_bytes=graph.arena_bytes,
     )
+
+
+def main_signature(sizes: Mapping[str, int]) -> str | None:
+    """The signature that is run, and by whose names inputs and outputs go; None where a file has none.
+
+    That is `serving_default`, which is what converters call the only one; else the one that names the most.
+
+    Args:
+        sizes: signature -> how many inputs and outputs it names.
+    """
+    if "serving_default" in sizes or not sizes:
+        return "serving_default" if sizes else None
+    return max(sizes, key=lambda key: sizes[key])
 
 
 def _graph(
@@ -135,37 +150,37 @@ def _graph(
     codes: Sequence[tuple[str, int]],
     buffers: Sequence[tuple[int, int]],
     where: Path | str,
-) -> Graph:
+) -> CheckedGraph:
     """One subgraph, with all that is in it checked."""
-    tables = graph.tables(slots.SubGraph.TENSORS, limit=MAX_TENSORS, what="tensors")
+    tables = graph.tables(slots.SubGraphSlot.TENSORS, limit=MAX_TENSORS, what="tensors")
     tensors = tuple(read_tensor(table, index, buffers, where) for index, table in enumerate(tables))
     operators = tuple(
         _operator(table, codes, len(tensors), where)
-        for table in graph.tables(slots.SubGraph.OPERATORS, limit=MAX_OPERATORS, what="operators")
+        for table in graph.tables(slots.SubGraphSlot.OPERATORS, limit=MAX_OPERATORS, what="operators")
     )
-    graph.text(slots.SubGraph.NAME)
-    inputs = _indices(graph, slots.SubGraph.INPUTS, len(tensors))
-    outputs = _indices(graph, slots.SubGraph.OUTPUTS, len(tensors))
+    graph.text(slots.SubGraphSlot.NAME)
+    inputs = _indices(graph, slots.SubGraphSlot.INPUTS, len(tensors))
+    outputs = _indices(graph, slots.SubGraphSlot.OUTPUTS, len(tensors))
     for index in (*inputs, *outputs):
-        tables[index].exact_text(slots.Tensor.NAME)
+        tables[index].exact_text(slots.TensorSlot.NAME)
     check_order(reader, tensors, operators, inputs, outputs)
     fixed = _check_operators(reader, tensors, operators, where)
-    if (total := sum(work.steps(operator, tensors) for operator in operators)) > work.MAX_STEPS:
-        billions = f"{total / 1e9:.0f} billion steps, more than {work.MAX_STEPS / 1e9:.0f}"
+    if (total := sum(costs.steps(operator, tensors) for operator in operators)) > costs.MAX_STEPS:
+        billions = f"{total / 1e9:.0f} billion steps, more than {costs.MAX_STEPS / 1e9:.0f}"
         raise refused(f"it takes about {billions} for one image", where)
-    kept = sum(work.bytes_kept(operator, tensors) for operator in operators)
-    lent = max((work.bytes_lent(operator, tensors) for operator in operators), default=0)
+    kept = sum(costs.bytes_kept(operator, tensors) for operator in operators)
+    lent = max((costs.bytes_lent(operator, tensors) for operator in operators), default=0)
     arena = arena_bytes(tensors, operators, inputs, outputs, fixed)
-    return Graph(tensors, operators, inputs, outputs, arena, kept + lent + work.ARENAS * arena)
+    return CheckedGraph(tensors, operators, inputs, outputs, arena, kept + lent + costs.ARENAS * arena)
 
 
 def _buffers(model: Table, where: Path | str) -> list[tuple[int, int]]:
     """Position and length of each buffer's data."""
     spans = []
-    for buffer in model.tables(slots.Model.BUFFERS, limit=MAX_BUFFERS, what="buffers"):
-        if buffer.number(slots.Buffer.OFFSET, "Q") or buffer.number(slots.Buffer.SIZE, "Q"):
+    for buffer in model.tables(slots.ModelSlot.BUFFERS, limit=MAX_BUFFERS, what="buffers"):
+        if buffer.number(slots.BufferSlot.OFFSET, "Q") or buffer.number(slots.BufferSlot.SIZE, "Q"):
             raise refused("it keeps weights behind the model, the form for files beyond 2 GB", where)
-        at, data = buffer.raw(slots.Buffer.DATA)
+        at, data = buffer.raw(slots.BufferSlot.DATA)
         spans.append((at, len(data)))
     return spans
 
@@ -174,38 +189,43 @@ def _operator_code(table: Table, where: Path | str) -> tuple[str, int]:
     """Name and version of a builtin operator that may be used."""
     # The old field holds a byte; readers take the larger of the two.
     code = max(
-        table.number(slots.OperatorCode.CODE, "i"), table.number(slots.OperatorCode.DEPRECATED_CODE, "b")
+        table.number(slots.OperatorCodeSlot.CODE, "i"),
+        table.number(slots.OperatorCodeSlot.DEPRECATED_CODE, "b"),
     )
     name = _OPERATORS.get(code, f"number {code}")
-    custom = table.text(slots.OperatorCode.CUSTOM_CODE)
+    custom = table.text(slots.OperatorCodeSlot.CUSTOM_CODE)
     if name not in OPERATORS or custom:
         raise ArtifactError(
             f"it uses the operator {name}{f' {custom[:80]!r}' if custom else ''}",
             where=where,
             fix="use a model of TFLite's own operators for image classifiers, without custom ones or control flow",
         )
-    return name, table.number(slots.OperatorCode.VERSION, "i", 1)
+    return name, table.number(slots.OperatorCodeSlot.VERSION, "i", 1)
 
 
 def _operator(
     table: Table, codes: Sequence[tuple[str, int]], tensors: int, where: Path | str
 ) -> OperatorInfo:
-    index = table.number(slots.Operator.CODE, "I")
+    index = table.number(slots.OperatorSlot.CODE, "I")
     if index >= len(codes):
         raise table.damaged(f"an operator has the code {index} of {len(codes)}")
     name, version = codes[index]
     rule = OPERATORS[name]
-    for slot in (slots.Operator.CUSTOM_OPTIONS, slots.Operator.OPTIONS_2, slots.Operator.INTERMEDIATES):
+    for slot in (
+        slots.OperatorSlot.CUSTOM_OPTIONS,
+        slots.OperatorSlot.OPTIONS_2,
+        slots.OperatorSlot.INTERMEDIATES,
+    ):
         if table.has(slot) and len(table.raw(slot)[1]):
             raise refused(f"its {name} has options that are not of that operator", where)
-    if table.number(slots.Operator.LARGE_CUSTOM_OFFSET, "Q") or table.number(
-        slots.Operator.OPTIONS_2_TYPE, "B"
+    if table.number(slots.OperatorSlot.LARGE_CUSTOM_OFFSET, "Q") or table.number(
+        slots.OperatorSlot.OPTIONS_2_TYPE, "B"
     ):
         raise refused(f"its {name} has options that are not of that operator", where)
-    if table.array(slots.Operator.MUTATING_INPUTS, "u1").any():
+    if table.array(slots.OperatorSlot.MUTATING_INPUTS, "u1").any():
         raise refused(f"its {name} keeps a state between runs", where)
-    inputs = _indices(table, slots.Operator.INPUTS, tensors, optional="-" in "".join(rule.forms))
-    outputs = _indices(table, slots.Operator.OUTPUTS, tensors)
+    inputs = _indices(table, slots.OperatorSlot.INPUTS, tensors, optional="-" in "".join(rule.forms))
+    outputs = _indices(table, slots.OperatorSlot.OUTPUTS, tensors)
     if (len(inputs), len(outputs)) not in COUNTS[name]:
         raise table.damaged(f"its {name} has {len(inputs)} inputs and {len(outputs)} outputs")
     options, vector = _options(table, name, rule, where)
@@ -216,9 +236,9 @@ def _options(
     table: Table, name: str, rule: Rule, where: Path | str
 ) -> tuple[tuple[float, ...], tuple[int, ...]]:
     """The options by slot, and their vector; raises where they are not those of the operator's rule."""
-    code = table.number(slots.Operator.OPTIONS_TYPE, "B")
+    code = table.number(slots.OperatorSlot.OPTIONS_TYPE, "B")
     kind = _OPTIONS.get(code, str(code)) if code else ""
-    options = table.table(slots.Operator.OPTIONS)
+    options = table.table(slots.OperatorSlot.OPTIONS)
     if kind not in ("", rule.options) or (options is None) != (kind == ""):
         raise table.damaged(f"its {name} has the options {kind or 'NONE'}, expected {rule.options or 'NONE'}")
     if options is None:
@@ -306,21 +326,21 @@ def _listed(shapes: Sequence[tuple[int, ...]]) -> str:
     return " and ".join(str(list(shape)) for shape in shapes)
 
 
-def _signatures(model: Table, graphs: Sequence[Graph]) -> tuple[SignatureInfo, ...]:
+def _signatures(model: Table, graphs: Sequence[CheckedGraph]) -> tuple[SignatureInfo, ...]:
     found: list[SignatureInfo] = []
-    for table in model.tables(slots.Model.SIGNATURES, limit=MAX_SIGNATURES, what="signatures"):
-        if (number := table.number(slots.Signature.SUBGRAPH, "I")) >= len(graphs):
+    for table in model.tables(slots.ModelSlot.SIGNATURES, limit=MAX_SIGNATURES, what="signatures"):
+        if (number := table.number(slots.SignatureSlot.SUBGRAPH, "I")) >= len(graphs):
             raise table.damaged("a signature is for a subgraph that it does not have")
-        if not (key := table.exact_text(slots.Signature.KEY)):
+        if not (key := table.exact_text(slots.SignatureSlot.KEY)):
             raise table.damaged("a signature has no name")
         if key in {each.key for each in found}:
             raise table.damaged(f"two signatures have the name {key!r}")
         maps = [
             {
-                entry.exact_text(slots.TensorMap.NAME): int(entry.number(slots.TensorMap.TENSOR, "I"))
+                entry.exact_text(slots.TensorMapSlot.NAME): int(entry.number(slots.TensorMapSlot.TENSOR, "I"))
                 for entry in table.tables(slot, limit=MAX_TENSORS, what="names in a signature")
             }
-            for slot in (slots.Signature.INPUTS, slots.Signature.OUTPUTS)
+            for slot in (slots.SignatureSlot.INPUTS, slots.SignatureSlot.OUTPUTS)
         ]
         inputs, outputs = set(graphs[number].inputs), set(graphs[number].outputs)
         if set(maps[0].values()) != inputs or not set(maps[1].values()) <= outputs:
@@ -331,8 +351,8 @@ def _signatures(model: Table, graphs: Sequence[Graph]) -> tuple[SignatureInfo, .
 
 def _entries(model: Table, buffers: int) -> tuple[str, ...]:
     names = []
-    for entry in model.tables(slots.Model.METADATA, limit=MAX_TENSORS, what="metadata entries"):
-        name, index = entry.text(slots.Metadata.NAME), entry.number(slots.Metadata.BUFFER, "I")
+    for entry in model.tables(slots.ModelSlot.METADATA, limit=MAX_TENSORS, what="metadata entries"):
+        name, index = entry.text(slots.MetadataSlot.NAME), entry.number(slots.MetadataSlot.BUFFER, "I")
         if index >= buffers:
             raise model.damaged(f"the metadata entry {name!r} has buffer {index} of {buffers}")
         names.append(name)

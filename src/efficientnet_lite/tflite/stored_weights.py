@@ -21,8 +21,8 @@ from efficientnet_lite.network.plan import Conv, Dense, Step
 from efficientnet_lite.tflite.container import Graph, Quantization
 from efficientnet_lite.tflite.quantmath import WEIGHT_MAX
 
-Storage = Literal["float32", "float16", "dynamic"]
-STORAGES: tuple[Storage, ...] = get_args(Storage)
+WeightPrecision = Literal["float32", "float16", "dynamic"]
+WEIGHT_PRECISIONS: tuple[WeightPrecision, ...] = get_args(WeightPrecision)
 DenseScales = Literal["per-tensor", "per-channel"]  # of the dense layer's kernel
 
 FEWEST_QUANTIZED = 1024  # elements; smaller kernels stay float32, as in the stock converter's files
@@ -31,21 +31,21 @@ FLOAT16_MAX = np.finfo(np.float16).max
 DEQUANTIZE_VERSION = 3  # the first that takes float16
 CONV_VERSION, DEPTHWISE_VERSION = 5, 6  # int8 kernel with a scale a channel, float32 input
 DENSE_VERSIONS: dict[DenseScales, int] = {"per-tensor": 9, "per-channel": 12}
-MIN_RUNTIME: dict[Storage, str] = {"float32": "1.5.0", "float16": "1.15.0", "dynamic": "2.4.0"}
+MIN_RUNTIME: dict[WeightPrecision, str] = {"float32": "1.5.0", "float16": "1.15.0", "dynamic": "2.4.0"}
 MIN_RUNTIME_PER_CHANNEL_DENSE = "2.17.0"
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
+class WeightForm:
     """How the weights of one file are stored."""
 
-    storage: Storage = "float32"
+    precision: WeightPrecision = "float32"
     dense: DenseScales = "per-tensor"  # of `dynamic`: runtimes before 2.17 know no other
 
     def add(self, graph: Graph, step: Conv | Dense, kernel: Array, bias: Array) -> tuple[list[int], int]:
         """Add a layer's kernel, in TFLite's order, and bias; gives their tensors and the operator's version."""
         names = f"{step.name}/kernel", f"{step.name}/bias"
-        if self.storage == "float16":
+        if self.precision == "float16":
             return [_widened(graph, *part) for part in zip(names, (kernel, bias), strict=True)], 1
         version = self.version(step)
         if version > 1:
@@ -60,7 +60,7 @@ class Weights:
     def version(self, step: Conv | Dense) -> int:
         """Of the operator that `step` becomes; 1 where its kernel is no int8."""
         shape = step.kernel_shape if isinstance(step, Conv) else (step.inputs, step.outputs)
-        if self.storage != "dynamic" or math.prod(shape) < FEWEST_QUANTIZED:
+        if self.precision != "dynamic" or math.prod(shape) < FEWEST_QUANTIZED:
             return 1
         if isinstance(step, Dense):
             return DENSE_VERSIONS[self.dense]
@@ -71,7 +71,7 @@ class Weights:
         newest = any(
             isinstance(step, Dense) and self.version(step) == DENSE_VERSIONS["per-channel"] for step in steps
         )
-        return MIN_RUNTIME_PER_CHANNEL_DENSE if newest else MIN_RUNTIME[self.storage]
+        return MIN_RUNTIME_PER_CHANNEL_DENSE if newest else MIN_RUNTIME[self.precision]
 
     def _scales(self, step: Conv | Dense, kernel: Array) -> tuple[Array, int]:
         """Scales that broadcast against `kernel`, and the axis along which they lie."""

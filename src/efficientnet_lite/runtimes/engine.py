@@ -1,0 +1,88 @@
+"""What a runtime is to those who use one, whichever it is, and a pool of them.
+
+An engine is single-threaded on purpose. Measured on two cores, two engines in two Python threads give
+nearly twice the photos a second of one engine with two threads, since LiteRT releases the interpreter
+lock while it computes.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from efficientnet_lite.threads import Item, Result, in_threads
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """An input or output: real = scale * (code - zero_point) where `scale` is not 0."""
+
+    name: str  # as the signature calls it, where the file has one
+    index: int
+    shape: tuple[int, ...]  # a dynamic batch is 1
+    dtype: np.dtype[Any]
+    scale: float
+    zero_point: int
+
+
+class Engine(Protocol):
+    """An opened file, for one thread at a time."""
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]: ...
+
+    @property
+    def outputs(self) -> tuple[Tensor, ...]: ...
+
+    def __call__(self, *inputs: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
+        """Output name -> a fresh array, codes as they are. Inputs must have the file's shapes and dtypes."""
+        ...
+
+
+class EnginePool:
+    """One file opened several times, one engine for each thread."""
+
+    def __init__(
+        self,
+        open_engine: Callable[..., Engine],
+        model: bytes,
+        *,
+        workers: int,
+        where: Path | str = "model",
+    ) -> None:
+        """Open `model` once for each of `workers`, by `open_engine(model, where=where)`."""
+        self.workers = max(1, workers)
+        self._engines: SimpleQueue[Engine] = SimpleQueue()
+        self.first = open_engine(model, where=where)
+        self._engines.put(self.first)
+        for _ in range(self.workers - 1):
+            self._engines.put(open_engine(model, where=where))
+
+    @contextmanager
+    def borrowed(self) -> Iterator[Engine]:
+        """An engine for this thread alone; waits where all are lent."""
+        engine = self._engines.get()
+        try:
+            yield engine
+        finally:
+            self._engines.put(engine)
+
+    def map(self, function: Callable[[Engine, Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """`function(engine, item)` of every item, in order; only a few items are under way at once."""
+
+        def with_engine(item: Item) -> Result:
+            with self.borrowed() as engine:
+                return function(engine, item)
+
+        return in_threads(with_engine, items, workers=self.workers)
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
