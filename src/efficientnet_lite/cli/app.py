@@ -64,8 +64,8 @@ COMMANDS = (
         "Make the dead TF Hub addresses of the five variants work again, offline.",
     ),
     Command("embed", f"{HERE}.embed:embed", "Write the feature vectors of photos."),
-    Command("info", f"{HERE}.about:info", "Say what a file, a run or a model contains."),
-    Command("models", f"{HERE}.about:models", "List the five variants."),
+    Command("info", f"{HERE}.info:info", "Say what a file, a run or a model contains."),
+    Command("models", f"{HERE}.info:models", "List the five variants."),
     Command("cache list", f"{HERE}.data:cache_list", "Show what the cache holds."),
     Command("cache clear", f"{HERE}.data:cache_clear", "Empty the cache."),
 )

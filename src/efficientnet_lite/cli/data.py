@@ -5,11 +5,11 @@ from pathlib import Path
 
 from efficientnet_lite.cli.common import COMMAND_LINE, Json, NoLinks, Quiet, Verbose, console_of, exit_with
 from efficientnet_lite.cli.console import Console
+from efficientnet_lite.commands.cache import cache_contents, clear_cache
 from efficientnet_lite.commands.check import check as check_photos
 from efficientnet_lite.errors import EXIT_INPUT, UsageError
 from efficientnet_lite.photos.findings import Findings
 from efficientnet_lite.photos.layout import ClassFolders
-from efficientnet_lite.storage.cache import Cache
 
 MOST_ROWS = 20  # of each list, unless --verbose
 
@@ -109,11 +109,9 @@ def cache_list(*, json: Json = False, verbose: Verbose = 0, quiet: Quiet = False
         quiet: say nothing but results, warnings and errors.
     """
     console = console_of(json, verbose, quiet)
-    with Cache() as cache:
-        held, size, folder = cache.held(), cache.size_bytes(), cache.folder
-        limit = cache.limit_bytes
+    contents = cache_contents()
     if json:
-        console.json({"folder": folder, "bytes": size, "limit_bytes": limit, "spaces": held})
+        console.json(contents)
         return
     rows = [
         [
@@ -122,10 +120,12 @@ def cache_list(*, json: Json = False, verbose: Verbose = 0, quiet: Quiet = False
             f"{space.bytes:,}",
             time.strftime("%Y-%m-%d %H:%M", time.localtime(space.used)),
         ]
-        for space in held
+        for space in contents.spaces
     ]
     console.table("", ["what", "entries", "bytes", "last used"], rows, right=["entries", "bytes"])
-    console.line(f"{size:,} of at most {limit:,} bytes in {folder or 'no folder'}")
+    console.line(
+        f"{contents.bytes:,} of at most {contents.limit_bytes:,} bytes in {contents.folder or 'no folder'}"
+    )
 
 
 def cache_clear(*, json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) -> None:
@@ -137,8 +137,7 @@ def cache_clear(*, json: Json = False, verbose: Verbose = 0, quiet: Quiet = Fals
         quiet: say nothing but results, warnings and errors.
     """
     console = console_of(json, verbose, quiet)
-    with Cache() as cache:
-        freed, folder = cache.clear(), cache.folder
+    folder, freed = clear_cache()
     if json:
         console.json({"folder": folder, "freed_bytes": freed})
     else:

@@ -1,17 +1,12 @@
 """`predict`: name what is in each photo."""
 
-from collections.abc import Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from efficientnet_lite.arrays import Array
 from efficientnet_lite.cli.common import (
-    COMMAND_LINE,
     Json,
     Jsonl,
     NoLinks,
@@ -26,16 +21,11 @@ from efficientnet_lite.cli.common import (
 )
 from efficientnet_lite.cli.console import percent
 from efficientnet_lite.cli.results import show_accounting
-from efficientnet_lite.documents import json_value
-from efficientnet_lite.errors import EXIT_INPUT, UnusableInput, UsageError
+from efficientnet_lite.commands.predict import NamedPhoto
+from efficientnet_lite.commands.predict import predict as predict_photos
+from efficientnet_lite.errors import EXIT_INPUT
 from efficientnet_lite.photos.accounting import Skipped, account
 from efficientnet_lite.photos.contract import View
-from efficientnet_lite.runtimes.engine import cores
-from efficientnet_lite.runtimes.model import Model, Refused
-from efficientnet_lite.storage import files
-from efficientnet_lite.stories.source import open_source
-
-MAX_MAP_BYTES = 16 * 2**20
 
 
 def predict(
@@ -81,98 +71,63 @@ def predict(
     one_form(json=json, jsonl=jsonl, csv=csv)
     console = console_of(json or jsonl or csv, verbose, quiet)
     given = photos_given(photos, links=not no_links)
-    listed = given.photos
-    opened = open_source(
-        model, precision=precision, weights=weights, ema=not no_ema, workers=min(cores(), len(listed))
+    named = predict_photos(
+        model,
+        given,
+        top_k=top_k,
+        view=view,
+        weights=weights,
+        ema=not no_ema,
+        precision=precision,
+        labels_map=labels_map,
+        locale=locale,
+        stage=console.progress,
     )
-    names = _names(opened, labels_map, locale)
     if csv:
         console.csv_line(["path", "rank", "label", "index", "probability"])
-    rows: list[list[object]] = []
-    documents, skipped = [], []
-    with console.progress("Predicting") as on_progress:
-        predicted = opened.predict_each((path for path, _ in listed), view=view)
-        not_opened = [(Path(name), name) for name, _, _ in given.skipped]
-        outcomes = chain(predicted, (Refused(name, reason) for name, reason, _ in given.skipped))
-        for number, ((path, name), outcome) in enumerate(zip(listed + not_opened, outcomes, strict=True), 1):
-            on_progress(min(number, len(listed)), len(listed))
-            document = _document(path, outcome, names, top_k)
-            if isinstance(outcome, Refused):
-                skipped.append(Skipped(name, outcome.reason))
-            if jsonl:
-                console.json_line(document)
-            elif csv:
-                for cells in _cells(document):
-                    console.csv_line(cells)
-            elif json:
-                documents.append(document)
-            else:
-                rows += _rows(name, document)
+    kept, skipped = [], []
+    for photo in named:
+        if photo.reason is not None:
+            skipped.append(Skipped(photo.name, photo.reason))
+        if jsonl:
+            console.json_line(_document(photo))
+        elif csv:
+            for cells in _cells(photo):
+                console.csv_line(cells)
+        else:
+            kept.append(photo)
     if json:
-        console.json(documents)
+        console.json(list(map(_document, kept)))
     elif not (jsonl or csv):
+        rows = [row for photo in kept for row in _rows(photo)]
         console.table("", ["photo", "label", "index", "probability"], rows, right=["index", "probability"])
-    accounting = account(len(listed) + len(given.skipped) - len(skipped), skipped, given.passed_over)
+    used = len(given.photos) + len(given.skipped) - len(skipped)
+    accounting = account(used, skipped, given.passed_over)
     show_accounting(console, accounting)
     if not accounting.used:
         exit_with(EXIT_INPUT)
 
 
-def _names(model: Model, labels_map: Path | None, locale: str | None) -> Sequence[str]:
-    """A name for every class: from the map, the file's translation, the file, or the index itself."""
-    if labels_map is not None and locale is not None:
-        raise UsageError(
-            "--labels-map and --locale exclude each other", where=COMMAND_LINE, fix="give one of them"
-        )
-    if labels_map is not None:
-        return _mapped(labels_map, model.classes)
-    if locale is not None:
-        if locale not in model.translations:
-            known = ", ".join(model.translations) or "none"
-            raise UsageError(
-                f"the file has no class names in {locale!r}", where=model.where, fix=f"known: {known}"
-            )
-        return model.translations[locale]
-    return model.labels or [str(index) for index in range(model.classes)]
+def _document(photo: NamedPhoto) -> dict[str, Any]:
+    if photo.reason is not None:
+        return {"path": photo.path.absolute(), "error": photo.reason}
+    return {"path": photo.path.absolute(), "predictions": photo.predictions}
 
 
-def _mapped(path: Path, classes: int) -> list[str]:
-    """Names from the reference's labels_map.txt; a model with a background class has its names one later."""
-    content = files.read_bytes(path, limit=MAX_MAP_BYTES, what="a map of class names")
-    try:
-        found = {int(index): str(name) for index, name in json_value(content).items()}
-    except (ValueError, AttributeError) as error:
-        raise UnusableInput(
-            f"it is no map of class names: {error}", where=path, fix='give JSON such as {"0": "tench"}'
-        ) from error
-    shift = 1 if classes == len(found) + 1 else 0
-    return [found.get(index - shift, str(index)) for index in range(classes)]
-
-
-def _document(path: Path, outcome: Array | Refused, names: Sequence[str], top_k: int) -> dict[str, Any]:
-    if isinstance(outcome, Refused):
-        return {"path": path.absolute(), "error": outcome.reason}
-    best = np.argsort(-outcome, kind="stable")[:top_k]
-    predictions = [
-        {"label": names[index], "index": int(index), "probability": float(outcome[index])} for index in best
-    ]
-    return {"path": path.absolute(), "predictions": predictions}
-
-
-def _rows(name: str, document: dict[str, Any]) -> list[list[object]]:
-    if "error" in document:
-        return [[name, f"({document['error']})", "", ""]]
+def _rows(photo: NamedPhoto) -> list[list[object]]:
+    if photo.reason is not None:
+        return [[photo.name, f"({photo.reason})", "", ""]]
     return [
-        [name if rank == 0 else "", found["label"], found["index"], percent(found["probability"])]
-        for rank, found in enumerate(document["predictions"])
+        [photo.name if rank == 0 else "", found.label, found.index, percent(found.probability)]
+        for rank, found in enumerate(photo.predictions)
     ]
 
 
-def _cells(document: dict[str, Any]) -> list[list[object]]:
-    path = str(document["path"])
-    if "error" in document:
+def _cells(photo: NamedPhoto) -> list[list[object]]:
+    path = str(photo.path.absolute())
+    if photo.reason is not None:
         return [[path, "", "", "", ""]]
     return [
-        [path, rank, found["label"], found["index"], found["probability"]]
-        for rank, found in enumerate(document["predictions"], 1)
+        [path, rank, found.label, found.index, found.probability]
+        for rank, found in enumerate(photo.predictions, 1)
     ]

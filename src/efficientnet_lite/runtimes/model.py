@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from efficientnet_lite import metrics
 from efficientnet_lite.arrays import Array
-from efficientnet_lite.errors import ArtifactError, UnreadablePhoto
+from efficientnet_lite.errors import ArtifactError, UnreadablePhoto, UsageError
 from efficientnet_lite.network.plan import LOGITS, POOLED, PROBABILITIES
 from efficientnet_lite.photos import decode as photo_door
 from efficientnet_lite.photos.contract import Contract, FitView, View
@@ -83,6 +83,15 @@ class Model:
     def names(self) -> tuple[str, ...]:
         """A name for every class: its label, or its index where the file has none."""
         return self.labels or tuple(str(index) for index in range(self.classes))
+
+    def names_in(self, locale: str) -> tuple[str, ...]:
+        """The labels in another language; raises UsageError where the file has none in it."""
+        if locale not in self.translations:
+            known = ", ".join(self.translations) or "none"
+            raise UsageError(
+                f"the file has no class names in {locale!r}", where=self.where, fix=f"known: {known}"
+            )
+        return self.translations[locale]
 
     @property
     def precision(self) -> str:

@@ -1,28 +1,24 @@
 """Commands that only look: info, models."""
 
 from collections import Counter
-from importlib.util import find_spec
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
 from efficientnet_lite.cli.common import Json, Quiet, Verbose, console_of
 from efficientnet_lite.cli.console import Console, percent
-from efficientnet_lite.errors import ArtifactError, CheckpointError, UsageError
-from efficientnet_lite.network.plan import VARIANTS, make_plan
-from efficientnet_lite.photos.header import MAGIC_BYTES, format_of
+from efficientnet_lite.commands.info import info as info_of
+from efficientnet_lite.commands.info import models as models_of_package
+from efficientnet_lite.commands.info import readiness
+from efficientnet_lite.errors import ArtifactError
+from efficientnet_lite.network.plan import make_plan
 from efficientnet_lite.proof.gate import Verdict
 from efficientnet_lite.run import folder as run_folder
-from efficientnet_lite.runtimes.model import MAX_MODEL_BYTES
-from efficientnet_lite.storage import files
-from efficientnet_lite.storage.files import read_bytes
-from efficientnet_lite.stories.origin import named_model
 from efficientnet_lite.strangers.accelerators import MIB, TargetName
-from efficientnet_lite.strangers.description import ModelInfo, Port, describe
-from efficientnet_lite.strangers.readiness import Finding, OperatorPlace, Readiness, check_readiness
-from efficientnet_lite.tflite.slots import MODEL_IDENTIFIER
-from efficientnet_lite.weights.published import HUB_FILES, PACKAGES
-from efficientnet_lite.weights.read import read_checkpoint
-from efficientnet_lite.weights.stored_tensors import MAX_CHECKPOINT_BYTES
+from efficientnet_lite.strangers.description import ModelInfo, Port
+from efficientnet_lite.strangers.readiness import Finding, OperatorPlace, Readiness
+from efficientnet_lite.weights.offers import Offer
+from efficientnet_lite.weights.read import Weights
 
 _READY = {
     "ready": "ready: every operator maps, by the rules",
@@ -51,23 +47,22 @@ def info(
         quiet: say nothing but results, warnings and errors.
     """
     console = console_of(json, verbose, quiet)
-    path = Path(source)
     if target is not None:
-        _show_target(console, path, target)
+        _show_readiness(console, Path(source), readiness(Path(source), target))
         return
-    if files.is_dir(path) and run_folder.is_run(path):
-        run = run_folder.open_run(path)
-        document: dict[str, Any] = {"run": path.absolute(), "card": dict(run.card)}
-        rows = _run_rows(run)
-    elif files.is_dir(path):
-        document = _checkpoint(path)
-        rows = [[key, _shown(value)] for key, value in document.items()]
-    elif files.exists(path) or path.suffix == ".tflite":
-        document, rows = _file(path)
-    else:
-        name = named_model(source)
-        document = _facts(name.variant.name, name.size)
-        rows = [[key.replace("_", " "), _shown(value)] for key, value in document.items()]
+    match info_of(source):
+        case run_folder.Run() as run:
+            document: dict[str, Any] = {"run": run.folder.absolute(), "card": dict(run.card)}
+            rows = _run_rows(run)
+        case ModelInfo() as described:
+            document = {"path": Path(source).absolute(), **described.to_json()}
+            rows = _file_rows(described)
+        case Weights() as checkpoint:
+            document = _checkpoint(Path(source), checkpoint)
+            rows = [[key, _shown(value)] for key, value in document.items()]
+        case offer:
+            document = asdict(offer)
+            rows = [[key.replace("_", " "), _shown(value)] for key, value in document.items()]
     if json:
         console.json(document)
     else:
@@ -83,53 +78,39 @@ def models(*, json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) ->
         quiet: say nothing but results, warnings and errors.
     """
     console = console_of(json, verbose, quiet)
-    facts = [_facts(variant.name, variant.size) for variant in VARIANTS.values()]
+    offers = models_of_package()
     if json:
-        console.json(facts)
+        console.json(offers)
     else:
-        _show_models(console, facts)
+        _show_models(console, offers)
 
 
-def _show_target(console: Console, path: Path, target: TargetName) -> None:
-    if files.is_dir(path) or not (files.exists(path) or path.suffix == ".tflite"):
-        raise UsageError(
-            "--target is a question about a .tflite file, and this is none"
-            if files.exists(path)
-            else files.missing(path, "file"),
-            where=path,
-            fix="give a .tflite file, of a run one of its exports/",
-        )
-    data = read_bytes(path, limit=MAX_MODEL_BYTES, what="a .tflite file")
-    readiness = check_readiness(data, target, where=path)
-    if console.as_json:
-        console.json({"path": path.absolute(), **readiness.to_json()})
-    else:
-        _show_readiness(console, readiness)
-
-
-def _show_readiness(console: Console, readiness: Readiness) -> None:
+def _show_readiness(console: Console, path: Path, found: Readiness) -> None:
     """Operators by kind, the verdict, and what it rests on."""
-    console.line(f"{readiness.title}: {_READY[readiness.verdict]}")
-    if readiness.verdict != "not known":
-        console.line(f"{readiness.mapped} of {len(readiness.operators)} operators map, in one partition")
-    if (obstacle := readiness.obstacle) is not None:
+    if console.as_json:
+        console.json({"path": path.absolute(), **found.to_json()})
+        return
+    console.line(f"{found.title}: {_READY[found.verdict]}")
+    if found.verdict != "not known":
+        console.line(f"{found.mapped} of {len(found.operators)} operators map, in one partition")
+    if (obstacle := found.obstacle) is not None:
         console.line(f"first obstacle: {_said(obstacle)}")
-    if readiness.mapped and readiness.memory_bytes is not None:
-        console.line(_memory(readiness, readiness.memory_bytes))
-    kinds = Counter((each.name, each.version, each.on, _why(each)) for each in readiness.operators)
+    if found.mapped and found.memory_bytes is not None:
+        console.line(_memory(found, found.memory_bytes))
+    kinds = Counter((each.name, each.version, each.on, _why(each)) for each in found.operators)
     rows = [
-        [name, version, count, readiness.target if on == "target" else on, why]
+        [name, version, count, found.target if on == "target" else on, why]
         for (name, version, on, why), count in kinds.items()
     ]
     columns = ["operator", "version", "count", "on", "rule"]
     console.table("", columns, rows, right=columns[1:3])
     unsure: dict[str, Finding] = {}  # the first for each rule
-    for finding in (each for placed in readiness.operators for each in placed.findings):
+    for finding in (each for placed in found.operators for each in placed.findings):
         if finding != obstacle and (finding.effect in ("option", "unknown") or not finding.verified):
             unsure.setdefault(finding.rule, finding)
     for finding in unsure.values():
         console.line(f"note: {_said(finding)}")
-    for remark in readiness.remarks:
+    for remark in found.remarks:
         console.line(remark)
 
 
@@ -148,60 +129,18 @@ def _why(placed: OperatorPlace) -> str:
     return "outside of the partition" if placed.on == "cpu" else ""
 
 
-def _memory(readiness: Readiness, memory: tuple[int, int]) -> str:
+def _memory(found: Readiness, memory: tuple[int, int]) -> str:
     sure, best = (f"{each / MIB:.1f}" for each in memory)
-    weights = f"{readiness.weights_bytes / MIB:.2f} MiB"
-    room = f"the {sure} to {best} MiB that logs show usable on the chip ({readiness.memory_source})"
-    if readiness.weights_bytes <= memory[0]:
+    weights = f"{found.weights_bytes / MIB:.2f} MiB"
+    room = f"the {sure} to {best} MiB that logs show usable on the chip ({found.memory_source})"
+    if found.weights_bytes <= memory[0]:
         return f"weights: {weights}, within {room}"
-    if readiness.weights_bytes <= memory[1]:
+    if found.weights_bytes <= memory[1]:
         return f"weights: {weights}, about {room}: they may not fit whole"
     return f"weights: {weights}, more than {room}: the rest is streamed with every photo, which is slow"
 
 
-def _facts(name: str, size: int) -> dict[str, Any]:
-    variant = VARIANTS[name]
-    package, hub = PACKAGES.get(name), HUB_FILES[name]
-    return {
-        "model": name if size == variant.size else f"{name}@{size}",
-        "size": size,
-        "parameters": variant.parameters,
-        "madds": make_plan(variant, size=size).madds(),
-        "top1": variant.top1,
-        "top1_size": variant.size,
-        "top1_int8": variant.top1_int8,
-        "top1_int8_size": variant.int8_size,
-        "weights": package.origin if package else hub.origin,
-        "license": package.license if package else hub.license,
-        "installed": package is not None and find_spec(package.module) is not None,
-    }
-
-
-def _file(path: Path) -> tuple[dict[str, Any], list[list[object]]]:
-    """The document and the rows of a file, told by its content: a .tflite, or a checkpoint."""
-    data = read_bytes(path, limit=MAX_CHECKPOINT_BYTES, what="a .tflite file or a checkpoint")
-    if data[4:8] == MODEL_IDENTIFIER or path.suffix.lower() == ".tflite":
-        described = describe(data, where=path)
-        return {"path": path.absolute(), **described.to_json()}, _file_rows(described)
-    fix = "give a .tflite file, a checkpoint, a run folder, or a model such as lite1"
-    if (photo := format_of(data[:MAGIC_BYTES])) is not None:
-        raise ArtifactError(f"this is a photo ({photo}), not a model", where=path, fix=fix)
-    if path.suffix.lower() == ".onnx":
-        raise ArtifactError("an ONNX file, of which info has nothing to say", where=path, fix=fix)
-    try:
-        document = _checkpoint(path)
-    except CheckpointError as error:
-        raise CheckpointError(
-            f"it is no .tflite file, and cannot be read as a checkpoint: {error.what}",
-            where=path,
-            fix=error.fix,
-        ) from error
-    return document, [[key, _shown(value)] for key, value in document.items()]
-
-
-def _checkpoint(path: Path) -> dict[str, Any]:
-    """What a checkpoint, a file or a folder, holds; raises CheckpointError where that is nothing, or damaged."""
-    found = read_checkpoint(path)
+def _checkpoint(path: Path, found: Weights) -> dict[str, Any]:
     return {
         "path": path.absolute(),
         "format": found.format,
@@ -212,19 +151,19 @@ def _checkpoint(path: Path) -> dict[str, Any]:
     }
 
 
-def _show_models(console: Console, facts: list[dict[str, Any]]) -> None:
+def _show_models(console: Console, offers: list[Offer]) -> None:
     columns = ["model", "size", "parameters", "MAdds", "top-1 float", "top-1 int8", "weights"]
     rows = [
         [
-            fact["model"],
-            fact["size"],
-            f"{fact['parameters']:,}",
-            f"{fact['madds'] / 1e6:,.0f} M",
-            f"{percent(fact['top1'])} at {fact['top1_size']}",
-            f"{percent(fact['top1_int8'])} at {fact['top1_int8_size']}",
-            "installed" if fact["installed"] else fact["weights"].rpartition(" from ")[2],
+            each.model,
+            each.size,
+            f"{each.parameters:,}",
+            f"{each.madds / 1e6:,.0f} M",
+            f"{percent(each.top1)} at {each.top1_size}",
+            f"{percent(each.top1_int8)} at {each.top1_int8_size}",
+            "installed" if each.installed else each.weights.rpartition(" from ")[2],
         ]
-        for fact in facts
+        for each in offers
     ]
     console.table("", columns, rows, right=columns[1:6])
     console.line("Accuracies as published, on ImageNet's validation photos; int8 is the reference's own.")

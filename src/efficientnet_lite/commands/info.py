@@ -1,0 +1,73 @@
+"""`info`, `models`: what a file, a run, a checkpoint or a variant is, told by what lies there."""
+
+from pathlib import Path
+
+from efficientnet_lite.errors import ArtifactError, CheckpointError, UsageError
+from efficientnet_lite.network.plan import VARIANTS, ModelName
+from efficientnet_lite.photos.header import MAGIC_BYTES, format_of
+from efficientnet_lite.run.folder import Run, is_run, open_run
+from efficientnet_lite.runtimes.model import MAX_MODEL_BYTES
+from efficientnet_lite.storage import files
+from efficientnet_lite.stories.origin import named_model
+from efficientnet_lite.strangers.accelerators import TargetName
+from efficientnet_lite.strangers.description import ModelInfo, describe
+from efficientnet_lite.strangers.readiness import Readiness, check_readiness
+from efficientnet_lite.tflite.slots import MODEL_IDENTIFIER
+from efficientnet_lite.weights.offers import Offer, offer
+from efficientnet_lite.weights.read import Weights, read_checkpoint
+from efficientnet_lite.weights.stored_tensors import MAX_CHECKPOINT_BYTES
+
+
+def info(source: str) -> Run | ModelInfo | Weights | Offer:
+    """What `source` names: a run folder, a .tflite file, a checkpoint, or a variant.
+
+    Raises:
+        UsageError: nothing lies there, and it is no variant's name.
+        ArtifactError: what lies there is none of these, or damaged.
+    """
+    path = Path(source)
+    if files.is_dir(path):
+        return open_run(path) if is_run(path) else read_checkpoint(path)
+    if files.exists(path) or path.suffix == ".tflite":
+        return _file(path)
+    return offer(named_model(source))
+
+
+def models() -> list[Offer]:
+    """The five variants at their own input sizes."""
+    return [offer(ModelName(variant, variant.size)) for variant in VARIANTS.values()]
+
+
+def readiness(path: Path, target: TargetName) -> Readiness:
+    """Whether the .tflite file would map onto an accelerator; raises UsageError where it is none."""
+    if files.is_dir(path) or not (files.exists(path) or path.suffix == ".tflite"):
+        raise UsageError(
+            "`target=` is a question about a .tflite file, and this is none"
+            if files.exists(path)
+            else files.missing(path, "file"),
+            where=path,
+            fix="give a .tflite file, of a run one of its exports/",
+        )
+    return check_readiness(
+        files.read_bytes(path, limit=MAX_MODEL_BYTES, what="a .tflite file"), target, where=path
+    )
+
+
+def _file(path: Path) -> ModelInfo | Weights:
+    """A file, told by its content: a .tflite, or a checkpoint."""
+    data = files.read_bytes(path, limit=MAX_CHECKPOINT_BYTES, what="a .tflite file or a checkpoint")
+    if data[4:8] == MODEL_IDENTIFIER or path.suffix.lower() == ".tflite":
+        return describe(data, where=path)
+    fix = "give a .tflite file, a checkpoint, a run folder, or a model such as lite1"
+    if (photo := format_of(data[:MAGIC_BYTES])) is not None:
+        raise ArtifactError(f"this is a photo ({photo}), not a model", where=path, fix=fix)
+    if path.suffix.lower() == ".onnx":
+        raise ArtifactError("an ONNX file, of which info has nothing to say", where=path, fix=fix)
+    try:
+        return read_checkpoint(path)
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"it is no .tflite file, and cannot be read as a checkpoint: {error.what}",
+            where=path,
+            fix=error.fix,
+        ) from error
