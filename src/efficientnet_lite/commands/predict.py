@@ -11,8 +11,8 @@ from efficientnet_lite.errors import CALL, UsageError
 from efficientnet_lite.photos.contract import View
 from efficientnet_lite.photos.dataset import Listing
 from efficientnet_lite.progress import ShowStage, silent
-from efficientnet_lite.runtimes.labels_map import read_labels_map
 from efficientnet_lite.runtimes.engine import cores
+from efficientnet_lite.runtimes.labels_map import read_labels_map
 from efficientnet_lite.runtimes.model import Model, Refused
 from efficientnet_lite.stories.source import Precision, open_source
 
