@@ -13,7 +13,7 @@ from benchmarks.timing import Finished, finished
 PROGRAM = """
 import json, sys, time
 from contextlib import contextmanager
-from efficientnet_lite.stories.classify import train
+from efficientnet_lite.commands.train import train
 photos, out, model, bars = sys.argv[1:]
 times = {}
 @contextmanager

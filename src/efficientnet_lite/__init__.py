@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from efficientnet_lite.commands.check import check
     from efficientnet_lite.commands.keras import create_model, save_weights
+    from efficientnet_lite.commands.train import train
     from efficientnet_lite.commands.verify import verify
     from efficientnet_lite.errors import (
         ArtifactError,
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from efficientnet_lite.network.plan import VARIANTS
     from efficientnet_lite.runtimes.model import Model
     from efficientnet_lite.stories.artifacts import export
-    from efficientnet_lite.stories.classify import train
     from efficientnet_lite.stories.source import open_source as load
 
 from efficientnet_lite.version import __version__ as __version__
@@ -56,7 +56,7 @@ _HOMES = {  # public name -> module, and its name there where that differs
     "export": "stories.artifacts",
     "load": "stories.source:open_source",
     "save_weights": "commands.keras",
-    "train": "stories.classify",
+    "train": "commands.train",
     "verify": "commands.verify",
 }
 

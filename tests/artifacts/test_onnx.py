@@ -7,6 +7,7 @@ import pytest
 import scenes
 
 from efficientnet_lite import load
+from efficientnet_lite.commands.train import train
 from efficientnet_lite.errors import ArtifactError, UsageError, VerificationFailed, WeightsMissing
 from efficientnet_lite.network.fold import fold
 from efficientnet_lite.network.numpy_run import Layer
@@ -16,7 +17,6 @@ from efficientnet_lite.runtimes import litert
 from efficientnet_lite.runtimes.model import open_model
 from efficientnet_lite.runtimes.onnx import OnnxRuntime, check
 from efficientnet_lite.stories import export_onnx as story
-from efficientnet_lite.stories.classify import train
 from efficientnet_lite.stories.export import export
 from efficientnet_lite.stories.export_onnx import export_onnx
 from efficientnet_lite.tflite.float import write_float

@@ -6,8 +6,8 @@ import scenes
 from efficientnet_lite.cli import reference
 from efficientnet_lite.cli.app import COMMANDS, parser, run
 from efficientnet_lite.cli.spellings import nearest, options_of
+from efficientnet_lite.commands.train import train
 from efficientnet_lite.errors import UsageError, WrongArgument, wrong_argument
-from efficientnet_lite.stories.classify import train
 
 NAMES = [command.name for command in COMMANDS]
 

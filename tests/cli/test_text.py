@@ -11,8 +11,8 @@ from efficientnet_lite.cli.app import run
 from efficientnet_lite.errors import EfficientNetLiteError
 from efficientnet_lite.proof import judged
 from efficientnet_lite.stories import examples
-from efficientnet_lite.stories.translations import read_translations
 from efficientnet_lite.tflite import label_files
+from efficientnet_lite.tflite.translations import read_translations
 
 
 def translations(path):

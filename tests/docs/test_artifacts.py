@@ -14,9 +14,9 @@ import pytest
 import scenes
 
 from efficientnet_lite.cli.app import parser
+from efficientnet_lite.commands.train import train
 from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.photos.views import prepare
-from efficientnet_lite.stories.classify import train
 from efficientnet_lite.weights.published import PACKAGES
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -68,7 +68,7 @@ LIBRARIES = {  # a room, or one module of it -> what it may import beside the st
     "training.arrayrecord": {"array_record"},
     "run.report.page": {"jinja2"},
     "run.report.plots": {"matplotlib"},
-    "run.report.curves": {"matplotlib"},
+    "training.curves": {"matplotlib"},
     "cli": {"cyclopts", "rich"},
 }
 # Parts of the standard library that reach outside: the ground has none, and a database is a door's.

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 import scenes
 
-from efficientnet_lite.stories.classify import train
+from efficientnet_lite.commands.train import train
 
 
 @pytest.fixture(scope="session", autouse=True)

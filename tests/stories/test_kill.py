@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and limits o
 PROGRAM = """
 import sys
 from efficientnet_lite.errors import EfficientNetLiteError
-from efficientnet_lite.stories.classify import train
+from efficientnet_lite.commands.train import train
 photos, out, model, weights, overwrite, file_limit = sys.argv[1:]
 try:
     if file_limit:

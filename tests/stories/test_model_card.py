@@ -10,7 +10,7 @@ from markdown_it import MarkdownIt
 
 from efficientnet_lite.errors import printable
 from efficientnet_lite.markdown import code_span
-from efficientnet_lite.stories.model_card import model_card
+from efficientnet_lite.run.model_card import model_card
 
 MARKS = (
     "` `` ``` * _ [x](http://x) <b> <script> <!-- | ![ ] ( ) &amp; \\ $x$ ~~ www.x.org @name :smile: --- - 1."

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import scenes
 
+from efficientnet_lite.classifier.features import FeatureStore
 from efficientnet_lite.errors import (
     ArtifactError,
     UnreadablePhoto,
@@ -23,10 +24,10 @@ from efficientnet_lite.network.plan import DENSE
 from efficientnet_lite.photos import dataset
 from efficientnet_lite.photos.contract import FIT_VIEWS, Contract
 from efficientnet_lite.run import folder as run_folder
+from efficientnet_lite.run import publish
 from efficientnet_lite.run.report.page import is_installed
 from efficientnet_lite.runtimes.model import open_model
 from efficientnet_lite.storage.cache import Cache
-from efficientnet_lite.stories import classify, finish
 from efficientnet_lite.weights.read import read_checkpoint
 
 FILES = {
@@ -186,9 +187,9 @@ def test_the_files_are_equal_to_the_byte_in_another_process_state_and_with_any_n
 
 def test_a_second_run_looks_at_no_photo_again(trained, fit, photos, tmp_path, monkeypatch):
     stores = []
-    gather = classify._gather
+    fill = FeatureStore.fill
     monkeypatch.setattr(
-        classify, "_gather", lambda data, store, *rest: stores.append(store) or gather(data, store, *rest)
+        FeatureStore, "fill", lambda store, *a, **k: stores.append(store) or fill(store, *a, **k)
     )
     with Cache() as cache:
         before = {(held.about, held.entries) for held in cache.held()}
@@ -489,12 +490,12 @@ def test_overwriting_replaces_what_the_card_lists_and_keeps_the_rest(fit, photos
 @pytest.fixture
 def without_a_head(monkeypatch):
     """The int8 file loses its dense kernel, so that it names one class for every photo."""
-    whole = finish.quantize_head
+    whole = publish.quantize_head
 
     def spoiled(backbone, head):
         return whole(backbone, Layer(np.zeros_like(head.kernel), np.array([1, 0, 0], np.float32)))
 
-    monkeypatch.setattr(finish, "quantize_head", spoiled)
+    monkeypatch.setattr(publish, "quantize_head", spoiled)
 
 
 def test_a_file_that_is_too_far_from_its_parent_is_not_published(without_a_head, fit, photos, tmp_path):
@@ -521,13 +522,13 @@ def test_a_failed_replacement_leaves_the_old_run_as_it_was(without_a_head, fit, 
 
 @pytest.mark.parametrize("spoil", [np.nan, 1e-3])
 def test_a_float_file_that_is_not_its_network_is_not_published(fit, photos, tmp_path, monkeypatch, spoil):
-    whole = finish.float_artifact
+    whole = publish.float_artifact
 
     def spoiled(plan, layers, about):
         bias = layers[DENSE].bias + np.array([spoil, 0, 0], np.float32)
         return whole(plan, layers | {DENSE: Layer(layers[DENSE].kernel, bias)}, about)
 
-    monkeypatch.setattr(finish, "float_artifact", spoiled)
+    monkeypatch.setattr(publish, "float_artifact", spoiled)
     monkeypatch.setattr("efficientnet_lite.proof.replay.FLOAT_TOLERANCE", 1e-8)
 
     with pytest.raises(VerificationFailed, match="float32 file"):

@@ -16,6 +16,7 @@ import scenes
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from efficientnet_lite.cli.app import run
+from efficientnet_lite.commands.train import train
 from efficientnet_lite.commands.verify import verify
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.network import numpy_run
@@ -25,11 +26,10 @@ from efficientnet_lite.photos import decode as photo_door
 from efficientnet_lite.photos.contract import FIT_VIEWS, Contract
 from efficientnet_lite.photos.views import prepare
 from efficientnet_lite.run.folder import open_run
-from efficientnet_lite.run.report.curves import draw_curves
-from efficientnet_lite.stories.classify import train
 from efficientnet_lite.stories.epochs import EpochStates
 from efficientnet_lite.training.augment import Augmentation
 from efficientnet_lite.training.chance import generator
+from efficientnet_lite.training.curves import draw_curves
 from efficientnet_lite.training.finetune import FineTuning, upper_part
 from efficientnet_lite.training.loop import Epoch, Examples, Trainer, Validation
 from efficientnet_lite.training.sources import Drawn, keep, make_lower

@@ -5,7 +5,7 @@ not grow with the number of photos, an interrupted run goes on where it was, and
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,13 +13,14 @@ import numpy.typing as npt
 
 from efficientnet_lite.arrays import Array
 from efficientnet_lite.errors import UnreadablePhoto, UnusableInput
-from efficientnet_lite.network.plan import FEATURES, POOLED
+from efficientnet_lite.network.fold import fold
+from efficientnet_lite.network.plan import FEATURES, POOLED, Plan
 from efficientnet_lite.photos import decode as photo_door
 from efficientnet_lite.photos.contract import Contract, FitView, View
 from efficientnet_lite.photos.duplicates import FINGERPRINT_BYTES
 from efficientnet_lite.photos.looks import Look, Looks
 from efficientnet_lite.photos.rows import Row
-from efficientnet_lite.photos.survey import CHANGED, look_at
+from efficientnet_lite.photos.survey import CHANGED, Survey, look_at
 from efficientnet_lite.photos.views import prepare, to_float
 from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.runtimes.engine import Engine, EnginePool
@@ -27,6 +28,7 @@ from efficientnet_lite.runtimes.litert import LiteRT, runtime_version
 from efficientnet_lite.storage import files
 from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.storage.files import sha256_bytes, sha256_file
+from efficientnet_lite.tflite.float import write_float
 from efficientnet_lite.threads import in_threads
 
 PIXELS_VERSION = 1  # to be raised when the photo door or a view changes what it gives
@@ -54,6 +56,11 @@ class Backbone:
         return ":".join(parts)
 
 
+def backbone_of(name: str, plan: Plan, parameters: Mapping[str, Array], contract: Contract) -> Backbone:
+    """The backbone `name` with these parameters; `plan` has no last layer."""
+    return Backbone(name, write_float(plan, fold(plan, parameters), outputs=("features",)), contract)
+
+
 @dataclass(slots=True)
 class FeatureStore:
     """The photos of a data set and, through the cache, their feature vectors."""
@@ -66,6 +73,11 @@ class FeatureStore:
     refused: list[tuple[int, str]] = field(default_factory=list)  # position and reason
     computed: int = 0  # photos that were not in the cache
     _pool: EnginePool | None = None
+
+    @property
+    def survey(self) -> Survey:
+        """What was seen of the photos once the store is filled."""
+        return Survey(self.looks, tuple(self.refused))
 
     def fill(
         self, views: Sequence[FitView], *, stop_on_bad: bool = False, on_progress: OnProgress | None = None

@@ -15,7 +15,11 @@ import numpy.typing as npt
 
 from efficientnet_lite import metrics
 from efficientnet_lite.arrays import Array, ClassIndices
+from efficientnet_lite.classifier.features import FeatureStore
 from efficientnet_lite.network.numpy_run import Layer
+from efficientnet_lite.photos.contract import FitView, base_views
+from efficientnet_lite.photos.partition import Partition
+from efficientnet_lite.progress import OnProgress
 
 ClassWeights = Literal["none", "balanced"]
 
@@ -105,6 +109,27 @@ def fit_head(
             break
     assert best is not None  # there is at least one strength
     return Head(best[1], attempts[chosen], tuple(attempts))
+
+
+def fit_on(
+    features: FeatureStore,
+    photos: Partition,
+    views: Sequence[FitView],
+    class_weights: ClassWeights,
+    *,
+    on_progress: OnProgress,
+) -> Head:
+    """The head fitted on `views` of the training photos, and chosen by the validation photos as consumers see them."""
+    training, validation = photos.positions("train"), photos.positions("validation")
+    return fit_head(
+        np.concatenate([features.matrix(training, view) for view in views]),
+        np.tile(photos.truth(training), len(views)),
+        {view: features.matrix(validation, view) for view in base_views(views)},
+        photos.truth(validation),
+        classes=len(photos.dataset.labels),
+        class_weights=class_weights,
+        on_progress=on_progress,
+    )
 
 
 def _layer(coefficients: npt.NDArray[np.floating], intercept: npt.NDArray[np.floating], mean: Array) -> Layer:

@@ -16,21 +16,16 @@ from efficientnet_lite.cli.common import (
     locales_of,
 )
 from efficientnet_lite.cli.config import photos_of
-from efficientnet_lite.cli.console import Console
 from efficientnet_lite.cli.finetuning import FineTuneOptions, recipe_of
 from efficientnet_lite.cli.recipe import RecipeOptions, fields_of
 from efficientnet_lite.cli.results import show_trained, show_verified, trained_json, with_notes
+from efficientnet_lite.commands.train import train as train_classifier
 from efficientnet_lite.commands.verify import verify as verify_target
 from efficientnet_lite.errors import EXIT_VERIFICATION
-from efficientnet_lite.network.plan import model_name
 from efficientnet_lite.photos.contract import FIT_VIEWS, FitView
 from efficientnet_lite.photos.layout import ClassFolders
-from efficientnet_lite.proof.gate import MAX_DROP, MIN_AGREEMENT, Bars
+from efficientnet_lite.proof.gate import MAX_DROP, MIN_AGREEMENT
 from efficientnet_lite.quantize.calibration import PHOTOS
-from efficientnet_lite.stories import classify, from_scratch
-from efficientnet_lite.stories.finish import Trained
-from efficientnet_lite.stories.keeper import FRESH
-from efficientnet_lite.stories.material import Settings
 
 Flag = Parameter(negative=())
 
@@ -93,48 +88,12 @@ def train(
     """
     console = console_of(json, verbose, quiet)
     photos = photos_of(photos)
-    fields = fields_of(by_recipe or RecipeOptions(), fine_tune=tuning is not None and tuning.fine_tune)
-    if fields is not None:
-        settings = Settings(
-            model_name(model),
-            weights or FRESH,
-            not no_ema,
-            val,
-            seed,
-            views,
-            class_weights,
-            calibration,
-            Bars(max_drop, min_agreement),
-            on_bad,
-            recipe_of(tuning or FineTuneOptions()),
-            links=not no_links,
-            class_folders=class_folders,
-        )
-        by_its_recipe = from_scratch.train_from_scratch(
-            photos,
-            out,
-            settings,
-            fields,
-            resume=by_recipe is not None and by_recipe.resume,
-            devices=by_recipe.devices if by_recipe else None,
-            processes=by_recipe.data_processes if by_recipe else 0,
-            tensorboard=tuning.tensorboard if tuning else None,
-            overwrite=overwrite,
-            labels_locale=locales_of(labels_locale),
-            stage=console.progress,
-            say=console.note,
-            warn=console.warn,
-        )
-        if by_its_recipe is None:
-            console.note("this host's part is done; the first host writes the run")
-        else:
-            _show(console, by_its_recipe, json)
-        return
-    trained = classify.train(
+    tuning, by_recipe = tuning or FineTuneOptions(), by_recipe or RecipeOptions()
+    trained = train_classifier(
         photos,
         out,
         model=model,
-        weights=weights or "imagenet",
+        weights=weights,
         weights_sha256=weights_sha256,
         ema=not no_ema,
         val=val,
@@ -147,20 +106,22 @@ def train(
         on_bad=on_bad,
         links=not no_links,
         class_folders=class_folders,
-        overwrite=overwrite,
         labels_locale=locales_of(labels_locale),
-        fine_tuning=recipe_of(tuning or FineTuneOptions()),
-        resume=by_recipe is not None and by_recipe.resume,
-        tensorboard=tuning.tensorboard if tuning else None,
+        fine_tuning=recipe_of(tuning),
+        recipe=by_recipe.recipe,
+        set=fields_of(by_recipe.set),
+        resume=by_recipe.resume,
+        overwrite=overwrite,
+        tensorboard=tuning.tensorboard,
+        devices=by_recipe.devices,
+        data_processes=by_recipe.data_processes,
         stage=console.progress,
         say=console.note,
         warn=console.warn,
     )
-    _show(console, trained, json)
-
-
-def _show(console: Console, trained: Trained, json: bool) -> None:
-    if json:
+    if trained is None:
+        console.note("this host's part is done; the first host writes the run")
+    elif json:
         console.json(trained_json(trained))
     else:
         show_trained(console, trained)

@@ -32,24 +32,8 @@ class RecipeOptions:
     resume: Annotated[bool, Parameter(negative=())] = False
 
 
-def fields_of(options: RecipeOptions, *, fine_tune: bool) -> dict[str, str] | None:
-    """The fields that were set, or None without --recipe; --resume is of --fine-tune too.
-
-    Raises UsageError for an option that means nothing without it, or cannot be read.
-    """
-    given = [name for name, value in vars(options).items() if value and not (fine_tune and name == "resume")]
-    if options.recipe is None and given:
-        raise UsageError(
-            f"--{given[0].replace('_', '-')} is given without --recipe",
-            where=COMMAND_LINE,
-            fix="give --recipe imagenet too"
-            + (" or --fine-tune" if given == ["resume"] else "")
-            + ", or leave it out",
-        )
-    return None if options.recipe is None else _fields(options.set)
-
-
-def _fields(given: Sequence[str]) -> dict[str, str]:
+def fields_of(given: Sequence[str]) -> dict[str, str]:
+    """Field of the recipe -> its value; raises UsageError for what is no FIELD=VALUE, or given twice."""
     fields: dict[str, str] = {}
     for text in given:
         name, equals, value = text.partition("=")

@@ -12,10 +12,10 @@ from efficientnet_lite.photos.classes import some
 from efficientnet_lite.proof.evaluate import Evaluation
 from efficientnet_lite.proof.gate import Bars, Comparison, doubts
 from efficientnet_lite.proof.verified import Verified
+from efficientnet_lite.run.publish import Trained
 from efficientnet_lite.run.report.facts import choices
 from efficientnet_lite.stories.export_checkpoint import CARD_FORMAT as CHECKPOINT
 from efficientnet_lite.stories.exported import Exported
-from efficientnet_lite.stories.finish import Trained
 
 VERDICTS: dict[str, str] = {
     "verified": "verified: {what}",

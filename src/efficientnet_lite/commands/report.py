@@ -11,11 +11,11 @@ from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.run.folder import Run
 from efficientnet_lite.run.proven import own, proven_photos, split_rows
 from efficientnet_lite.run.report import page
-from efficientnet_lite.run.report.curves import drawn_log
 from efficientnet_lite.run.report.facts import facts_of
 from efficientnet_lite.run.report.pictures import replayed_mistakes
 from efficientnet_lite.storage import files
 from efficientnet_lite.storage.targets import check_file
+from efficientnet_lite.training.curves import drawn_log
 from efficientnet_lite.training.learned import LOG
 
 SUFFIXES = (".html", ".htm")

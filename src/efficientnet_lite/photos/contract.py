@@ -4,6 +4,7 @@ It travels in the card of a run and inside every file that we write, so nobody p
 size by hand. Pure: numpy-free arithmetic on sizes; the pixels are moved in `photos/views.py`.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple, Self, get_args
 
@@ -17,6 +18,12 @@ VIEWS: tuple[View, ...] = get_args(View)
 BaseView = Literal["crop", "squash"]  # views that both consumers and the fit of a head have
 FitView = Literal["crop", "crop-mirrored", "squash", "squash-mirrored"]
 FIT_VIEWS: tuple[FitView, ...] = get_args(FitView)
+
+
+def base_views(views: Sequence[FitView]) -> list[BaseView]:
+    """Those among `views` that consumers have: a head is chosen and proven on these."""
+    bases: tuple[BaseView, ...] = get_args(BaseView)
+    return [view for view in bases if view in views]
 
 
 class Box(NamedTuple):

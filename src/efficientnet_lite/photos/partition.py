@@ -8,12 +8,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from efficientnet_lite.arrays import ClassIndices
 from efficientnet_lite.errors import UnusableDataset
+from efficientnet_lite.photos.accounting import Accounting
 from efficientnet_lite.photos.dataset import Dataset
 from efficientnet_lite.photos.duplicates import find_groups
+from efficientnet_lite.photos.labelled import Surveyed
 from efficientnet_lite.photos.looks import Looks
 from efficientnet_lite.photos.manifest import SPLIT_CSV_COLUMNS
 from efficientnet_lite.photos.split import Split, assign
+from efficientnet_lite.photos.survey import Survey
 from efficientnet_lite.sequences import Made
 from efficientnet_lite.storage.tables import publish_csv
 
@@ -64,6 +68,59 @@ class Assignment:
                 where=dataset.root,
                 fix="keep each photo in the one class that it shows",
             )
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """A data set that was looked at, and where each of its photos belongs."""
+
+    dataset: Dataset
+    survey: Survey
+    assignment: Assignment
+
+    def positions(self, split: Split) -> Places:
+        return self.assignment.positions(split)
+
+    @property
+    def proof_split(self) -> Split:
+        """Where accuracy is measured: on test where there is one, else on validation."""
+        return "test" if "test" in self.assignment.splits else "validation"
+
+    @property
+    def accounting(self) -> Accounting:
+        """What became of every photo of the data set."""
+        return self.dataset.accounting(self.survey.refused)
+
+    def labels(self, positions: Places) -> Sequence[str]:
+        """The class of each photo at `positions`."""
+        rows = self.dataset.rows
+        return Made(len(positions), lambda at: rows.said(int(positions[at])).label)
+
+    def truth(self, positions: Places) -> ClassIndices:
+        """(len(positions),) class indices."""
+        index = {label: number for number, label in enumerate(self.dataset.labels)}
+        return np.fromiter((index[label] for label in self.labels(positions)), np.intp, len(positions))
+
+    def surveyed(self, positions: Places) -> Surveyed:
+        """The photos at `positions`, as they were when they were looked at."""
+        rows, looks = self.dataset.rows, self.survey.looks
+        return Surveyed(
+            names=Made(len(positions), lambda at: rows.name(int(positions[at]))),
+            paths=Made(len(positions), lambda at: rows[int(positions[at])].path),
+            truth=self.truth(positions).tolist(),
+            contents=Made(len(positions), lambda at: looks.sha256(int(positions[at]))),
+        )
+
+
+def divide(dataset: Dataset, survey: Survey, *, fraction: float, seed: int) -> Partition:
+    """The photos of `survey` in training, validation and test; see `plan_split`.
+
+    Raises UnusableDataset where nothing can be learned from what is left.
+    """
+    dataset.check_usable(survey.refused)
+    assignment = plan_split(dataset, survey.looks, fraction=fraction, seed=seed)
+    assignment.check_labels(dataset, survey.looks)
+    return Partition(dataset, survey, assignment)
 
 
 def plan_split(dataset: Dataset, looks: Looks, *, fraction: float = 0.2, seed: int = 0) -> Assignment:

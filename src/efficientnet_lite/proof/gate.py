@@ -1,7 +1,8 @@
 """The gate: a written file against the one that it came from, on the same pixels, on the real runtime."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,12 +12,13 @@ import numpy.typing as npt
 
 from efficientnet_lite import metrics
 from efficientnet_lite.arrays import Array
-from efficientnet_lite.errors import ArtifactError, VerificationFailed, wrong_argument
+from efficientnet_lite.errors import ArtifactError, CheckpointError, VerificationFailed, wrong_argument
 from efficientnet_lite.metrics import Interval
 from efficientnet_lite.photos.contract import View
 from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.proof.evaluate import Scored
 from efficientnet_lite.runtimes.model import Model, Refused, images_of
+from efficientnet_lite.tflite.artifact import Precision
 from efficientnet_lite.threads import in_threads
 
 Verdict = Literal["verified", "not refuted", "failed"]
@@ -240,3 +242,20 @@ def require(
             fix=("calibrate with more photos (`calibration_photos=`), or " if precision == "int8" else "")
             + "allow it (`max_drop=`, `min_agreement=`)",
         )
+
+
+@contextmanager
+def writable(precision: Precision, where: Path) -> Iterator[None]:
+    """What a check or the runtime says of a file that was just written, as what it means: a fault of the weights."""
+    try:
+        yield
+    except CheckpointError:  # says so itself
+        raise
+    except ArtifactError as error:
+        raise VerificationFailed(
+            f"these weights cannot be written in {precision}, so nothing is published: "
+            f"{error.what.rpartition('or it is damaged: ')[2]}",
+            where=where,
+            fix="look at the weights: they are far from those of a trained network"
+            + ("" if precision == "float32" else "; or export them as float32"),
+        ) from error

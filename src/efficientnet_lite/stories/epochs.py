@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from efficientnet_lite.arrays import Array
 from efficientnet_lite.errors import CheckpointError
+from efficientnet_lite.photos.partition import Partition
 from efficientnet_lite.stories.keeper import check_same
-from efficientnet_lite.stories.material import Material
 from efficientnet_lite.stories.workplace import STATES, mark
 from efficientnet_lite.training import states
 from efficientnet_lite.training.finetune import FineTuning
@@ -34,17 +34,17 @@ class Reached:
     arrays: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)  # of the trainer, where it was read
 
 
-def begun_of(start: Mapping[str, Array], material: Material, recipe: FineTuning) -> dict[str, Any]:
+def begun_of(start: Mapping[str, Array], photos: Partition, recipe: FineTuning) -> dict[str, Any]:
     """What a fine-tuning must find as it was when it goes on: name -> plain value."""
-    weights, photos = hashlib.sha256(), hashlib.sha256()
+    weights, contents = hashlib.sha256(), hashlib.sha256()
     for name in sorted(start):
         weights.update(name.encode() + start[name].tobytes())
     for split in ("train", "validation"):
-        for at in material.positions(split):
-            photos.update(
-                f"{split} {material.store.looks.sha256(at)} {material.dataset.rows[at].label}\n".encode()
+        for at in photos.positions(split):
+            contents.update(
+                f"{split} {photos.survey.looks.sha256(at)} {photos.dataset.rows[at].label}\n".encode()
             )
-    return {"weights or head": weights.hexdigest(), "photos": photos.hexdigest(), **asdict(recipe)}
+    return {"weights or head": weights.hexdigest(), "photos": contents.hexdigest(), **asdict(recipe)}
 
 
 class EpochStates:

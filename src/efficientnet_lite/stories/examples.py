@@ -5,17 +5,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from efficientnet_lite.errors import UnreadablePhoto, UnusableInput, UsageError
-from efficientnet_lite.photos.dataset import Dataset, open_dataset
-from efficientnet_lite.photos.partition import Assignment, plan_split
-from efficientnet_lite.photos.survey import Survey, survey
+from efficientnet_lite.photos.dataset import open_dataset
+from efficientnet_lite.photos.partition import Partition, divide, plan_split
+from efficientnet_lite.photos.survey import survey
 from efficientnet_lite.plaintext import plain_text
 from efficientnet_lite.progress import ShowStage
 from efficientnet_lite.storage import files, tables
-from efficientnet_lite.stories.material import Settings
 from efficientnet_lite.training import examples
 from efficientnet_lite.training.listed import Listed, Source
 from efficientnet_lite.training.recipe import Recipe
 from efficientnet_lite.training.recordfiles import Part
+from efficientnet_lite.training.settings import Settings
 
 LABELS = "labels.txt"  # beside record files: a class name a line
 IMAGENET_CLASSES = 1000  # of record files without names
@@ -26,15 +26,6 @@ PNG = b"\x89PNG"  # a file that begins like this; ImageNet has one
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """Photos that lie as files, looked at and split."""
-
-    dataset: Dataset
-    survey: Survey
-    assignment: Assignment
-
-
-@dataclass(frozen=True, slots=True)
 class Examples:
     """What a training learns from and is measured on."""
 
@@ -42,7 +33,7 @@ class Examples:
     training: Source
     validation: Source
     whole: int  # examples for training, those that are held out among them
-    seen: Seen | None  # None: they lie in record files
+    seen: Partition | None  # None: they lie in record files
 
 
 def is_records(photos: Path) -> bool:
@@ -82,13 +73,12 @@ def open_examples(
         raise UnreadablePhoto(
             reason, where=dataset.rows[at].path, fix="mend it, or leave it out (`on_bad='skip'`)"
         )
-    dataset.check_usable(seen.refused)
-    assignment = plan_split(dataset, seen.looks, fraction=settings.fraction, seed=settings.seed)
-    assignment.check_labels(dataset, seen.looks)
+    partition = divide(dataset, seen, fraction=settings.val, seed=settings.seed)
     training, validation = (
-        Listed(dataset.rows, dataset.labels, assignment.positions(split)) for split in ("train", "validation")
+        Listed(dataset.rows, dataset.labels, partition.assignment.positions(split))
+        for split in ("train", "validation")
     )
-    return Examples(dataset.labels, training, validation, len(training), Seen(dataset, seen, assignment))
+    return Examples(dataset.labels, training, validation, len(training), partition)
 
 
 def _of_records(folder: Path, holdout: int, index: Path, workers: int) -> Examples:
@@ -123,7 +113,7 @@ def _labels(folder: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def unpack(found: Examples, folder: Path, calibration: int, *, workers: int) -> Seen:
+def unpack(found: Examples, folder: Path, calibration: int, *, workers: int) -> Partition:
     """Copy some photos out of record files into the run `folder`: those that set ranges, and those that prove it.
 
     Raises UnusableInput where none can be read.
@@ -137,7 +127,7 @@ def unpack(found: Examples, folder: Path, calibration: int, *, workers: int) -> 
     tables.publish_csv(place, ("path", "label", "split"), rows)
     dataset = replace(open_dataset(place), labels=found.labels)
     seen = survey(dataset.rows, workers=workers)
-    return Seen(dataset, seen, plan_split(dataset, seen.looks))
+    return Partition(dataset, seen, plan_split(dataset, seen.looks))
 
 
 def _copied(

@@ -21,7 +21,7 @@ from efficientnet_lite.photos.classes import some
 from efficientnet_lite.photos.contract import BaseView
 from efficientnet_lite.photos.labelled import labelled_photos
 from efficientnet_lite.progress import ShowStage, silent
-from efficientnet_lite.proof.gate import MAX_DROP, MIN_AGREEMENT, Bars
+from efficientnet_lite.proof.gate import MAX_DROP, MIN_AGREEMENT, Bars, writable
 from efficientnet_lite.proof.golden import check_golden, golden_npz, golden_path
 from efficientnet_lite.proof.parity import (
     FLOAT_TOLERANCE,
@@ -46,14 +46,13 @@ from efficientnet_lite.stories.reduced import (
     reduced_float,
     require_same,
     twin,
-    writable,
 )
-from efficientnet_lite.stories.translations import read_translations
 from efficientnet_lite.tflite.artifact import PRECISIONS, About, Form, Precision, float_artifact
 from efficientnet_lite.tflite.float import Output
 from efficientnet_lite.tflite.int8 import IOS, Io
 from efficientnet_lite.tflite.slots import MODEL_IDENTIFIER
 from efficientnet_lite.tflite.stored_weights import DenseScales
+from efficientnet_lite.tflite.translations import read_translations
 from efficientnet_lite.weights.published import sources_apart
 
 VIEWS: tuple[BaseView, ...] = ("crop", "squash")  # of the photos for calibration and proof, in turn

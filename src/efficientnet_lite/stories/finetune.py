@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from efficientnet_lite.arrays import Array
-from efficientnet_lite.errors import CALL, UsageError
 from efficientnet_lite.network.fold import fold
-from efficientnet_lite.network.plan import DENSE, make_plan
+from efficientnet_lite.network.plan import DENSE
 from efficientnet_lite.notices import Say
-from efficientnet_lite.progress import OnProgress, ShowStage
+from efficientnet_lite.photos.partition import Partition
+from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.stories.epochs import EpochStates, Reached, begun_of
-from efficientnet_lite.stories.material import Material, Settings
 from efficientnet_lite.training.finetune import FineTuning, Part, upper_part
+from efficientnet_lite.training.job import Job
 from efficientnet_lite.training.learned import Cell, Learned, of_fine_tuning
+from efficientnet_lite.training.settings import Settings
 from efficientnet_lite.training.sources import (
     MAX_KEPT_BYTES,
     Drawn,
@@ -35,55 +36,15 @@ if TYPE_CHECKING:  # Keras, and TensorFlow with it, is loaded where it is needed
 Show = Callable[["loop.Epoch"], None]
 
 
-def require_keras() -> None:
-    """Raise UsageError where training is not installed; loads Keras and its backend."""
-    try:
-        from efficientnet_lite.training import loop  # noqa: F401
-    except ImportError as error:
-        raise UsageError(
-            f"`fine_tuning=` needs Keras and TensorFlow: {error}",
-            where=CALL,
-            fix="pip install 'efficientnet-lite[train]'",
-        ) from error
-
-
-def require_tensorboard_library() -> None:
-    """Raise UsageError where TensorBoard's library is not installed."""
-    try:
-        from efficientnet_lite.training import tensorboard  # noqa: F401
-    except ImportError as error:
-        raise UsageError(
-            f"`tensorboard=` needs the library: {error}",
-            where=CALL,
-            fix="pip install 'efficientnet-lite[train]' tensorboard",
-        ) from error
-
-
-def require_tensorboard(folder: str | Path, settings: Settings) -> Path:
-    """The folder for event files; raises UsageError where nothing fills it, or the library is not installed."""
-    if settings.fine_tuning is None:
-        raise UsageError(
-            "`tensorboard=` is given, but the head alone learns, which has no epochs",
-            where=CALL,
-            fix="give `fine_tuning=` too, or leave it out",
-        )
-    require_tensorboard_library()
-    return Path(folder)
-
-
 def fine_tune(
     start: Learned,
-    material: Material,
+    photos: Partition,
     settings: Settings,
     recipe: FineTuning,
+    job: Job,
     *,
     folder: Path,
     place: Path,
-    resume: bool,
-    stage: ShowStage,
-    say: Say,
-    warn: Say,
-    tensorboard: Path | None = None,
 ) -> Learned:
     """Let the upper part of the network learn, from the fitted head on.
 
@@ -92,10 +53,7 @@ def fine_tune(
 
     Args:
         folder: for a file without a name that holds what does not fit into memory.
-        place: gets the state behind each epoch, which `resume` goes on from.
-        say: takes one line an epoch.
-        warn: takes one line for each saved state that is damaged.
-        tensorboard: a folder that gets the same figures as event files.
+        place: gets the state behind each epoch, from which a training goes on.
 
     Raises:
         UsageError: Keras is not installed, the loss is no number any more, or the states are of another training.
@@ -105,28 +63,29 @@ def fine_tune(
     from efficientnet_lite.training import loop
 
     began = time.monotonic()
-    plan = make_plan(settings.model.variant, size=settings.model.size, classes=len(material.dataset.labels))
+    plan = settings.plan(len(photos.dataset.labels))
     began_from = start.weights.parameters
     part = upper_part(plan, recipe.blocks)
-    contract, workers = material.store.backbone.contract, material.store.workers
-    lower = make_lower(part, fold(plan, began_from), contract, workers=workers)
-    with stage("Looking through the frozen blocks") as on_progress:
-        examples, validation = _examples(lower, material, settings, recipe, folder, on_progress)
-    kept = EpochStates(place, begun_of(began_from, material, recipe), warn)
-    found = kept.newest() if resume else None
+    lower = make_lower(part, fold(plan, began_from), settings.contract, workers=job.workers)
+    with job.stage("Looking through the frozen blocks") as on_progress:
+        examples, validation = _examples(lower, photos, settings, recipe, folder, on_progress)
+    kept = EpochStates(place, begun_of(began_from, photos, recipe), job.warn)
+    found = kept.newest() if job.resume else None
     if found is not None:
         recipe = replace(recipe, epochs=found.planned)  # a time budget was planned with when it began
         trainer = loop.Trainer(part, began_from, recipe, classes=plan.classes or 0, seed=settings.seed)
     else:
-        recipe, trainer = _planned(part, began_from, examples, validation, settings.seed, recipe, began, say)
-    with _board(tensorboard) as show:
-        epochs, chosen, values = _run(trainer, examples, validation, recipe, stage, say, show, kept, found)
+        recipe, trainer = _planned(
+            part, began_from, examples, validation, settings.seed, recipe, began, job.say
+        )
+    with _board(job.tensorboard) as show:
+        epochs, chosen, values = _run(trainer, examples, validation, recipe, job, show, kept, found)
     return of_fine_tuning(start, values, recipe, log_rows(epochs), chosen)
 
 
 def _examples(
     lower: Lower,
-    material: Material,
+    photos: Partition,
     settings: Settings,
     recipe: FineTuning,
     folder: Path,
@@ -135,8 +94,8 @@ def _examples(
     """The training photos and those that choose, as the learning part reads them."""
     from efficientnet_lite.training import loop
 
-    training, chosen = material.positions("train"), material.positions("validation")
-    truth, rows = material.truth(training), material.dataset.rows
+    training, chosen = photos.positions("train"), photos.positions("validation")
+    truth, rows = photos.truth(training), photos.dataset.rows
     paths, total = [rows[at].path for at in training], len(training) + len(chosen)
     source, done = _source(lower, paths, settings, recipe, folder, lambda done, _: on_progress(done, total))
     kept = keep(
@@ -153,7 +112,7 @@ def _examples(
     weights = (1 / counts[truth]).astype(np.float32)
     return (
         loop.Examples(source, truth, weights / weights.mean()),
-        loop.Validation(kept, settings.base_views, material.truth(chosen)),
+        loop.Validation(kept, settings.base_views, photos.truth(chosen)),
     )
 
 
@@ -212,8 +171,7 @@ def _run(
     examples: "loop.Examples",
     validation: "loop.Validation",
     recipe: FineTuning,
-    stage: ShowStage,
-    say: Say,
+    job: Job,
     show: Show,
     kept: EpochStates,
     found: Reached | None,
@@ -225,27 +183,29 @@ def _run(
         epochs, best, parameters = found.epochs, found.best, found.parameters
         done = epochs[-1].number
         kept.restore(trainer, found)
-        say(f"goes on behind epoch {done} of {recipe.epochs}")
+        job.say(f"goes on behind epoch {done} of {recipe.epochs}")
     try:
-        with stage("Fine-tuning") as on_progress:
+        with job.stage("Fine-tuning") as on_progress:
             last = recipe.epochs if done is None or done - best < recipe.patience else done
             for epoch in trainer.epochs(examples, validation, last, on_progress, done=done):
                 epochs.append(epoch)
                 show(epoch)
                 if epoch.rank > epochs[best].rank:
                     best, parameters = epoch.number, trainer.parameters()
-                say(_line(epoch, recipe.epochs, is_best=epoch.number == best))
+                job.say(_line(epoch, recipe.epochs, is_best=epoch.number == best))
                 kept.save(trainer, Reached(recipe.epochs, epochs, best, parameters))
                 if epoch.number - best >= recipe.patience:
-                    say(f"no better epoch in {recipe.patience}: training ends")
+                    job.say(f"no better epoch in {recipe.patience}: training ends")
                     break
     except KeyboardInterrupt:
-        say(
+        job.say(
             "interrupted: the same command with `resume=True` goes on behind the last epoch that was completed"
         )
         raise
     if best == 0:
-        say("no epoch was better than the head alone on the validation photos: the network stays as it was")
+        job.say(
+            "no epoch was better than the head alone on the validation photos: the network stays as it was"
+        )
     return tuple(epochs), best, parameters
 
 

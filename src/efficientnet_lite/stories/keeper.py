@@ -12,12 +12,12 @@ from efficientnet_lite.network.plan import Plan
 from efficientnet_lite.notices import Say
 from efficientnet_lite.storage import files
 from efficientnet_lite.stories.examples import Examples
-from efficientnet_lite.stories.log import publish_log
-from efficientnet_lite.stories.material import Settings
 from efficientnet_lite.stories.workplace import BEST, STATES
 from efficientnet_lite.training import states
 from efficientnet_lite.training.learned import best_epoch
+from efficientnet_lite.training.log import publish_log
 from efficientnet_lite.training.recipe import Recipe
+from efficientnet_lite.training.settings import FRESH, Settings
 from efficientnet_lite.weights.read import Weights
 
 if TYPE_CHECKING:  # Keras, and TensorFlow with it, is loaded where it is needed
@@ -27,7 +27,6 @@ if TYPE_CHECKING:  # Keras, and TensorFlow with it, is loaded where it is needed
     from efficientnet_lite.training.tensorboard import TensorBoard
 
 
-FRESH = "none"  # in place of weights: random ones
 WARNED = 10  # photos that cannot be read are named so often, then counted
 
 

@@ -5,8 +5,7 @@ the fixed inputs where there are none. None leaves unmeasured: probabilities sat
 they stand alone the logits inside count, which a twin of the file gives.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -15,11 +14,20 @@ import numpy as np
 import numpy.typing as npt
 
 from efficientnet_lite.arrays import Array
-from efficientnet_lite.errors import ArtifactError, CheckpointError, VerificationFailed
+from efficientnet_lite.errors import VerificationFailed
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import DENSE, LOGITS, POOLED, PROBABILITIES
 from efficientnet_lite.progress import OnProgress, ShowStage
-from efficientnet_lite.proof.gate import Bars, Comparison, Verdict, compare, doubts, require, verdict
+from efficientnet_lite.proof.gate import (
+    Bars,
+    Comparison,
+    Verdict,
+    compare,
+    doubts,
+    require,
+    verdict,
+    writable,
+)
 from efficientnet_lite.proof.parity import FLOAT_TOLERANCE, Gauge, Parity, allowance, fixed_inputs
 from efficientnet_lite.quantize import calibration
 from efficientnet_lite.quantize.stages import quantize_head
@@ -124,23 +132,6 @@ def require_same(file: Model, judged: Model) -> None:
                 where=file.where,
                 fix="report this: it is a fault of the package or the runtime",
             )
-
-
-@contextmanager
-def writable(precision: Precision, where: Path) -> Iterator[None]:
-    """What a check or the runtime says of a file that was just written, as what it means: a fault of the weights."""
-    try:
-        yield
-    except CheckpointError:  # says so itself
-        raise
-    except ArtifactError as error:
-        raise VerificationFailed(
-            f"these weights cannot be written in {precision}, so nothing is published: "
-            f"{error.what.rpartition('or it is damaged: ')[2]}",
-            where=where,
-            fix="look at the weights: they are far from those of a trained network"
-            + ("" if precision == "float32" else "; or export them as float32"),
-        ) from error
 
 
 def main_output(outputs: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ import shutil
 import pytest
 import scenes
 
-from efficientnet_lite.stories.classify import train
+from efficientnet_lite.commands.train import train
 
 LABELS = ("<script>alert(1)</script>", '$x$ & "写真" onload=', "stripes")
 NAMES = dict(zip(LABELS, scenes.LABELS, strict=True))

@@ -17,9 +17,9 @@ from efficientnet_lite.metrics import Interval
 from efficientnet_lite.photos.labelled import Surveyed
 from efficientnet_lite.proof.mistakes import Mistake
 from efficientnet_lite.run.report import plots
-from efficientnet_lite.run.report.curves import drawn_log
 from efficientnet_lite.run.report.facts import SPLITS, Facts, facts_of
 from efficientnet_lite.run.report.pictures import WrongPhoto, pictures_of
+from efficientnet_lite.training.curves import drawn_log
 
 TEMPLATE = "page.html.j2"
 NEEDS = ("jinja2", "matplotlib")

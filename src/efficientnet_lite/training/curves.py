@@ -7,6 +7,7 @@ import csv
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
@@ -45,6 +46,11 @@ SETTINGS: Mapping[str, Any] = {
 }
 
 Curve = list[tuple[float, float]]  # epoch and value, where there is one
+
+
+def can_draw() -> bool:
+    """Whether matplotlib, of the extra `report`, is there."""
+    return find_spec("matplotlib") is not None
 
 
 def draw_curves(rows: Sequence[Mapping[str, object]], *, best: int | None = None) -> bytes:

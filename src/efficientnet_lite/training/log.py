@@ -1,11 +1,10 @@
-"""The epochs of a training as a table, and as a picture where the extra `report` is installed."""
+"""The epochs of a training as a table, and as a picture where matplotlib is installed."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from efficientnet_lite.run.report.curves import draw_curves
-from efficientnet_lite.run.report.page import is_installed
 from efficientnet_lite.storage import files, tables
+from efficientnet_lite.training.curves import can_draw, draw_curves
 from efficientnet_lite.training.learned import LOG, LogRow
 
 CURVES = "curves.png"
@@ -18,5 +17,5 @@ def publish_log(folder: Path, rows: Sequence[LogRow], best: int | None) -> None:
     """
     table = [["" if value is None else value for value in row.values()] for row in rows]
     tables.publish_csv(folder / LOG, list(rows[0]), table)
-    if is_installed():
+    if can_draw():
         files.publish(folder / CURVES, draw_curves(rows, best=best))

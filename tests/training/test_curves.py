@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from efficientnet_lite.run.report import curves, page
-from efficientnet_lite.run.report.curves import draw_curves
+from efficientnet_lite.run.report import page
 from efficientnet_lite.run.report.facts import read_facts
+from efficientnet_lite.training import curves
+from efficientnet_lite.training.curves import draw_curves
 
 ROWS = [
     {

@@ -1,0 +1,136 @@
+"""The steps of `train`, in the three ways that a network learns.
+
+A head alone is fitted on features; or the upper blocks learn on from there; or all of it learns by the reference's
+recipe. Each way ends in a `Learned`, and leaves as a run by `run.publish`.
+"""
+
+from collections.abc import Collection, Iterable
+from contextlib import ExitStack, nullcontext
+from pathlib import Path
+
+from efficientnet_lite.classifier.features import FeatureStore, backbone_of
+from efficientnet_lite.classifier.head import fit_on
+from efficientnet_lite.photos.dataset import open_dataset
+from efficientnet_lite.photos.partition import Partition, divide
+from efficientnet_lite.photos.places import dataset_apart
+from efficientnet_lite.photos.rows import Row
+from efficientnet_lite.run.card import NewRun
+from efficientnet_lite.run.folder import RUN, building
+from efficientnet_lite.run.publish import Trained, publish_run
+from efficientnet_lite.storage import files
+from efficientnet_lite.storage.cache import Cache
+from efficientnet_lite.storage.targets import Apart, check_apart, check_folder
+from efficientnet_lite.stories.by_recipe import join_hosts, learn_by_recipe
+from efficientnet_lite.stories.examples import open_examples, unpack
+from efficientnet_lite.stories.finetune import fine_tune
+from efficientnet_lite.stories.workplace import board_apart, check_place, clear, mark, working_folder
+from efficientnet_lite.tflite.translations import read_translations
+from efficientnet_lite.training import installed
+from efficientnet_lite.training.job import Job
+from efficientnet_lite.training.learned import Learned, of_head
+from efficientnet_lite.training.settings import FRESH, Settings, starting_weights
+from efficientnet_lite.weights.published import sources_apart
+
+
+def from_features(settings: Settings, job: Job) -> Trained:
+    """A head is fitted on features, and the upper blocks learn on from there where that is asked for."""
+    tuning, place = settings.fine_tuning, working_folder(job.out)
+    if tuning is not None:
+        _check_targets(settings, job, place, resume=job.resume)
+        installed.require_fine_tuning()
+    if job.tensorboard is not None:
+        installed.require_tensorboard()
+    dataset = open_dataset(job.photos, links=settings.links, class_folders=settings.class_folders)
+    if settings.on_bad == "fail":
+        dataset.require_all()
+    apart = _apart(settings, job, dataset.rows)
+    with ExitStack() as held:
+        folder = held.enter_context(building(job.out, overwrite=job.overwrite, apart=apart))
+        cache = held.enter_context(Cache())
+        if tuning is not None:
+            held.enter_context(files.locked(place))
+            _begin_place(place, job, [*apart, Apart(job.out, "the target")])
+        translations = read_translations(settings.labels_locale, dataset.labels)
+        start = starting_weights(settings)
+        backbone = backbone_of(str(settings.model), settings.plan(None), start.parameters, settings.contract)
+        features = FeatureStore(backbone, dataset.rows, cache, job.workers)
+        with job.stage("Looking at the photos") as on_progress:
+            features.fill(settings.views, stop_on_bad=settings.on_bad == "fail", on_progress=on_progress)
+        photos = divide(dataset, features.survey, fraction=settings.val, seed=settings.seed)
+        with job.stage("Fitting the head") as on_progress:
+            head = fit_on(features, photos, settings.views, settings.class_weights, on_progress=on_progress)
+            learned = of_head(start, head)
+        if tuning is not None:
+            learned = fine_tune(learned, photos, settings, tuning, job, folder=folder, place=place)
+            features = _features(f"{settings.model} fine-tuned", learned, photos, settings, job, cache)
+        new = NewRun(job.out, job.photos, settings, photos, features, learned, translations)
+        trained = publish_run(folder, new, cache, job.stage)
+    if tuning is not None:
+        clear(place)  # its states, which nobody needs any more
+    return trained
+
+
+def whole_network(settings: Settings, job: Job) -> Trained | None:
+    """The whole network learns by a recipe; None on every host but the first of several."""
+    place = working_folder(job.out)
+    _check_targets(settings, job, place, resume=True)
+    installed.require_recipe()
+    if job.tensorboard is not None:
+        installed.require_tensorboard()
+    is_first = join_hosts()
+    with files.locked(place) if is_first else nullcontext(), Cache() as cache:
+        if is_first:
+            _begin_place(place, job, _apart(settings, job))
+            mark(place)
+        place.mkdir(parents=True, exist_ok=True)
+        examples = open_examples(
+            job.photos, settings, settings.set, index=place, workers=job.workers, stage=job.stage
+        )
+        apart = _apart(settings, job, examples.seen.dataset.rows if examples.seen else ())
+        for target in (job.out, place):
+            check_apart(target, apart)
+        translations = read_translations(settings.labels_locale, examples.labels)
+        start = None if settings.weights == FRESH else starting_weights(settings)
+        learned = learn_by_recipe(start, examples, settings, job, place)
+        if learned is None:
+            return None
+        with building(job.out, overwrite=job.overwrite, apart=apart) as folder:
+            photos = examples.seen or unpack(
+                examples, folder, settings.calibration_photos, workers=job.workers
+            )
+            features = _features(str(settings.model), learned, photos, settings, job, cache)
+            new = NewRun(job.out, job.photos, settings, photos, features, learned, translations)
+            trained = publish_run(folder, new, cache, job.stage)
+        clear(place)
+    return trained
+
+
+def _features(
+    name: str, learned: Learned, photos: Partition, settings: Settings, job: Job, cache: Cache
+) -> FeatureStore:
+    """Those of photos that were looked at, by the backbone that has learned; made when asked for."""
+    backbone = backbone_of(name, settings.plan(None), learned.weights.parameters, settings.contract)
+    return FeatureStore(backbone, photos.dataset.rows, cache, job.workers, photos.survey.looks)
+
+
+def _apart(settings: Settings, job: Job, rows: Iterable[Row] = ()) -> list[Apart]:
+    """Places from which all that is written stays apart."""
+    return [
+        *dataset_apart(job.photos, rows),
+        *sources_apart(settings.weights),
+        *board_apart(job.tensorboard),
+    ]
+
+
+def _check_targets(settings: Settings, job: Job, place: Path, *, resume: bool) -> None:
+    """Refuse the run folder or the working folder before any work is done."""
+    apart = _apart(settings, job)
+    check_folder(job.out, RUN, overwrite=job.overwrite, apart=apart)
+    check_place(place, resume=resume, overwrite=job.overwrite, apart=[*apart, Apart(job.out, "the target")])
+
+
+def _begin_place(place: Path, job: Job, apart: Collection[Apart]) -> None:
+    """The working folder, which is held now, with the states to go on from or none."""
+    check_place(place, resume=job.resume, overwrite=job.overwrite, apart=apart)
+    if not job.resume:
+        clear(place)

@@ -1,0 +1,142 @@
+"""What a run says of itself for programs, its card.json, and what it is made of."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from efficientnet_lite.classifier.features import FeatureStore
+from efficientnet_lite.labels import digest
+from efficientnet_lite.metrics import too_few_to_judge
+from efficientnet_lite.photos.labelled import LostPhoto
+from efficientnet_lite.photos.partition import Partition
+from efficientnet_lite.proof.gate import verdict
+from efficientnet_lite.proof.replay import Proof
+from efficientnet_lite.run import folder as run_folder
+from efficientnet_lite.runtimes.litert import runtime_version
+from efficientnet_lite.storage import files
+from efficientnet_lite.tflite.artifact import Precision
+from efficientnet_lite.training.learned import Learned
+from efficientnet_lite.training.settings import Settings
+from efficientnet_lite.version import __version__
+
+PRECISIONS: tuple[Precision, ...] = ("float32", "int8")
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """A network that has learned, and the photos that it is proven on: what becomes a run."""
+
+    out: Path
+    source: Path  # of the photos, as it was given
+    settings: Settings
+    photos: Partition
+    features: FeatureStore  # of `photos`, by the backbone that has learned
+    learned: Learned
+    translations: Mapping[str, tuple[str, ...]]  # locale -> class names
+
+    @property
+    def name(self) -> str:
+        return self.out.absolute().name
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """The model files of a run, and their proof."""
+
+    files: Mapping[Precision, bytes]  # precision -> .tflite
+    proof: Proof
+    lost: Sequence[LostPhoto]  # while the run was made, of all splits
+
+
+def card_of(folder: Path, run: NewRun, proven: Proven) -> dict[str, Any]:
+    """What card.json says of the run that is being made in `folder`, but for the list of its files."""
+    settings, photos, learned, proof = run.settings, run.photos, run.learned, proven.proof
+    weights, head = learned.weights, learned.head
+    labels = photos.dataset.labels
+    evaluations = {"float32": proof.float32, "int8": proof.int8}
+    agreements = {
+        "float32": proof.float_agreement,
+        "int8": {each.view: each.agreement for each in proof.comparisons},
+    }
+    return {
+        "schema": run_folder.SCHEMA,
+        "package": {"efficientnet-lite": __version__, "ai-edge-litert": runtime_version()},
+        "variant": settings.model.variant.name,
+        "size": settings.model.size,
+        "contract": settings.contract.to_json(),
+        "labels": list(labels),
+        "labels_sha256": digest(labels),
+        "weights": {
+            "source": weights.source,
+            "sha256": weights.sha256,
+            "license": weights.license,
+            "notice": weights.notice,
+        },
+        "data": {
+            "kind": photos.dataset.kind,
+            "split_given": photos.assignment.given,
+            "split_sha256": files.sha256_file(folder / "split.csv"),
+            "photos": {split: len(photos.positions(split)) for split in ("train", "validation", "test")},
+            **photos.accounting.to_json(),
+            "exact_duplicates": len(photos.assignment.exact),
+            "near_duplicates": len(photos.assignment.near),
+            "leaks": len(photos.assignment.leaks),
+            "two_labels": sum(map(len, photos.assignment.two_labels)),
+            "lost": [{"path": each.name, "split": each.split, "reason": each.reason} for each in proven.lost],
+            "notes": list(photos.dataset.notes + photos.assignment.notes),
+        },
+        "head": {
+            "views": list(settings.views),
+            "class_weights": settings.class_weights,
+            "strength": head.chosen.strength if head else 0.0,
+            "path": [asdict(attempt) for attempt in head.attempts] if head else [],
+        },
+        "fine_tuning": learned.fine_tuning,
+        "training": learned.training,
+        "metrics": {
+            "split": photos.proof_split,
+            "chosen_on_the_same_photos": photos.proof_split == "validation",
+            "photos": len(photos.positions(photos.proof_split)),
+            "judged": proof.comparisons[0].count,
+            "too_few_to_judge": bool(too_few_to_judge(proof.comparisons[0].count)),
+            "network_top1": proof.network_top1,
+            **{
+                precision: [each.to_json(labels) for each in evaluations[precision]]
+                for precision in PRECISIONS
+            },
+        },
+        "verification": {
+            "max_drop": float(settings.bars.max_drop),
+            "min_agreement": float(settings.bars.min_agreement),
+            "float_difference": proof.float_difference,
+            "comparisons": [each.to_json() for each in proof.comparisons],
+            "enough_photos": all(each.decided(settings.bars) for each in proof.comparisons),
+            "verdict": verdict(proof.comparisons, settings.bars, whole=not proof.lost),
+        },
+        "exports": [
+            {
+                "path": export_path(run.name, precision),
+                "precision": precision,
+                "bytes": len(proven.files[precision]),
+                "sha256": files.sha256_bytes(proven.files[precision]),
+                "top1": next(
+                    each.top1 for each in evaluations[precision] if each.view == settings.contract.view
+                ),
+                "agreement": min(agreements[precision].values()),  # of float32 with what it is made of
+                "as": {
+                    each.view: {"top1": each.top1, "agreement": agreements[precision][each.view]}
+                    for each in evaluations[precision]
+                },
+                "latency_ms": proof.latency[precision].median_ms,
+                "latency_p90_ms": proof.latency[precision].p90_ms,
+            }
+            for precision in PRECISIONS
+        ],
+        "golden": run_folder.GOLDEN,
+    }
+
+
+def export_path(name: str, precision: str) -> str:
+    """Of a file within the run `name`."""
+    return f"exports/{''.join(c if c.isalnum() or c in '-_.' else '_' for c in name)}_{precision}.tflite"

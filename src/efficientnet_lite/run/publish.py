@@ -1,0 +1,208 @@
+"""The end of every training: float32 and int8 files, their proof on the real runtime, and the run folder."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from efficientnet_lite import metrics
+from efficientnet_lite.classifier.head import Head
+from efficientnet_lite.errors import UnusableInput
+from efficientnet_lite.network.fold import fold
+from efficientnet_lite.network.numpy_run import Layer
+from efficientnet_lite.network.plan import DENSE, Plan
+from efficientnet_lite.photos.accounting import COLUMNS, Accounting
+from efficientnet_lite.photos.contract import View
+from efficientnet_lite.photos.labelled import LostPhoto
+from efficientnet_lite.photos.partition import publish_split
+from efficientnet_lite.progress import OnProgress, ShowStage
+from efficientnet_lite.proof.gate import writable
+from efficientnet_lite.proof.replay import Proof, prove
+from efficientnet_lite.quantize import calibration
+from efficientnet_lite.quantize.stages import quantize_head
+from efficientnet_lite.run import folder as run_folder
+from efficientnet_lite.run.card import NewRun, Proven, card_of, export_path
+from efficientnet_lite.run.config import config_toml
+from efficientnet_lite.run.model_card import model_card
+from efficientnet_lite.run.report.page import INSTALL, class_counts, first_page, is_installed
+from efficientnet_lite.runtimes.model import Model, model_from_bytes
+from efficientnet_lite.storage import files, tables
+from efficientnet_lite.storage.cache import Cache
+from efficientnet_lite.tflite.artifact import About, Precision, float_artifact, int8_artifact
+from efficientnet_lite.tflite.int8 import IntegerNetwork
+from efficientnet_lite.training.log import publish_log
+from efficientnet_lite.weights.safetensors import write_safetensors
+
+BLOCK = 2048  # photos whose features are in memory at once
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A published run."""
+
+    run: Path
+    card: Mapping[str, Any]  # the content of card.json
+    head: Head | None  # how it was fitted; None where the whole network learned by a recipe
+    proof: Proof
+    notes: tuple[str, ...]  # what a person should know about the data set, and what the run lacks
+    accounting: Accounting  # of every photo of the data set
+
+
+def publish_run(folder: Path, run: NewRun, cache: Cache, stage: ShowStage) -> Trained:
+    """Write both files, prove them, and fill the run folder that becomes `run.out`.
+
+    Raises VerificationFailed where a file is too far from its parent, OutputFailed where the disk is full.
+    """
+    photos, weights = run.photos, run.learned.weights
+    labels = photos.dataset.labels
+    plan = run.settings.plan(len(labels))
+    layers = fold(plan, weights.parameters)
+    about = About(
+        run.settings.contract, weights.sha256, weights.license, labels=labels, translations=run.translations
+    )
+    with stage("Quantizing to int8") as on_progress, writable("int8", run.out):
+        network, lost = _quantize(plan, layers, run, cache, on_progress)
+    written: dict[Precision, bytes] = {
+        "float32": float_artifact(plan, layers, about),
+        "int8": int8_artifact(plan, network, about),
+    }
+    models = [_opened(precision, data, run) for precision, data in written.items()]
+    with stage("Replaying both files") as on_progress:
+        proof = _prove(models, layers[DENSE], run, on_progress)
+    card = _publish(folder, run, Proven(written, proof, (*lost, *proof.lost)))
+    cache.prune()
+    notes = photos.dataset.notes + photos.assignment.notes + _note_of_report(card, run.out)
+    return Trained(run.out.absolute(), card, run.learned.head, proof, notes, photos.accounting)
+
+
+def _quantize(
+    plan: Plan,
+    layers: Mapping[str, Layer],
+    run: NewRun,
+    cache: Cache,
+    on_progress: OnProgress,
+) -> tuple[IntegerNetwork, list[LostPhoto]]:
+    """The network in integers, and the photos that were to calibrate it and are lost."""
+    photos, settings, workers = run.photos, run.settings, run.features.workers
+    training = photos.positions("train")
+    chosen = calibration.stratified(
+        photos.labels(training), photos.survey.looks.ranks(training), settings.calibration_photos
+    )
+    used = photos.surveyed(training[chosen])
+    images, refused = calibration.images_by_place(
+        used.paths, used.contents, settings.contract, settings.base_views, workers=workers
+    )
+    lost = [LostPhoto(used.names[place], "train", each.reason) for place, each in refused.items()]
+    if not images:
+        raise UnusableInput(
+            f"all {len(used.paths)} photos that were to calibrate were lost during the run: {lost[0]}",
+            where=photos.dataset.root,
+            fix="leave the photos in place during a run, and run it again",
+        )
+    backbone = calibration.quantized_backbone(
+        plan, layers, list(images.values()), cache, workers=workers, on_progress=on_progress
+    )
+    return quantize_head(backbone, layers[DENSE]), lost
+
+
+def _prove(
+    models: Sequence[Model],
+    layer: Layer,
+    run: NewRun,
+    on_progress: OnProgress,
+) -> Proof:
+    photos, settings = run.photos, run.settings
+    positions = photos.positions(photos.proof_split)
+    gone: dict[int, str] = {}  # of features that are not kept: photos that are lost before the replay
+    expected: dict[View, npt.NDArray[np.float32]] = {
+        view: metrics.softmax(
+            np.concatenate(
+                [
+                    run.features.matrix(some, view, lost=gone) @ layer.kernel + layer.bias
+                    for some in np.split(positions, range(BLOCK, len(positions), BLOCK))
+                ]
+            )
+        )
+        for view in settings.base_views
+    }
+    return prove(
+        models[0],
+        models[1],
+        photos.surveyed(positions),
+        expected,
+        split=photos.proof_split,
+        labels=photos.dataset.labels,
+        gone={int(np.searchsorted(positions, position)): reason for position, reason in gone.items()},
+        bars=settings.bars,
+        where=run.out,
+        on_progress=on_progress,
+    )
+
+
+def _opened(precision: Precision, data: bytes, run: NewRun) -> Model:
+    with writable(precision, run.out):
+        model = model_from_bytes(data, where=f"the {precision} file", workers=run.features.workers)
+        model.pool  # noqa: B018 - opens it
+    return model
+
+
+def _publish(folder: Path, run: NewRun, proven: Proven) -> dict[str, Any]:
+    """Write every file of the run into `folder`, the card last; gives the card.
+
+    Raises OutputFailed where the disk is full or cannot be written to.
+    """
+    labels, photos, learned = run.photos.dataset.labels, run.photos, run.learned
+    for precision, data in proven.files.items():
+        files.publish(folder / export_path(run.name, precision), data)
+    files.publish(folder / run_folder.GOLDEN, proven.proof.golden)
+    files.publish(folder / run_folder.LABELS, ("\n".join(labels) + "\n").encode())
+    publish_split(folder / "split.csv", photos.dataset, photos.survey.looks, photos.assignment)
+    tables.publish_csv(folder / "skipped.csv", COLUMNS, photos.accounting.rows())
+    write_safetensors(
+        folder / run_folder.WEIGHTS,
+        learned.weights.parameters,
+        {
+            "format": "efficientnet-lite",
+            "schema": "1",
+            "variant": run.settings.model.variant.name,
+            "size": str(run.settings.model.size),
+            "labels": json.dumps(list(labels), ensure_ascii=False),
+            "license": learned.weights.license,
+            "source": learned.origin,
+        },
+    )
+    if learned.log:
+        publish_log(folder, learned.log, learned.best_epoch)
+    files.publish(folder / "config.toml", config_toml(run.source, run.settings, learned).encode())
+    card = card_of(folder, run, proven)
+    if is_installed():
+        files.publish(folder / run_folder.REPORT, _page(folder, run, proven, card))
+    files.publish(folder / "README.md", model_card(run.name, card).encode())
+    return run_folder.seal(folder, card)
+
+
+def _page(folder: Path, run: NewRun, proven: Proven, card: Mapping[str, Any]) -> bytes:
+    """The run's report.html."""
+    photos = run.photos
+    rows, splits = photos.dataset.rows, photos.assignment.splits
+    return first_page(
+        card,
+        folder=folder,
+        name=run.name,
+        counts=class_counts(
+            photos.dataset.labels, ((row.label, split) for row, split in zip(rows, splits, strict=True))
+        ),
+        mistakes=proven.proof.mistakes,
+        shown=photos.surveyed(photos.positions(photos.proof_split)),
+    )
+
+
+def _note_of_report(content: Mapping[str, Any], out: Path) -> tuple[str, ...]:
+    """How to get the report where its libraries were missing."""
+    if run_folder.REPORT in content["files"]:
+        return ()
+    return (f"no {run_folder.REPORT}: {INSTALL}, then efficientnet-lite report {out}",)

@@ -1,0 +1,103 @@
+"""A network learns by the reference's recipe from labelled photos; its states lie in a working folder meanwhile."""
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from efficientnet_lite.stories.examples import PROOF, Examples
+from efficientnet_lite.stories.keeper import Keeper, began_with
+from efficientnet_lite.training.job import Job
+from efficientnet_lite.training.learned import Learned, of_recipe
+from efficientnet_lite.training.recipe import Recipe
+from efficientnet_lite.training.settings import Settings
+from efficientnet_lite.weights.read import Weights
+
+IMAGENET = 1_281_167
+
+
+def learn_by_recipe(
+    origin: Weights | None,
+    examples: Examples,
+    settings: Settings,
+    job: Job,
+    place: Path,
+) -> Learned | None:
+    """Train from the newest state in `place` on, evaluate the averages, and give the best of them.
+
+    Gives None on every host but the first of several.
+
+    Args:
+        origin: None for random weights.
+        place: the working folder.
+
+    Raises:
+        UsageError: the training was begun with other settings, or the loss is no number any more.
+        UnusableInput, CheckpointError: the data or the states are damaged.
+        KeyboardInterrupt: a signal came; what was done is saved.
+    """
+    from efficientnet_lite.training import devices as placing
+    from efficientnet_lite.training import pretrain
+
+    recipe = complete(settings.set, examples, settings.seed)
+    plan, (this, hosts) = settings.plan(len(examples.labels)), placing.host()
+    placement = placing.place(job.devices, batches={"batch": recipe.batch, "eval_batch": recipe.eval_batch})
+    begun = began_with(settings, examples, origin, recipe)
+    keeper = Keeper(place, recipe, begun, origin, writes=this == 0, say=job.say, warn=job.warn)
+    state, journal = keeper.begin(plan)
+    if job.tensorboard is not None:
+        from efficientnet_lite.training.tensorboard import TensorBoard
+
+        keeper.board = TensorBoard(job.tensorboard)
+    if placement.devices > 1:
+        job.say(f"{placement.devices} devices on {hosts} hosts share each batch of {recipe.batch:,}")
+    with job.stage("Training") as on_progress:
+        keeper.progress = lambda done: on_progress(done, recipe.total_steps)
+        training = pretrain.Pretraining(
+            plan, recipe, examples.training, examples.validation, job.workers, placement, job.processes
+        )
+        try:
+            training.run(state, journal, keeper, time.monotonic)
+        except pretrain.Stopped:
+            job.say(
+                f"interrupted; saved: the same command with `resume=True` goes on from step {keeper.saved:,}"
+            )
+            raise KeyboardInterrupt from None
+    if this:
+        return None
+    weights, best = keeper.best(journal, plan)
+    return of_recipe(
+        weights,
+        recipe,
+        journal.rows,
+        best,
+        given=settings.set,
+        images=len(examples.training),
+        backend=begun["backend"],
+        proof=None if examples.seen else PROOF,
+    )
+
+
+def join_hosts() -> bool:
+    """Join the other hosts of a training where there are some; gives whether this is the first one, which writes."""
+    from efficientnet_lite.training import devices
+
+    devices.connect(environment=os.environ)
+    number, _ = devices.host()
+    return number == 0
+
+
+def complete(given: Mapping[str, str], examples: Examples, seed: int) -> Recipe:
+    """The recipe with what follows from the data where it was not given.
+
+    For a data set of ImageNet's size nothing does. Else an epoch is one of the data, evaluated and saved at its end.
+    """
+    values = {"seed": str(seed), **given}
+    if examples.whole == IMAGENET:
+        return Recipe.from_settings(values)
+    count = len(examples.training)
+    values = {"train_images": str(count), "eval_images": str(len(examples.validation)), **values}
+    values["holdout_shards"] = "0"  # counted already: the reference's formula is one of 1024 files
+    recipe = Recipe.from_settings(values)
+    an_epoch = str(max(1, recipe.images // recipe.batch))
+    return Recipe.from_settings({"eval_every": an_epoch, "save_every": an_epoch, **values})
