@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 from ai_edge_litert import schema_py_generated as schema
 
-from efficientnet_lite.errors import ArtifactError
 from efficientnet_lite.strangers import costs
 from efficientnet_lite.strangers.forms import fault
 from efficientnet_lite.strangers.operators import (
@@ -27,9 +26,20 @@ from efficientnet_lite.strangers.operators import (
 )
 from efficientnet_lite.strangers.order import Known, arena_bytes, check_order, computed_numbers, numbers
 from efficientnet_lite.strangers.shapes import fits
-from efficientnet_lite.strangers.tensors import TensorInfo, read_tensor, refused
-from efficientnet_lite.tflite import slots
+from efficientnet_lite.strangers.tensors import TensorInfo, read_tensor
 from efficientnet_lite.tflite.flatbuffer import Reader, Table
+from efficientnet_lite.tflite.slots import (
+    MODEL_IDENTIFIER,
+    BufferSlot,
+    MetadataSlot,
+    ModelSlot,
+    OperatorCodeSlot,
+    OperatorSlot,
+    SignatureSlot,
+    SubGraphSlot,
+    TensorMapSlot,
+    TensorSlot,
+)
 
 MAX_TENSORS = MAX_OPERATORS = 10_000  # EfficientNet-B7 has about 1,500
 MAX_BUFFERS = 20_000
@@ -91,35 +101,35 @@ def check_model(data: bytes | memoryview, *, where: Path | str = "the model") ->
     Raises:
         ArtifactError: says which part, with what was found and what is expected.
     """
-    reader = Reader(data, identifier=slots.MODEL_IDENTIFIER, kind="a TFLite model", where=where)
+    reader = Reader(data, identifier=MODEL_IDENTIFIER, kind="a TFLite model", where=where)
     model = reader.root
-    if (version := model.number(slots.ModelSlot.VERSION, "I")) != SCHEMA_VERSION:
+    if (version := model.number(ModelSlot.VERSION, "I")) != SCHEMA_VERSION:
         raise reader.damaged(f"its schema version is {version}, expected {SCHEMA_VERSION}")
-    if model.has(slots.ModelSlot.EXTERNAL_BUFFERS) or model.has(slots.ModelSlot.EXTERNAL_BUFFER_GROUPS):
-        raise refused("it keeps weights in other files", where)
-    model.array(slots.ModelSlot.METADATA_BUFFER, "<i4")  # retired, but LiteRT may still look
-    buffers = _buffers(model, where)
+    if model.has(ModelSlot.EXTERNAL_BUFFERS) or model.has(ModelSlot.EXTERNAL_BUFFER_GROUPS):
+        raise model.refused("it keeps weights in other files")
+    model.array(ModelSlot.METADATA_BUFFER, "<i4")  # retired, but LiteRT may still look
+    buffers = _buffers(model)
     codes = [
-        _operator_code(table, where)
-        for table in model.tables(slots.ModelSlot.OPERATOR_CODES, limit=MAX_OPERATORS, what="operator codes")
+        _operator_code(table)
+        for table in model.tables(ModelSlot.OPERATOR_CODES, limit=MAX_OPERATORS, what="operator codes")
     ]
     graphs = [
-        _graph(reader, table, codes, buffers, where)
-        for table in model.tables(slots.ModelSlot.SUBGRAPHS, limit=MAX_SIGNATURES, what="subgraphs")
+        _graph(reader, table, codes, buffers)
+        for table in model.tables(ModelSlot.SUBGRAPHS, limit=MAX_SIGNATURES, what="subgraphs")
     ]
     if not graphs:
-        raise refused("it has 0 subgraphs, expected 1", where)
+        raise model.refused("it has 0 subgraphs, expected 1")
     signatures = _signatures(model, graphs)
     named = {signature.graph for signature in signatures} or {0}
     if len(graphs) != len(named):
-        raise refused(f"it has {len(graphs)} subgraphs, expected {len(named)}, as its signatures name", where)
+        raise model.refused(f"it has {len(graphs)} subgraphs, expected {len(named)}, as its signatures name")
     if (memory := sum(graph.memory for graph in graphs)) > (most := costs.MAX_EXTRA_BYTES + len(reader.view)):
-        raise refused(f"it takes about {memory:,} bytes to run, more than {most:,}", where)
+        raise model.refused(f"it takes about {memory:,} bytes to run, more than {most:,}")
     key = main_signature({each.key: len(each.inputs) + len(each.outputs) for each in signatures})
     main = next((each for each in signatures if each.key == key), None)
     graph = graphs[main.graph if main else 0]
     return CheckedModel(
-        description=model.text(slots.ModelSlot.DESCRIPTION),
+        description=model.text(ModelSlot.DESCRIPTION),
         tensors=graph.tensors,
         operators=graph.operators,
         inputs=graph.inputs,
@@ -145,100 +155,89 @@ def main_signature(sizes: Mapping[str, int]) -> str | None:
 
 
 def _graph(
-    reader: Reader,
-    graph: Table,
-    codes: Sequence[tuple[str, int]],
-    buffers: Sequence[tuple[int, int]],
-    where: Path | str,
+    reader: Reader, graph: Table, codes: Sequence[tuple[str, int]], buffers: Sequence[tuple[int, int]]
 ) -> CheckedGraph:
     """One subgraph, with all that is in it checked."""
-    tables = graph.tables(slots.SubGraphSlot.TENSORS, limit=MAX_TENSORS, what="tensors")
-    tensors = tuple(read_tensor(table, index, buffers, where) for index, table in enumerate(tables))
+    tables = graph.tables(SubGraphSlot.TENSORS, limit=MAX_TENSORS, what="tensors")
+    tensors = tuple(read_tensor(table, index, buffers) for index, table in enumerate(tables))
     operators = tuple(
-        _operator(table, codes, len(tensors), where)
-        for table in graph.tables(slots.SubGraphSlot.OPERATORS, limit=MAX_OPERATORS, what="operators")
+        _operator(table, codes, len(tensors))
+        for table in graph.tables(SubGraphSlot.OPERATORS, limit=MAX_OPERATORS, what="operators")
     )
-    graph.text(slots.SubGraphSlot.NAME)
-    inputs = _indices(graph, slots.SubGraphSlot.INPUTS, len(tensors))
-    outputs = _indices(graph, slots.SubGraphSlot.OUTPUTS, len(tensors))
+    graph.text(SubGraphSlot.NAME)
+    inputs = _indices(graph, SubGraphSlot.INPUTS, len(tensors))
+    outputs = _indices(graph, SubGraphSlot.OUTPUTS, len(tensors))
     for index in (*inputs, *outputs):
-        tables[index].exact_text(slots.TensorSlot.NAME)
+        tables[index].exact_text(TensorSlot.NAME)
     check_order(reader, tensors, operators, inputs, outputs)
-    fixed = _check_operators(reader, tensors, operators, where)
+    fixed = _check_operators(reader, tensors, operators)
     if (total := sum(costs.steps(operator, tensors) for operator in operators)) > costs.MAX_STEPS:
         billions = f"{total / 1e9:.0f} billion steps, more than {costs.MAX_STEPS / 1e9:.0f}"
-        raise refused(f"it takes about {billions} for one image", where)
+        raise graph.refused(f"it takes about {billions} for one image")
     kept = sum(costs.bytes_kept(operator, tensors) for operator in operators)
     lent = max((costs.bytes_lent(operator, tensors) for operator in operators), default=0)
     arena = arena_bytes(tensors, operators, inputs, outputs, fixed)
     return CheckedGraph(tensors, operators, inputs, outputs, arena, kept + lent + costs.ARENAS * arena)
 
 
-def _buffers(model: Table, where: Path | str) -> list[tuple[int, int]]:
+def _buffers(model: Table) -> list[tuple[int, int]]:
     """Position and length of each buffer's data."""
     spans = []
-    for buffer in model.tables(slots.ModelSlot.BUFFERS, limit=MAX_BUFFERS, what="buffers"):
-        if buffer.number(slots.BufferSlot.OFFSET, "Q") or buffer.number(slots.BufferSlot.SIZE, "Q"):
-            raise refused("it keeps weights behind the model, the form for files beyond 2 GB", where)
-        at, data = buffer.raw(slots.BufferSlot.DATA)
+    for buffer in model.tables(ModelSlot.BUFFERS, limit=MAX_BUFFERS, what="buffers"):
+        if buffer.number(BufferSlot.OFFSET, "Q") or buffer.number(BufferSlot.SIZE, "Q"):
+            raise model.refused("it keeps weights behind the model, the form for files beyond 2 GB")
+        at, data = buffer.raw(BufferSlot.DATA)
         spans.append((at, len(data)))
     return spans
 
 
-def _operator_code(table: Table, where: Path | str) -> tuple[str, int]:
+def _operator_code(table: Table) -> tuple[str, int]:
     """Name and version of a builtin operator that may be used."""
     # The old field holds a byte; readers take the larger of the two.
     code = max(
-        table.number(slots.OperatorCodeSlot.CODE, "i"),
-        table.number(slots.OperatorCodeSlot.DEPRECATED_CODE, "b"),
+        table.number(OperatorCodeSlot.CODE, "i"),
+        table.number(OperatorCodeSlot.DEPRECATED_CODE, "b"),
     )
     name = _OPERATORS.get(code, f"number {code}")
-    custom = table.text(slots.OperatorCodeSlot.CUSTOM_CODE)
+    custom = table.text(OperatorCodeSlot.CUSTOM_CODE)
     if name not in OPERATORS or custom:
-        raise ArtifactError(
+        raise table.refused(
             f"it uses the operator {name}{f' {custom[:80]!r}' if custom else ''}",
-            where=where,
             fix="use a model of TFLite's own operators for image classifiers, without custom ones or control flow",
         )
-    return name, table.number(slots.OperatorCodeSlot.VERSION, "i", 1)
+    return name, table.number(OperatorCodeSlot.VERSION, "i", 1)
 
 
-def _operator(
-    table: Table, codes: Sequence[tuple[str, int]], tensors: int, where: Path | str
-) -> OperatorInfo:
-    index = table.number(slots.OperatorSlot.CODE, "I")
+def _operator(table: Table, codes: Sequence[tuple[str, int]], tensors: int) -> OperatorInfo:
+    index = table.number(OperatorSlot.CODE, "I")
     if index >= len(codes):
         raise table.damaged(f"an operator has the code {index} of {len(codes)}")
     name, version = codes[index]
     rule = OPERATORS[name]
     for slot in (
-        slots.OperatorSlot.CUSTOM_OPTIONS,
-        slots.OperatorSlot.OPTIONS_2,
-        slots.OperatorSlot.INTERMEDIATES,
+        OperatorSlot.CUSTOM_OPTIONS,
+        OperatorSlot.OPTIONS_2,
+        OperatorSlot.INTERMEDIATES,
     ):
         if table.has(slot) and len(table.raw(slot)[1]):
-            raise refused(f"its {name} has options that are not of that operator", where)
-    if table.number(slots.OperatorSlot.LARGE_CUSTOM_OFFSET, "Q") or table.number(
-        slots.OperatorSlot.OPTIONS_2_TYPE, "B"
-    ):
-        raise refused(f"its {name} has options that are not of that operator", where)
-    if table.array(slots.OperatorSlot.MUTATING_INPUTS, "u1").any():
-        raise refused(f"its {name} keeps a state between runs", where)
-    inputs = _indices(table, slots.OperatorSlot.INPUTS, tensors, optional="-" in "".join(rule.forms))
-    outputs = _indices(table, slots.OperatorSlot.OUTPUTS, tensors)
+            raise table.refused(f"its {name} has options that are not of that operator")
+    if table.number(OperatorSlot.LARGE_CUSTOM_OFFSET, "Q") or table.number(OperatorSlot.OPTIONS_2_TYPE, "B"):
+        raise table.refused(f"its {name} has options that are not of that operator")
+    if table.array(OperatorSlot.MUTATING_INPUTS, "u1").any():
+        raise table.refused(f"its {name} keeps a state between runs")
+    inputs = _indices(table, OperatorSlot.INPUTS, tensors, optional="-" in "".join(rule.forms))
+    outputs = _indices(table, OperatorSlot.OUTPUTS, tensors)
     if (len(inputs), len(outputs)) not in COUNTS[name]:
         raise table.damaged(f"its {name} has {len(inputs)} inputs and {len(outputs)} outputs")
-    options, vector = _options(table, name, rule, where)
+    options, vector = _options(table, name, rule)
     return OperatorInfo(name, version, inputs, outputs, options, vector)
 
 
-def _options(
-    table: Table, name: str, rule: Rule, where: Path | str
-) -> tuple[tuple[float, ...], tuple[int, ...]]:
+def _options(table: Table, name: str, rule: Rule) -> tuple[tuple[float, ...], tuple[int, ...]]:
     """The options by slot, and their vector; raises where they are not those of the operator's rule."""
-    code = table.number(slots.OperatorSlot.OPTIONS_TYPE, "B")
+    code = table.number(OperatorSlot.OPTIONS_TYPE, "B")
     kind = _OPTIONS.get(code, str(code)) if code else ""
-    options = table.table(slots.OperatorSlot.OPTIONS)
+    options = table.table(OperatorSlot.OPTIONS)
     if kind not in ("", rule.options) or (options is None) != (kind == ""):
         raise table.damaged(f"its {name} has the options {kind or 'NONE'}, expected {rule.options or 'NONE'}")
     if options is None:
@@ -248,7 +247,7 @@ def _options(
     if options.slots > len(rule.layout):
         raise table.damaged(f"its {name} has {options.slots} options, expected {len(rule.layout)}")
     vector = options.array(rule.layout.index("v"), "<i4").tolist() if "v" in rule.layout else []
-    values = [_option(options, slot, letter, name, where) for slot, letter in enumerate(rule.layout)]
+    values = [_option(options, slot, letter, name) for slot, letter in enumerate(rule.layout)]
     return tuple(values), tuple(vector)
 
 
@@ -266,7 +265,7 @@ _RANGES: dict[str, tuple[float, float]] = {  # letters of `Rule.layout` -> least
 }
 
 
-def _option(options: Table, slot: int, letter: str, name: str, where: Path | str) -> float:
+def _option(options: Table, slot: int, letter: str, name: str) -> float:
     if letter == "v":
         return 0
     if letter == "-":
@@ -277,7 +276,7 @@ def _option(options: Table, slot: int, letter: str, name: str, where: Path | str
     least, most = _RANGES.get(letter, (-math.inf, math.inf))
     if not least <= value <= most:  # NaN neither
         bound = f"must be at least {least:g}" if value < least else f"must be at most {most:g}"
-        raise refused(f"its {name} has {value:g} for option {slot}, which {bound}", where)
+        raise options.refused(f"its {name} has {value:g} for option {slot}, which {bound}")
     return value
 
 
@@ -292,7 +291,7 @@ def _indices(table: Table, slot: int, tensors: int, *, optional: bool = False) -
 
 
 def _check_operators(
-    reader: Reader, tensors: Sequence[TensorInfo], operators: Sequence[OperatorInfo], where: Path | str
+    reader: Reader, tensors: Sequence[TensorInfo], operators: Sequence[OperatorInfo]
 ) -> set[int]:
     """Refuse an operator that has no form of its rule, or records another shape than the one that it makes.
 
@@ -308,7 +307,7 @@ def _check_operators(
         if (values := computed_numbers(operator, tensors, known)) is not None:
             known[operator.outputs[0]] = values
         if why := fault(operator, OPERATORS[operator.name], tensors, fixed, known):
-            raise refused(f"its operator {place} ({operator.name}) is unusual: {why}", where)
+            raise reader.refused(f"its operator {place} ({operator.name}) is unusual: {why}")
         if operator.inputs and all(index in fixed for index in operator.inputs):
             fixed.update(operator.outputs)
         read = [index for index in operator.inputs if index != -1]
@@ -328,19 +327,19 @@ def _listed(shapes: Sequence[tuple[int, ...]]) -> str:
 
 def _signatures(model: Table, graphs: Sequence[CheckedGraph]) -> tuple[SignatureInfo, ...]:
     found: list[SignatureInfo] = []
-    for table in model.tables(slots.ModelSlot.SIGNATURES, limit=MAX_SIGNATURES, what="signatures"):
-        if (number := table.number(slots.SignatureSlot.SUBGRAPH, "I")) >= len(graphs):
+    for table in model.tables(ModelSlot.SIGNATURES, limit=MAX_SIGNATURES, what="signatures"):
+        if (number := table.number(SignatureSlot.SUBGRAPH, "I")) >= len(graphs):
             raise table.damaged("a signature is for a subgraph that it does not have")
-        if not (key := table.exact_text(slots.SignatureSlot.KEY)):
+        if not (key := table.exact_text(SignatureSlot.KEY)):
             raise table.damaged("a signature has no name")
         if key in {each.key for each in found}:
             raise table.damaged(f"two signatures have the name {key!r}")
         maps = [
             {
-                entry.exact_text(slots.TensorMapSlot.NAME): int(entry.number(slots.TensorMapSlot.TENSOR, "I"))
+                entry.exact_text(TensorMapSlot.NAME): int(entry.number(TensorMapSlot.TENSOR, "I"))
                 for entry in table.tables(slot, limit=MAX_TENSORS, what="names in a signature")
             }
-            for slot in (slots.SignatureSlot.INPUTS, slots.SignatureSlot.OUTPUTS)
+            for slot in (SignatureSlot.INPUTS, SignatureSlot.OUTPUTS)
         ]
         inputs, outputs = set(graphs[number].inputs), set(graphs[number].outputs)
         if set(maps[0].values()) != inputs or not set(maps[1].values()) <= outputs:
@@ -351,8 +350,8 @@ def _signatures(model: Table, graphs: Sequence[CheckedGraph]) -> tuple[Signature
 
 def _entries(model: Table, buffers: int) -> tuple[str, ...]:
     names = []
-    for entry in model.tables(slots.ModelSlot.METADATA, limit=MAX_TENSORS, what="metadata entries"):
-        name, index = entry.text(slots.MetadataSlot.NAME), entry.number(slots.MetadataSlot.BUFFER, "I")
+    for entry in model.tables(ModelSlot.METADATA, limit=MAX_TENSORS, what="metadata entries"):
+        name, index = entry.text(MetadataSlot.NAME), entry.number(MetadataSlot.BUFFER, "I")
         if index >= buffers:
             raise model.damaged(f"the metadata entry {name!r} has buffer {index} of {buffers}")
         names.append(name)

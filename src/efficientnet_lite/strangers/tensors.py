@@ -6,15 +6,13 @@ Source: tensorflow/lite/schema/schema.fbs.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
-from efficientnet_lite.errors import ArtifactError
-from efficientnet_lite.tflite import slots
 from efficientnet_lite.tflite.flatbuffer import Table
+from efficientnet_lite.tflite.slots import QuantizationSlot, TensorSlot
 
 MAX_RANK = 8
 MAX_ELEMENTS = 1 << 28  # of one tensor
@@ -62,28 +60,26 @@ class TensorInfo:
         return self.elements * _BYTES[self.dtype.upper()]
 
 
-def read_tensor(
-    table: Table, index: int, buffers: Sequence[tuple[int, int]], where: Path | str
-) -> TensorInfo:
+def read_tensor(table: Table, index: int, buffers: Sequence[tuple[int, int]]) -> TensorInfo:
     """Tensor `index`, with its type, shape, data and scales checked.
 
     Args:
         buffers: position and length of each buffer's data.
     """
-    name = table.text(slots.TensorSlot.NAME)
+    name = table.text(TensorSlot.NAME)
     label = f"tensor {index} ({name[:80]!r})"
-    code = table.number(slots.TensorSlot.TYPE, "b")
+    code = table.number(TensorSlot.TYPE, "b")
     kind = _TYPES.get(code, str(code))
     if kind not in _BYTES:
-        raise refused(f"{label} has the type {kind}", where)
-    if table.number(slots.TensorSlot.IS_VARIABLE, "?"):
-        raise refused(f"{label} keeps a state between runs", where)
-    if table.has(slots.TensorSlot.SPARSITY) or table.has(slots.TensorSlot.VARIANT_TENSORS):
-        raise refused(f"{label} is sparse or of a variant type", where)
-    if table.number(slots.TensorSlot.EXTERNAL_BUFFER, "I"):
-        raise refused(f"{label} is kept in another file", where)
+        raise table.refused(f"{label} has the type {kind}")
+    if table.number(TensorSlot.IS_VARIABLE, "?"):
+        raise table.refused(f"{label} keeps a state between runs")
+    if table.has(TensorSlot.SPARSITY) or table.has(TensorSlot.VARIANT_TENSORS):
+        raise table.refused(f"{label} is sparse or of a variant type")
+    if table.number(TensorSlot.EXTERNAL_BUFFER, "I"):
+        raise table.refused(f"{label} is kept in another file")
     shape, dynamic = _shape(table, label)
-    number = table.number(slots.TensorSlot.BUFFER, "I")
+    number = table.number(TensorSlot.BUFFER, "I")
     if number >= len(buffers):
         raise table.damaged(f"{label} has buffer {number} of {len(buffers)}")
     at, size = buffers[number] if number else (0, 0)  # LiteRT takes the first for empty, whatever it holds
@@ -108,10 +104,10 @@ def read_tensor(
 
 def _shape(table: Table, label: str) -> tuple[tuple[int, ...], bool]:
     """The shape, and whether some side may be changed."""
-    shape = tuple(table.array(slots.TensorSlot.SHAPE, "<i4")[: MAX_RANK + 1].tolist())
+    shape = tuple(table.array(TensorSlot.SHAPE, "<i4")[: MAX_RANK + 1].tolist())
     if len(shape) > MAX_RANK or any(side < 1 for side in shape) or math.prod(shape) > MAX_ELEMENTS:
         raise table.damaged(f"{label} has the shape {list(shape)}")
-    signature = tuple(table.array(slots.TensorSlot.SHAPE_SIGNATURE, "<i4")[: MAX_RANK + 1].tolist())
+    signature = tuple(table.array(TensorSlot.SHAPE_SIGNATURE, "<i4")[: MAX_RANK + 1].tolist())
     if signature and (
         len(signature) != len(shape)
         or any(wanted not in (-1, side) for wanted, side in zip(signature, shape, strict=True))
@@ -124,16 +120,16 @@ def _quantization(
     table: Table, kind: str, shape: tuple[int, ...], label: str
 ) -> tuple[int, float | None, int | None, int, float]:
     """Number of scales, the scale and zero point where there is one, the axis, and the largest scale."""
-    quantization = table.table(slots.TensorSlot.QUANTIZATION)
+    quantization = table.table(TensorSlot.QUANTIZATION)
     if quantization is None:
         return 0, None, None, 0, 0.0
-    if quantization.number(slots.QuantizationSlot.DETAILS_TYPE, "B"):
+    if quantization.number(QuantizationSlot.DETAILS_TYPE, "B"):
         raise table.damaged(f"{label} is quantized in blocks or in a way of its own")
-    for slot in (slots.QuantizationSlot.MIN, slots.QuantizationSlot.MAX):
+    for slot in (QuantizationSlot.MIN, QuantizationSlot.MAX):
         quantization.array(slot, "<f4")
-    scales = quantization.array(slots.QuantizationSlot.SCALE, "<f4")
-    zero_points = quantization.array(slots.QuantizationSlot.ZERO_POINT, "<i8")
-    axis = quantization.number(slots.QuantizationSlot.AXIS, "i")
+    scales = quantization.array(QuantizationSlot.SCALE, "<f4")
+    zero_points = quantization.array(QuantizationSlot.ZERO_POINT, "<i8")
+    axis = quantization.number(QuantizationSlot.AXIS, "i")
     count = len(scales)
     if count != len(zero_points) or count > MAX_CHANNELS:
         raise table.damaged(f"{label} has {count} scales and {len(zero_points)} zero points")
@@ -163,8 +159,3 @@ def _check_codes(
     outside = (zero_points < low) | (zero_points > high)
     if outside.any():
         raise table.damaged(f"{label} has the zero point {zero_points[outside][0]}, outside {low} to {high}")
-
-
-def refused(what: str, where: Path | str) -> ArtifactError:
-    """The error for what is well formed, but nothing that an image classifier needs."""
-    return ArtifactError(what, where=where, fix="use the plain .tflite of an image classifier")

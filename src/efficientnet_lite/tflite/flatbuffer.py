@@ -53,6 +53,10 @@ class Reader:
             fix="get or export the file again",
         )
 
+    def refused(self, what: str, fix: str = "use the plain .tflite of an image classifier") -> ArtifactError:
+        """The error for what is well formed, but nothing that an image classifier needs."""
+        return ArtifactError(what, where=self._where, fix=fix)
+
     def follow(self, at: int) -> int:
         """The position to which the offset at `at` leads."""
         target = at + int(self.unpack(_OFFSET, at))
@@ -166,8 +170,13 @@ class Table:
 
     @property
     def damaged(self) -> "Callable[[str], ArtifactError]":
-        """The error for bytes that are not what they claim."""
+        """See `Reader.damaged`."""
         return self._reader.damaged
+
+    @property
+    def refused(self) -> "Callable[..., ArtifactError]":
+        """See `Reader.refused`."""
+        return self._reader.refused
 
     def _place(self, slot: int, size: int) -> int | None:
         if not self.has(slot):

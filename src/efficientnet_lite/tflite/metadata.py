@@ -19,8 +19,8 @@ import flatbuffers
 
 from efficientnet_lite.errors import ArtifactError
 from efficientnet_lite.photos.contract import Contract
-from efficientnet_lite.tflite import slots
 from efficientnet_lite.tflite.flatbuffer import Reader, Table
+from efficientnet_lite.tflite.slots import MODEL_IDENTIFIER, BufferSlot, MetadataSlot, ModelSlot
 
 TEXT_ENTRY = "TFLITE_METADATA"
 IDENTIFIER = b"M001"
@@ -237,14 +237,14 @@ def read_entries(model: bytes, *, where: Path | str = "the model") -> dict[str, 
     Raises:
         ArtifactError: no TFLite model, damaged, more or larger entries than a model can have.
     """
-    root = Reader(model, identifier=slots.MODEL_IDENTIFIER, kind="a TFLite model", where=where).root
-    buffers = root.tables(slots.ModelSlot.BUFFERS, limit=MAX_BUFFERS, what="buffers")
+    root = Reader(model, identifier=MODEL_IDENTIFIER, kind="a TFLite model", where=where).root
+    buffers = root.tables(ModelSlot.BUFFERS, limit=MAX_BUFFERS, what="buffers")
     entries: dict[str, bytes] = {}
-    for entry in root.tables(slots.ModelSlot.METADATA, limit=MAX_ENTRIES, what="metadata entries"):
-        name, index = entry.text(slots.MetadataSlot.NAME), entry.number(slots.MetadataSlot.BUFFER, "I")
+    for entry in root.tables(ModelSlot.METADATA, limit=MAX_ENTRIES, what="metadata entries"):
+        name, index = entry.text(MetadataSlot.NAME), entry.number(MetadataSlot.BUFFER, "I")
         if index >= len(buffers):
             raise root.damaged(f"the metadata entry {name!r} has buffer {index} of {len(buffers)}")
-        content = buffers[index].raw(slots.BufferSlot.DATA)[1]
+        content = buffers[index].raw(BufferSlot.DATA)[1]
         if name in entries:
             raise root.damaged(f"two metadata entries are called {name!r}")
         if sum(map(len, entries.values())) + len(content) > MAX_ENTRY_BYTES:
