@@ -41,7 +41,7 @@ class Command(NamedTuple):
 
 COMMANDS = (
     Command("train", f"{HERE}.make:train", "Make a classifier from photos: float32 and int8 files, proven."),
-    Command("check", f"{HERE}.data:check", "Look at a data set without training on it."),
+    Command("check", f"{HERE}.check:check", "Look at a data set without training on it."),
     Command(
         "shards", f"{HERE}.shards:shards", "Write photos as the record files that the reference trains from."
     ),
@@ -51,7 +51,7 @@ COMMANDS = (
         f"{HERE}.evaluate:evaluate",
         "Measure a model on labelled photos, as each consumer sees them.",
     ),
-    Command("verify", f"{HERE}.make:verify", "Replay a run's files, or a file against its parent."),
+    Command("verify", f"{HERE}.verify:verify", "Replay a run's files, or a file against its parent."),
     Command("report", f"{HERE}.report:report", "Make the page of a run: report.html."),
     Command(
         "export",
@@ -66,8 +66,8 @@ COMMANDS = (
     Command("embed", f"{HERE}.embed:embed", "Write the feature vectors of photos."),
     Command("info", f"{HERE}.info:info", "Say what a file, a run or a model contains."),
     Command("models", f"{HERE}.info:models", "List the five variants."),
-    Command("cache list", f"{HERE}.data:cache_list", "Show what the cache holds."),
-    Command("cache clear", f"{HERE}.data:cache_clear", "Empty the cache."),
+    Command("cache list", f"{HERE}.cache:cache_list", "Show what the cache holds."),
+    Command("cache clear", f"{HERE}.cache:cache_clear", "Empty the cache."),
 )
 
 

@@ -16,19 +16,44 @@ from efficientnet_lite.errors import UnusableInput, UsageError
 from efficientnet_lite.notices import direct
 from efficientnet_lite.photos.accounting import Skipped
 from efficientnet_lite.photos.dataset import Listing, list_photos
+from efficientnet_lite.photos.layout import ClassFolders
 from efficientnet_lite.plaintext import BOM, plain_lines
 from efficientnet_lite.storage import files
 
 STDIN = "-"
 MAX_LIST_BYTES = 256 * 2**20  # of paths on stdin
 
-Json = Annotated[bool, Parameter(name="--json", negative=())]
+Switch = Annotated[bool, Parameter(negative=())]
 Jsonl = Annotated[bool, Parameter(name="--jsonl", negative=())]
-Verbose = Annotated[int, Parameter(name=["--verbose", "-v"], count=True)]
-Quiet = Annotated[bool, Parameter(name=["--quiet", "-q"], negative=())]
-NoLinks = Annotated[bool, Parameter(name="--no-links", negative=())]
-Locales = Annotated[tuple[str, ...], Parameter(name="--labels-locale", negative=())]
-Precision = Literal["float32", "int8"] | None
+# `Any...` leaves to the command's docstring what it does; what several say in the same words stands here.
+AnyJson = Annotated[bool, Parameter(name="--json", negative=())]
+AnyVerbose = Annotated[int, Parameter(name=["--verbose", "-v"], count=True)]
+AnyLinks = Annotated[bool, Parameter(name="--no-links", negative=())]
+Json = Annotated[AnyJson, Parameter(help="print one JSON document instead of the table.")]
+Verbose = Annotated[AnyVerbose, Parameter(help="say more; may be given again.")]
+Quiet = Annotated[
+    Switch, Parameter(name=["--quiet", "-q"], help="say nothing but results, warnings and errors.")
+]
+NoLinks = Annotated[AnyLinks, Parameter(help="skip every link in the data set instead of following it.")]
+Folders = Annotated[
+    ClassFolders | None, Parameter(help="outer or inner, where the folders can be read in two ways.")
+]
+NoEma = Annotated[
+    Switch,
+    Parameter(help="of a checkpoint that has both, read the raw weights instead of the moving averages."),
+]
+WeightsName = Annotated[str, Parameter(help="for a model name: imagenet, hub, or the path of a checkpoint.")]
+Locales = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--labels-locale",
+        negative=(),
+        help="LOCALE=FILE, class names in another language, one a line; may be given again.",
+    ),
+]
+RunFile = Annotated[
+    Literal["float32", "int8"] | None, Parameter(help="of a run, which file to use (int8 where not given).")
+]
 # A single hyphen is stdin, and a photo's name may begin with one; `spellings` tells options apart.
 Photos = Annotated[tuple[str, ...], Parameter(negative=(), allow_leading_hyphen=True)]
 

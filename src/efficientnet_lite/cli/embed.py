@@ -8,12 +8,15 @@ from cyclopts import Parameter
 from efficientnet_lite.classifier.vectors import FEATURES
 from efficientnet_lite.cli.common import (
     COMMAND_LINE,
-    Json,
+    AnyJson,
+    AnyLinks,
     Jsonl,
-    NoLinks,
+    NoEma,
     Photos,
     Quiet,
+    Switch,
     Verbose,
+    WeightsName,
     console_of,
     exit_with,
     one_form,
@@ -47,11 +50,11 @@ def embed(
     *,
     out: Path | None = None,
     view: Annotated[BaseView, Parameter(name="--as")] = "crop",
-    weights: str = "imagenet",
-    no_ema: Annotated[bool, Parameter(negative=())] = False,
-    no_links: NoLinks = False,
-    overwrite: Annotated[bool, Parameter(negative=())] = False,
-    json: Json = False,
+    weights: WeightsName = "imagenet",
+    no_ema: NoEma = False,
+    no_links: AnyLinks = False,
+    overwrite: Switch = False,
+    json: AnyJson = False,
     jsonl: Jsonl = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -63,14 +66,10 @@ def embed(
         photos: files, folders (searched recursively), globs; - reads paths from stdin, one a line.
         out: the folder to write; with --jsonl nothing is written.
         view: how photos are looked at.
-        weights: for a model name: imagenet, hub, or the path of a checkpoint.
-        no_ema: of a checkpoint that has both, read the raw weights instead of the moving averages.
         no_links: skip every link instead of following it.
         overwrite: replace the files of an earlier call; what is not ours beside them stays.
         json: print one JSON document instead of the line.
         jsonl: print one JSON object a photo instead, path and features.
-        verbose: say more; may be given again.
-        quiet: say nothing but results, warnings and errors.
     """
     console = console_of(json or jsonl, verbose, quiet)
     if (out is None) != jsonl:

@@ -8,11 +8,14 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from efficientnet_lite.cli.common import (
-    Json,
+    AnyJson,
+    Folders,
+    NoEma,
     NoLinks,
-    Precision,
     Quiet,
+    RunFile,
     Verbose,
+    WeightsName,
     console_of,
 )
 from efficientnet_lite.cli.console import Console, percent
@@ -21,7 +24,6 @@ from efficientnet_lite.commands.evaluate import evaluate as evaluate_model
 from efficientnet_lite.metrics import too_few_to_judge
 from efficientnet_lite.photos.classes import some
 from efficientnet_lite.photos.contract import View
-from efficientnet_lite.photos.layout import ClassFolders
 from efficientnet_lite.proof.evaluate import Evaluation, Measured
 
 MOST_IN_CONFUSION = 20  # classes; with more, the largest confusions are listed instead
@@ -38,12 +40,12 @@ def evaluate(
     images: str | None = None,
     labels: Path | None = None,
     no_links: NoLinks = False,
-    class_folders: ClassFolders | None = None,
+    class_folders: Folders = None,
     num_images: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
-    weights: str = "imagenet",
-    no_ema: Annotated[bool, Parameter(negative=())] = False,
-    precision: Precision = None,
-    json: Json = False,
+    weights: WeightsName = "imagenet",
+    no_ema: NoEma = False,
+    precision: RunFile = None,
+    json: AnyJson = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -56,15 +58,8 @@ def evaluate(
         split: of the data set; without it test where there is one, else validation, else all.
         images: instead of a data set, a glob of photos, in the manner of the reference's eval_ckpt_main.py.
         labels: for --images, a file with one class index a line, in the sorted order of the photos' names.
-        no_links: skip every link in the data set instead of following it.
-        class_folders: outer or inner, where the folders can be read in two ways.
         num_images: for --images, only the first so many.
-        weights: for a model name: imagenet, hub, or the path of a checkpoint.
-        no_ema: of a checkpoint that has both, read the raw weights instead of the moving averages.
-        precision: of a run, which file to use (int8 where not given).
         json: print one JSON document instead of the tables: one object, or a list for several --as.
-        verbose: say more; may be given again.
-        quiet: say nothing but results, warnings and errors.
     """
     console = console_of(json, verbose, quiet)
     measured = evaluate_model(

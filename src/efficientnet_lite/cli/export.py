@@ -8,15 +8,16 @@ from cyclopts import Parameter
 from efficientnet_lite.cli.common import (
     Json,
     Locales,
+    NoEma,
     Quiet,
+    Switch,
     Verbose,
+    WeightsName,
     console_of,
     locales_of,
 )
 from efficientnet_lite.cli.results import show_exported, with_notes
 from efficientnet_lite.stories.artifacts import export as export_artifact
-
-Flag = Parameter(negative=())
 
 
 def export(
@@ -35,13 +36,13 @@ def export(
     endpoint: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     data: Path | None = None,
     model: str | None = None,
-    weights: str = "imagenet",
-    no_ema: Annotated[bool, Flag] = False,
+    weights: WeightsName = "imagenet",
+    no_ema: NoEma = False,
     calibration: int | None = None,
     max_drop: float | None = None,
     min_agreement: float | None = None,
     labels_locale: Locales = (),
-    overwrite: Annotated[bool, Flag] = False,
+    overwrite: Switch = False,
     json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -71,17 +72,11 @@ def export(
         data: a folder of photos like those that the model will see; labels are not needed. For int8 it sets
             the ranges; what a smaller precision loses is measured on it.
         model: for a checkpoint, the variant that it must be and its input size, as lite4@300.
-        weights: for a model name: imagenet, hub, or the path of a checkpoint.
-        no_ema: of a checkpoint that has both, read the raw weights instead of the moving averages.
         calibration: how many of the photos set the ranges (100 where not given); the others prove the file.
         max_drop: fraction of top-1 accuracy that a smaller precision may lose (0.01 where not given), where --data
             has the classes.
         min_agreement: fraction of photos on which it must name the same class as float32 (0.97 where not given).
-        labels_locale: LOCALE=FILE, class names in another language, one a line; may be given again.
         overwrite: replace an existing file.
-        json: print one JSON document instead of the table.
-        verbose: say more; may be given again.
-        quiet: say nothing but results, warnings and errors.
     """
     console = console_of(json, verbose, quiet)
     exported = export_artifact(

@@ -5,13 +5,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from efficientnet_lite.cli.common import COMMAND_LINE, Json, Quiet, Verbose, console_of
+from efficientnet_lite.cli.common import COMMAND_LINE, Json, NoEma, Quiet, Switch, Verbose, console_of
 from efficientnet_lite.cli.console import Console
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.stories.hub_cache import Placed, place_modules, remove_modules
 
 CACHE_VARIABLE = "TFHUB_CACHE_DIR"  # where tensorflow_hub looks
-Flag = Parameter(negative=())
 
 
 def hub_cache(
@@ -20,8 +19,8 @@ def hub_cache(
     *,
     dir: str | None = None,
     weights: str = "imagenet",
-    no_ema: Annotated[bool, Flag] = False,
-    remove: Annotated[bool, Flag] = False,
+    no_ema: NoEma = False,
+    remove: Switch = False,
     json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -37,11 +36,7 @@ def hub_cache(
         models: lite0 to lite4, published addresses, or all.
         dir: the cache's folder, where TFHUB_CACHE_DIR is not set or another one is meant.
         weights: imagenet (installed packages), hub (download), or the path of a checkpoint.
-        no_ema: of a checkpoint that has both, read the raw weights instead of the moving averages.
         remove: take out what this command has put there; other entries stay.
-        json: print one JSON document instead of the table.
-        verbose: say more; may be given again.
-        quiet: say nothing but results, warnings and errors.
     """
     console = console_of(json, verbose, quiet)
     cache = dir or os.environ.get(CACHE_VARIABLE)

@@ -42,9 +42,6 @@ def info(
     Args:
         source: a .tflite file of anyone's, a run folder, a checkpoint, or a model such as lite1.
         target: say instead whether a .tflite file would map onto this accelerator, and why not.
-        json: print one JSON document instead of the table.
-        verbose: say more; may be given again.
-        quiet: say nothing but results, warnings and errors.
     """
     console = console_of(json, verbose, quiet)
     if target is not None:
@@ -70,13 +67,7 @@ def info(
 
 
 def models(*, json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) -> None:
-    """List the five variants: input size, parameters, multiply-adds, published accuracy, and their weights.
-
-    Args:
-        json: print one JSON document instead of the table.
-        verbose: say more; may be given again.
-        quiet: say nothing but results, warnings and errors.
-    """
+    """List the five variants: input size, parameters, multiply-adds, published accuracy, and their weights."""
     console = console_of(json, verbose, quiet)
     offers = models_of_package()
     if json:

@@ -1,4 +1,4 @@
-"""The commands that make and prove a run: train, verify."""
+"""`train`: make a run."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -6,28 +6,25 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from efficientnet_lite.cli.common import (
+    Folders,
     Json,
     Locales,
+    NoEma,
     NoLinks,
     Quiet,
+    Switch,
     Verbose,
     console_of,
-    exit_with,
     locales_of,
 )
 from efficientnet_lite.cli.config import photos_of
 from efficientnet_lite.cli.finetuning import FineTuneOptions, recipe_of
 from efficientnet_lite.cli.recipe import RecipeOptions, fields_of
-from efficientnet_lite.cli.results import show_trained, show_verified, trained_json, with_notes
+from efficientnet_lite.cli.results import show_trained, trained_json
 from efficientnet_lite.commands.train import train as train_classifier
-from efficientnet_lite.commands.verify import verify as verify_target
-from efficientnet_lite.errors import EXIT_VERIFICATION
 from efficientnet_lite.photos.contract import FIT_VIEWS, FitView
-from efficientnet_lite.photos.layout import ClassFolders
 from efficientnet_lite.proof.gate import MAX_DROP, MIN_AGREEMENT
 from efficientnet_lite.quantize.calibration import PHOTOS
-
-Flag = Parameter(negative=())
 
 
 def train(
@@ -39,7 +36,7 @@ def train(
     model: str = "lite1",
     weights: str | None = None,
     weights_sha256: Annotated[str | None, Parameter(show=False)] = None,
-    no_ema: Annotated[bool, Flag] = False,
+    no_ema: NoEma = False,
     val: float = 0.2,
     seed: int = 0,
     views: Annotated[tuple[FitView, ...], Parameter(consume_multiple=True, negative=())] = FIT_VIEWS,
@@ -49,9 +46,9 @@ def train(
     min_agreement: float = MIN_AGREEMENT,
     on_bad: Literal["skip", "fail"] = "skip",
     no_links: NoLinks = False,
-    class_folders: ClassFolders | None = None,
+    class_folders: Folders = None,
     labels_locale: Locales = (),
-    overwrite: Annotated[bool, Flag] = False,
+    overwrite: Switch = False,
     tuning: FineTuneOptions | None = None,
     by_recipe: RecipeOptions | None = None,
     json: Json = False,
@@ -69,7 +66,6 @@ def train(
         weights: imagenet (installed packages; the default), hub (download), or the path of a checkpoint. With
             --recipe the default is none: random ones.
         weights_sha256: what they must be, to the bit.
-        no_ema: of a checkpoint that has both, read the raw weights instead of the moving averages.
         val: fraction of the photos that is kept back for choosing, where the data set does not say.
         seed: of the split.
         views: how the head sees each photo; at least crop or squash.
@@ -78,13 +74,7 @@ def train(
         max_drop: fraction of top-1 accuracy that the int8 file may lose.
         min_agreement: fraction of photos on which int8 and float must name the same class.
         on_bad: what to do about a photo that cannot be used, or is not, for whatever reason: skip and list it, or fail.
-        no_links: skip every link in the data set instead of following it.
-        class_folders: outer or inner, where the folders can be read in two ways.
-        labels_locale: LOCALE=FILE, class names in another language, one a line; may be given again.
         overwrite: replace an earlier run; what is not ours in it stays.
-        json: print one JSON document instead of the table.
-        verbose: say more; may be given again.
-        quiet: say nothing but results, warnings and errors.
     """
     console = console_of(json, verbose, quiet)
     photos = photos_of(photos)
@@ -125,54 +115,3 @@ def train(
         console.json(trained_json(trained))
     else:
         show_trained(console, trained)
-
-
-def verify(
-    target: Path,
-    /,
-    *,
-    data: Path | None = None,
-    parent: Path | None = None,
-    max_drop: float | None = None,
-    min_agreement: float | None = None,
-    trust: Annotated[bool, Flag] = False,
-    strict: Annotated[bool, Flag] = False,
-    json: Json = False,
-    verbose: Verbose = 0,
-    quiet: Quiet = False,
-) -> None:
-    """Replay a run's files, or a file against its parent, and say whether all still holds.
-
-    The answer is one of three: verified; not refuted, where the photos are too few to be sure; failed, with exit
-    code 5.
-
-    Args:
-        target: a run folder, or a .tflite file.
-        data: photos to replay, instead of those that proved the run.
-        parent: for a .tflite file, the one that it came from.
-        max_drop: another bar than the run's.
-        min_agreement: another bar than the run's.
-        trust: also let TensorFlow execute the SavedModels and Hub modules of the run.
-        strict: what is not refuted fails too.
-        json: print one JSON document instead of the table.
-        verbose: say more; may be given again.
-        quiet: say nothing but results, warnings and errors.
-    """
-    console = console_of(json, verbose, quiet)
-    verified = verify_target(
-        target,
-        data=data,
-        parent=parent,
-        max_drop=max_drop,
-        min_agreement=min_agreement,
-        trust=trust,
-        stage=console.progress,
-    )
-    for note in verified.notes:
-        console.warn(note)
-    if json:
-        console.json(with_notes(verified.to_json()))
-    else:
-        show_verified(console, verified)
-    if not verified.passed or (strict and verified.verdict != "verified"):
-        exit_with(EXIT_VERIFICATION)

@@ -7,13 +7,16 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from efficientnet_lite.cli.common import (
+    AnyLinks,
     Json,
     Jsonl,
-    NoLinks,
+    NoEma,
     Photos,
-    Precision,
     Quiet,
+    RunFile,
+    Switch,
     Verbose,
+    WeightsName,
     console_of,
     exit_with,
     one_form,
@@ -35,13 +38,13 @@ def predict(
     *,
     top_k: Annotated[int, Parameter(name=["--top-k", "-k"], validator=Number(gte=1))] = 1,
     view: Annotated[View | None, Parameter(name="--as")] = None,
-    weights: str = "imagenet",
-    no_ema: Annotated[bool, Parameter(negative=())] = False,
-    precision: Precision = None,
+    weights: WeightsName = "imagenet",
+    no_ema: NoEma = False,
+    precision: RunFile = None,
     labels_map: Path | None = None,
     locale: str | None = None,
-    no_links: NoLinks = False,
-    csv: Annotated[bool, Parameter(negative=())] = False,
+    no_links: AnyLinks = False,
+    csv: Switch = False,
     json: Json = False,
     jsonl: Jsonl = False,
     verbose: Verbose = 0,
@@ -56,17 +59,11 @@ def predict(
         photos: files, folders (searched recursively), globs; - reads paths from stdin, one a line.
         top_k: how many classes to name for each photo.
         view: how the photo is looked at, instead of the model's own way.
-        weights: for a model name: imagenet, hub, or the path of a checkpoint.
-        no_ema: of a checkpoint that has both, read the raw weights instead of the moving averages.
-        precision: of a run, which file to use (int8 where not given).
         labels_map: class names as JSON, {"0": "tench", ...}, instead of the file's own.
         locale: language of the class names, where the file has several.
         no_links: skip every link instead of following it.
         csv: print CSV instead of the table: path, rank, label, index, probability.
-        json: print one JSON document instead of the table.
         jsonl: print one JSON object a line, each as soon as it is known.
-        verbose: say more; may be given again.
-        quiet: say nothing but results, warnings and errors.
     """
     one_form(json=json, jsonl=jsonl, csv=csv)
     console = console_of(json or jsonl or csv, verbose, quiet)

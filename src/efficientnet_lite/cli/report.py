@@ -1,11 +1,8 @@
 """The command that makes a run's page: report."""
 
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import Parameter
-
-from efficientnet_lite.cli.common import Json, Quiet, Verbose, console_of
+from efficientnet_lite.cli.common import AnyJson, Quiet, Switch, Verbose, console_of
 from efficientnet_lite.cli.results import with_notes
 from efficientnet_lite.commands.report import report as make_report
 
@@ -16,8 +13,8 @@ def report(
     *,
     photos: Path | None = None,
     out: Path | None = None,
-    overwrite: Annotated[bool, Parameter(negative=())] = False,
-    json: Json = False,
+    overwrite: Switch = False,
+    json: AnyJson = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -29,8 +26,6 @@ def report(
         out: the file to write; report.html in the run folder where not given.
         overwrite: replace an existing file.
         json: print one JSON document instead of the path.
-        verbose: say more; may be given again.
-        quiet: say nothing but results, warnings and errors.
     """
     console = console_of(json, verbose, quiet)
     reported = make_report(run, photos=photos, out=out, overwrite=overwrite, stage=console.progress)

@@ -11,7 +11,6 @@ from efficientnet_lite.photos.accounting import Accounting
 from efficientnet_lite.photos.classes import some
 from efficientnet_lite.proof.evaluate import Evaluation
 from efficientnet_lite.proof.gate import Bars, Comparison, doubts
-from efficientnet_lite.proof.verified import Verified
 from efficientnet_lite.run.publish import Trained
 from efficientnet_lite.run.report.facts import choices
 from efficientnet_lite.stories.export_checkpoint import CARD_FORMAT as CHECKPOINT
@@ -129,28 +128,6 @@ def show_exported(console: Console, exported: Exported) -> None:
         console.line(VERDICTS[exported.verdict].format(what=exported.path))
         for doubt in exported.doubts:
             console.line(f"  {doubt}")
-
-
-def show_verified(console: Console, verified: Verified) -> None:
-    """The comparisons, and whether all of it holds."""
-    if verified.comparisons:
-        columns = ["photos as", "photos", "agreement", "top-1 float", "top-1 int8", "drop", "SNR"]
-        rows = [
-            [
-                each.view,
-                each.count,
-                percent(each.agreement, each.agreement_interval),
-                percent(each.top1_parent),
-                percent(each.top1_child),
-                "-" if each.drop is None else f"{100 * each.drop:.1f} points",
-                f"{each.snr_db:.1f} dB",
-            ]
-            for each in verified.comparisons
-        ]
-        console.table("", columns, rows, right=columns[1:])
-    console.line(VERDICTS[verified.verdict].format(what=verified.target))
-    for line in (*verified.faults, *verified.doubts):
-        console.line(f"  {line}")
 
 
 def _agreement(comparisons: Sequence[Comparison]) -> str:

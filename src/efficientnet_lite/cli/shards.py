@@ -1,14 +1,20 @@
 """`shards`: photos as the record files that the reference trains from."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from cyclopts import Parameter
-
-from efficientnet_lite.cli.common import COMMAND_LINE, Json, NoLinks, Quiet, Verbose, console_of
+from efficientnet_lite.cli.common import (
+    COMMAND_LINE,
+    Folders,
+    Json,
+    NoLinks,
+    Quiet,
+    Switch,
+    Verbose,
+    console_of,
+)
 from efficientnet_lite.cli.results import show_accounting
 from efficientnet_lite.errors import UsageError
-from efficientnet_lite.photos.layout import ClassFolders
 from efficientnet_lite.stories.shards import make_shards
 
 
@@ -23,8 +29,8 @@ def shards(
     val: float = 0.2,
     seed: int = 0,
     no_links: NoLinks = False,
-    class_folders: ClassFolders | None = None,
-    overwrite: Annotated[bool, Parameter(negative=())] = False,
+    class_folders: Folders = None,
+    overwrite: Switch = False,
     json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -43,12 +49,7 @@ def shards(
         validation_shards: files for validation, likewise.
         val: fraction of the photos that is kept back, where the data set does not say.
         seed: of that split, and of the order in which photos are written.
-        no_links: skip every link in the data set instead of following it.
-        class_folders: outer or inner, where the folders can be read in two ways.
         overwrite: replace the files of an earlier call; what is not ours beside them stays.
-        json: print one JSON document instead of the table.
-        verbose: say more; may be given again.
-        quiet: say nothing but results, warnings and errors.
     """
     if not 0 < val < 1:
         raise UsageError(f"--val is {val}", where=COMMAND_LINE, fix="give a fraction between 0 and 1")

@@ -1,15 +1,21 @@
-"""Commands about photos and what is kept of them: check, cache list, cache clear."""
+"""`check`: look at a data set without training."""
 
-import time
 from pathlib import Path
 
-from efficientnet_lite.cli.common import COMMAND_LINE, Json, NoLinks, Quiet, Verbose, console_of, exit_with
+from efficientnet_lite.cli.common import (
+    COMMAND_LINE,
+    AnyJson,
+    AnyVerbose,
+    Folders,
+    NoLinks,
+    Quiet,
+    console_of,
+    exit_with,
+)
 from efficientnet_lite.cli.console import Console
-from efficientnet_lite.commands.cache import cache_contents, clear_cache
 from efficientnet_lite.commands.check import check as check_photos
 from efficientnet_lite.errors import EXIT_INPUT, UsageError
 from efficientnet_lite.photos.findings import Findings
-from efficientnet_lite.photos.layout import ClassFolders
 
 MOST_ROWS = 20  # of each list, unless --verbose
 
@@ -21,9 +27,9 @@ def check(
     val: float = 0.2,
     seed: int = 0,
     no_links: NoLinks = False,
-    class_folders: ClassFolders | None = None,
-    json: Json = False,
-    verbose: Verbose = 0,
+    class_folders: Folders = None,
+    json: AnyJson = False,
+    verbose: AnyVerbose = 0,
     quiet: Quiet = False,
 ) -> None:
     """Look at a data set without training: counts, bad files, duplicates, leaks between splits, odd sizes.
@@ -34,11 +40,8 @@ def check(
         photos: a folder of photos or a manifest, as `train` takes it.
         val: fraction that training would keep back, where the data set does not say.
         seed: of that split.
-        no_links: skip every link in the data set instead of following it.
-        class_folders: outer or inner, where the folders can be read in two ways.
         json: print one JSON document instead of the tables.
         verbose: print lists whole.
-        quiet: say nothing but results, warnings and errors.
     """
     if not 0 < val < 1:
         raise UsageError(f"--val is {val}", where=COMMAND_LINE, fix="give a fraction between 0 and 1")
@@ -98,47 +101,3 @@ def _show(console: Console, found: Findings, most: int | None) -> None:
         console.line(f"note: {text}")
     if found.problem:
         console.line(f"training would refuse this: {found.problem}")
-
-
-def cache_list(*, json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) -> None:
-    """Show what the cache holds, the most recently used first.
-
-    Args:
-        json: print one JSON document instead of the table.
-        verbose: say more; may be given again.
-        quiet: say nothing but results, warnings and errors.
-    """
-    console = console_of(json, verbose, quiet)
-    contents = cache_contents()
-    if json:
-        console.json(contents)
-        return
-    rows = [
-        [
-            space.about,
-            space.entries,
-            f"{space.bytes:,}",
-            time.strftime("%Y-%m-%d %H:%M", time.localtime(space.used)),
-        ]
-        for space in contents.spaces
-    ]
-    console.table("", ["what", "entries", "bytes", "last used"], rows, right=["entries", "bytes"])
-    console.line(
-        f"{contents.bytes:,} of at most {contents.limit_bytes:,} bytes in {contents.folder or 'no folder'}"
-    )
-
-
-def cache_clear(*, json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) -> None:
-    """Empty the cache. What was in it is computed again when it is needed.
-
-    Args:
-        json: print one JSON document instead of the line.
-        verbose: say more; may be given again.
-        quiet: say nothing but results, warnings and errors.
-    """
-    console = console_of(json, verbose, quiet)
-    folder, freed = clear_cache()
-    if json:
-        console.json({"folder": folder, "freed_bytes": freed})
-    else:
-        console.line(f"freed {freed:,} bytes in {folder or 'no folder'}")

@@ -1,0 +1,42 @@
+"""`cache list`, `cache clear`: what is kept between calls."""
+
+import time
+
+from efficientnet_lite.cli.common import AnyJson, Json, Quiet, Verbose, console_of
+from efficientnet_lite.commands.cache import cache_contents, clear_cache
+
+
+def cache_list(*, json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) -> None:
+    """Show what the cache holds, the most recently used first."""
+    console = console_of(json, verbose, quiet)
+    contents = cache_contents()
+    if json:
+        console.json(contents)
+        return
+    rows = [
+        [
+            space.about,
+            space.entries,
+            f"{space.bytes:,}",
+            time.strftime("%Y-%m-%d %H:%M", time.localtime(space.used)),
+        ]
+        for space in contents.spaces
+    ]
+    console.table("", ["what", "entries", "bytes", "last used"], rows, right=["entries", "bytes"])
+    console.line(
+        f"{contents.bytes:,} of at most {contents.limit_bytes:,} bytes in {contents.folder or 'no folder'}"
+    )
+
+
+def cache_clear(*, json: AnyJson = False, verbose: Verbose = 0, quiet: Quiet = False) -> None:
+    """Empty the cache. What was in it is computed again when it is needed.
+
+    Args:
+        json: print one JSON document instead of the line.
+    """
+    console = console_of(json, verbose, quiet)
+    folder, freed = clear_cache()
+    if json:
+        console.json({"folder": folder, "freed_bytes": freed})
+    else:
+        console.line(f"freed {freed:,} bytes in {folder or 'no folder'}")

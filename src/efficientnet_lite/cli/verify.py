@@ -1,0 +1,80 @@
+"""`verify`: prove a run, or a file, once more."""
+
+from pathlib import Path
+
+from efficientnet_lite.cli.common import Json, Quiet, Switch, Verbose, console_of, exit_with
+from efficientnet_lite.cli.console import Console, percent
+from efficientnet_lite.cli.results import VERDICTS, with_notes
+from efficientnet_lite.commands.verify import verify as verify_target
+from efficientnet_lite.errors import EXIT_VERIFICATION
+from efficientnet_lite.proof.verified import Verified
+
+
+def verify(
+    target: Path,
+    /,
+    *,
+    data: Path | None = None,
+    parent: Path | None = None,
+    max_drop: float | None = None,
+    min_agreement: float | None = None,
+    trust: Switch = False,
+    strict: Switch = False,
+    json: Json = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Replay a run's files, or a file against its parent, and say whether all still holds.
+
+    The answer is one of three: verified; not refuted, where the photos are too few to be sure; failed, with exit
+    code 5.
+
+    Args:
+        target: a run folder, or a .tflite file.
+        data: photos to replay, instead of those that proved the run.
+        parent: for a .tflite file, the one that it came from.
+        max_drop: another bar than the run's.
+        min_agreement: another bar than the run's.
+        trust: also let TensorFlow execute the SavedModels and Hub modules of the run.
+        strict: what is not refuted fails too.
+    """
+    console = console_of(json, verbose, quiet)
+    verified = verify_target(
+        target,
+        data=data,
+        parent=parent,
+        max_drop=max_drop,
+        min_agreement=min_agreement,
+        trust=trust,
+        stage=console.progress,
+    )
+    for note in verified.notes:
+        console.warn(note)
+    if json:
+        console.json(with_notes(verified.to_json()))
+    else:
+        _show(console, verified)
+    if not verified.passed or (strict and verified.verdict != "verified"):
+        exit_with(EXIT_VERIFICATION)
+
+
+def _show(console: Console, verified: Verified) -> None:
+    """The comparisons, and whether all of it holds."""
+    if verified.comparisons:
+        columns = ["photos as", "photos", "agreement", "top-1 float", "top-1 int8", "drop", "SNR"]
+        rows = [
+            [
+                each.view,
+                each.count,
+                percent(each.agreement, each.agreement_interval),
+                percent(each.top1_parent),
+                percent(each.top1_child),
+                "-" if each.drop is None else f"{100 * each.drop:.1f} points",
+                f"{each.snr_db:.1f} dB",
+            ]
+            for each in verified.comparisons
+        ]
+        console.table("", columns, rows, right=columns[1:])
+    console.line(VERDICTS[verified.verdict].format(what=verified.target))
+    for line in (*verified.faults, *verified.doubts):
+        console.line(f"  {line}")
