@@ -40,7 +40,7 @@ class Command(NamedTuple):
 
 
 COMMANDS = (
-    Command("train", f"{HERE}.make:train", "Make a classifier from photos: float32 and int8 files, proven."),
+    Command("train", f"{HERE}.train:train", "Make a classifier from photos: float32 and int8 files, proven."),
     Command("check", f"{HERE}.check:check", "Look at a data set without training on it."),
     Command(
         "shards", f"{HERE}.shards:shards", "Write photos as the record files that the reference trains from."
