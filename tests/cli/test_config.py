@@ -7,7 +7,7 @@ import pytest
 import scenes
 
 from efficientnet_lite.cli.app import run
-from efficientnet_lite.cli.finetuning import FineTuneOptions, recipe_of
+from efficientnet_lite.cli.learning import FineTuneOptions, recipe_of
 from efficientnet_lite.errors import EXIT_INPUT, EXIT_USAGE
 from efficientnet_lite.training.finetune import FineTuning
 

@@ -28,6 +28,7 @@ from efficientnet_lite.run import publish
 from efficientnet_lite.run.report.page import is_installed
 from efficientnet_lite.runtimes.model import open_model
 from efficientnet_lite.storage.cache import Cache
+from efficientnet_lite.training.finetune import FineTuning
 from efficientnet_lite.weights.read import read_checkpoint
 
 FILES = {
@@ -363,6 +364,17 @@ def test_a_class_that_only_bad_photos_would_fill_is_named(fit, tmp_path):
         ({"on_bad": "ignore"}, "on_bad="),
         ({"model": "lite9"}, "no such model"),
         ({"model": "lite0@7"}, "7 pixels"),
+        ({"recipe": "cifar"}, "recipe="),
+        ({"recipe": "imagenet", "val": 2}, "val="),
+        ({"recipe": "imagenet", "set": {"batches": 64}}, "did you mean|no field 'batches'"),
+        ({"recipe": "imagenet", "class_weights": "balanced"}, "no class weights"),
+        ({"recipe": "imagenet", "fine_tuning": FineTuning()}, "`recipe=` and `fine_tuning=` exclude"),
+        ({"fine_tuning": FineTuning(epochs=0)}, "epochs="),
+        ({"set": {"batch": 64}}, "`set=` is given without `recipe=`"),
+        ({"devices": 2}, "`devices=` is given without"),
+        ({"data_processes": 2}, "`data_processes=` is given without"),
+        ({"resume": True}, "`resume=` is given without"),
+        ({"tensorboard": "board"}, "`tensorboard=` is given"),
     ],
 )
 def test_a_call_that_makes_no_sense_is_wrong_usage(fit, photos, tmp_path, options, says):
@@ -370,6 +382,7 @@ def test_a_call_that_makes_no_sense_is_wrong_usage(fit, photos, tmp_path, option
         fit(photos, tmp_path / "run", **options)
 
     assert failure.value.exit_code == 2
+    assert "--" not in str(failure.value)
     assert scenes.names(tmp_path) == []
 
 

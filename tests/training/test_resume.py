@@ -16,6 +16,7 @@ pytest.importorskip("grain", reason="the extra [train]: make test-all", exc_type
 
 import scenes
 
+from efficientnet_lite.commands.train import train
 from efficientnet_lite.errors import EXIT_INTERRUPTED, EXIT_USAGE
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
@@ -64,6 +65,28 @@ def whole(photos, tmp_path_factory):
     code, said = end(begin(photos, out))
     assert code == 0, said
     return out
+
+
+def test_a_call_in_python_makes_the_same_run(photos, whole, tmp_path):
+    fields = dict(field.split("=") for field in FIELDS) | {"batch": 8, "base_rate": 0.05}  # as numbers, too
+
+    made = train(
+        photos,
+        tmp_path / "run",
+        model=scenes.MODEL,
+        recipe="imagenet",
+        set=fields,
+        calibration_photos=8,
+        min_agreement=0,
+        max_drop=1,
+    )
+
+    assert made.head is None
+    there, here = scenes.contents(whole), scenes.contents(made.run)
+    same = {"weights.safetensors", "log.csv", "split.csv", "config.toml"} | {
+        n for n in there if n.endswith("tflite")
+    }
+    assert {name: here[name] for name in same} == {name: there[name] for name in same}
 
 
 def test_a_run_by_the_recipe_speaks_of_the_step_that_was_kept_and_of_no_regularisation(whole):

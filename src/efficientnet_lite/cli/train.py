@@ -18,8 +18,7 @@ from efficientnet_lite.cli.common import (
     locales_of,
 )
 from efficientnet_lite.cli.config import photos_of
-from efficientnet_lite.cli.finetuning import FineTuneOptions, recipe_of
-from efficientnet_lite.cli.recipe import RecipeOptions, fields_of
+from efficientnet_lite.cli.learning import FineTuneOptions, RecipeOptions, fields_of, recipe_of
 from efficientnet_lite.cli.results import show_trained, trained_json
 from efficientnet_lite.commands.train import train as train_classifier
 from efficientnet_lite.photos.contract import FIT_VIEWS, FitView

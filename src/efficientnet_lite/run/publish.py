@@ -26,7 +26,7 @@ from efficientnet_lite.quantize import calibration
 from efficientnet_lite.quantize.stages import quantize_head
 from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.run.card import NewRun, Proven, card_of, export_path
-from efficientnet_lite.run.config import config_toml
+from efficientnet_lite.run.config_toml import config_toml
 from efficientnet_lite.run.model_card import model_card
 from efficientnet_lite.run.report.page import INSTALL, class_counts, first_page, is_installed
 from efficientnet_lite.runtimes.model import Model, model_from_bytes
