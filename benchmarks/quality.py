@@ -4,7 +4,7 @@ import tempfile
 
 from benchmarks.inputs import Inputs
 from benchmarks.table import Table
-from efficientnet_lite.stories.export import export
+from efficientnet_lite.commands.export import export
 
 
 def int8(inputs: Inputs) -> Table:

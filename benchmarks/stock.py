@@ -15,18 +15,18 @@ import numpy.typing as npt
 from benchmarks.inputs import Inputs, photos_below
 from benchmarks.table import Table
 from benchmarks.timing import paired
+from efficientnet_lite.artifacts.sample import VIEWS
 from efficientnet_lite.network.plan import DENSE
 from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.photos.views import prepare
 from efficientnet_lite.proof.gate import Comparison, compare
 from efficientnet_lite.quantize.calibration import images_by_place, quantized_backbone
 from efficientnet_lite.quantize.stages import quantize_head
+from efficientnet_lite.run.source import open_origin
 from efficientnet_lite.runtimes.engine import cores
 from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.storage.files import sha256_file
-from efficientnet_lite.stories.export import VIEWS
-from efficientnet_lite.stories.origin import open_origin
 from efficientnet_lite.strangers.description import describe
 from efficientnet_lite.tflite.artifact import About, float_artifact, int8_artifact
 from efficientnet_lite.tflite.float import Output
@@ -60,7 +60,7 @@ def ours(name: str, photos: Sequence[Path], output: Output) -> dict[str, bytes]:
     """Precision -> file of the published weights, made as `export` makes it, calibrated on `photos`."""
     origin = open_origin(name)
     layers = origin.layers()
-    about = About(origin.contract, origin.sha256, origin.license, (output,), origin.labels)
+    about = About(origin.contract, origin.weights.sha256, origin.weights.license, (output,), origin.labels)
     contents = [sha256_file(photo) for photo in photos]
     found, _ = images_by_place(photos, contents, origin.contract, VIEWS, workers=cores())
     images = list(found.values())

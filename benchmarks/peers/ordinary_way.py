@@ -35,8 +35,8 @@ def train_keras(photos: Path, out: Path, name: str) -> dict[str, float]:
     import keras
 
     from benchmarks.peers.keras_lite import backbone, convert
+    from efficientnet_lite.run.source import open_origin
     from efficientnet_lite.storage import files
-    from efficientnet_lite.stories.origin import open_origin
 
     origin = open_origin(name)
     size = origin.plan.size
@@ -57,7 +57,7 @@ def train_keras(photos: Path, out: Path, name: str) -> dict[str, float]:
         ]
     )
     normalize = keras.layers.Rescaling(1 / 128, offset=-127 / 128)
-    frozen = backbone(origin.plan, origin.parameters)
+    frozen = backbone(origin.plan, origin.weights.parameters)
     dropout = keras.layers.Dropout(origin.plan.variant.dropout)
     head = keras.layers.Dense(classes, activation="softmax")
     image = keras.Input((size, size, 3))

@@ -17,9 +17,9 @@ from benchmarks.inputs import photos_below
 from benchmarks.peers.keras_lite import build, convert, normalized
 from benchmarks.stock import NAMES, crops, divided, stock_name
 from efficientnet_lite.network.plan import DENSE, PROBABILITIES
+from efficientnet_lite.run.source import Origin, open_origin
 from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.storage import files
-from efficientnet_lite.stories.origin import Origin, open_origin
 from efficientnet_lite.tflite.float import write_float
 
 OUTPUTS = {"probabilities": PROBABILITIES, "logits": DENSE}  # public name -> the plan's tensor
@@ -38,7 +38,7 @@ def main() -> None:
         origin = open_origin(name)
         images = crops(calibrating, origin.contract)
         for output, tensor in OUTPUTS.items():
-            model = build(origin.plan, origin.parameters, output=tensor)
+            model = build(origin.plan, origin.weights.parameters, output=tensor)
             for precision, calibration in (("float32", None), ("int8", normalized(images))):
                 start = time.perf_counter()
                 data = convert(model, origin.plan.size, calibration)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from efficientnet_lite.commands.check import check
+    from efficientnet_lite.commands.export import export
     from efficientnet_lite.commands.keras import create_model, save_weights
     from efficientnet_lite.commands.train import train
     from efficientnet_lite.commands.verify import verify
@@ -31,9 +32,8 @@ if TYPE_CHECKING:
         WeightsMissing,
     )
     from efficientnet_lite.network.plan import VARIANTS
+    from efficientnet_lite.run.source import open_source as load
     from efficientnet_lite.runtimes.model import Model
-    from efficientnet_lite.stories.artifacts import export
-    from efficientnet_lite.stories.source import open_source as load
 
 from efficientnet_lite.version import __version__ as __version__
 
@@ -53,8 +53,8 @@ _HOMES = {  # public name -> module, and its name there where that differs
     "WeightsMissing": _ERRORS,
     "check": "commands.check",
     "create_model": "commands.keras",
-    "export": "stories.artifacts",
-    "load": "stories.source:open_source",
+    "export": "commands.export",
+    "load": "run.source:open_source",
     "save_weights": "commands.keras",
     "train": "commands.train",
     "verify": "commands.verify",

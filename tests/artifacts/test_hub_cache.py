@@ -11,12 +11,12 @@ import pytest
 import scenes
 
 from efficientnet_lite.cli.app import run
+from efficientnet_lite.commands import hub_cache
+from efficientnet_lite.commands.hub_cache import Address, place_modules, remove_modules
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.network.plan import FEATURES, VARIANTS
 from efficientnet_lite.proof.parity import Parity
-from efficientnet_lite.stories import hub_cache
-from efficientnet_lite.stories.hub_cache import Address, place_modules, remove_modules
-from efficientnet_lite.stories.origin import open_origin
+from efficientnet_lite.run.source import open_origin
 from efficientnet_lite.weights.safetensors import write_safetensors
 
 REASON = "TensorFlow is in an extra: make test-all"
@@ -64,12 +64,12 @@ def copied(cache, tmp_path):
 def made(cache, monkeypatch):
     """Writing takes what was written for `cache`, and no further half a minute."""
 
-    def copy(origin, kind, folder, wanted, *, where, stage):
-        shutil.copytree(Address(origin.plan.variant, kind, 1).entry(cache), folder, dirs_exist_ok=True)
+    def copy(making, kind, folder, *, where):
+        shutil.copytree(Address(making.origin.plan.variant, kind, 1).entry(cache), folder, dirs_exist_ok=True)
         return Parity(0, 1, 99, None)
 
     monkeypatch.setattr(hub_cache, "write_module", copy)
-    monkeypatch.setattr(hub_cache, "module_outputs", lambda origin, stage: {})
+    monkeypatch.setattr(hub_cache, "run_in_numpy", lambda making: None)
 
 
 @pytest.fixture
@@ -197,7 +197,7 @@ def test_remove_takes_out_ours_and_nothing_else(copied):
 
 
 def test_an_interrupted_command_leaves_nothing_half_written(hub, tmp_path, weights, monkeypatch):
-    def interrupted(origin, kind, folder, wanted, *, where, stage):
+    def interrupted(making, kind, folder, *, where):
         (folder / "saved_model.pb").write_bytes(b"half")
         raise KeyboardInterrupt
 
@@ -229,7 +229,7 @@ def test_a_cache_on_another_machine_is_refused():
 
 
 def test_weights_that_end_at_the_features_are_refused_before_anything_is_written(hub, tmp_path, weights):
-    parameters = open_origin(weights).parameters
+    parameters = open_origin(weights).weights.parameters
     headless = tmp_path / "headless.safetensors"
     write_safetensors(headless, {name: v for name, v in parameters.items() if "dense" not in name}, {})
 

@@ -7,20 +7,22 @@ import json
 import shutil
 import sys
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
 import scenes
 
 from efficientnet_lite import artifacts
+from efficientnet_lite.artifacts.hub_module import HUB_MODULE
+from efficientnet_lite.commands.export import export
 from efficientnet_lite.errors import UsageError, VerificationFailed, WeightsMissing
 from efficientnet_lite.network.naming import tf1_variables
 from efficientnet_lite.network.plan import FEATURES, VARIANTS, make_plan
 from efficientnet_lite.photos.contract import Contract
+from efficientnet_lite.run.source import open_origin
 from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.storage.listing import is_own
-from efficientnet_lite.stories.export_hub import HUB_MODULE, export_hub_module
-from efficientnet_lite.stories.origin import open_origin
 from efficientnet_lite.tflite.artifact import About, float_artifact
 from efficientnet_lite.weights.read import load_weights
 from efficientnet_lite.weights.safetensors import FORMAT, SCHEMA, write_safetensors
@@ -40,6 +42,7 @@ COLLECTIONS = {  # what tensorflow_hub 0.15 accepts; native_module.py, `_SUPPORT
 }
 LABELS = [f"class {number}" for number in range(1000)]
 CONVOLUTIONS = 49  # of lite0
+export_hub_module = partial(export, format="hub-tf1")
 NOISE = 1e-3  # of a logit or feature, one runtime against another; measured: 1.2e-5
 
 
@@ -50,7 +53,7 @@ def weights(tmp_path_factory):
     random = open_origin(scenes.write_random_weights(folder / "random.safetensors"))
     path = folder / "lite0.safetensors"
     own = {"format": FORMAT, "schema": SCHEMA, "labels": json.dumps(LABELS)}
-    write_safetensors(path, random.parameters, own)
+    write_safetensors(path, random.weights.parameters, own)
     return path
 
 
@@ -70,7 +73,7 @@ def vectors(exported):
 def classifier(weights, tmp_path_factory):
     """A classification module of the same weights; not to be changed."""
     out = tmp_path_factory.mktemp("modules") / "classes"
-    return export_hub_module(scenes.MODEL, out, kind="classification", weights=weights).path
+    return export_hub_module(scenes.MODEL, out, outputs=["logits"], weights=weights).path
 
 
 @pytest.fixture(scope="module")
@@ -232,13 +235,14 @@ def test_a_folder_that_is_no_module_of_ours_is_never_replaced(tmp_path, weights)
     foreign = tmp_path / "foreign"
     foreign.mkdir()
     (foreign / "tfhub_module.pb").write_bytes(b"\x08\x03")
-    for kind, overwrite, reason in (
-        ("feature-vector", False, "exists"),
-        ("feature-vector", True, "never replaced"),
-        ("segmentation", True, "no such kind"),
+    for outputs, overwrite, reason in (
+        (["features"], False, "exists"),
+        (["features"], True, "never replaced"),
     ):
         with pytest.raises(UsageError, match=reason):
-            export_hub_module(scenes.MODEL, foreign, kind=kind, weights=weights, overwrite=overwrite)
+            export_hub_module(scenes.MODEL, foreign, outputs=outputs, weights=weights, overwrite=overwrite)
+    with pytest.raises(UsageError, match="does not give masks"):
+        export_hub_module(scenes.MODEL, tmp_path / "module", outputs=["masks"], weights=weights)
 
     assert scenes.names(tmp_path) == ["foreign"]
     assert scenes.names(foreign) == ["tfhub_module.pb"]
@@ -250,7 +254,7 @@ def test_a_module_of_ours_is_replaced_where_that_was_asked_for(tmp_path, vectors
 
     assert second.path == out
     assert graphs(out)[()].collection_def["hub_module_attachments"].bytes_list.value[0].endswith(b"\x30")
-    assert scenes.names(tmp_path) == ["module"]
+    assert scenes.names(tmp_path) == ["module", "module.golden.npz"]
 
 
 def test_a_module_that_is_not_what_it_was_made_of_is_not_published(tmp_path, weights, monkeypatch):
@@ -268,12 +272,12 @@ def test_a_module_that_is_not_what_it_was_made_of_is_not_published(tmp_path, wei
 
 
 def test_weights_without_a_classifier_make_no_classification_module(tmp_path, weights):
-    parameters = open_origin(scenes.MODEL, weights=weights).parameters
+    parameters = open_origin(scenes.MODEL, weights=weights).weights.parameters
     headless = tmp_path / "headless.safetensors"
     write_safetensors(headless, {name: v for name, v in parameters.items() if "dense" not in name}, {})
 
     with pytest.raises(UsageError, match="end at the features"):
-        export_hub_module(headless, tmp_path / "module", kind="classification", model=scenes.MODEL)
+        export_hub_module(headless, tmp_path / "module", outputs=["logits"], model=scenes.MODEL)
 
 
 def test_without_tensorflow_the_error_names_the_extra(tmp_path, monkeypatch):

@@ -1,12 +1,15 @@
 """The ONNX file against numpy and the `.tflite` of the same layers, opened as a model, and hostile files."""
 
 from collections import Counter
+from functools import partial
 
 import numpy as np
 import pytest
 import scenes
 
 from efficientnet_lite import load
+from efficientnet_lite.artifacts import kind
+from efficientnet_lite.commands.export import export
 from efficientnet_lite.commands.train import train
 from efficientnet_lite.errors import ArtifactError, UsageError, VerificationFailed, WeightsMissing
 from efficientnet_lite.network.fold import fold
@@ -16,9 +19,7 @@ from efficientnet_lite.proof.parity import fixed_inputs, numpy_outputs, parity
 from efficientnet_lite.runtimes import litert
 from efficientnet_lite.runtimes.model import open_model
 from efficientnet_lite.runtimes.onnx import OnnxRuntime, check
-from efficientnet_lite.stories import export_onnx as story
-from efficientnet_lite.stories.export import export
-from efficientnet_lite.stories.export_onnx import export_onnx
+from efficientnet_lite.storage import files
 from efficientnet_lite.tflite.float import write_float
 from efficientnet_lite.weights.read import load_weights
 
@@ -26,6 +27,7 @@ onnx = pytest.importorskip("onnx", reason="onnx is not installed: make test-all"
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: make test-all")
 
 OUTPUTS = ("features", "probabilities", "logits")
+export_onnx = partial(export, format="onnx")
 
 
 def random_layers(plan):
@@ -170,7 +172,7 @@ def test_an_exported_file_predicts_what_the_tflite_file_predicts(trained, tmp_pa
         "float32",
         ("probabilities", "features"),
     )
-    assert found.sha256 == story.files.sha256_file(found.path)
+    assert found.sha256 == files.sha256_file(found.path)
     assert found.bytes == found.path.stat().st_size
     assert found.parity.difference < 1e-3
     assert ours.labels == parent.labels == scenes.LABELS
@@ -179,7 +181,7 @@ def test_an_exported_file_predicts_what_the_tflite_file_predicts(trained, tmp_pa
     photos = [np.asarray(scenes.draw(label, 30)) for label in scenes.LABELS]
     assert np.abs(ours.predict(photos) - parent.predict(photos)).max() < 1e-5
     assert ours.precision == "float32"
-    assert scenes.names(tmp_path) == ["m.onnx", "m.tflite", "m.tflite.golden.npz"]
+    assert scenes.names(tmp_path) == ["m.onnx", "m.onnx.golden.npz", "m.tflite", "m.tflite.golden.npz"]
 
 
 def test_a_checkpoint_gives_a_file_of_another_size(random_weights, tmp_path):
@@ -204,9 +206,8 @@ def test_an_existing_target_stays_without_overwrite(random_weights, tmp_path):
 @pytest.mark.parametrize(
     ("out", "outputs", "what"),
     [
-        ("m.tflite", ("probabilities",), "must end in .onnx"),
+        ("m.lite", ("probabilities",), "must end in .onnx"),
         ("missing/m.onnx", ("probabilities",), "folder does not exist"),
-        ("m.onnx", (), "cannot be"),
         ("m.onnx", ("logits", "logits"), "cannot be"),
     ],
 )
@@ -218,12 +219,12 @@ def test_a_call_that_cannot_work_is_refused_before_any_work(tmp_path, out, outpu
 
 
 def test_a_file_that_computes_something_else_is_not_published(random_weights, tmp_path, monkeypatch):
-    true = story.numpy_outputs
+    true = kind.numpy_outputs
 
     def other(plan, layers, images):
         return {name: values + 1 for name, values in true(plan, layers, images).items()}
 
-    monkeypatch.setattr(story, "numpy_outputs", other)
+    monkeypatch.setattr(kind, "numpy_outputs", other)
 
     with pytest.raises(VerificationFailed, match="nothing is published"):
         export_onnx(random_weights, tmp_path / "m.onnx", model=scenes.MODEL)

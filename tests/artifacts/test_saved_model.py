@@ -5,6 +5,7 @@
 import io
 import json
 import shutil
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,6 +14,9 @@ import scenes
 tf = pytest.importorskip("tensorflow", reason="needs TensorFlow: make test-all", exc_type=ImportError)
 keras = pytest.importorskip("keras", reason="needs Keras: make test-all", exc_type=ImportError)
 
+
+from efficientnet_lite.artifacts import kind
+from efficientnet_lite.commands.export import export
 from efficientnet_lite.errors import UsageError, VerificationFailed
 from efficientnet_lite.labels import digest
 from efficientnet_lite.network.fold import fold
@@ -21,8 +25,6 @@ from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.photos.views import prepare, to_float
 from efficientnet_lite.proof.parity import fixed_inputs, numpy_outputs
 from efficientnet_lite.storage import files
-from efficientnet_lite.stories import export_saved_model as story
-from efficientnet_lite.stories.export_saved_model import export_saved_model
 from efficientnet_lite.weights.read import read_checkpoint
 from efficientnet_lite.weights.safetensors import write_safetensors
 
@@ -31,6 +33,7 @@ pytestmark = [  # of tensorflow_hub and TensorFlow themselves
     pytest.mark.filterwarnings("ignore:Deprecated call to `pkg_resources"),
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
 ]
+export_saved_model = partial(export, format="savedmodel")
 SIZE = scenes.SIZE
 LABELS = ("ball", "box", "stripes")
 
@@ -57,7 +60,7 @@ def exported(checkpoint, tmp_path_factory):
 def vectors(checkpoint, tmp_path_factory):
     """The same without the classifier; not to be changed."""
     out = tmp_path_factory.mktemp("out") / "model"
-    return export_saved_model(checkpoint, out, model=scenes.MODEL, kind="feature-vector")
+    return export_saved_model(checkpoint, out, model=scenes.MODEL, outputs=["features"])
 
 
 @pytest.fixture(scope="module")
@@ -209,7 +212,7 @@ def test_the_folder_says_what_it_is_made_of(exported, checkpoint):
         scenes.names(exported.path)
     )
     assert "labels.txt" not in scenes.names(exported.path)
-    assert scenes.names(exported.path.parent) == ["model"]
+    assert scenes.names(exported.path.parent) == ["model", "model.golden.npz"]
     assert str(exported.path.parent).encode() not in (exported.path / "saved_model.pb").read_bytes()
     assert (exported.format, exported.precision) == ("savedmodel", "float32")
     assert exported.parity.difference < 1e-3
@@ -235,9 +238,9 @@ def test_what_is_not_ours_is_never_replaced(checkpoint, tmp_path):
 def test_ours_is_replaced_and_a_failed_proof_leaves_it(checkpoint, exported, tmp_path, monkeypatch):
     out = shutil.copytree(exported.path, tmp_path / "model")
     (out / "old.txt").write_text("old")
-    true = story.numpy_outputs
+    true = kind.numpy_outputs
     monkeypatch.setattr(
-        story, "numpy_outputs", lambda *given: {name: value + 1 for name, value in true(*given).items()}
+        kind, "numpy_outputs", lambda *given: {name: value + 1 for name, value in true(*given).items()}
     )
     with pytest.raises(VerificationFailed, match="nothing is published"):
         export_saved_model(checkpoint, out, model=scenes.MODEL, overwrite=True)
@@ -247,12 +250,12 @@ def test_ours_is_replaced_and_a_failed_proof_leaves_it(checkpoint, exported, tmp
     export_saved_model(checkpoint, out, model=scenes.MODEL, overwrite=True)
 
     assert (out / "old.txt").read_text() == "old"  # which we did not write
-    assert scenes.names(tmp_path) == ["model"]
+    assert scenes.names(tmp_path) == ["model", "model.golden.npz"]
 
 
 def test_what_cannot_be_made_is_refused_before_any_work(checkpoint, tmp_path, monkeypatch):
-    with pytest.raises(UsageError, match="no such kind"):
-        export_saved_model(checkpoint, tmp_path / "m", kind="detection")
+    with pytest.raises(UsageError, match="does not give boxes"):
+        export_saved_model(checkpoint, tmp_path / "m", outputs=["boxes"])
     with pytest.raises(UsageError, match="folder does not exist"):
         export_saved_model(checkpoint, tmp_path / "none" / "m")
     headless = tmp_path / "headless.safetensors"
@@ -263,7 +266,7 @@ def test_what_cannot_be_made_is_refused_before_any_work(checkpoint, tmp_path, mo
     }
     write_safetensors(headless, backbone, {})
     with pytest.raises(UsageError, match="classify nothing"):
-        export_saved_model(headless, tmp_path / "m", kind="classification")
+        export_saved_model(headless, tmp_path / "m", outputs=["logits"])
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.raises(UsageError, match=r"Keras runs on jax[\s\S]*KERAS_BACKEND=tensorflow"):
         export_saved_model(checkpoint, tmp_path / "m")

@@ -20,7 +20,7 @@ from efficientnet_lite.errors import UsageError
 from efficientnet_lite.network.fold import fold
 from efficientnet_lite.network.plan import VARIANTS, make_plan
 from efficientnet_lite.photos.contract import Contract
-from efficientnet_lite.stories.source import open_features, open_source
+from efficientnet_lite.run.source import open_features, open_source
 from efficientnet_lite.tflite.artifact import About, float_artifact
 from efficientnet_lite.weights.safetensors import write_safetensors
 

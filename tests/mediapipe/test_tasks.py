@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from efficientnet_lite.commands.export import export
 from efficientnet_lite.errors import WeightsMissing
 from efficientnet_lite.network.fold import fold
 from efficientnet_lite.network.plan import DENSE, VARIANTS, make_plan
@@ -21,7 +22,6 @@ from efficientnet_lite.photos.views import prepare_pixels, to_float
 from efficientnet_lite.quantize.stages import quantize_backbone, quantize_head
 from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.runtimes.model import open_model
-from efficientnet_lite.stories.export import export
 from efficientnet_lite.tflite.artifact import About, float_artifact, int8_artifact
 from efficientnet_lite.weights.read import load_weights
 

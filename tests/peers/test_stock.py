@@ -15,8 +15,8 @@ from ai_edge_litert import schema_py_generated as schema
 from efficientnet_lite.network.fold import fold
 from efficientnet_lite.network.plan import PROBABILITIES, Conv, Dense, make_plan
 from efficientnet_lite.proof.parity import fixed_inputs
+from efficientnet_lite.run.source import open_origin
 from efficientnet_lite.runtimes.litert import LiteRT
-from efficientnet_lite.stories.origin import open_origin
 from efficientnet_lite.strangers.structure import check_model
 from efficientnet_lite.tflite.float import write_float
 from efficientnet_lite.tflite.int8 import IntegerLayer, IntegerNetwork, write_int8
@@ -45,7 +45,7 @@ def origin():
 @pytest.fixture(scope="module")
 def stock(origin):
     """Precision -> the converter's file."""
-    model = keras_lite.build(origin.plan, origin.parameters, output=PROBABILITIES)
+    model = keras_lite.build(origin.plan, origin.weights.parameters, output=PROBABILITIES)
     size, root = origin.plan.size, tf.Module()
     root.weights = [variable.value for variable in model.variables]
 
@@ -113,7 +113,7 @@ def test_given_the_stock_files_own_scales_and_codes_our_file_gives_the_same_code
 
 @pytest.mark.parametrize("precision", ["float32", "float16", "dynamic"])
 def test_operators_are_the_stock_converters_and_two_scalars(origin, stock, precision):
-    layers = fold(origin.plan, origin.parameters)
+    layers = fold(origin.plan, origin.weights.parameters)
     ours = write_float(origin.plan, layers, weights=WeightForm(precision, "per-channel"))
 
     assert operators(ours) == operators(stock[precision]) + SCALARS
@@ -130,7 +130,9 @@ def test_operators_of_int8_are_the_stock_converters(origin, stock):
 @pytest.mark.parametrize(("precision", "bar"), [("float32", 1e-6), ("float16", 1e-3), ("dynamic", 0.05)])
 def test_probabilities_are_the_stock_files(origin, stock, precision, bar):
     plan = make_plan(origin.plan.variant, size=origin.plan.size)
-    ours = write_float(plan, fold(plan, origin.parameters), weights=WeightForm(precision, "per-channel"))
+    ours = write_float(
+        plan, fold(plan, origin.weights.parameters), weights=WeightForm(precision, "per-channel")
+    )
     images = fixed_inputs(plan.size).astype(np.float32)
 
     for image in images:

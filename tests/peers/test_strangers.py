@@ -13,9 +13,9 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from efficientnet_lite.network.plan import PROBABILITIES
+from efficientnet_lite.run.source import open_origin
 from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.runtimes.model import model_from_bytes
-from efficientnet_lite.stories.origin import open_origin
 from efficientnet_lite.strangers.description import describe
 from efficientnet_lite.strangers.structure import check_model
 
@@ -47,7 +47,7 @@ def application(name):
 
 def lite():
     origin = open_origin(f"lite0@{SIZE}")
-    return keras_lite.build(origin.plan, origin.parameters, output=PROBABILITIES)
+    return keras_lite.build(origin.plan, origin.weights.parameters, output=PROBABILITIES)
 
 
 def with_a_head():

@@ -11,12 +11,12 @@ from records import example, record
 
 from efficientnet_lite.cli import reference
 from efficientnet_lite.cli.reference import parse, run
+from efficientnet_lite.commands.reference import Flags, reference_name
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.photos.contract import MEAN, STDDEV, Contract
 from efficientnet_lite.photos.views import prepare
 from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.runtimes.model import open_model
-from efficientnet_lite.stories.export_reference import Flags, reference_name
 
 ROOT = Path(__file__).resolve().parents[2]
 NEEDED = ("--model_name=efficientnet-lite0", "--ckpt_dir=c")
@@ -212,7 +212,7 @@ def test_a_file_too_far_from_float_is_not_written_and_the_advice_names_flags_of_
     arguments = ["--model_name=efficientnet-lite0", "--ckpt_dir=efficientnet-lite0", "--image_size=32"]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("efficientnet_lite.stories.export_reference.Bars", lambda: _impossible())
+        patch.setattr("efficientnet_lite.artifacts.reference_cli.Bars", lambda: _impossible())
         code = run([*arguments, "--data_dir=folder", "--output_tflite=q.tflite"])
 
     assert code == 5

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import scenes
 
+from efficientnet_lite.artifacts import reduced, tflite
+from efficientnet_lite.commands.export import export
 from efficientnet_lite.errors import (
     ArtifactError,
     CheckpointError,
@@ -13,10 +15,8 @@ from efficientnet_lite.errors import (
 )
 from efficientnet_lite.network.plan import DENSE
 from efficientnet_lite.runtimes.model import open_model
+from efficientnet_lite.storage import files
 from efficientnet_lite.storage.cache import Cache
-from efficientnet_lite.stories import export as story
-from efficientnet_lite.stories import reduced
-from efficientnet_lite.stories.export import export
 
 NAME = scenes.MODEL
 SHAPES = {"probabilities": (1, 1000), "logits": (1, 1000), "features": (1, 1280)}
@@ -53,7 +53,7 @@ def test_a_float_file_has_the_outputs_that_were_asked_for(weights, tmp_path, out
     assert model.input.name == "images"
     assert found.parity.difference < 1e-3
     assert found.comparison is None
-    assert found.sha256 == story.files.sha256_file(found.path)
+    assert found.sha256 == files.sha256_file(found.path)
     assert found.bytes == found.path.stat().st_size
     assert scenes.names(tmp_path) == ["m.tflite", "m.tflite.golden.npz"]
 
@@ -212,14 +212,14 @@ def test_features_that_are_far_from_float_are_not_published(trained, few, tmp_pa
 
 @pytest.mark.parametrize("spoil", [np.nan, 0.1])
 def test_a_float_file_that_is_not_its_network_is_not_published(trained, tmp_path, monkeypatch, spoil):
-    whole = story.float_artifact
+    whole = tflite.float_artifact
 
     def spoiled(plan, layers, *others):
         layer = layers[DENSE]
         wrong = type(layer)(layer.kernel, layer.bias + np.float32(spoil))
         return whole(plan, {**layers, DENSE: wrong}, *others)
 
-    monkeypatch.setattr(story, "float_artifact", spoiled)
+    monkeypatch.setattr(tflite, "float_artifact", spoiled)
 
     with pytest.raises(VerificationFailed, match="nothing is published"):
         export(trained.run, tmp_path / "m.tflite", outputs=("logits",))
@@ -235,19 +235,18 @@ def test_a_float_file_that_is_not_its_network_is_not_published(trained, tmp_path
     [
         ({"precision": "float64"}, "float64"),
         ({"precision": "int8"}, "photos"),
-        ({"outputs": ()}, "outputs"),
         ({"outputs": ("logits", "logits")}, "outputs"),
         ({"outputs": ("classes",)}, "outputs"),
-        ({"calibration_photos": 0}, "calibration_photos=0"),
-        ({"min_agreement": float("nan")}, "min_agreement=nan"),
-        ({"max_drop": 2.0}, "max_drop=2.0"),
-        ({"io": "uint8"}, "--io"),
-        ({"io": "int16"}, "--io"),
-        ({"batch": "2"}, "--batch"),
-        ({"dense": "per-channel"}, "--dense"),
+        ({"precision": "int8", "data": "photos", "calibration_photos": 0}, "calibration_photos=0"),
+        ({"precision": "int8", "data": "photos", "min_agreement": float("nan")}, "min_agreement=nan"),
+        ({"precision": "float16", "data": "photos", "max_drop": 2.0}, "max_drop=2.0"),
+        ({"io": "uint8"}, "io="),
+        ({"precision": "int8", "data": "photos", "io": "int16"}, "io="),
+        ({"batch": "2"}, "batch="),
+        ({"dense": "per-channel"}, "dense="),
         ({"endpoints": ("block_99",)}, "block_99"),
         ({"endpoints": ("block_0", "reduction_1")}, "one tensor"),
-        ({"model": "lite1"}, "--model"),
+        ({"model": "lite1"}, "model="),
         ({"source": "lite7"}, "no such model"),
         ({"source": "nowhere/run"}, "no such file"),
     ],
@@ -280,13 +279,13 @@ def test_an_existing_file_is_replaced_only_when_asked(trained, tmp_path):
 
 
 def test_a_file_that_appears_meanwhile_is_not_replaced(trained, tmp_path, monkeypatch):
-    out, whole = tmp_path / "m.tflite", story.float_artifact
+    out, whole = tmp_path / "m.tflite", tflite.float_artifact
 
     def slowly(*arguments):
         out.write_text("somebody's")
         return whole(*arguments)
 
-    monkeypatch.setattr(story, "float_artifact", slowly)
+    monkeypatch.setattr(tflite, "float_artifact", slowly)
     with pytest.raises(UsageError, match="the target exists"):
         export(trained.run, out)
 

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 import scenes
 
+from efficientnet_lite.artifacts import tf1_checkpoint as story
+from efficientnet_lite.artifacts.tf1_checkpoint import publish_checkpoint, unequal
+from efficientnet_lite.commands.export import export as export_artifact
+from efficientnet_lite.commands.reference import Flags, export_reference
 from efficientnet_lite.commands.verify import verify
 from efficientnet_lite.errors import UsageError, VerificationFailed
 from efficientnet_lite.network.plan import DENSE, VARIANTS, make_plan
 from efficientnet_lite.run.folder import WEIGHTS
+from efficientnet_lite.run.source import open_source
 from efficientnet_lite.runtimes.model import open_model
 from efficientnet_lite.storage import files
-from efficientnet_lite.stories import export_checkpoint as story
-from efficientnet_lite.stories.artifacts import export as export_artifact
-from efficientnet_lite.stories.export_checkpoint import publish_checkpoint, unequal
-from efficientnet_lite.stories.export_reference import Flags, export_reference
-from efficientnet_lite.stories.source import open_source
 from efficientnet_lite.training.state import start_state
 from efficientnet_lite.weights.read import read_checkpoint
 from efficientnet_lite.weights.safetensors import write_safetensors

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import scenes
 
+from efficientnet_lite.artifacts import reduced
+from efficientnet_lite.commands.export import export
 from efficientnet_lite.errors import ArtifactError, VerificationFailed
+from efficientnet_lite.proof.golden import golden_path
 from efficientnet_lite.proof.parity import fixed_inputs
 from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.runtimes.model import open_model
-from efficientnet_lite.stories import reduced
-from efficientnet_lite.stories.export import export, golden_path
 from efficientnet_lite.strangers.description import describe
 from efficientnet_lite.strangers.structure import check_model
 

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import scenes
 
+from efficientnet_lite.artifacts import hub_module, saved_model, tf1_checkpoint
+from efficientnet_lite.artifacts.hub_entries import Address
 from efficientnet_lite.classifier.vectors import VECTORS
 from efficientnet_lite.cli import app, reference
 from efficientnet_lite.errors import UsageError
@@ -19,8 +21,7 @@ from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.storage import files, folders, targets
 from efficientnet_lite.storage.listing import is_own, seal
-from efficientnet_lite.stories import export_checkpoint, export_hub, export_saved_model, shards
-from efficientnet_lite.stories.hub_cache import Address
+from efficientnet_lite.stories import shards
 from efficientnet_lite.tflite.identity import Identity
 from efficientnet_lite.training import states
 
@@ -342,12 +343,12 @@ KINDS = {
     ),
     "records": (shards.FOLDER, SHARDS, ["train-00000-of-00001", "validation-00000-of-00001", "labels.txt"]),
     "SavedModel": (
-        export_saved_model.SAVED_MODEL,
+        saved_model.SAVED_MODEL,
         IDENTITY | {"format": "savedmodel"},
         ["saved_model.pb", "variables/variables.index"],
     ),
-    "Hub module": (export_hub.HUB_MODULE, IDENTITY, ["saved_model.pb", "tfhub_module.pb"]),
-    "TF1 checkpoint": (export_checkpoint.TF1_CHECKPOINT, TF1, ["model.ckpt.index", "checkpoint"]),
+    "Hub module": (hub_module.HUB_MODULE, IDENTITY, ["saved_model.pb", "tfhub_module.pb"]),
+    "TF1 checkpoint": (tf1_checkpoint.TF1_CHECKPOINT, TF1, ["model.ckpt.index", "checkpoint"]),
 }
 
 

@@ -3,20 +3,23 @@
 import inspect
 import json
 import shutil
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import scenes
 
+from efficientnet_lite.artifacts import kinds
+from efficientnet_lite.artifacts.kinds import SORTS, USES, chosen_kind, require_used
+from efficientnet_lite.artifacts.options import FORMATS, ExportOptions
 from efficientnet_lite.cli.app import main
 from efficientnet_lite.cli.export import export as export_command
 from efficientnet_lite.cli.wording import option, spelled
+from efficientnet_lite.commands.export import export
 from efficientnet_lite.commands.verify import verify
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.proof.golden import find_golden, golden_path
-from efficientnet_lite.stories import formats
-from efficientnet_lite.stories.artifacts import export
-from efficientnet_lite.stories.formats import FORMATS, KINDS, PRECISIONS, USES, chosen_format, require_used
+from efficientnet_lite.tflite.artifact import PRECISIONS
 
 USUAL = {  # option -> its usual value, in Python and on the command line, and another one
     "precision": ("float32", "float32"),
@@ -31,7 +34,7 @@ USUAL = {  # option -> its usual value, in Python and on the command line, and a
     "calibration_photos": (100, 3),
     "dense": ("per-tensor", "per-channel"),
 }
-PAIRS = [(kind, name, number) for kind in KINDS for name in USUAL for number in (0, 1)]
+PAIRS = [(kind, name, number) for kind in SORTS for name in USUAL for number in (0, 1)]
 
 
 def of_kind(kind):
@@ -50,17 +53,13 @@ def test_the_table_knows_every_option_of_both_doors():
     of_output = {"json", "verbose", "quiet", "stage"}
     spelled = {"output": "outputs", "endpoint": "endpoints", "calibration": "calibration_photos"}
     names = {spelled.get(name, name) for name in inspect.signature(export_command).parameters}
-    python = set(inspect.signature(formats_story()).parameters)
+    python = set(inspect.signature(export).parameters)
+    record = {field.name for field in fields(ExportOptions)}
 
     assert names - of_source_and_target - of_output == set(USUAL)
     assert python - of_source_and_target - of_output == set(USES)
+    assert record == python - {"source", "out", "stage"}
     assert set(USES) == {*USUAL, "workers"}
-
-
-def formats_story():
-    from efficientnet_lite.stories.export import export as story
-
-    return story
 
 
 @pytest.mark.parametrize(("kind", "name", "number"), PAIRS)
@@ -68,10 +67,10 @@ def test_an_option_is_used_or_refused(kind, name, number):
     format, options = of_kind(kind)
     if name == "precision" and format == "tflite":
         pytest.skip("it is what makes the kind")
-    options |= {"data": "photos"} if name in formats.BARS and kind in USES["data"] else {}
+    options |= {"data": "photos"} if name in kinds.BARS and kind in USES["data"] else {}
 
     def call():
-        require_used(format, options | {name: USUAL[name][number]})
+        require_used(kinds.KINDS[format], ExportOptions(**options | {name: USUAL[name][number]}))
 
     if kind in USES[name]:
         call()
@@ -81,7 +80,7 @@ def test_an_option_is_used_or_refused(kind, name, number):
         assert failure.value.exit_code == 2
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SORTS)
 def test_the_command_line_and_python_refuse_alike(kind, tmp_path, capsys):
     format, options = of_kind(kind)
     out = tmp_path / "m"
@@ -112,7 +111,7 @@ def test_the_command_line_and_python_refuse_alike(kind, tmp_path, capsys):
     assert scenes.names(tmp_path) == []
 
 
-@pytest.mark.parametrize("name", formats.BARS)
+@pytest.mark.parametrize("name", kinds.BARS)
 def test_bars_without_photos_are_refused(tmp_path, name):
     with pytest.raises(UsageError, match="about photos, and none are given"):
         export("lite0", tmp_path / "m.tflite", precision="float16", **{name: 0.5})
@@ -126,29 +125,29 @@ def test_bars_without_photos_are_refused(tmp_path, name):
     "suffix", ["", ".tflite", ".TFLITE", ".onnx", ".Onnx", ".ckpt", ".2", ".h5", ".zip", ".pb"]
 )
 def test_the_ending_chooses_the_format_or_contradicts_it(tmp_path, given, suffix):
-    says = formats.SUFFIXES.get(suffix.lower())
+    says = kinds.SUFFIXES.get(suffix.lower())
     out = tmp_path / f"m{suffix}"
 
-    if suffix in formats.FOREIGN or (says and given and says != given):
+    if suffix in kinds.FOREIGN or (says and given and says != given):
         with pytest.raises(UsageError, match="ending"):
-            chosen_format(given, out)
+            chosen_kind(given, out)
         with pytest.raises(UsageError, match="ending"):
             export("lite0", out, format=given)
         assert scenes.names(tmp_path) == []
     else:
-        assert chosen_format(given, out) == (given or says or "tflite")
+        assert chosen_kind(given, out).format == (given or says or "tflite")
 
 
 @pytest.mark.parametrize("name", [".onnx", ".ONNX", "m.onnx ", "sub.tflite/m.onnx"])
 def test_a_name_that_is_all_ending_or_ends_in_a_space_says_the_same(name):
-    assert chosen_format(None, Path(name)) == "onnx"
+    assert chosen_kind(None, Path(name)).format == "onnx"
     with pytest.raises(UsageError, match="contradicts"):
-        chosen_format("tflite", Path(name))
+        chosen_kind("tflite", Path(name))
 
 
 def test_a_format_that_is_none_is_refused():
     with pytest.raises(UsageError, match="no such format"):
-        chosen_format("coreml", None)
+        chosen_kind("coreml", None)
 
 
 def test_a_tflite_file_is_never_written_under_another_ending(tmp_path, weights, capsys):

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import scenes
 
+from efficientnet_lite.commands.export import export
 from efficientnet_lite.commands.verify import verify
 from efficientnet_lite.errors import UnusableInput
 from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.runtimes.model import open_model
 from efficientnet_lite.storage.cache import Cache
-from efficientnet_lite.stories.export import export
 
 PROVING = "Replaying both files"
 CALIBRATING = "Quantizing to int8"

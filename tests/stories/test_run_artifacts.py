@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import scenes
 
+from efficientnet_lite.commands.export import export as export_artifact
 from efficientnet_lite.commands.train import train
 from efficientnet_lite.commands.verify import verify
 from efficientnet_lite.errors import ArtifactError, UsageError
 from efficientnet_lite.proof.golden import golden_path
 from efficientnet_lite.run import folder as run_folder
+from efficientnet_lite.run.artifacts import artifacts_of
 from efficientnet_lite.run.folder import open_run
-from efficientnet_lite.stories.artifacts import export as export_artifact
-from efficientnet_lite.stories.run_artifacts import artifacts_of
 
 
 def missing(*modules):

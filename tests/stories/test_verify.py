@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import scenes
 
+from efficientnet_lite.commands.export import export
 from efficientnet_lite.commands.verify import verify
 from efficientnet_lite.errors import ArtifactError, EfficientNetLiteError, UnusableInput, UsageError
 from efficientnet_lite.proof import golden
 from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.storage import files
-from efficientnet_lite.stories.export import export
 
 
 def change_card(run, **changes):

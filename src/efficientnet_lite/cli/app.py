@@ -60,7 +60,7 @@ COMMANDS = (
     ),
     Command(
         "hub-cache",
-        f"{HERE}.hub:hub_cache",
+        f"{HERE}.hub_cache:hub_cache",
         "Make the dead TF Hub addresses of the five variants work again, offline.",
     ),
     Command("embed", f"{HERE}.embed:embed", "Write the feature vectors of photos."),

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from efficientnet_lite.artifacts.options import ExportOptions
 from efficientnet_lite.cli.common import (
     Json,
     Locales,
@@ -17,7 +18,7 @@ from efficientnet_lite.cli.common import (
     locales_of,
 )
 from efficientnet_lite.cli.results import show_exported, with_notes
-from efficientnet_lite.stories.artifacts import export as export_artifact
+from efficientnet_lite.commands.export import write_artifact
 
 
 def export(
@@ -79,27 +80,25 @@ def export(
         overwrite: replace an existing file.
     """
     console = console_of(json, verbose, quiet)
-    exported = export_artifact(
-        source,
-        out,
+    options = ExportOptions(
         format=format,
         outputs=output,
         model=model,
         weights=weights,
         ema=not no_ema,
         overwrite=overwrite,
-        stage=console.progress,
         precision=precision,
         io=io,
         batch=batch,
         dense=dense,
-        endpoints=endpoint or None,
+        endpoints=endpoint,
         data=data,
         calibration_photos=calibration,
         max_drop=max_drop,
         min_agreement=min_agreement,
-        labels_locale=locales_of(labels_locale) or None,
+        labels_locale=locales_of(labels_locale),
     )
+    exported = write_artifact(source, out, options, stage=console.progress)
     for note in exported.notes:
         console.warn(note)
     if json:

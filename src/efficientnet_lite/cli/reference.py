@@ -16,9 +16,9 @@ from typing import NoReturn
 from efficientnet_lite.cli.common import COMMAND_LINE
 from efficientnet_lite.cli.console import Console
 from efficientnet_lite.cli.spellings import did_you_mean
+from efficientnet_lite.commands.reference import NUM_STEPS, Flags, export_reference
 from efficientnet_lite.errors import EXIT_INTERRUPTED, EXIT_OK, EfficientNetLiteError, UsageError
 from efficientnet_lite.notices import listening
-from efficientnet_lite.stories.export_reference import NUM_STEPS, Flags, export_reference
 
 NAME = "export_model.py"
 BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}

@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from efficientnet_lite.artifacts.exported import Exported
+from efficientnet_lite.artifacts.tf1_checkpoint import FORMAT as CHECKPOINT
 from efficientnet_lite.cli.console import Console, percent
 from efficientnet_lite.cli.wording import spelled
 from efficientnet_lite.metrics import too_few_to_judge
@@ -13,8 +15,6 @@ from efficientnet_lite.proof.evaluate import Evaluation
 from efficientnet_lite.proof.gate import Bars, Comparison, doubts
 from efficientnet_lite.run.publish import Trained
 from efficientnet_lite.run.report.facts import choices
-from efficientnet_lite.stories.export_checkpoint import CARD_FORMAT as CHECKPOINT
-from efficientnet_lite.stories.exported import Exported
 
 VERDICTS: dict[str, str] = {
     "verified": "verified: {what}",

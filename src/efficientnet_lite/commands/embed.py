@@ -7,9 +7,9 @@ from efficientnet_lite.classifier.vectors import VECTORS, Embedded, Vector, publ
 from efficientnet_lite.photos.contract import View
 from efficientnet_lite.photos.dataset import Listing
 from efficientnet_lite.progress import ShowStage, silent
+from efficientnet_lite.run.source import open_features
 from efficientnet_lite.runtimes.model import Refused
 from efficientnet_lite.storage.targets import check_folder
-from efficientnet_lite.stories.source import open_features
 from efficientnet_lite.weights.published import sources_apart
 
 

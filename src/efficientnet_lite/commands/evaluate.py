@@ -10,7 +10,7 @@ from efficientnet_lite.photos.layout import ClassFolders
 from efficientnet_lite.progress import ShowStage, silent
 from efficientnet_lite.proof.evaluate import Measured, measure
 from efficientnet_lite.proof.judged import from_dataset, from_indices
-from efficientnet_lite.stories.source import Precision, open_source
+from efficientnet_lite.run.source import RunPrecision, open_source
 
 
 def evaluate(
@@ -26,7 +26,7 @@ def evaluate(
     num_images: int | None = None,
     weights: str | Path = "imagenet",
     ema: bool = True,
-    precision: Precision | None = None,
+    precision: RunPrecision | None = None,
     stage: ShowStage = silent,
 ) -> Measured:
     """Measure a model on a data set, or on a glob of photos with a file of class indices.

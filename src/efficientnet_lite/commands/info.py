@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
+from efficientnet_lite.artifacts.origin import named_model
 from efficientnet_lite.errors import ArtifactError, CheckpointError, UsageError
 from efficientnet_lite.network.plan import VARIANTS, ModelName
 from efficientnet_lite.photos.header import MAGIC_BYTES, format_of
 from efficientnet_lite.run.folder import Run, is_run, open_run
 from efficientnet_lite.runtimes.model import MAX_MODEL_BYTES
 from efficientnet_lite.storage import files
-from efficientnet_lite.stories.origin import named_model
 from efficientnet_lite.strangers.accelerators import TargetName
 from efficientnet_lite.strangers.description import ModelInfo, describe
 from efficientnet_lite.strangers.readiness import Readiness, check_readiness

@@ -14,8 +14,9 @@ from efficientnet_lite.photos.dataset import open_dataset
 from efficientnet_lite.photos.partition import Partition, divide
 from efficientnet_lite.photos.places import dataset_apart
 from efficientnet_lite.photos.rows import Row
+from efficientnet_lite.run.arrivals import building
 from efficientnet_lite.run.card import NewRun
-from efficientnet_lite.run.folder import RUN, building
+from efficientnet_lite.run.folder import RUN
 from efficientnet_lite.run.publish import Trained, publish_run
 from efficientnet_lite.storage import files
 from efficientnet_lite.storage.cache import Cache

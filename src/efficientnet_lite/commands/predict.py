@@ -11,10 +11,10 @@ from efficientnet_lite.errors import CALL, UsageError
 from efficientnet_lite.photos.contract import View
 from efficientnet_lite.photos.dataset import Listing
 from efficientnet_lite.progress import ShowStage, silent
+from efficientnet_lite.run.source import RunPrecision, open_source
 from efficientnet_lite.runtimes.engine import cores
 from efficientnet_lite.runtimes.labels_map import read_labels_map
 from efficientnet_lite.runtimes.model import Model, Refused
-from efficientnet_lite.stories.source import Precision, open_source
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def predict(
     view: View | None = None,
     weights: str | Path = "imagenet",
     ema: bool = True,
-    precision: Precision | None = None,
+    precision: RunPrecision | None = None,
     labels_map: Path | None = None,
     locale: str | None = None,
     stage: ShowStage = silent,

@@ -8,12 +8,12 @@ from efficientnet_lite.photos.labelled import labelled_photos
 from efficientnet_lite.progress import ShowStage, silent
 from efficientnet_lite.proof.gate import Bars, Comparison
 from efficientnet_lite.proof.verified import Verified, compare_on
+from efficientnet_lite.run.artifacts import replay
 from efficientnet_lite.run.folder import Run, open_run
 from efficientnet_lite.run.intact import bars_of, changed_exports, golden_faults
 from efficientnet_lite.run.proven import proven_photos
 from efficientnet_lite.runtimes.model import open_model
 from efficientnet_lite.storage import files
-from efficientnet_lite.stories.run_artifacts import replay
 
 
 def verify(

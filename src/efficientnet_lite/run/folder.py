@@ -14,7 +14,6 @@ A run comes into being whole, and its card lists the files that are ours: see `s
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from typing import Any
 from efficientnet_lite.documents import json_value
 from efficientnet_lite.errors import ArtifactError, UnusableInput, UsageError
 from efficientnet_lite.labels import fault
-from efficientnet_lite.storage import files, folders
+from efficientnet_lite.storage import files
 from efficientnet_lite.storage.listing import (
     WRITTEN,
     FolderKind,
@@ -34,7 +33,6 @@ from efficientnet_lite.storage.listing import (
     tree,
     written,
 )
-from efficientnet_lite.storage.targets import Apart
 
 SCHEMA = 1
 CARD, WEIGHTS, LABELS, GOLDEN = "card.json", "weights.safetensors", "labels.txt", "exports/golden.npz"
@@ -178,14 +176,6 @@ def _is_our_report(path: Path) -> bool:
 RUN = FolderKind("run", CARD, MAX_CARD_BYTES, _check, _layout)
 
 
-@contextmanager
-def building(target: Path, *, apart: Collection[Apart] = (), overwrite: bool = False) -> Iterator[Path]:
-    """A folder to build the run in, which becomes `target` when the block ends well; see `folders.replacing`."""
-    with folders.replacing(target, RUN, overwrite=overwrite, apart=apart) as folder:
-        (folder / "exports").mkdir()
-        yield folder
-
-
 def check_own(folder: Path, path: Path) -> None:
     """Refuse a place in the run that nobody named, where a file lies that is not ours, or no longer.
 
@@ -194,7 +184,7 @@ def check_own(folder: Path, path: Path) -> None:
     if not files.is_file(path, follow=False):  # nothing, or a folder with a marker of its own
         return
     try:
-        name = files.real(path).relative_to(files.real(folder)).as_posix()
+        name = name_in(folder, path)
         ours = name in own_files(folder, listing(folder, RUN))
     except (ValueError, OSError):
         ours = False
@@ -214,29 +204,31 @@ def seal(folder: Path, card: Mapping[str, Any]) -> dict[str, Any]:
     return whole
 
 
-def relist(
-    folder: Path,
-    paths: Collection[Path],
-    *,
-    instead_of: str = "",
-    change: Callable[[dict[str, Any]], None] = lambda card: None,
-) -> None:
-    """List `paths`, files that came to the run or were written anew, in its card, and `change` the card besides.
-
-    `instead_of` is a folder of the run, with a slash behind it, of which nothing else is listed any more.
-    """
+def relist(folder: Path, paths: Collection[Path]) -> None:
+    """List `paths`, files that came to the run or were written anew, in its card."""
     with files.locked(folder):
-        card = dict(open_run(folder).card)
-        names, listed = card.get("files"), card.get(WRITTEN, {})
-        if not isinstance(names, list) or not isinstance(listed, dict):
-            raise ArtifactError(
-                "the card's list of files cannot be read", where=folder / CARD, fix="train the run again"
-            )
-        new = {files.real(path).relative_to(files.real(folder)).as_posix(): entry_of(path) for path in paths}
-        stay = {name for name in map(str, names) if not (instead_of and name.startswith(instead_of))}
-        change(card)
-        card["files"] = sorted({*stay, *new})
-        if WRITTEN in card:
-            kept = {name: entry for name, entry in listed.items() if name in stay}
-            card[WRITTEN] = dict(sorted((kept | new).items()))
-        files.publish_json(folder / CARD, card)
+        files.publish_json(folder / CARD, listed(open_run(folder), paths))
+
+
+def listed(
+    run: Run, paths: Collection[Path], *, gone: Callable[[str], bool] = lambda name: False
+) -> dict[str, Any]:
+    """The card of `run` with `paths` among its files, and without the names that are `gone`."""
+    card = dict(run.card)
+    names, entries = card.get("files"), card.get(WRITTEN, {})
+    if not isinstance(names, list) or not isinstance(entries, dict):
+        raise ArtifactError(
+            "the card's list of files cannot be read", where=run.folder / CARD, fix="train the run again"
+        )
+    new = {name_in(run.folder, path): entry_of(path) for path in paths}
+    stay = {name for name in map(str, names) if not gone(name)}
+    card["files"] = sorted({*stay, *new})
+    if WRITTEN in card:
+        kept = {name: entry for name, entry in entries.items() if name in stay}
+        card[WRITTEN] = dict(sorted((kept | new).items()))
+    return card
+
+
+def name_in(folder: Path, path: Path) -> str:
+    """The name of `path`, which lies in `folder`, as a card has it."""
+    return files.real(path).relative_to(files.real(folder)).as_posix()

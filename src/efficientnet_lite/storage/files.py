@@ -185,12 +185,13 @@ def _status(path: AnyPath, follow: bool) -> os.stat_result | None:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path, *, within: Path | None = None) -> Iterator[BinaryIO]:
     """Open a file for writing that appears at `path` whole, or not at all.
 
     If the block raises (full disk, Ctrl-C), the previous file stays as it was. The temporary file
     lies beside it, since a rename is atomic only within one file system, and is made by `open`
-    rather than `tempfile`, so that it gets the user's usual permissions and not 0600.
+    rather than `tempfile`, so that it gets the user's usual permissions and not 0600. `within` is a folder
+    of ours where it may lie instead, and is swept with it.
 
     Raises:
         OutputFailed: the disk is full, the folder is missing or read-only.
@@ -198,7 +199,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     if path.name in ("", ".."):
         raise output_failed(path, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
     # a name of 255 bytes is allowed, and a character has up to four
-    temporary = path.with_name(f".{path.name[:50]}.{secrets.token_hex(4)}{PART_SUFFIX}")
+    place = within if within is not None and _one_file_system(within, path.parent) else path.parent
+    temporary = place / f".{path.name[:50]}.{secrets.token_hex(4)}{PART_SUFFIX}"
     try:
         with _made(temporary) as file:
             yield file
@@ -213,6 +215,10 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             temporary.unlink(missing_ok=True)  # already gone after a successful replace
 
 
+def _one_file_system(*folders: Path) -> bool:
+    return len({status.st_dev if (status := _status(each, True)) else None for each in folders}) == 1
+
+
 def _made(path: Path) -> BinaryIO:
     try:
         return path.open("xb")
@@ -220,9 +226,9 @@ def _made(path: Path) -> BinaryIO:
         raise output_failed(path, error) from error
 
 
-def publish(path: Path, data: bytes) -> None:
-    """Write `data` to `path`, whole or not at all."""
-    with replacing(path) as file:
+def publish(path: Path, data: bytes, *, within: Path | None = None) -> None:
+    """Write `data` to `path`, whole or not at all; `within`: see `replacing`."""
+    with replacing(path, within=within) as file:
         file.write(data)
 
 
@@ -236,13 +242,13 @@ def publish_together(contents: Mapping[Path, bytes]) -> None:
             os.fsync(file.fileno())  # all are on the disk before the first is renamed
 
 
-def publish_json(path: Path, value: Any) -> None:
+def publish_json(path: Path, value: Any, *, within: Path | None = None) -> None:
     """Write `value` as indented UTF-8 JSON with a final newline; NaN is refused (ValueError).
 
     Bytes of a file name that are no UTF-8 become JSON escapes, which Python reads back as they were.
     """
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    publish(path, text.encode("utf-8", "backslashreplace"))
+    publish(path, text.encode("utf-8", "backslashreplace"), within=within)
 
 
 def sha256_bytes(data: bytes | memoryview) -> str:
@@ -349,10 +355,11 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def locked(target: Path) -> Iterator[None]:
+def locked(target: Path, *, wait: float = 0) -> Iterator[None]:
     """Hold `target`, a file or folder, against a second run, by a lock of the operating system beside it.
 
-    The folders above it are made. A killed process leaves no lock behind, at most the empty file.
+    The folders above it are made. A killed process leaves no lock behind, at most the empty file. For another run
+    that holds it there are `wait` seconds.
 
     Raises:
         UsageError: another process holds it, it is the root of the file system, or somebody else's file has the
@@ -365,7 +372,7 @@ def locked(target: Path) -> Iterator[None]:
     path = place.with_name(f".{place.name}.lock")
     if lexists(path) and not (is_file(path, follow=False) and size(path) == 0):
         raise UsageError("a file of somebody else's has the name of the lock", where=path, fix="move it away")
-    lock = FileLock(path, blocking=False)
+    lock = FileLock(path, timeout=wait)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()

@@ -1,11 +1,11 @@
-"""Folders that we write: whole under their name or not there, and nothing of the user's lost on the way.
+"""What we write beside its target: whole under its name or not there, and nothing of the user's lost on the way.
 
-The one rule: we delete and replace only what we made. A new folder is built in a stage beside its target, a hidden
-folder with a marker of its own, and renamed into place. Where it replaces an old one, that is set aside first; what the
-user had put into it moves over to the new one, with `.kept` behind a name that is taken, and only the files that we
-listed are removed. A process that is killed on the way leaves a stage or a folder set aside; the next one for the same
-target, which holds its lock, sweeps the one and puts back or finishes the other. Folders that merely have such names
-are left alone.
+The one rule: we delete and replace only what we made. A new folder, or a file with one beside it, is built in a stage
+next to its target, a hidden folder with a marker of its own, and renamed into place. Where it replaces an old one, that
+is set aside first; what the user had put into an old folder moves over to the new one, with `.kept` behind a name that
+is taken, and only the files that we listed are removed. A process that is killed on the way leaves a stage or a folder
+set aside; the next one for the same target, which holds its lock, sweeps a stage that was being built, finishes one
+that was complete, and puts back or finishes what was set aside. Folders that merely have such names are left alone.
 """
 
 import os
@@ -14,7 +14,9 @@ import secrets
 import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from efficientnet_lite.documents import json_value
 from efficientnet_lite.errors import EfficientNetLiteError
@@ -24,8 +26,56 @@ from efficientnet_lite.storage.targets import Apart, check_apart, check_folder, 
 from efficientnet_lite.version import __version__
 
 KEPT_SUFFIX = ".kept"  # for a user's own file whose name a new folder needs
-STAGE_MARKER, CONTENT = ".efficientnet-lite.json", "content"  # in a stage
+# In a stage: its marker, what gets the target's name, the file that goes beside it, and what those two replace.
+STAGE_MARKER, CONTENT, COMPANION, OLD, OLD_COMPANION = (
+    ".efficientnet-lite.json",
+    "content",
+    "companion",
+    "old",
+    "old-companion",
+)
 MAX_STAGE_MARKER_BYTES = 4096
+_PART = re.compile(rf"\..+\.[0-9a-f]{{8}}{re.escape(files.PART_SUFFIX)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """Where a file or folder is built that is to become `target`, in a hidden folder beside it."""
+
+    place: Path
+    target: Path
+    kind: FolderKind | None  # None: the target is a file
+    companion_target: Path | None = None  # of the file that comes and goes with the target, beside it
+
+    @property
+    def content(self) -> Path:
+        """What gets the target's name: an empty folder, or the place of a file that is to be written."""
+        return self.place / CONTENT
+
+    @property
+    def companion(self) -> Path:
+        """The place of the file that goes beside the target."""
+        return self.place / COMPANION
+
+    def commit(self) -> None:
+        """Give what was built its name. A kill on the way is made good by the next one for this target.
+
+        The companion gets its name while the target has none: nowhere do the two not belong together.
+        """
+        with _failures(self.target):
+            if self.kind is not None:
+                _sync(self.content)
+            beside = self.companion_target
+            _mark_stage(
+                self.place,
+                self.target,
+                {
+                    "replaces": mark(self.target, self.kind),
+                    "beside": tables.escaped(beside.name) if beside else "",
+                    "beside_replaces": mark(beside, None) if beside else "",
+                },
+            )
+            _swap(self)
 
 
 @contextmanager
@@ -42,18 +92,58 @@ def replacing(
         OutputFailed: the disk is full or cannot be written to.
     """
     check_apart(target, apart)
+    with staging(target, kind, lambda: check_folder(target, kind, overwrite=overwrite, apart=apart)) as stage:
+        yield stage.content
+        stage.commit()
+
+
+@contextmanager
+def staging(
+    target: Path, kind: FolderKind | None, check: Callable[[], None], *, companion: Path | None = None
+) -> Iterator[Staged]:
+    """A stage for `target`, a folder or (where `kind` is None) a file; it vanishes where it is not committed.
+
+    A link to a folder stays one, a link to a file is replaced. What a killed process left is mended before.
+
+    Args:
+        check: refuses a target that may not be replaced; see `targets`.
+        companion: where the stage's companion goes, beside the target.
+
+    Raises as `replacing`.
+    """
     check_reachable(target)  # the lock would say so as of a disk
-    here = files.real(target)
-    with files.locked(here):
-        with _failures(here):
-            _mend(here, kind)
-        check_folder(target, kind, overwrite=overwrite, apart=apart)
-        with _stage(here) as content, _failures(here):
-            content.mkdir()
-            yield content
-            _swap(content, here)
-        with _failures(here):
-            _mend(here, kind)
+    here = files.real(target) if kind is not None else files.real(target.absolute().parent) / target.name
+    with files.locked(target):
+        mend(here, kind)
+        check()
+        with _stage(here) as place, _failures(here):
+            stage = Staged(place, here, kind, here.with_name(companion.name) if companion else None)
+            if kind is not None:
+                stage.content.mkdir()
+            yield stage
+        mend(here, kind)
+
+
+def mend(target: Path, kind: FolderKind | None) -> None:
+    """Sweep, finish or undo what a process left that was killed while it wrote `target`; nothing where there is none.
+
+    The caller holds a lock, so none of those processes is alive.
+    """
+    with _failures(target):
+        for path in _entries(target.parent):
+            if _stage_name(target).fullmatch(path.name) and _is_stage(path, target):
+                _finish_stage(path, target, kind)
+        if kind is not None:
+            _mend_aside(target, kind)
+
+
+def mark(path: Path, kind: FolderKind | None) -> str:
+    """By which what lies at `path` is known again: a digest of the file, or of a folder's marker, which lists the rest.
+
+    Empty where nothing lies there, or no such thing.
+    """
+    known = path if kind is None else path / kind.marker
+    return files.sha256_file(known) if files.is_file(known) else ""
 
 
 def remove(folder: Path, kind: FolderKind) -> bool:
@@ -65,11 +155,11 @@ def remove(folder: Path, kind: FolderKind) -> bool:
         return False
     folder = files.real(folder)
     with files.locked(folder), _failures(folder):
-        _mend(folder, kind)
+        mend(folder, kind)
         if not is_own(folder, kind) or own_files(folder, listing(folder, kind)) != set(tree(folder).files):
             return False
-        with _stage(folder) as content:
-            folder.replace(content)
+        with _stage(folder) as place:
+            folder.replace(place / CONTENT)
     return True
 
 
@@ -103,55 +193,86 @@ def _failures(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _stage(target: Path) -> Iterator[Path]:
-    """A place for the content of `target`, not yet made, in a folder of its own that is known as ours."""
-    stage = target.with_name(f".{target.name}.{secrets.token_hex(4)}{files.PART_SUFFIX}")
+    """A folder beside `target` that is known as ours, with nothing in it yet."""
+    stage = target.with_name(f".{target.name[:50]}.{secrets.token_hex(4)}{files.PART_SUFFIX}")
     try:
         with _failures(stage):
             stage.mkdir()
-            files.publish_json(
-                stage / STAGE_MARKER,
-                {"made_by": f"efficientnet-lite {__version__}", "stage_of": tables.escaped(target.name)},
-            )
-        yield stage / CONTENT
+            _mark_stage(stage, target)
+        yield stage
     finally:
         with suppress(OSError):  # the error that brought us here says more
-            _remove_stage(stage)
+            _remove_stage(stage, target)
 
 
-def _remove_stage(stage: Path) -> None:
-    """All of it is ours. The marker goes last."""
-    shutil.rmtree(stage / CONTENT, ignore_errors=True)
-    (stage / STAGE_MARKER).unlink(missing_ok=True)
-    stage.rmdir()
+def _stage_name(target: Path) -> re.Pattern[str]:
+    return re.compile(rf"\.{re.escape(target.name[:50])}\.[0-9a-f]{{8}}{re.escape(files.PART_SUFFIX)}")
+
+
+def _mark_stage(stage: Path, target: Path, ready: dict[str, str] | None = None) -> None:
+    """`ready`: all of it is there, and only the renames are left; what lay at the target then, as by `mark`."""
+    about = {"made_by": f"efficientnet-lite {__version__}", "stage_of": tables.escaped(target.name)}
+    files.publish_json(stage / STAGE_MARKER, about | ({"ready": ready} if ready is not None else {}))
+
+
+def _remove_stage(stage: Path, target: Path) -> None:
+    """Take away what we put into it, and the stage where nothing else is in it. The marker goes last."""
+    if files.lexists(stage / CONTENT):  # half of which must not be taken for what is ready
+        _mark_stage(stage, target)
+    for path in _entries(stage):
+        if path.name == CONTENT and files.is_dir(path, follow=False):
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name in (CONTENT, COMPANION, OLD, OLD_COMPANION) or _PART.fullmatch(path.name):
+            path.unlink(missing_ok=True)
+    if [path.name for path in _entries(stage)] == [STAGE_MARKER]:
+        (stage / STAGE_MARKER).unlink(missing_ok=True)
+    if not tree(stage).files:
+        _remove_empty(stage)
 
 
 def _is_stage(path: Path, target: Path) -> bool:
     """Whether a process of ours made `path` for `target`; without a file there is nothing to lose in it."""
     if not files.is_dir(path, follow=False):
         return False
-    marker = path / STAGE_MARKER
     try:
-        if not files.is_file(marker, follow=False):
-            return not [name for name in tree(path).files if not _is_part(name)]
-        content = files.read_bytes(marker, limit=MAX_STAGE_MARKER_BYTES, what="a marker of ours")
-        document = json_value(content)
+        if not files.is_file(path / STAGE_MARKER, follow=False):
+            return not [name for name in tree(path).files if not _PART.fullmatch(name)]
+        document = _marker(path)
         return bool(document["stage_of"] == tables.escaped(target.name) and document["made_by"])
     except (EfficientNetLiteError, ValueError, TypeError, KeyError, OSError):
         return False
 
 
-def _is_part(name: str) -> bool:
-    """Whether it is the marker of a stage that was about to be written."""
-    return re.fullmatch(rf"\.{re.escape(STAGE_MARKER)}\.[0-9a-f]{{8}}\.part", name) is not None
+def _marker(stage: Path) -> Any:
+    content = files.read_bytes(stage / STAGE_MARKER, limit=MAX_STAGE_MARKER_BYTES, what="a marker of ours")
+    return json_value(content)
 
 
-def _mend(target: Path, kind: FolderKind) -> None:
-    """Sweep, finish or undo what a killed process left; the caller holds the lock, so none of them is alive."""
-    name = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{8}}{re.escape(files.PART_SUFFIX)}")
-    for path in _entries(target.parent):
-        if name.fullmatch(path.name) and _is_stage(path, target):
-            shutil.rmtree(path / CONTENT, ignore_errors=True)
-            remove_files(path, lambda name: name == STAGE_MARKER or _is_part(name), last=STAGE_MARKER)
+def _finish_stage(path: Path, target: Path, kind: FolderKind | None) -> None:
+    """Carry out the renames that are left where it was complete, unless somebody has changed the target since."""
+    if files.is_file(path / STAGE_MARKER, follow=False) and files.lexists(path / CONTENT):
+        ready = _marker(path).get("ready")
+        if isinstance(ready, dict) and _is_as_it_was(path, target, kind, ready):
+            name = tables.unescaped(str(ready["beside"]))
+            _swap(Staged(path, target, kind, target.with_name(name) if name else None))
+    _remove_stage(path, target)
+
+
+def _is_as_it_was(path: Path, target: Path, kind: FolderKind | None, ready: dict[str, Any]) -> bool:
+    """Whether what is to be replaced is what it was, or has been set aside already."""
+    name = tables.unescaped(str(ready.get("beside", "")))
+    if Path(name).name != name:
+        return False
+    places = [(target, kind, "replaces")]
+    if name and files.lexists(path / COMPANION):
+        places.append((target.with_name(name), None, "beside_replaces"))
+    return all(
+        not files.lexists(place) or mark(place, of_kind) == ready.get(key) for place, of_kind, key in places
+    )
+
+
+def _mend_aside(target: Path, kind: FolderKind) -> None:
+    """Put an old folder back whose successor never came, or finish taking it away."""
     aside = previous(target)
     if not files.is_dir(aside, follow=False) or not is_own(aside, kind):
         return
@@ -163,22 +284,32 @@ def _mend(target: Path, kind: FolderKind) -> None:
         _finish(aside, target, kind)
 
 
-def _swap(content: Path, target: Path) -> None:
-    """Give `content` the name `target`; what lay there is set aside, but for an empty folder."""
-    aside, moved, empty = previous(target), False, False
+def _swap(stage: Staged) -> None:
+    """Give the content of `stage` its name; what lay there is set aside, but for an empty folder."""
+    target, beside = stage.target, stage.companion_target
+    moved: list[tuple[Path, Path]] = []  # from, to
+    empty = False
+
+    def move(source: Path, place: Path) -> None:
+        source.replace(place)
+        moved.append((source, place))
+
     try:
-        _sync(content)
-        if files.is_empty_dir(target):
+        if stage.kind is not None and files.is_empty_dir(target):
             target.rmdir()
             empty = True
         elif files.lexists(target):
-            target.replace(aside)
-            moved = True
-        content.replace(target)
+            move(target, stage.place / OLD if stage.kind is None else previous(target))
+        if beside is not None and files.lexists(stage.companion):
+            if files.lexists(beside):
+                move(beside, stage.place / OLD_COMPANION)
+            move(stage.companion, beside)
+        move(stage.content, target)
         files.sync_folder(target.parent)
     except BaseException:  # Ctrl-C too: what lay there comes back
-        if moved and not files.lexists(target):
-            aside.replace(target)
+        for source, place in reversed(moved):
+            if files.lexists(place) and not files.lexists(source):
+                place.replace(source)
         if empty and not files.lexists(target):
             target.mkdir()
         raise
@@ -199,6 +330,8 @@ def _sync(folder: Path) -> None:
 
 def _finish(aside: Path, target: Path, kind: FolderKind) -> None:
     """Move what is the user's from the old folder to the new one, and remove the rest of the old one in one step."""
+    for name in tree(aside).folders:
+        _remove_stage_below(aside / name)
     listed = listing(aside, kind)
     ours, found = own_files(aside, listed), tree(aside)
     for name in found.files:
@@ -208,8 +341,17 @@ def _finish(aside: Path, target: Path, kind: FolderKind) -> None:
         if files.is_empty_dir(aside / name) and not any(each.startswith(f"{name}/") for each in listed):
             _folder_at(target, name.split("/"))
     if ours.issuperset(tree(aside).files):
-        with _stage(target) as content:
-            aside.replace(content)
+        with _stage(target) as place:
+            aside.replace(place / CONTENT)
+
+
+def _remove_stage_below(folder: Path) -> None:
+    """Of an artifact of the old folder that was killed while it was built."""
+    with suppress(EfficientNetLiteError, ValueError, TypeError, KeyError):
+        if files.is_file(folder / STAGE_MARKER, follow=False):
+            target = folder.with_name(tables.unescaped(_marker(folder)["stage_of"]))
+            if _stage_name(target).fullmatch(folder.name) and _is_stage(folder, target):
+                _remove_stage(folder, target)
 
 
 def _free_place(target: Path, name: str) -> Path:

@@ -36,6 +36,7 @@ from efficientnet_lite.weights.unpickle import NEWER_PICKLE, STATE_DICT_ONLY
 RUN_CARD, RUN_WEIGHTS = "card.json", "weights.safetensors"
 STATE_FILE = "checkpoint"  # TensorFlow's note which of a folder's checkpoints is the last
 INDEX_SUFFIX = ".index"
+TORCH = "torch .pth"
 UNPACK = "unpack it and give the checkpoint within"
 OLD_PTH = b"L%dL\n." % MAGIC_NUMBER  # how torch's legacy stream begins in protocols 0 and 1
 OLD_PICKLE = re.compile(rb"\([dl]p0\n|\([dl]q\0|[}\]]q\0|c[\w.]{1,100}\n[\w.]{1,100}\n")  # in the same
@@ -61,6 +62,8 @@ class Weights:
     notice: str = ""  # to be kept with copies, where the license asks for it
     format: str = ""  # "torch .pth", "safetensors", "TF1 checkpoint" or "Keras weights"
     notes: tuple[str, ...] = ()  # what was chosen, and what passed over
+    # Of a file of moving averages, where they were asked for: the raw weights beside them, or why there are none.
+    raw: Mapping[str, NDArray[np.float32]] | CheckpointError | None = None
 
 
 def load_weights(
@@ -68,6 +71,7 @@ def load_weights(
     weights: str | Path = "imagenet",
     *,
     ema: bool = True,
+    with_raw: bool = False,
     download: published.Download = published.download_from_hub,
 ) -> Weights:
     """Weights of `variant`: published ones by name ("imagenet" or "hub"), or those of a checkpoint.
@@ -78,10 +82,10 @@ def load_weights(
     """
     if isinstance(weights, str) and weights in published.NAMES:
         path, known = published.locate(variant, weights, download=download)
-        found = read_checkpoint(path, variant=variant, ema=ema)
+        found = read_checkpoint(path, variant=variant, ema=ema, with_raw=with_raw)
         return replace(found, source=known.origin, license=known.license, notice=known.notice)
     _check_there(weights)
-    found = read_checkpoint(Path(weights), variant=variant, ema=ema)
+    found = read_checkpoint(Path(weights), variant=variant, ema=ema, with_raw=with_raw)
     return found if found.source != found.format else replace(found, source=f"{found.format} {found.path}")
 
 
@@ -97,23 +101,33 @@ def _check_there(weights: str | Path) -> None:
     )
 
 
-def read_checkpoint(path: Path, *, variant: Variant | None = None, ema: bool = True) -> Weights:
+def read_checkpoint(
+    path: Path, *, variant: Variant | None = None, ema: bool = True, with_raw: bool = False
+) -> Weights:
     """The weights at `path`: a .pth, a safetensors file, a TF1 checkpoint, a Keras file, or a run folder of ours.
 
     A TF1 checkpoint may be given as its folder, its prefix, one of its files, or a .tar or .tar.gz of
-    the folder. With `ema` the moving averages are read where the file has them, else the raw weights.
+    the folder. With `ema` the moving averages are read where the file has them, else the raw weights; and
+    `with_raw` those besides.
 
     Raises:
         CheckpointError: the file is damaged, of another variant than `variant`, has tensors missing,
             left over, misshapen or not finite, or is none of these formats.
         UnusableInput: there is no such file, or it cannot be read.
     """
+    content = _opened(path, ema=ema)
+    found = _weights(content, path, variant, ema=ema)
+    if not (with_raw and ema):
+        return found
     try:
-        content = _open(path, ema=ema)
-    except OSError as error:  # a folder that may not be entered, a name that is too long
-        raise UnusableInput(
-            f"it cannot be read: {error.strerror or error}", where=path, fix="check its name and permissions"
-        ) from error
+        if content.format == TORCH:  # which of several state dicts it is was chosen when it was read
+            content = _opened(path, ema=False)
+        return replace(found, raw=_weights(content, path, variant, ema=False).parameters)
+    except CheckpointError as error:  # the averages alone are sound
+        return replace(found, raw=error)
+
+
+def _weights(content: "_Content", path: Path, variant: Variant | None, *, ema: bool) -> Weights:
     tensors, notes = network_of(content.tensors, where=path, ema=ema)
     fitted = fit(tensors, where=path, variant=variant, ema=ema)
     if fitted.head is not None:
@@ -148,6 +162,15 @@ class _Content:
     config: bytes | str = ""  # a Keras model's
 
 
+def _opened(path: Path, *, ema: bool) -> _Content:
+    try:
+        return _open(path, ema=ema)
+    except OSError as error:  # a folder that may not be entered, a name that is too long
+        raise UnusableInput(
+            f"it cannot be read: {error.strerror or error}", where=path, fix="check its name and permissions"
+        ) from error
+
+
 def _open(path: Path, *, ema: bool) -> _Content:
     if files.is_dir(path):
         return _open_folder(path)
@@ -162,7 +185,7 @@ def _open(path: Path, *, ema: bool) -> _Content:
         return _Content(weights, "Keras weights", files.sha256_bytes(data), config=described)
     if is_pth(data):
         found = read_state_dict(data, where=path, ema=ema)
-        return _Content(found.tensors, "torch .pth", files.sha256_bytes(data), chosen=found.chosen)
+        return _Content(found.tensors, TORCH, files.sha256_bytes(data), chosen=found.chosen)
     if is_index(data):
         return _open_bundle(path)
     if is_archive(data):

@@ -7,8 +7,8 @@ from cyclopts import Parameter
 
 from efficientnet_lite.cli.common import COMMAND_LINE, Json, NoEma, Quiet, Switch, Verbose, console_of
 from efficientnet_lite.cli.console import Console
+from efficientnet_lite.commands.hub_cache import CacheEntry, place_modules, remove_modules
 from efficientnet_lite.errors import UsageError
-from efficientnet_lite.stories.hub_cache import Placed, place_modules, remove_modules
 
 CACHE_VARIABLE = "TFHUB_CACHE_DIR"  # where tensorflow_hub looks
 
@@ -57,7 +57,7 @@ def hub_cache(
         _show(console, placed, cache)
 
 
-def _show(console: Console, placed: list[Placed], cache: str) -> None:
+def _show(console: Console, placed: list[CacheEntry], cache: str) -> None:
     columns = ["address", "bytes", "proof"]
     rows = [
         [each.address, f"{each.exported.bytes:,}", f"within {each.exported.parity.difference:.1g} of numpy"]

@@ -8,15 +8,17 @@ they stand alone the logits inside count, which a twin of the file gives.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from efficientnet_lite.arrays import Array
+from efficientnet_lite.artifacts.origin import Origin
+from efficientnet_lite.artifacts.sample import Sample
 from efficientnet_lite.errors import VerificationFailed
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import DENSE, LOGITS, POOLED, PROBABILITIES
+from efficientnet_lite.photos.views import Image
 from efficientnet_lite.progress import OnProgress, ShowStage
 from efficientnet_lite.proof.gate import (
     Bars,
@@ -31,13 +33,10 @@ from efficientnet_lite.proof.gate import (
 from efficientnet_lite.proof.parity import FLOAT_TOLERANCE, Gauge, Parity, allowance, fixed_inputs
 from efficientnet_lite.quantize import calibration
 from efficientnet_lite.quantize.stages import quantize_head
-from efficientnet_lite.runtimes.model import Model, Outputs, Refused, model_from_bytes
+from efficientnet_lite.runtimes.model import Model, Outputs, model_from_bytes
 from efficientnet_lite.storage.cache import Cache
-from efficientnet_lite.stories.origin import Origin
 from efficientnet_lite.tflite.artifact import INT8, About, Form, Precision, float_artifact, int8_artifact
 from efficientnet_lite.tflite.int8 import IntegerNetwork
-
-Image = npt.NDArray[np.uint8]
 
 # Least SNR of logits, features or a feature map, against float32. Measured with official and random weights and
 # heads of 2 to 1000 classes at 32 to 260 pixels: float16 38 to 66 on the fixed inputs and 45 to 56 on photos,
@@ -47,23 +46,6 @@ MIN_SNR_DB: dict[Precision, float] = {"float16": 30.0, "dynamic": 10.0, "int8": 
 MIN_SNR_INSIDE_DB: dict[Precision, float] = {"float16": 30.0, "dynamic": 10.0, "int8": 3.0}
 NOTHING = 1e-5  # of a logit: no probability shows it
 FEWEST_KEPT_BACK = 50  # photos; with fewer left beside the calibration, two halves prove each other
-
-
-class Sample(NamedTuple):
-    """Images of one photo each, with their classes where they are known."""
-
-    images: Sequence[Image]
-    truth: Sequence[int] | None = None
-    refused: tuple[Refused, ...] = ()  # photos that could not be used, and stand behind no figure
-    notes: tuple[str, ...] = ()  # why they have no classes, and what was skipped before
-
-    @property
-    def whole(self) -> bool:
-        """No photo was lost while they were looked at."""
-        return not any(each.lost for each in self.refused)
-
-    def part(self, places: slice) -> "Sample":
-        return Sample(self.images[places], None if self.truth is None else self.truth[places], self.refused)
 
 
 @dataclass(frozen=True, slots=True)

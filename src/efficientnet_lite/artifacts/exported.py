@@ -17,9 +17,9 @@ class Exported:
     format: str  # "tflite", "onnx", "savedmodel", "hub-tf1", "tf1-checkpoint"
     precision: str  # "float32", "float16", "dynamic", "int8"
     outputs: tuple[str, ...]
-    bytes: int  # of all its files
-    sha256: str  # of the file; of a folder, `files.sha256_folder`
     parity: Parity
+    bytes: int = 0  # of all its files; this and the digest are known when it has been written
+    sha256: str = ""  # of the file; of a folder, `files.sha256_folder`
     comparison: Comparison | None = None  # a smaller precision's main output against float32, on photos
     reduction: Parity | None = None  # all of its outputs against float32, on photos or else fixed inputs
     cross_fitted: bool = False  # every photo calibrated, so two halves proved each other

@@ -1,26 +1,79 @@
-"""What a user names -> an opened model: a `.tflite` or `.onnx` file, a run folder, a checkpoint, or a variant's name.
+"""What a user names: a `.tflite` or `.onnx` file, a run folder, a checkpoint, or a model's name.
 
-Only the first two hold files for a runtime; of the others one is written in memory, which takes a
-fraction of a second.
+It is opened as a model that predicts, or as the origin of which files are written. Only files and runs hold something
+for a runtime; of the others it is written in memory, which takes a fraction of a second.
 """
 
 from pathlib import Path
 from typing import Literal
 
-from efficientnet_lite.errors import ArtifactError, UsageError
-from efficientnet_lite.network.plan import POOLED
+from efficientnet_lite.artifacts.origin import Origin, named_model, origin_of, origin_of_checkpoint
+from efficientnet_lite.errors import ArtifactError, CheckpointError, UsageError
+from efficientnet_lite.network.plan import POOLED, make_plan
+from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.runtimes.model import Model, model_from_bytes, open_model
 from efficientnet_lite.storage import files
-from efficientnet_lite.stories.origin import open_origin
 from efficientnet_lite.tflite.artifact import About, float_artifact
 from efficientnet_lite.tflite.float import Output
 from efficientnet_lite.tflite.slots import MODEL_IDENTIFIER
+from efficientnet_lite.weights.read import load_weights, read_checkpoint
 
-Precision = Literal["float32", "int8"]
+RunPrecision = Literal["float32", "int8"]  # of the files that a run has
 PUBLISHED = "imagenet"  # the weights that a bare name means
 CLASSIFIER: tuple[Output, ...] = ("logits", "probabilities")
 BACKBONE: tuple[Output, ...] = ("features",)
+
+
+def open_origin(
+    text: str | Path,
+    *,
+    model: str | None = None,
+    weights: str | Path = PUBLISHED,
+    ema: bool = True,
+    with_raw: bool = False,
+) -> Origin:
+    """The origin that `text` names: a run folder, a checkpoint, or a model such as "lite1".
+
+    A path that exists counts before a name.
+
+    Args:
+        model: for a checkpoint, the variant that it must be, and its input size ("lite4@300").
+        weights: for a model name, where its weights come from: "imagenet", "hub" or a checkpoint.
+        ema: of a checkpoint that has both, read the moving averages rather than the raw weights.
+        with_raw: and with `ema` the raw weights besides.
+
+    Raises:
+        UsageError: no such path or model.
+        CheckpointError, WeightsMissing: the weights are damaged, of another variant, or not to be had.
+    """
+    path = Path(text)
+    if files.lexists(path) and not (files.is_dir(path) and run_folder.is_run(path)):
+        return origin_of_checkpoint(path, model, ema=ema, with_raw=with_raw)
+    if model is not None:
+        raise UsageError(
+            f"`model={model}` is for a checkpoint; this says itself what it is",
+            where=path,
+            fix="leave `model=` out, or give the path of a checkpoint",
+        )
+    if files.lexists(path):
+        return _origin_of_run(path)
+    name = named_model(str(text))
+    return origin_of(name, load_weights(name.variant, weights, ema=ema, with_raw=with_raw))
+
+
+def _origin_of_run(folder: Path) -> Origin:
+    run = run_folder.open_run(folder)
+    found = read_checkpoint(folder / run_folder.WEIGHTS)
+    contract = Contract.from_json(run.card.get("contract"), where=str(folder / run_folder.CARD))
+    if found.labels is not None and found.labels != run.labels:
+        raise CheckpointError(
+            "the labels of the weights differ from those of the card",
+            where=folder / run_folder.WEIGHTS,
+            fix="train the run again",
+        )
+    plan = make_plan(found.variant, size=contract.size, classes=found.classes)
+    return Origin(folder.absolute().name, plan, contract, run.labels, found)
 
 
 def open_source(
@@ -28,7 +81,7 @@ def open_source(
     *,
     weights: str | Path = PUBLISHED,
     ema: bool = True,
-    precision: Precision | None = None,
+    precision: RunPrecision | None = None,
     workers: int | None = None,
 ) -> Model:
     """The model that `source` names, ready for `predict`.
@@ -138,7 +191,7 @@ def _written(
             fix="use `embed`, or give weights with a classifier",
         )
     labels = origin.labels if classifies else None
-    about = About(origin.contract, origin.sha256, origin.license, outputs, labels=labels)
+    about = About(origin.contract, origin.weights.sha256, origin.weights.license, outputs, labels=labels)
     return model_from_bytes(
         float_artifact(origin.plan, origin.layers(), about), where=str(source), workers=workers
     )

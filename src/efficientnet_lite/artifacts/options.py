@@ -1,0 +1,69 @@
+"""What `export` can be told, in one record that the command line and Python fill alike."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from efficientnet_lite.tflite.artifact import Precision
+from efficientnet_lite.tflite.int8 import Io
+from efficientnet_lite.tflite.stored_weights import DenseScales
+
+ArtifactFormat = Literal["tflite", "onnx", "savedmodel", "hub-tf1", "tf1-checkpoint"]
+FORMATS: tuple[ArtifactFormat, ...] = get_args(ArtifactFormat)
+Batching = Literal["1", "dynamic"]
+BATCHINGS: tuple[Batching, ...] = get_args(Batching)
+DENSE_SCALES: tuple[DenseScales, ...] = get_args(DenseScales)
+_OF_ALL = ("format", "model", "weights", "ema", "overwrite")  # of the source or the target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportOptions:
+    """The options of an export. What is None or empty was not given, and is as usual; see `kinds.USES`.
+
+    Attributes:
+        format: "tflite" where None, unless the ending of the target says otherwise.
+        model: of a checkpoint, the variant that it must be and its input size, as "lite4@300".
+        weights: of a model name: "imagenet", "hub", or the path of a checkpoint.
+        ema: of a checkpoint that has both, read the moving averages rather than the raw weights; a
+            TF1 checkpoint then gets both.
+        overwrite: replace an existing artifact; a folder only where it is one of ours.
+        outputs: "probabilities" (as usual), "logits" and "features", in the file's order; of "savedmodel" and
+            "hub-tf1" the last two say what kind of model it is; "tf1-checkpoint" has none.
+        precision: "float32" as usual; "float16" and "dynamic", smaller files of float arithmetic; or "int8".
+        io: type of input and outputs of an int8 file: "uint8" as usual, "int8", or "float32".
+        batch: "1" as usual, or "dynamic": the caller may change it.
+        dense: scales of the dense layer's int8 kernel, "per-tensor" as usual; "per-channel" needs runtimes of
+            2022 (int8) or of 2024 (dynamic).
+        endpoints: names of the reference, such as "reduction_4", as further outputs; `features` among them is
+            the last block's feature map. Alone they replace the outputs.
+        data: for int8, a folder of photos like those that the model will see; labels are not needed. Other
+            precisions are compared on them too; without, on three fixed inputs.
+        calibration_photos: how many of the photos set the ranges, 100 as usual; the others prove the file.
+        max_drop, min_agreement: what a smaller precision may lose, where photos tell; see `proof.gate`.
+        labels_locale: locale -> file of class names in that language, one a line.
+        workers: photos under way at once; one per core as usual.
+    """
+
+    format: ArtifactFormat | None = None
+    model: str | None = None
+    weights: str | Path = "imagenet"
+    ema: bool = True
+    overwrite: bool = False
+    outputs: Sequence[str] = ()
+    precision: Precision | None = None
+    io: Io | None = None
+    batch: Batching | None = None
+    dense: DenseScales | None = None
+    endpoints: Sequence[str] | None = None
+    data: str | Path | None = None
+    calibration_photos: int | None = None
+    max_drop: float | None = None
+    min_agreement: float | None = None
+    labels_locale: Mapping[str, Path] | None = None
+    workers: int | None = None
+
+    def given(self) -> dict[str, Any]:
+        """Those that were given and not every format uses, by name."""
+        values = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in _OF_ALL}
+        return {name: value for name, value in values.items() if value not in (None, (), [], {})}

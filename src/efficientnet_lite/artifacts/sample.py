@@ -1,0 +1,79 @@
+"""The photos that set the ranges of an int8 file, and those that prove a file of a smaller precision."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from efficientnet_lite.artifacts.origin import Origin
+from efficientnet_lite.errors import UnreadablePhoto, UnusableInput
+from efficientnet_lite.photos import decode as photo_door
+from efficientnet_lite.photos.classes import some
+from efficientnet_lite.photos.contract import BaseView
+from efficientnet_lite.photos.labelled import labelled_photos
+from efficientnet_lite.photos.views import Image
+from efficientnet_lite.quantize import calibration
+from efficientnet_lite.runtimes.model import Refused
+from efficientnet_lite.storage import files
+
+VIEWS: tuple[BaseView, ...] = ("crop", "squash")  # of the photos for calibration and proof, in turn
+MOST_KEPT_BACK = 500
+
+
+class Sample(NamedTuple):
+    """Images of one photo each, with their classes where they are known."""
+
+    images: Sequence[Image]
+    truth: Sequence[int] | None = None
+    refused: tuple[Refused, ...] = ()  # photos that could not be used, and stand behind no figure
+    notes: tuple[str, ...] = ()  # why they have no classes, and what was skipped before
+
+    @property
+    def whole(self) -> bool:
+        """No photo was lost while they were looked at."""
+        return not any(each.lost for each in self.refused)
+
+    def part(self, places: slice) -> "Sample":
+        return Sample(self.images[places], None if self.truth is None else self.truth[places], self.refused)
+
+    def all_notes(self) -> tuple[str, ...]:
+        """What a person should know of them."""
+        if not self.refused:
+            return self.notes
+        named = some([f"{Path(each.where).name} ({each.reason})" for each in self.refused], 3)
+        whole = len(self.images) + len(self.refused)
+        return (*self.notes, f"{len(self.refused)} of {whole} photos could not be used: {named}")
+
+
+def sample_of(data: Path, origin: Origin, count: int, workers: int) -> Sample:
+    """The images for calibration and proof: from every folder in turn, in an order that contents decide.
+
+    Each content once, or a copy of a photo that calibrated would prove the file. Raises UnusableInput where fewer
+    than two can be used.
+    """
+    paths, truth, notes = labelled_photos(data, origin.labels)
+    by_content: dict[str, int] = {}
+    refused: list[Refused] = []
+    for place, path in enumerate(paths):
+        try:
+            by_content.setdefault(files.sha256_bytes(photo_door.read_bytes(path)), place)
+        except UnreadablePhoto as error:
+            refused.append(Refused(str(path), error.what, lost=True))
+    chosen = calibration.stratified(
+        [str(paths[place].parent) for place in by_content.values()], list(by_content), count + MOST_KEPT_BACK
+    )
+    contents = [list(by_content)[each] for each in chosen]
+    places = [by_content[content] for content in contents]
+    images, others = calibration.images_by_place(
+        [paths[place] for place in places], contents, origin.contract, VIEWS, workers=workers
+    )
+    refused += others.values()
+    if len(images) < 2:
+        reason = f"; the first of the others: {refused[0].where}: {refused[0].reason}" if refused else ""
+        raise UnusableInput(
+            f"{len(images)} of {len(paths)} photos can be used, and no copies count: int8 needs 2 to be made "
+            f"and proven, and 100 to be good{reason}",
+            where=data,
+            fix="give a folder with photos like those that the model will see",
+        )
+    classes = None if truth is None else [truth[places[each]] for each in images]
+    return Sample(list(images.values()), classes, tuple(refused), tuple(notes))

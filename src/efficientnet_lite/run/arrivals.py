@@ -1,0 +1,119 @@
+"""How a run comes into being, and how an artifact comes to it: its place, and its entry in the card, in one step."""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from efficientnet_lite.artifacts.exported import Exported
+from efficientnet_lite.artifacts.kind import ArtifactKind
+from efficientnet_lite.artifacts.options import ExportOptions
+from efficientnet_lite.errors import UsageError
+from efficientnet_lite.proof.golden import golden_path
+from efficientnet_lite.run import folder as run_folder
+from efficientnet_lite.run.artifacts import ARRIVING, KEY, Arriving, arrived_in, arriving_in, artifacts_of
+from efficientnet_lite.storage import files, folders
+from efficientnet_lite.storage.listing import is_own, listing, own_files
+from efficientnet_lite.storage.targets import Apart
+
+WAIT_S = 60  # for another process that writes the card
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """The artifacts that are about to come to a run."""
+
+    run: Path
+
+    def place_of(self, kind: ArtifactKind, options: ExportOptions) -> Path:
+        """The artifact's place in the run, which tells it from all others of that run.
+
+        Raises UsageError where the run has it from its training, or somebody else's file lies there.
+        """
+        artifacts_of(run_folder.open_run(self.run))  # a list that cannot be added to, before any work is done
+        name = "".join(c if c.isalnum() or c in "-_." else "_" for c in self.run.absolute().name)
+        parts, outputs = kind.in_a_run(options), tuple(options.outputs)
+        if parts in (["float32"], ["int8"]) and outputs in ((), ("probabilities",)):
+            raise UsageError(
+                f"the run has its {parts[0]} file already", where=self.run, fix="give `out=` for another copy"
+            )
+        parts += [each for each in outputs if each != "probabilities" or len(outputs) > 1]
+        place = self.run / "exports" / ("_".join([name, *parts]) + kind.ending)
+        run_folder.check_own(self.run, place)
+        return place
+
+    @contextmanager
+    def entering(self, exported: Exported, stage: folders.Staged) -> Iterator[None]:
+        """Hold the run while an artifact gets its name; afterwards its card lists what lies there."""
+        with files.locked(self.run, wait=WAIT_S):
+            self._announce(exported, stage)
+            try:
+                yield
+            finally:
+                self._settle(stage.place)
+
+    def recover(self) -> None:
+        """Finish what a process left that was killed while an artifact came to the run."""
+        if ARRIVING not in run_folder.open_run(self.run).card:
+            return
+        with files.locked(self.run, wait=WAIT_S):
+            for each in arriving_in(run_folder.open_run(self.run)):
+                if each.kind is not None:
+                    folders.mend(files.real(each.path), each.kind.folder)
+            self._settle()
+
+    def _announce(self, exported: Exported, stage: folders.Staged) -> None:
+        """Say in the card what lies at the place now, and what is to lie there."""
+        card = dict(run_folder.open_run(self.run).card)
+        name = run_folder.name_in(self.run, stage.target)
+        old = [entry for entry in card.get(KEY, []) if entry.get("path") == name]
+        if old:
+            card[KEY] = [entry for entry in card[KEY] if entry not in old]
+        marked = [(folders.mark(stage.target, stage.kind), entry) for entry in old]
+        marked.append((folders.mark(stage.content, stage.kind), exported.to_json() | {"path": name}))
+        card[ARRIVING] = [{"mark": mark, "entry": entry} for mark, entry in marked]
+        files.publish_json(self.run / run_folder.CARD, card, within=stage.place)
+
+    def _settle(self, within: Path | None = None) -> None:
+        """List of what was arriving what is there, and nothing else of those places."""
+        run = run_folder.open_run(self.run)
+        arriving = arriving_in(run)
+        there = arrived_in(arriving)
+        names = {run_folder.name_in(self.run, each.path) for each in arriving}
+        names |= {run_folder.name_in(self.run, golden_path(each.path)) for each in arriving}
+
+        def gone(name: str) -> bool:
+            return name in names or any(name.startswith(f"{each}/") for each in names)
+
+        card = run_folder.listed(run, [path for each in there for path in _files_of(each)], gone=gone)
+        card.pop(ARRIVING, None)
+        if there:
+            card[KEY] = [*card.get(KEY, []), *map(_entry, there)]
+        files.publish_json(self.run / run_folder.CARD, card, within=within)
+
+
+@contextmanager
+def building(target: Path, *, apart: Collection[Apart] = (), overwrite: bool = False) -> Iterator[Path]:
+    """A folder to build a run in, which becomes `target` when the block ends well; see `folders.replacing`."""
+    if overwrite and is_own(target, run_folder.RUN):
+        Arrivals(target).recover()  # or the new run would keep as the user's what was arriving in the old one
+    with folders.replacing(target, run_folder.RUN, overwrite=overwrite, apart=apart) as folder:
+        (folder / "exports").mkdir()
+        yield folder
+
+
+def _files_of(artifact: Arriving) -> list[Path]:
+    """Those of ours: the file or what its folder lists, and the golden file."""
+    path, folder = artifact.path, artifact.folder
+    ours = [path] if folder is None else [path / each for each in own_files(path, listing(path, folder))]
+    golden = golden_path(path)
+    return [*ours, golden] if files.is_file(golden) else ours
+
+
+def _entry(artifact: Arriving) -> dict[str, Any]:
+    """As it lies there: a folder has got what the user put into the old one."""
+    if not files.is_dir(artifact.path):
+        return dict(artifact.entry)
+    measured = {"bytes": files.folder_size(artifact.path), "sha256": files.sha256_folder(artifact.path)}
+    return {**artifact.entry, **measured}
