@@ -1,4 +1,4 @@
-"""A `.tflite` file as a classifier: photos in, probabilities out, with the file's own preprocessing.
+"""A `.tflite` or `.onnx` file as a classifier: photos in, probabilities out, with the file's own preprocessing.
 
 Ours carry their contract. A stranger's file is taken by its metadata and shapes; where those do not say
 how pixels are to be normalized, it is refused rather than guessed.
@@ -25,7 +25,8 @@ from efficientnet_lite.runtimes.engine import Engine, EnginePool, Tensor, cores
 from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.runtimes.onnx import OnnxRuntime
 from efficientnet_lite.storage import files
-from efficientnet_lite.strangers.structure import check_model
+from efficientnet_lite.strangers.structure import CheckedModel, check_model
+from efficientnet_lite.strangers.tensors import TensorInfo
 from efficientnet_lite.tflite.identity import OWN_ENTRY, Identity
 from efficientnet_lite.tflite.label_files import labels_of, read_labels
 from efficientnet_lite.tflite.metadata import read_entries, read_normalization
@@ -265,57 +266,62 @@ def open_model(path: Path, *, workers: int | None = None) -> Model:
         ArtifactError: it is no TFLite classifier of one image, is damaged, or does not say how to
             normalize a float input; an ONNX file that is not ours.
     """
-    if path.suffix == ".onnx":
-        data = files.read_bytes(path, limit=MAX_MODEL_BYTES, what="an .onnx file")
-        return model_from_onnx(data, where=path, workers=workers)
-    return model_from_bytes(
-        files.read_bytes(path, limit=MAX_MODEL_BYTES, what="a .tflite file"), where=path, workers=workers
-    )
+    onnx = path.suffix == ".onnx"
+    kind, opened = ("an .onnx file", model_from_onnx) if onnx else ("a .tflite file", model_from_bytes)
+    return opened(files.read_bytes(path, limit=MAX_MODEL_BYTES, what=kind), where=path, workers=workers)
 
 
 def model_from_bytes(data: bytes, *, where: Path | str, workers: int | None = None) -> Model:
     """Like `open_model`, for a file in memory."""
-    checked = check_model(data, where=where)
-    tensor = checked.tensors[checked.inputs[0]]
-    shape = tensor.shape
+    image = _image(check_model(data, where=where), where)
+    entries = read_entries(data, where=where)
+    identity = Identity.from_bytes(entries[OWN_ENTRY], where=where) if OWN_ENTRY in entries else None
+    if identity is not None and identity.contract.size != image.shape[1]:
+        raise ArtifactError(
+            f"its contract says {identity.contract.size} pixels, its input takes {image.shape[1]}",
+            where=where,
+            fix="export the model again",
+        )
+    strange = identity is None and image.dtype == "float32"
+    normalization = _normalization(data, where) if strange else None
+    found = dict(read_labels(data, where=where) or {})
+    return Model(
+        where=where,
+        data=data,
+        contract=identity.contract if identity else Contract(image.shape[1]),
+        labels=found.pop("", None),
+        translations=found,
+        identity=identity,
+        normalization=normalization,
+        workers=workers or cores(),
+    )
+
+
+def _image(checked: CheckedModel, where: Path | str) -> TensorInfo:
+    """The only input; raises ArtifactError where it is no square RGB image."""
+    inputs = [checked.tensors[index] for index in checked.inputs]
+    shape = inputs[0].shape
     square = len(shape) == 4 and (shape[0], shape[3]) == (1, 3) and shape[1] == shape[2]
-    if len(checked.inputs) != 1 or not square or tensor.dtype not in INPUT_TYPES:
-        inputs = [checked.tensors[index] for index in checked.inputs]
+    if len(inputs) != 1 or not square or inputs[0].dtype not in INPUT_TYPES:
         raise ArtifactError(
             f"its inputs are {', '.join(f'{each.dtype} {each.shape}' for each in inputs)}, "
             f"expected one square RGB image (1, S, S, 3) of {', '.join(INPUT_TYPES)}",
             where=where,
             fix="give a file for image classification",
         )
-    entries = read_entries(data, where=where)
-    identity = Identity.from_bytes(entries[OWN_ENTRY], where=where) if OWN_ENTRY in entries else None
-    normalization = None
-    if identity is None and tensor.dtype == "float32":
-        normalization = read_normalization(data, where=where)
-        if normalization is None:
-            raise ArtifactError(
-                "its input is float32, and nothing in it says which range of values it wants",
-                where=where,
-                fix="export it again with metadata (mean and std of its input)",
-            )
-    if identity is not None and identity.contract.size != shape[1]:
+    return inputs[0]
+
+
+def _normalization(data: bytes, where: Path | str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and std that a stranger's metadata give for its float input; they are not guessed."""
+    found = read_normalization(data, where=where)
+    if found is None:
         raise ArtifactError(
-            f"its contract says {identity.contract.size} pixels, its input takes {shape[1]}",
+            "its input is float32, and nothing in it says which range of values it wants",
             where=where,
-            fix="export the model again",
+            fix="export it again with metadata (mean and std of its input)",
         )
-    found = dict(read_labels(data, where=where) or {})
-    labels = found.pop("", None)
-    return Model(
-        where=where,
-        data=data,
-        contract=identity.contract if identity else Contract(shape[1]),
-        labels=labels,
-        translations=found,
-        identity=identity,
-        normalization=normalization,
-        workers=workers or cores(),
-    )
+    return found
 
 
 def model_from_onnx(data: bytes, *, where: Path | str, workers: int | None = None) -> Model:
