@@ -83,7 +83,7 @@ def train(
     """
     settings = Settings(
         model=model_name(model),
-        weights=str(weights or (FRESH if recipe else "imagenet")),
+        weights=str(weights if weights is not None else FRESH if recipe else "imagenet"),
         weights_sha256=weights_sha256,
         ema=ema,
         val=val,
