@@ -84,26 +84,25 @@ def ours_fine_tuning(plan: Plan, images: Any, labels: Any) -> tuple[Run, str]:
     import keras
 
     from efficientnet_lite.training.finetune import FineTuning, upper_part
-    from efficientnet_lite.training.loop import Trainer
+    from efficientnet_lite.training.kept_features import Kept
+    from efficientnet_lite.training.upper_blocks import ChoosingPhotos, TaughtPhotos, UpperBlocks
     from efficientnet_lite.weights.read import load_weights
 
-    recipe = FineTuning(blocks=None, batch=len(images), label_smoothing=SMOOTHING)
+    recipe = FineTuning(blocks=None, epochs=1, batch=len(images), label_smoothing=SMOOTHING)
     weights = dict(load_weights(plan.variant).parameters)
     classes = plan.classes or 0
     weights["head/dense/kernel"] = weights["head/dense/kernel"][:, :classes]
     weights["head/dense/bias"] = weights["head/dense/bias"][:classes]
-    trainer = Trainer(upper_part(plan, None), weights, recipe, classes=classes, seed=0)
-    batch, counts, random = (
-        images.astype(np.float32),
-        np.ones(len(images), np.float32),
-        np.random.default_rng(0),
-    )
+    kept, truth = Kept(images[:, None], seed=0), np.asarray(labels)
+    taught = TaughtPhotos(kept, truth, np.ones(len(images), np.float32))
+    choosing = ChoosingPhotos(kept, ("crop",), truth)
+    learner = UpperBlocks(upper_part(plan, None), weights, recipe, taught, choosing, seed=0)
+    (batch,) = learner.batches()
 
     def run(steps: int) -> float:
         began = time.perf_counter()
-        for step in range(steps):
-            trainer._step(batch, labels, counts, 1e-5, random)
-            trainer._average(step)
+        for _ in range(steps):
+            learner.step(batch)
         return time.perf_counter() - began
 
     return run, f"Keras on {keras.backend.backend()}, float32"

@@ -26,7 +26,12 @@ from efficientnet_lite.tflite.identity import Identity
 from efficientnet_lite.training import states
 
 ENTRY = Address(VARIANTS["lite0"], "feature-vector", 1)
-KERAS = ("keras", "tensorflow", "efficientnet_lite.training.loop", "efficientnet_lite.training.pretrain")
+KERAS = (
+    "keras",
+    "tensorflow",
+    "efficientnet_lite.training.fine_tuned",
+    "efficientnet_lite.training.pretraining",
+)
 HEAVY = tuple(f"efficientnet_lite.artifacts.{name}_graph" for name in ("saved_model", "hub", "reference"))
 
 
@@ -639,7 +644,7 @@ def test_the_working_folder_is_compared_through_links(source, tmp_path, link, ca
 
 
 def test_only_names_of_its_layout_are_removed_from_a_working_folder(tmp_path):
-    from efficientnet_lite.stories import workplace
+    from efficientnet_lite.training import working_folder
 
     place = tmp_path / "X.training"
     begun(place)  # as version 0.1 left it, without a marker
@@ -653,24 +658,24 @@ def test_only_names_of_its_layout_are_removed_from_a_working_folder(tmp_path):
         "states/step-00000000001.json.bak",
     ):
         foreign.write(place / name, f"mine: {name}")
-    mine = {key: value for key, value in foreign.held(place).items() if not workplace.is_own_name(key)}
+    mine = {key: value for key, value in foreign.held(place).items() if not working_folder.is_own_name(key)}
 
-    workplace.mark(place)
+    working_folder.mark(place)
     states.save(place / "states", 2, STATE, {"begun": {}}, kept=1)
-    workplace.clear(place)
+    working_folder.clear(place)
 
     assert foreign.held(place) == mine
     assert "log.csv" not in mine
     before = foreign.held(tmp_path)
-    workplace.clear(place)  # now it is nobody's but the user's
+    working_folder.clear(place)  # now it is nobody's but the user's
     assert foreign.held(tmp_path) == before
 
 
 def test_a_working_folder_that_holds_ours_alone_goes_whole(tmp_path):
-    from efficientnet_lite.stories import workplace
+    from efficientnet_lite.training import working_folder
 
     begun(tmp_path / "X.training")
-    workplace.mark(tmp_path / "X.training")
-    workplace.clear(tmp_path / "X.training")
+    working_folder.mark(tmp_path / "X.training")
+    working_folder.clear(tmp_path / "X.training")
 
     assert scenes.names(tmp_path) == []

@@ -5,6 +5,7 @@ import json
 import math
 import tomllib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import pytest
 pytest.importorskip("tensorflow", reason="the extra [train]: make test-all", exc_type=ImportError)
 pytest.importorskip("keras", reason="the extra [train]: make test-all", exc_type=ImportError)
 
+import safetensors.numpy
 import scenes
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -26,14 +28,16 @@ from efficientnet_lite.photos import decode as photo_door
 from efficientnet_lite.photos.contract import FIT_VIEWS, Contract
 from efficientnet_lite.photos.views import prepare
 from efficientnet_lite.run.folder import open_run
-from efficientnet_lite.stories.epochs import EpochStates
+from efficientnet_lite.training import loop, states
 from efficientnet_lite.training.augment import Augmentation
+from efficientnet_lite.training.bookkeeping import Bookkeeping
 from efficientnet_lite.training.chance import generator
 from efficientnet_lite.training.curves import draw_curves
 from efficientnet_lite.training.finetune import FineTuning, upper_part
-from efficientnet_lite.training.loop import Epoch, Examples, Trainer, Validation
-from efficientnet_lite.training.sources import Drawn, keep, make_lower
-from efficientnet_lite.training.views import draw
+from efficientnet_lite.training.kept_features import Drawn, keep, make_lower
+from efficientnet_lite.training.learner import Journal
+from efficientnet_lite.training.random_views import draw
+from efficientnet_lite.training.upper_blocks import ChoosingPhotos, TaughtPhotos, UpperBlocks
 from efficientnet_lite.weights.read import load_weights
 
 SIZE, CLASSES = 32, 3
@@ -79,23 +83,32 @@ def kept_of(plan, start, paths, blocks, views=("crop", "squash"), draws=1):
     return keep(lower, paths, views, draws=draws, augment="light", seed=3)
 
 
+def learner_of(plan, start, kept, truth, recipe, seed=0):
+    taught = TaughtPhotos(kept, truth, np.ones(len(truth), np.float32))
+    choosing = ChoosingPhotos(kept, ("crop", "squash"), truth)
+    return UpperBlocks(upper_part(plan, recipe.blocks), start, recipe, taught, choosing, seed=seed)
+
+
+def learn(learner):
+    """A whole training that keeps nothing on the disk; its journal."""
+    journal = Journal()
+    loop.train(learner, journal, Bookkeeping(Path(), {}, say=print, warn=print, writes=False))
+    return journal
+
+
 def trained_parts(plan, start, paths, truth, recipe, seed=0):
     """The epochs of a short training and the parameters at its end."""
-    kept = kept_of(plan, start, paths, recipe.blocks)
-    trainer = Trainer(upper_part(plan, recipe.blocks), start, recipe, classes=CLASSES, seed=seed)
-    examples = Examples(kept, truth, np.ones(len(truth), np.float32))
-    validation = Validation(kept, ("crop", "squash"), truth)
-    epochs = list(trainer.epochs(examples, validation, recipe.epochs, lambda done, total: None))
-    return epochs, trainer.parameters()
+    learner = learner_of(plan, start, kept_of(plan, start, paths, recipe.blocks), truth, recipe, seed)
+    return learn(learner).rows, learner.averages()
 
 
-def test_lower_and_learning_part_together_are_the_network(plan, start, paths):
+def test_lower_and_learning_part_together_are_the_network(plan, start, paths, truth):
     kept = kept_of(plan, start, paths, 3)
-    trainer = Trainer(upper_part(plan, 3), start, replace(QUICK, blocks=3), classes=CLASSES, seed=0)
+    learner = learner_of(plan, start, kept, truth, replace(QUICK, blocks=3))
     image = prepare(paths[0].read_bytes(), ["squash"], Contract(SIZE)).images[0]
     normalized = ((image.astype(np.float32) - 127) / 128)[None]
 
-    found = trainer.logits(kept, 1)[0]
+    found = learner.logits(kept, 1)[0]
 
     wanted = numpy_run.run(plan.steps, fold(plan, start), normalized)[DENSE][0]
     assert np.abs(found - wanted).max() < 5e-3 * np.abs(wanted).max()  # float16 lies between them
@@ -123,7 +136,7 @@ def test_a_seed_gives_the_same_network_again_and_another_seed_another(plan, star
     again, second = trained_parts(plan, start, paths, truth, recipe)
     _, other = trained_parts(plan, start, paths, truth, recipe, seed=1)
 
-    assert [epoch.loss for epoch in epochs[1:]] == [epoch.loss for epoch in again[1:]]
+    assert [epoch["loss"] for epoch in epochs[1:]] == [epoch["loss"] for epoch in again[1:]]
     assert all(np.array_equal(first[name], second[name]) for name in first)
     assert not np.array_equal(first[f"{DENSE}/kernel"], other[f"{DENSE}/kernel"])
 
@@ -131,11 +144,9 @@ def test_a_seed_gives_the_same_network_again_and_another_seed_another(plan, star
 def test_a_loss_that_is_no_number_stops_with_step_and_cause(plan, start, paths, truth):
     kept = kept_of(plan, start, paths, 1)
     kept.values[5] = np.nan
-    trainer = Trainer(upper_part(plan, 1), start, QUICK, classes=CLASSES, seed=0)
-    examples = Examples(kept, truth, np.ones(len(truth), np.float32))
 
     with pytest.raises(UsageError, match=r"no number any more at step \d, in epoch 1") as caught:
-        list(trainer.epochs(examples, Validation(kept, ("crop",), truth), 1, lambda done, total: None))
+        learn(learner_of(plan, start, kept, truth, QUICK))
 
     assert "`learning_rate=1e-05`" in caught.value.fix
 
@@ -173,10 +184,10 @@ def test_rand_distorts_a_view_by_randaugment_and_light_tints_it(paths):
 
     layers = [[drawn("rand", seed), drawn("rand", seed)] for seed in range(30)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("efficientnet_lite.training.views.RANDAUGMENT", Augmentation("none"))
+        patch.setattr("efficientnet_lite.training.random_views.RANDAUGMENT", Augmentation("none"))
         plain = [drawn("rand", seed) for seed in range(30)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("efficientnet_lite.training.views.TINT", 0.0)
+        patch.setattr("efficientnet_lite.training.random_views.TINT", 0.0)
         still = [drawn("light", seed) for seed in range(30)]
 
     assert all(np.array_equal(first, again) for first, again in layers)
@@ -261,7 +272,8 @@ def test_a_fine_tuned_run_is_a_run_like_any_other(photos, cache, tmp_path):
 
 
 def test_a_run_from_its_config_alone_is_the_same_run(photos, cache, tmp_path, monkeypatch):
-    monkeypatch.setattr(Epoch, "rank", property(lambda epoch: epoch.number))  # what has learned is kept
+    # what has learned is kept: the best of before is the one with a step
+    monkeypatch.setattr(UpperBlocks, "rank", lambda self, scores: "step" not in scores)
     odd = replace(
         QUICK, blocks=2, augment="rand", mixup=0.2, dropout=0.3, draws=2, optimizer="sgd", warmup=0.5
     )
@@ -329,21 +341,40 @@ def tuned_run(photos, weights, out, **more):
                  max_drop=1.0, fine_tuning=recipe, **more)  # fmt: skip
 
 
-@pytest.mark.parametrize("killed_behind", [0, 1, 3])
-def test_a_fine_tuning_that_was_killed_goes_on_to_the_bit(photos, tmp_path, monkeypatch, killed_behind):
-    weights = scenes.write_random_weights(tmp_path / "w.safetensors")
-    tuned_run(photos, weights, tmp_path / "whole")
-    save = EpochStates.save
+def killed_run(photos, weights, out, behind):
+    """A run that dies when the state behind that epoch is saved."""
+    save = Bookkeeping.save
 
-    def save_and_die(self, trainer, reached):
-        save(self, trainer, reached)
-        if reached.epochs[-1].number == killed_behind:
+    def save_and_die(self, learner, journal):
+        save(self, learner, journal)
+        if journal.rows[-1]["epoch"] == behind:
             raise Killed
 
-    with monkeypatch.context() as patch:
-        patch.setattr(EpochStates, "save", save_and_die)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Bookkeeping, "save", save_and_die)
         with pytest.raises(Killed):
-            tuned_run(photos, weights, tmp_path / "run")
+            tuned_run(photos, weights, out)
+
+
+@pytest.fixture(scope="module")
+def whole(photos, tmp_path_factory):
+    """The weights of a fine-tuning, and the run that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("whole")
+    weights = scenes.write_random_weights(folder / "w.safetensors")
+    tuned_run(photos, weights, folder / "run")
+    return weights, folder / "run"
+
+
+def assert_same(run, whole):
+    for name in ("weights.safetensors", "log.csv"):
+        assert (run / name).read_bytes() == (whole / name).read_bytes()
+    assert not run.with_name("run.training").exists()
+
+
+@pytest.mark.parametrize("killed_behind", [0, 1, 3])
+def test_a_fine_tuning_that_was_killed_goes_on_to_the_bit(photos, whole, tmp_path, killed_behind):
+    weights, run = whole
+    killed_run(photos, weights, tmp_path / "run", killed_behind)
     with pytest.raises(UsageError, match="a training that did not end lies here"):
         tuned_run(photos, weights, tmp_path / "run")
     with pytest.raises(UsageError, match=r"seed was 0|photos is another|head is another"):
@@ -352,26 +383,56 @@ def test_a_fine_tuning_that_was_killed_goes_on_to_the_bit(photos, tmp_path, monk
     tuned_run(photos, weights, tmp_path / "run", resume=True, say=said.append)
 
     assert f"goes on behind epoch {killed_behind} of 4" in said
-    for name in ("weights.safetensors", "log.csv"):
-        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-    assert not (tmp_path / "run.training").exists()
+    assert_same(tmp_path / "run", run)
+
+
+def as_version_0_1_left_it(place):
+    """Its states counted epochs, and held the parameters of the best one themselves."""
+    (best,) = (place / "best").glob("*.safetensors")
+    kept = {f"best/{name}": array for name, array in safetensors.numpy.load_file(best).items()}
+    found = states.newest(place / "states", warn=print)
+    journal = found.journal["training"]
+    per_epoch = found.step // journal["rows"][-1]["epoch"]
+    epochs = [
+        {
+            "number": row["epoch"],
+            "loss": row["loss"],
+            "validation_loss": row["validation_loss"],
+            "top1": {view: row[f"top1_{view}"] for view in ("crop", "squash")},
+            "learning_rate": row["learning_rate"],
+            "seconds": 0.5,
+        }
+        for row in journal["rows"]
+    ]
+    described = {
+        "begun": found.journal["begun"],
+        "planned": 4,
+        "best": journal["best"]["step"] // per_epoch,
+        "epochs": epochs,
+    }
+    for path in [*(place / "states").iterdir(), *(place / "best").iterdir()]:
+        path.unlink()
+    states.save(place / "states", len(epochs) - 1, found.arrays | kept, described)
+
+
+@pytest.mark.parametrize("killed_behind", [1, 3])
+def test_a_state_of_version_0_1_goes_on_to_the_bit(photos, whole, tmp_path, killed_behind):
+    weights, run = whole
+    killed_run(photos, weights, tmp_path / "run", killed_behind)
+    as_version_0_1_left_it(tmp_path / "run.training")
+    said = []
+
+    tuned_run(photos, weights, tmp_path / "run", resume=True, say=said.append)
+
+    assert f"goes on behind epoch {killed_behind} of 4" in said
+    assert_same(tmp_path / "run", run)
 
 
 def test_a_state_that_is_damaged_is_passed_over_with_a_warning_that_quiet_does_not_hide(
-    photos, tmp_path, monkeypatch
+    photos, whole, tmp_path
 ):
-    weights = scenes.write_random_weights(tmp_path / "w.safetensors")
-    save = EpochStates.save
-
-    def save_and_die(self, trainer, reached):
-        save(self, trainer, reached)
-        if reached.epochs[-1].number == 2:
-            raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(EpochStates, "save", save_and_die)
-        with pytest.raises(Killed):
-            tuned_run(photos, weights, tmp_path / "run")
+    weights, _ = whole
+    killed_run(photos, weights, tmp_path / "run", 2)
     newest = max((tmp_path / "run.training" / "states").glob("*.safetensors"))
     newest.write_bytes(newest.read_bytes()[:-1] + b"?")
 

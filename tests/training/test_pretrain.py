@@ -15,11 +15,14 @@ import scenes
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.network.plan import VARIANTS, make_plan
 from efficientnet_lite.photos.dataset import open_dataset
-from efficientnet_lite.training import pretrain, states
+from efficientnet_lite.training import loop, pretraining, states
+from efficientnet_lite.training.bookkeeping import Bookkeeping
+from efficientnet_lite.training.learner import Journal
 from efficientnet_lite.training.listed import Listed
-from efficientnet_lite.training.pretrain import Journal, Pretraining, Stopped, first_state
+from efficientnet_lite.training.loop import Stopped
+from efficientnet_lite.training.pretraining import Pretraining, first_state
 from efficientnet_lite.training.recipe import Recipe
-from efficientnet_lite.training.state import from_arrays, to_arrays
+from efficientnet_lite.training.state import from_arrays
 
 RECIPE = Recipe(
     train_images=36,
@@ -42,30 +45,16 @@ class Killed(BaseException):
     """Stands for a SIGKILL: nothing of ours runs after it."""
 
 
-class Disk:
-    """A keeper that writes as the story does, and dies where it is told to."""
+def books_in(folder, *, dies_at=None, asks_at=None):
+    """Books that die where they are told to."""
 
-    def __init__(self, folder, *, dies_at=None, asks_at=None):
-        self.folder, self.dies_at, self.asks_at = folder, dies_at, asks_at
-        self.rows, self.warnings, self.archived = [], [], []
-
-    def save(self, state, journal):
-        states.save(self.folder, state.step, to_arrays(state), journal.to_json())
-
-    def archive(self, state, score):
-        self.archived.append((state.step, score.top1))
-
-    def row(self, journal, seconds):
-        self.rows = [dict(row) for row in journal.rows]
-
-    def step(self, done):
-        if self.asks_at == done:
+    def on_step(done):
+        if asks_at == done:
             signal.raise_signal(signal.SIGTERM)
-        if self.dies_at is not None and done >= self.dies_at:
+        if dies_at is not None and done >= dies_at:
             raise Killed
 
-    def warn(self, line):
-        self.warnings.append(line)
+    return Bookkeeping(folder, {}, say=print, warn=print, on_step=on_step)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -73,8 +62,8 @@ def compiled_once():
     """Steps are pure functions of plan and recipe, and take most of a short training to compile."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("make_step", "make_evaluation"):
-            of_recipe = functools.cache(functools.partial(getattr(pretrain, name), PLAN))
-            patch.setattr(pretrain, name, lambda plan, recipe, made=of_recipe: made(recipe))
+            of_recipe = functools.cache(functools.partial(getattr(pretraining, name), PLAN))
+            patch.setattr(pretraining, name, lambda plan, recipe, made=of_recipe: made(recipe))
         yield
 
 
@@ -87,19 +76,20 @@ def source(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def training(source):
-    return Pretraining(PLAN, RECIPE, source, source, workers=2)
+    return functools.partial(Pretraining, PLAN, RECIPE, source, source, workers=2)
 
 
 def go_on(training, folder, **what):
     """One process of a training: from the newest state, or from the start."""
-    disk = Disk(folder, **what)
-    found = states.newest(folder, warn=disk.warn)
+    books = books_in(folder, **what)
+    found = books.newest()
     if found is None:
-        state, journal = first_state(PLAN, training.recipe, None), Journal()
+        state, journal = first_state(PLAN, training.args[1], None), Journal()
     else:
-        state, journal = from_arrays(found.arrays), Journal.of_json(found.journal)
-    state = training.run(state, journal, disk, lambda: 0.0)
-    return to_arrays(state), journal
+        state, journal = from_arrays(found.arrays), Journal.of_json(found.journal["training"])
+    learner = training(state=state)
+    loop.train(learner, journal, books, lambda: 0.0)
+    return learner.to_arrays(), journal
 
 
 def bits(outcome):
@@ -128,7 +118,7 @@ def test_the_same_training_twice_is_the_same_to_the_bit(training, whole, tmp_pat
 
 
 def test_another_seed_is_another_training(source, whole, tmp_path):
-    other = Pretraining(PLAN, replace(RECIPE, seed=6), source, source, workers=2)
+    other = functools.partial(Pretraining, PLAN, replace(RECIPE, seed=6), source, source, workers=2)
 
     assert bits(go_on(other, tmp_path)) != bits(whole)
 
@@ -145,7 +135,7 @@ def test_a_training_that_was_killed_ends_as_one_that_was_not(training, whole, tm
 def test_a_damaged_newest_state_costs_steps_and_nothing_else(training, whole, tmp_path):
     with pytest.raises(Killed):
         go_on(training, tmp_path, dies_at=8)
-    newest = max(tmp_path.glob("*.safetensors"))
+    newest = max((tmp_path / "states").glob("*.safetensors"))
     newest.write_bytes(newest.read_bytes()[:-1] + b"!")
 
     assert bits(go_on(training, tmp_path)) == bits(whole)
@@ -155,7 +145,7 @@ def test_a_signal_saves_at_the_step_that_it_came_in(training, whole, tmp_path):
     with pytest.raises(Stopped):
         go_on(training, tmp_path, asks_at=8)
 
-    assert states.newest(tmp_path, warn=print).step == 9
+    assert states.newest(tmp_path / "states", warn=print).step == 9
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     assert bits(go_on(training, tmp_path)) == bits(whole)
 
@@ -165,6 +155,6 @@ def test_a_loss_that_is_no_number_ends_it_and_is_not_saved(training, tmp_path):
     state.parameters["head/dense/kernel"][:] = np.nan
 
     with pytest.raises(UsageError, match=r"no number any more at step 1, in epoch 1"):
-        training.run(state, Journal(), Disk(tmp_path), lambda: 0.0)
+        loop.train(training(state=state), Journal(), books_in(tmp_path))
 
-    assert states.newest(tmp_path, warn=print) is None
+    assert states.newest(tmp_path / "states", warn=print) is None

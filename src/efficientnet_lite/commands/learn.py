@@ -23,13 +23,12 @@ from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.storage.targets import Apart, check_apart, check_folder
 from efficientnet_lite.stories.by_recipe import join_hosts, learn_by_recipe
 from efficientnet_lite.stories.examples import open_examples, unpack
-from efficientnet_lite.stories.finetune import fine_tune
-from efficientnet_lite.stories.workplace import board_apart, check_place, clear, mark, working_folder
 from efficientnet_lite.tflite.translations import read_translations
 from efficientnet_lite.training import installed
 from efficientnet_lite.training.job import Job
 from efficientnet_lite.training.learned import Learned, of_head
 from efficientnet_lite.training.settings import FRESH, Settings, starting_weights
+from efficientnet_lite.training.working_folder import board_apart, check_place, clear, mark, working_folder
 from efficientnet_lite.weights.published import sources_apart
 
 
@@ -62,6 +61,8 @@ def from_features(settings: Settings, job: Job) -> Trained:
             head = fit_on(features, photos, settings.views, settings.class_weights, on_progress=on_progress)
             learned = of_head(start, head)
         if tuning is not None:
+            from efficientnet_lite.training.fine_tuned import fine_tune  # Keras
+
             learned = fine_tune(learned, photos, settings, tuning, job, folder=folder, place=place)
             features = _features(f"{settings.model} fine-tuned", learned, photos, settings, job, cache)
         new = NewRun(job.out, job.photos, settings, photos, features, learned, translations)

@@ -1,14 +1,12 @@
 """A network learns by the reference's recipe from labelled photos; its states lie in a working folder meanwhile."""
 
 import os
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from efficientnet_lite.stories.examples import PROOF, Examples
-from efficientnet_lite.stories.keeper import Keeper, began_with
 from efficientnet_lite.training.job import Job
-from efficientnet_lite.training.learned import Learned, of_recipe
+from efficientnet_lite.training.learned import Learned
 from efficientnet_lite.training.recipe import Recipe
 from efficientnet_lite.training.settings import Settings
 from efficientnet_lite.weights.read import Weights
@@ -37,44 +35,22 @@ def learn_by_recipe(
         KeyboardInterrupt: a signal came; what was done is saved.
     """
     from efficientnet_lite.training import devices as placing
-    from efficientnet_lite.training import pretrain
+    from efficientnet_lite.training import pretraining
 
     recipe = complete(settings.set, examples, settings.seed)
-    plan, (this, hosts) = settings.plan(len(examples.labels)), placing.host()
     placement = placing.place(job.devices, batches={"batch": recipe.batch, "eval_batch": recipe.eval_batch})
-    begun = began_with(settings, examples, origin, recipe)
-    keeper = Keeper(place, recipe, begun, origin, writes=this == 0, say=job.say, warn=job.warn)
-    state, journal = keeper.begin(plan)
-    if job.tensorboard is not None:
-        from efficientnet_lite.training.tensorboard import TensorBoard
-
-        keeper.board = TensorBoard(job.tensorboard)
-    if placement.devices > 1:
-        job.say(f"{placement.devices} devices on {hosts} hosts share each batch of {recipe.batch:,}")
-    with job.stage("Training") as on_progress:
-        keeper.progress = lambda done: on_progress(done, recipe.total_steps)
-        training = pretrain.Pretraining(
-            plan, recipe, examples.training, examples.validation, job.workers, placement, job.processes
-        )
-        try:
-            training.run(state, journal, keeper, time.monotonic)
-        except pretrain.Stopped:
-            job.say(
-                f"interrupted; saved: the same command with `resume=True` goes on from step {keeper.saved:,}"
-            )
-            raise KeyboardInterrupt from None
-    if this:
-        return None
-    weights, best = keeper.best(journal, plan)
-    return of_recipe(
-        weights,
+    return pretraining.pretrain(
+        settings.plan(len(examples.labels)),
         recipe,
-        journal.rows,
-        best,
-        given=settings.set,
-        images=len(examples.training),
-        backend=begun["backend"],
+        examples.training,
+        examples.validation,
+        examples.labels,
+        origin,
+        settings,
+        job,
         proof=None if examples.seen else PROOF,
+        place=place,
+        placement=placement,
     )
 
 

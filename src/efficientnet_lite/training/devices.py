@@ -16,12 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from efficientnet_lite.errors import UsageError
+from efficientnet_lite.training.learner import Losses
 from efficientnet_lite.training.listed import Labelled, Source
 from efficientnet_lite.training.state import STEP, Tensors, TrainState
 
 if TYPE_CHECKING:
     from efficientnet_lite.training.data import Batch
-    from efficientnet_lite.training.step import Losses, Step
+    from efficientnet_lite.training.step import Update
 
 COORDINATOR = "EFFICIENTNET_LITE_COORDINATOR"  # ADDRESS:PORT of the first host, or `auto`
 HOSTS = "EFFICIENTNET_LITE_HOSTS"
@@ -72,7 +73,7 @@ class Placement:
             jax.make_array_from_process_local_data(self.split, np.asarray(array)) for array in arrays
         )
 
-    def step(self, step: "Step") -> "Step":
+    def step(self, step: "Update") -> "Update":
         """`step` that takes the state as placed, and images and labels as this host's rows."""
         if self.everywhere is None:
             return step
@@ -82,7 +83,7 @@ class Placement:
             # XLA chooses where results lie; it leaves them on every device, which no one promises
             return value if value.is_fully_replicated else jax.device_put(value, self.everywhere)
 
-        def placed(state: TrainState, images: Any, labels: Any) -> "tuple[TrainState, Losses]":
+        def placed(state: TrainState, images: Any, labels: Any) -> tuple[TrainState, Losses]:
             state, losses = step(state, *self.batch(images, labels))
             return _each(state, kept), losses
 

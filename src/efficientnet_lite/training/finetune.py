@@ -64,7 +64,7 @@ class FineTuning:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class LearningPart:
     """The part of a plan that learns, and what lies below it."""
 
     source: str  # the tensor that the part reads; `spec.INPUT` where everything learns
@@ -77,14 +77,14 @@ def count_blocks(plan: Plan) -> int:
     return sum(step.name.endswith("/project") for step in plan.convs)
 
 
-def upper_part(plan: Plan, blocks: int | None) -> Part:
+def upper_part(plan: Plan, blocks: int | None) -> LearningPart:
     """The uppermost `blocks` blocks of a plan with classes and all above them; None is all of it.
 
     With 0, the last convolution and the head alone. Raises ValueError where there are not so many.
     """
     steps = tuple(step for step in plan.steps if not isinstance(step, Softmax))
     if blocks is None:
-        return Part(INPUT, (plan.size, plan.size, 3), (), steps)
+        return LearningPart(INPUT, (plan.size, plan.size, 3), (), steps)
     lowest = count_blocks(plan) - blocks
     if not 0 <= lowest <= count_blocks(plan):
         raise ValueError(f"{plan.variant.name} has {count_blocks(plan)} blocks, not {blocks}")
@@ -92,7 +92,7 @@ def upper_part(plan: Plan, blocks: int | None) -> Part:
     cut = next(number for number, step in enumerate(steps) if step.name.startswith(begins))
     source = steps[cut].source
     side = plan.sides()[source]
-    return Part(source, (side, side, _channels(steps, source)), steps[:cut], steps[cut:])
+    return LearningPart(source, (side, side, _channels(steps, source)), steps[:cut], steps[cut:])
 
 
 def _channels(steps: tuple[Step, ...], tensor: str) -> int:
@@ -100,7 +100,7 @@ def _channels(steps: tuple[Step, ...], tensor: str) -> int:
     return next(step.inputs for step in steps if isinstance(step, Conv) and step.source == tensor)
 
 
-def rate_factors(part: Part, decay: float) -> dict[str, float]:
+def rate_factors(part: LearningPart, decay: float) -> dict[str, float]:
     """Step with parameters -> its rate as a fraction of the head's: `decay` once for each block below.
 
     The dense layer has 1, the last convolution and the last block have `decay`, the block below its square.

@@ -20,13 +20,13 @@ def needed(by: str, what: str, *, install: str = INSTALL) -> Iterator[None]:
 def require_fine_tuning() -> None:
     """Raise UsageError where a fine-tuning has no Keras; loads it and its backend."""
     with needed("fine_tuning", "Keras and TensorFlow"):
-        from efficientnet_lite.training import loop  # noqa: F401
+        from efficientnet_lite.training import fine_tuned  # noqa: F401
 
 
 def require_recipe() -> None:
     """Raise UsageError where a training by a recipe has no Keras, no backend or no Grain; loads them."""
     with needed("recipe", "Keras, TensorFlow or JAX, and Grain"):
-        from efficientnet_lite.training import devices, pretrain  # noqa: F401
+        from efficientnet_lite.training import devices, pretraining  # noqa: F401
 
 
 def require_tensorboard() -> None:

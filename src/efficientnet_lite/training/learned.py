@@ -86,6 +86,7 @@ def of_recipe(
     recipe: Recipe,
     log: Sequence[LogRow],
     best: Mapping[str, float],
+    best_epoch: int | None,
     *,
     given: Mapping[str, str],
     images: int,
@@ -97,19 +98,18 @@ def of_recipe(
     Args:
         weights: the averages of the best evaluation, and where they come from.
         recipe: complete, with what follows from the data.
-        best: that evaluation, with its step.
+        best, best_epoch: that evaluation, with its step, and the epoch that it was in.
         given: the fields of the recipe that were set, as they were given.
         images: that it learned from.
         backend: of Keras.
         proof: a manifest in the run, of the photos that prove it; None where they are in the data set.
     """
-    epoch = best_epoch(log, best)
     card = {
         "recipe": RECIPE,
         **asdict(recipe),
         "images": images,
         "best": dict(best),
-        "best_epoch": epoch,
+        "best_epoch": best_epoch,
         "backend": backend,
         "log": LOG,
     }
@@ -119,13 +119,7 @@ def of_recipe(
         "backend": backend,
         **({} if proof is None else {"proof_photos": proof}),
     }
-    return Learned(weights, weights.source, None, log, epoch, training=card, config=config)
-
-
-def best_epoch(log: Sequence[LogRow], best: Mapping[str, float]) -> int | None:
-    """The epoch in which the best evaluation was, or None where that epoch has no row yet."""
-    found = (row["epoch"] for row in log if (row["step"] or 0) >= best["step"])
-    return next((int(epoch) for epoch in found if epoch is not None), None)
+    return Learned(weights, weights.source, None, log, best_epoch, training=card, config=config)
 
 
 def _top1(row: LogRow) -> dict[str, Cell]:

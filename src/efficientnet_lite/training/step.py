@@ -7,7 +7,7 @@ Source: tensorflow/tpu, models/official/efficientnet: main.py, `model_fn`.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -18,6 +18,7 @@ from efficientnet_lite.network.keras_arrays import named_variables
 from efficientnet_lite.network.keras_model import build_model
 from efficientnet_lite.network.plan import Plan
 from efficientnet_lite.training.backend import compiled, on_accelerator, value_and_gradients
+from efficientnet_lite.training.learner import Losses
 from efficientnet_lite.training.optimizer import averaged, l2_loss, rmsprop
 from efficientnet_lite.training.recipe import Recipe
 from efficientnet_lite.training.schedule import average_decay, learning_rate
@@ -27,19 +28,10 @@ Tensor = Any
 MAX_PIXEL = 255
 
 
-@dataclass(frozen=True, slots=True)
-class Losses:
-    """Of one step, before its update; scalars of the backend, which become numbers when they are looked at."""
-
-    total: Tensor  # cross entropy and L2
-    cross_entropy: Tensor  # with smoothed labels, mean of the batch
-    rate: float  # the step's learning rate
+Update = Callable[[TrainState, Any, Any], tuple[TrainState, Losses]]
 
 
-Step = Callable[[TrainState, Any, Any], tuple[TrainState, Losses]]
-
-
-def make_step(plan: Plan, recipe: Recipe) -> Step:
+def make_step(plan: Plan, recipe: Recipe) -> Update:
     """The training step of a plan with classes, compiled for the backend of Keras.
 
     The function takes a state, images (N, side, side, 3) with values of 0 to 255, uint8 or float32, and

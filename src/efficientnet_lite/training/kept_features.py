@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from efficientnet_lite.arrays import Array
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import INPUT
 from efficientnet_lite.photos import decode as photo_door
@@ -25,28 +26,26 @@ from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.tflite.float import write_steps
 from efficientnet_lite.threads import in_threads
 from efficientnet_lite.training.chance import generator
-from efficientnet_lite.training.finetune import Augment, Part
-from efficientnet_lite.training.views import draw
-
-Batch = npt.NDArray[np.float32]  # (N, height, width, C): what the part reads
+from efficientnet_lite.training.finetune import Augment, LearningPart
+from efficientnet_lite.training.random_views import draw
 
 MEMORY_BYTES = 2 * 10**9  # above it what is kept lies in a file
 MAX_KEPT_BYTES = 20 * 10**9  # above it nothing is kept
 LARGEST = 65504.0  # of float16
 
 
-class Source(Protocol):
-    """Where the part's input comes from."""
+class PartInputs(Protocol):
+    """Where what the part reads comes from."""
 
-    def batches(self, order: Sequence[int], epoch: int, size: int) -> Iterator[Batch]:
-        """What the part reads of the photos at the places `order`, `size` at a time; the last may be short."""
+    def batches(self, order: Sequence[int], epoch: int, size: int) -> Iterator[Array]:
+        """What the part reads of the photos at the places `order`, `size` at a time: (N, height, width, C)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lower:
     """The frozen part below: an image to what the learning part reads."""
 
-    part: Part
+    part: LearningPart
     contract: Contract
     model: bytes | None  # None: there is no frozen part, and the image itself is read
     workers: int
@@ -72,7 +71,7 @@ class Lower:
 _OUT = "cut"
 
 
-def make_lower(part: Part, layers: Mapping[str, Layer], contract: Contract, *, workers: int) -> Lower:
+def make_lower(part: LearningPart, layers: Mapping[str, Layer], contract: Contract, *, workers: int) -> Lower:
     """The steps below `part`, batch norm folded in, as a file for LiteRT."""
     if part.source == INPUT:
         return Lower(part, contract, None, workers)
@@ -90,14 +89,14 @@ class Kept:
     values: npt.NDArray[Any]  # (photos, views, *part.shape), float16, or uint8 for images
     seed: int
 
-    def batches(self, order: Sequence[int], epoch: int, size: int) -> Iterator[Batch]:
+    def batches(self, order: Sequence[int], epoch: int, size: int) -> Iterator[Array]:
         """One view of each photo, drawn by (seed, epoch, place)."""
         count = self.values.shape[1]
         views = [int(generator(self.seed, epoch, place, "choice").integers(count)) for place in order]
         for start in range(0, len(order), size):
             yield self.values[order[start : start + size], views[start : start + size]].astype(np.float32)
 
-    def view(self, number: int, size: int) -> Iterator[Batch]:
+    def view(self, number: int, size: int) -> Iterator[Array]:
         """One and the same view of all photos, `size` at a time."""
         for start in range(0, len(self.values), size):
             yield self.values[start : start + size, number].astype(np.float32)
@@ -112,7 +111,7 @@ class Drawn:
     augment: Augment
     seed: int
 
-    def batches(self, order: Sequence[int], epoch: int, size: int) -> Iterator[Batch]:
+    def batches(self, order: Sequence[int], epoch: int, size: int) -> Iterator[Array]:
         def one(runner: Engine | None, place: int) -> npt.NDArray[Any]:
             random = generator(self.seed, epoch, place, "view")
             (image,) = _drawn(self.paths[place], [random], self.lower.contract, self.augment)
