@@ -1,6 +1,7 @@
 """The metadata entry of our own: what a file of ours says of itself beyond what MediaPipe reads."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -45,29 +46,25 @@ class Identity:
                 where=where,
                 fix="upgrade efficientnet-lite, or export the model again",
             )
-        for name in ("variant", "precision", "weights_sha256", "package_version"):
-            if not isinstance(fields.get(name), str):
-                raise _refuse(name, where)
-        outputs, classes, digest = (fields.get(name) for name in ("outputs", "classes", "labels_sha256"))
-        if not isinstance(outputs, list) or not all(isinstance(name, str) for name in outputs):
-            raise _refuse("outputs", where)
-        if classes is not None and (type(classes) is not int or classes < 1):
-            raise _refuse("classes", where)
-        if digest is not None and not isinstance(digest, str):
-            raise _refuse("labels_sha256", where)
-        return cls(
-            variant=fields["variant"],
-            contract=Contract.from_json(fields.get("contract"), where=str(where)),
-            precision=fields["precision"],
-            outputs=tuple(outputs),
-            classes=classes,
-            labels_sha256=digest,
-            weights_sha256=fields["weights_sha256"],
-            package_version=fields["package_version"],
-        )
+        for name, usable in _USABLE.items():
+            if not usable(fields.get(name)):
+                raise ArtifactError(
+                    f"its entry {OWN_ENTRY} has no usable {name!r}", where=where, fix="export the model again"
+                )
+        own = {name: fields.get(name) for name in _USABLE} | {"outputs": tuple(fields["outputs"])}
+        return cls(**own, contract=Contract.from_json(fields.get("contract"), where=str(where)))
 
 
-def _refuse(field: str, where: Path | str) -> ArtifactError:
-    return ArtifactError(
-        f"its entry {OWN_ENTRY} has no usable {field!r}", where=where, fix="export the model again"
-    )
+def _text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+_USABLE: dict[str, Callable[[object], bool]] = {  # field -> whether it may hold this
+    "variant": _text,
+    "precision": _text,
+    "weights_sha256": _text,
+    "package_version": _text,
+    "outputs": lambda value: isinstance(value, list) and all(map(_text, value)),
+    "classes": lambda value: value is None or (type(value) is int and value >= 1),
+    "labels_sha256": lambda value: value is None or _text(value),
+}

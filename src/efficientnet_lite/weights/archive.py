@@ -46,7 +46,7 @@ def read_archive(data: bytes, wanted: Callable[[str], bool], *, where: Path) -> 
         while stream.read(READ_BYTES):  # to the end, where gzip has its checksum
             pass
         return contents
-    except _Refused as refused:
+    except _UnwantedMember as refused:
         raise CheckpointError(
             f"the archive was not read: {refused}", where=where, fix="unpack it yourself if you trust it"
         ) from None
@@ -54,7 +54,7 @@ def read_archive(data: bytes, wanted: Callable[[str], bool], *, where: Path) -> 
         raise damaged(f"the archive cannot be read: {error}", where) from error
 
 
-class _Refused(Exception):
+class _UnwantedMember(Exception):
     """The archive is readable, but has what no archive of weights has."""
 
 
@@ -72,7 +72,7 @@ class _Stream:
         chunk = self.file.read(size)
         self.left -= len(chunk)
         if self.left < 0:
-            raise _Refused(f"it unpacks to more than {MAX_UNPACKED_BYTES:,} bytes")
+            raise _UnwantedMember(f"it unpacks to more than {MAX_UNPACKED_BYTES:,} bytes")
         return chunk
 
     def content(self, size: int, *, keep: bool) -> bytes:
@@ -102,13 +102,13 @@ def _wanted_members(stream: _Stream, wanted: Callable[[str], bool]) -> dict[str,
     for count, member in enumerate(_members(stream), 1):
         path = PurePosixPath(member.name)
         if count > MAX_MEMBERS:
-            raise _Refused(f"it has more than {MAX_MEMBERS:,} members")
+            raise _UnwantedMember(f"it has more than {MAX_MEMBERS:,} members")
         if path.is_absolute() or ".." in path.parts or "\\" in member.name or ":" in member.name:
-            raise _Refused(f"{printable(member.name)} would lie outside of its folder")
+            raise _UnwantedMember(f"{printable(member.name)} would lie outside of its folder")
         take = member.kind != FOLDER and wanted(path.name)
         total += member.size * take
         if total > MAX_CHECKPOINT_BYTES:
-            raise _Refused(f"its checkpoint has more than {MAX_CHECKPOINT_BYTES:,} bytes")
+            raise _UnwantedMember(f"its checkpoint has more than {MAX_CHECKPOINT_BYTES:,} bytes")
         content = stream.content(0 if member.kind == FOLDER else member.size, keep=take)
         if take:
             contents[str(path)] = content
@@ -125,7 +125,9 @@ def _members(stream: _Stream) -> Iterator[_Header]:
             if extensions > MAX_EXTENSIONS:
                 raise _Damaged("headers follow upon headers")
             if header.size > MAX_HEADER_BYTES:
-                raise _Refused(f"a header has {header.size:,} bytes, expected 0 to {MAX_HEADER_BYTES:,}")
+                raise _UnwantedMember(
+                    f"a header has {header.size:,} bytes, expected 0 to {MAX_HEADER_BYTES:,}"
+                )
             content = stream.content(header.size, keep=True)
             if header.kind == LONG_NAME:
                 long["path"] = _text(content)
@@ -136,7 +138,7 @@ def _members(stream: _Stream) -> Iterator[_Header]:
         size = _decimal(long["size"]) if "size" in long else header.size
         folder = header.kind == FOLDER or (header.kind in FILES and name.endswith("/"))  # an old tar's folder
         if (header.kind not in FILES and not folder) or any(key.startswith("GNU.sparse") for key in long):
-            raise _Refused(f"{printable(name)} is a link, a device or something else than a file")
+            raise _UnwantedMember(f"{printable(name)} is a link, a device or something else than a file")
         yield _Header(name, FOLDER if folder else header.kind, size)
         long, extensions = {}, 0
 
