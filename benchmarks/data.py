@@ -31,16 +31,16 @@ import itertools, re, sys
 from pathlib import Path
 from efficientnet_lite.photos.rows import Placed, Rows
 from efficientnet_lite.training.augment import Augmentation
-from efficientnet_lite.training.data import train_batches
-from efficientnet_lite.training.listed import Listed
-from efficientnet_lite.training.shards import open_shards
+from efficientnet_lite.training.batches import train_batches
+from efficientnet_lite.training.examples import PhotoFiles
+from efficientnet_lite.training.tfrecords import open_tfrecords
 kind, folder, count = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 if kind == "photos":
     names, labels = [path.name for path in sorted(folder.iterdir())], [str(n) for n in range(10)]
     placed = (Placed(names[n % len(names)], labels[n % 10], None) for n in range(count))
-    source = Listed(Rows(folder, placed), labels)
+    source = PhotoFiles(Rows(folder, placed), labels)
 else:
-    source = open_shards(folder, "train", classes=10)
+    source = open_tfrecords(folder, "train", classes=10)
 assert len(source) == count
 batches = train_batches(source, {SIZE}, Augmentation("randaugment"), batch=32, seed=0, epoch=0)
 seen = [index for batch in itertools.islice(batches, 8) for index in batch.indices]
@@ -56,15 +56,15 @@ from efficientnet_lite.runtimes.engine import cores
 from efficientnet_lite.network.keras_arrays import read_parameters
 from efficientnet_lite.network.plan import VARIANTS, make_plan
 from efficientnet_lite.training.augment import Augmentation
-from efficientnet_lite.training.data import train_batches
+from efficientnet_lite.training.batches import train_batches
 from efficientnet_lite.training.recipe import Recipe
-from efficientnet_lite.training.shards import open_shards
+from efficientnet_lite.training.tfrecords import open_tfrecords
 from efficientnet_lite.training.state import start_state
 from efficientnet_lite.training.step import build_network, make_step
 recipe = Recipe.from_settings({{"batch": "32", "augment": sys.argv[2]}})
 plan = make_plan(VARIANTS["lite0"], size={SIZE}, classes=10)
 state, step = start_state(read_parameters(build_network(plan, recipe))), make_step(plan, recipe)
-source = open_shards(Path(sys.argv[1]), "train", classes=10)
+source = open_tfrecords(Path(sys.argv[1]), "train", classes=10)
 batches = iter(train_batches(
     source, {SIZE}, Augmentation(recipe.augment), batch=32, seed=0, epoch=0, workers=cores()
 ))

@@ -61,7 +61,7 @@ LIBRARIES = {  # a room, or one module of it -> what it may import beside the st
     "artifacts.reference_graph": {"tensorflow"},
     "training": {"keras"},
     "training.states": {"safetensors"},
-    "training.data": {"grain"},
+    "training.batches": {"grain"},
     "training.tensorboard": {"tensorboard"},
     "training.backend": {"tensorflow", "jax"},  # gradients and compiling, for which Keras has no word
     "training.devices": {"jax"},  # where tensors lie, and several hosts

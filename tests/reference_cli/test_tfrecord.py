@@ -6,8 +6,9 @@ import pytest
 from records import example, masked, part, record
 
 from efficientnet_lite.errors import OutputFailed, UnusableInput
-from efficientnet_lite.training.example import encode
-from efficientnet_lite.training.tfrecord import framed, offsets, read_example, read_examples, shards, writing
+from efficientnet_lite.training.example import NO_CLASS, encode
+from efficientnet_lite.training.recordfiles import record_files
+from efficientnet_lite.training.tfrecord import framed, offsets, read_example, read_examples, writing
 
 PHOTOS = (b"first photo", b"second photo" * 300, b"third")
 
@@ -22,12 +23,12 @@ def shard(tmp_path):
 def test_photos_and_labels_come_in_order_and_classes_count_from_0(shard):
     found = list(read_examples(shard))
 
-    assert [each.encoded for each in found] == list(PHOTOS)
+    assert [each.data for each in found] == list(PHOTOS)
     assert [each.class_index for each in found] == [0, 1, 2]
     assert found[1].where == f"{shard}, record 1"
 
 
-@pytest.mark.parametrize(("label", "index"), [(1000, 999), (1, 0), (0, None)])
+@pytest.mark.parametrize(("label", "index"), [(1000, 999), (1, 0), (0, NO_CLASS)])
 @pytest.mark.parametrize("packed", [True, False])
 def test_a_label_is_read_however_it_is_packed(tmp_path, label, index, packed):
     (tmp_path / "one").write_bytes(record(example(b"photo", label, packed=packed)))
@@ -39,11 +40,11 @@ def test_shards_are_those_of_one_split_in_order(tmp_path):
     for name in ("validation-00001-of-00002", "validation-00000-of-00002", "train-00000-of-01024", "notes"):
         (tmp_path / name).touch()
 
-    assert [path.name for path in shards(tmp_path)] == [
+    assert [path.name for path in record_files(tmp_path, "validation", "tfrecord")] == [
         "validation-00000-of-00002",
         "validation-00001-of-00002",
     ]
-    assert [path.name for path in shards(tmp_path, "train")] == ["train-00000-of-01024"]
+    assert [path.name for path in record_files(tmp_path, "train", "tfrecord")] == ["train-00000-of-01024"]
 
 
 def test_a_file_that_breaks_off_anywhere_inside_a_record_is_refused(shard):
@@ -118,7 +119,7 @@ def test_a_record_of_ours_is_that_of_the_reference(tmp_path):
 
     found = list(read_examples(tmp_path / "ours"))
 
-    assert [(each.encoded, each.class_index) for each in found] == list(zip(PHOTOS, range(3), strict=True))
+    assert [(each.data, each.class_index) for each in found] == list(zip(PHOTOS, range(3), strict=True))
     assert written(0)[8:12] == struct.pack("<I", masked(written(0)[:8]))
 
 

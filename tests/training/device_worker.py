@@ -17,11 +17,12 @@ import numpy as np
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.network.keras_arrays import named_variables, read_parameters
 from efficientnet_lite.network.plan import VARIANTS, make_plan
+from efficientnet_lite.photos.dataset import open_dataset
 from efficientnet_lite.training import devices
 from efficientnet_lite.training.augment import Augmentation
 from efficientnet_lite.training.backend import compiled
-from efficientnet_lite.training.data import train_batches
-from efficientnet_lite.training.listed import of_folder
+from efficientnet_lite.training.batches import train_batches
+from efficientnet_lite.training.examples import PhotoFiles
 from efficientnet_lite.training.recipe import Recipe
 from efficientnet_lite.training.state import start_state, to_arrays
 from efficientnet_lite.training.step import build_network, make_step, smoothed_cross_entropy
@@ -126,7 +127,8 @@ def apart(source):
 
 def main(photos, folder, *modes):
     devices.connect(environment=os.environ, patience=120)
-    source, _ = of_folder(Path(photos))
+    dataset = open_dataset(Path(photos), to_learn=False)
+    source = PhotoFiles(dataset.rows, dataset.labels)
     for mode in modes:
         path = Path(folder, f"{mode}-{devices.host()[0]}")
         try:

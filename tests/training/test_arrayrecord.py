@@ -10,7 +10,8 @@ from efficientnet_lite.errors import OutputFailed, UnusableInput
 
 pytest.importorskip("array_record", reason="the extra [train]: make test-all")
 
-from efficientnet_lite.training.arrayrecord import count, read_example, shards, writing
+from efficientnet_lite.training.arrayrecord import count, read_example, writing
+from efficientnet_lite.training.recordfiles import record_files
 
 PHOTOS = [random.Random(n).randbytes(700 + n) for n in range(8)]
 
@@ -28,7 +29,7 @@ def test_photos_and_labels_come_from_any_place(shard):
     assert count(shard) == len(PHOTOS)
     for number in (7, 0, 3):
         found = read_example(shard, number)
-        assert (found.encoded, found.class_index) == (PHOTOS[number], number)
+        assert (found.data, found.class_index) == (PHOTOS[number], number)
         assert found.where == f"{shard}, record {number}"
 
 
@@ -37,7 +38,7 @@ def test_shards_are_those_of_one_split_in_order(tmp_path):
         (tmp_path / f"{name}.array_record").touch()
         (tmp_path / name).touch()
 
-    assert [path.name for path in shards(tmp_path, "train")] == [
+    assert [path.name for path in record_files(tmp_path, "train", "arrayrecord")] == [
         "train-00000-of-00002.array_record",
         "train-00001-of-00002.array_record",
     ]
@@ -62,7 +63,7 @@ def test_a_flipped_bit_of_a_photo_is_found_when_its_record_is_read(shard):
     shard.write_bytes(data)
 
     assert count(shard) == len(PHOTOS)
-    assert read_example(shard, 3).encoded == PHOTOS[3]
+    assert read_example(shard, 3).data == PHOTOS[3]
     with pytest.raises(UnusableInput, match="hash mismatch") as caught:
         read_example(shard, 2)
     assert caught.value.where == f"{shard}, record 2"
@@ -76,7 +77,7 @@ def test_no_flipped_bit_gives_another_photo_or_another_kind_of_error(shard):
         damaged[places.randrange(9000) if places.random() < 0.5 else -places.randrange(1, 66000)] ^= 1
         shard.write_bytes(damaged)
         try:
-            assert [read_example(shard, n).encoded for n in range(count(shard))] == PHOTOS
+            assert [read_example(shard, n).data for n in range(count(shard))] == PHOTOS
         except UnusableInput as error:
             assert str(shard) in str(error.where)  # noqa: PT017 - both outcomes are right
 

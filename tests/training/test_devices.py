@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
+from trees import examples_of
 
 pytest.importorskip("keras", reason="needs Keras and JAX: make test-jax", exc_type=ImportError)
 pytest.importorskip("grain", reason="needs Grain: make test-jax")
@@ -22,8 +23,7 @@ import keras
 
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.training import devices
-from efficientnet_lite.training.data import PADDING, eval_batches
-from efficientnet_lite.training.listed import of_folder
+from efficientnet_lite.training.batches import PADDING, eval_batches
 
 BACKEND = keras.backend.backend()
 on_jax = pytest.mark.skipif(BACKEND != "jax", reason="the backend is not JAX: make test-jax")
@@ -248,7 +248,7 @@ def test_tensorflow_trains_on_one_device_and_says_what_needs_jax():
 
 @pytest.mark.parametrize(("hosts", "batch"), [(1, 8), (2, 8), (3, 6), (8, 8), (30, 30)])
 def test_hosts_evaluate_everything_once_in_equally_many_batches(photos, hosts, batch):
-    source, _ = of_folder(photos)
+    source = examples_of(photos)
     (whole,) = eval_batches(source, SIDE, batch=PHOTOS, workers=0)
 
     parts = [

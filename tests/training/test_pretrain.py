@@ -17,8 +17,8 @@ from efficientnet_lite.network.plan import VARIANTS, make_plan
 from efficientnet_lite.photos.dataset import open_dataset
 from efficientnet_lite.training import loop, pretraining, states
 from efficientnet_lite.training.bookkeeping import Bookkeeping
+from efficientnet_lite.training.examples import PhotoFiles
 from efficientnet_lite.training.learner import Journal
-from efficientnet_lite.training.listed import Listed
 from efficientnet_lite.training.loop import Stopped
 from efficientnet_lite.training.pretraining import Pretraining, first_state
 from efficientnet_lite.training.recipe import Recipe
@@ -71,7 +71,7 @@ def compiled_once():
 def source(tmp_path_factory):
     folder = scenes.photograph(tmp_path_factory.mktemp("data") / "photos", count=12)
     dataset = open_dataset(folder)
-    return Listed(dataset.rows, dataset.labels)
+    return PhotoFiles(dataset.rows, dataset.labels)
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,8 @@ from efficientnet_lite.photos.decode import decode
 from efficientnet_lite.stories import shards as story
 from efficientnet_lite.stories.shards import make_shards
 from efficientnet_lite.training import tfrecord
-from efficientnet_lite.training.examples import open_examples
+from efficientnet_lite.training.recordfiles import record_files
+from efficientnet_lite.training.records import open_records
 
 LABELS = ("cat", "dog", "ürlaub")
 
@@ -47,7 +48,7 @@ def plain_root(tmp_path):
 
 
 def read(folder, split):
-    return [each for path in tfrecord.shards(folder, split) for each in tfrecord.read_examples(path)]
+    return [each for path in record_files(folder, split, "tfrecord") for each in tfrecord.read_examples(path)]
 
 
 def contents(folder):
@@ -64,7 +65,7 @@ def test_every_photo_comes_once_to_the_byte_in_the_files_of_its_split(split_root
     make_shards(split_root, tmp_path / "out", format=format, train_shards=5, validation_shards=2)
 
     for split, files in (("train", 5), ("validation", 2)):
-        source = open_examples(tmp_path / "out", split, classes=3)
+        source = open_records(tmp_path / "out", split, classes=3)
         found = [source[number] for number in range(len(source))]
         assert len(list((tmp_path / "out").glob(f"{split}-0000?-of-0000{files}*"))) == files
         assert len(found) == len(expected_photos(split_root / split))
@@ -75,12 +76,12 @@ def test_every_photo_comes_once_to_the_byte_in_the_files_of_its_split(split_root
 def test_classes_are_mixed_over_the_files_by_the_seed_and_no_byte_depends_on_workers(split_root, tmp_path):
     for name, seed, workers in (("a", 0, 1), ("b", 0, 5), ("c", 1, 2)):
         make_shards(split_root, tmp_path / name, train_shards=2, seed=seed, workers=workers)
-    first, second, third = ([each.encoded for each in read(tmp_path / name, "train")] for name in "abc")
+    first, second, third = ([each.data for each in read(tmp_path / name, "train")] for name in "abc")
 
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
     assert first == second != third
     assert sorted(first) == sorted(third)
-    shard = next(iter(tfrecord.shards(tmp_path / "a", "train")))
+    shard = next(iter(record_files(tmp_path / "a", "train", "tfrecord")))
     assert {each.class_index for each in tfrecord.read_examples(shard)} == {0, 1, 2}
     assert [each.class_index for each in read(tmp_path / "a", "train")] != sorted(
         each.class_index for each in read(tmp_path / "a", "train")
@@ -140,9 +141,9 @@ def test_what_is_no_plain_jpeg_becomes_an_rgb_jpeg(split_root, tmp_path, kind):
 
     written = make_shards(root, tmp_path / "out")
 
-    again = [each for each in read(tmp_path / "out", "train") if each.encoded not in expected_bytes(root)]
+    again = [each for each in read(tmp_path / "out", "train") if each.data not in expected_bytes(root)]
     assert len(again) == written.parts["train"].encoded_again == 1
-    found = Image.open(io.BytesIO(again[0].encoded))
+    found = Image.open(io.BytesIO(again[0].data))
     assert (found.format, found.mode, found.size) == ("JPEG", "RGB", image.size)
     assert again[0].class_index == 1
     assert np.abs(np.asarray(found).astype(int) - decode(stream.getvalue()).pixels).mean() < 8
@@ -165,7 +166,7 @@ def test_a_jpeg_that_exif_turns_and_a_gray_one_are_kept_and_the_turned_are_count
 
     written = make_shards(root, tmp_path / "out")
 
-    kept = {each.encoded for each in read(tmp_path / "out", "train")}
+    kept = {each.data for each in read(tmp_path / "out", "train")}
     assert {path.read_bytes() for path in (root / "train").rglob("*.jpg")} == kept
     assert (written.parts["train"].turned, written.parts["train"].encoded_again) == (1, 0)
 
@@ -242,7 +243,7 @@ def test_a_flipped_bit_in_a_written_file_is_named(split_root, tmp_path):
     data = bytearray(path.read_bytes())
     data[-50] ^= 1
     path.write_bytes(data)
-    source = open_examples(tmp_path / "out", "train", classes=3)
+    source = open_records(tmp_path / "out", "train", classes=3)
 
     with pytest.raises(UnusableInput, match="checksum") as caught:
         source[len(source) - 1]

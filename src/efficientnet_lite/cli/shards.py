@@ -44,8 +44,7 @@ def shards(
         photos: a folder of photos or a manifest, as `train` takes it; a test part is left out.
         out: the folder to write.
         format: tfrecord; or arrayrecord, which needs the extra `train`.
-        train_shards: files for training; without it one for every 1,251 photos, as in ImageNet. At least one for
-            each host that will train.
+        train_shards: files for training; without it one for every 1,251 photos, as in ImageNet.
         validation_shards: files for validation, likewise.
         val: fraction of the photos that is kept back, where the data set does not say.
         seed: of that split, and of the order in which photos are written.

@@ -22,12 +22,12 @@ from efficientnet_lite.storage import files
 from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.storage.targets import Apart, check_apart, check_folder
 from efficientnet_lite.stories.by_recipe import join_hosts, learn_by_recipe
-from efficientnet_lite.stories.examples import open_examples, unpack
 from efficientnet_lite.tflite.translations import read_translations
 from efficientnet_lite.training import installed
 from efficientnet_lite.training.job import Job
 from efficientnet_lite.training.learned import Learned, of_head
 from efficientnet_lite.training.settings import FRESH, Settings, starting_weights
+from efficientnet_lite.training.training_data import copy_photos, open_training_data
 from efficientnet_lite.training.working_folder import board_apart, check_place, clear, mark, working_folder
 from efficientnet_lite.weights.published import sources_apart
 
@@ -85,21 +85,19 @@ def whole_network(settings: Settings, job: Job) -> Trained | None:
             _begin_place(place, job, _apart(settings, job))
             mark(place)
         place.mkdir(parents=True, exist_ok=True)
-        examples = open_examples(
+        data = open_training_data(
             job.photos, settings, settings.set, index=place, workers=job.workers, stage=job.stage
         )
-        apart = _apart(settings, job, examples.seen.dataset.rows if examples.seen else ())
+        apart = _apart(settings, job, data.seen.dataset.rows if data.seen else ())
         for target in (job.out, place):
             check_apart(target, apart)
-        translations = read_translations(settings.labels_locale, examples.labels)
+        translations = read_translations(settings.labels_locale, data.labels)
         start = None if settings.weights == FRESH else starting_weights(settings)
-        learned = learn_by_recipe(start, examples, settings, job, place)
+        learned = learn_by_recipe(start, data, settings, job, place)
         if learned is None:
             return None
         with building(job.out, overwrite=job.overwrite, apart=apart) as folder:
-            photos = examples.seen or unpack(
-                examples, folder, settings.calibration_photos, workers=job.workers
-            )
+            photos = data.seen or copy_photos(data, folder, settings.calibration_photos, workers=job.workers)
             features = _features(str(settings.model), learned, photos, settings, job, cache)
             new = NewRun(job.out, job.photos, settings, photos, features, learned, translations)
             trained = publish_run(folder, new, cache, job.stage)

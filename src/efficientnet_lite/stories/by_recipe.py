@@ -4,11 +4,11 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from efficientnet_lite.stories.examples import PROOF, Examples
 from efficientnet_lite.training.job import Job
 from efficientnet_lite.training.learned import Learned
 from efficientnet_lite.training.recipe import Recipe
 from efficientnet_lite.training.settings import Settings
+from efficientnet_lite.training.training_data import PROOF, TrainingData
 from efficientnet_lite.weights.read import Weights
 
 IMAGENET = 1_281_167
@@ -16,7 +16,7 @@ IMAGENET = 1_281_167
 
 def learn_by_recipe(
     origin: Weights | None,
-    examples: Examples,
+    data: TrainingData,
     settings: Settings,
     job: Job,
     place: Path,
@@ -37,18 +37,18 @@ def learn_by_recipe(
     from efficientnet_lite.training import devices as placing
     from efficientnet_lite.training import pretraining
 
-    recipe = complete(settings.set, examples, settings.seed)
+    recipe = complete(settings.set, data, settings.seed)
     placement = placing.place(job.devices, batches={"batch": recipe.batch, "eval_batch": recipe.eval_batch})
     return pretraining.pretrain(
-        settings.plan(len(examples.labels)),
+        settings.plan(len(data.labels)),
         recipe,
-        examples.training,
-        examples.validation,
-        examples.labels,
+        data.training,
+        data.validation,
+        data.labels,
         origin,
         settings,
         job,
-        proof=None if examples.seen else PROOF,
+        proof=None if data.seen else PROOF,
         place=place,
         placement=placement,
     )
@@ -63,16 +63,16 @@ def join_hosts() -> bool:
     return number == 0
 
 
-def complete(given: Mapping[str, str], examples: Examples, seed: int) -> Recipe:
+def complete(given: Mapping[str, str], data: TrainingData, seed: int) -> Recipe:
     """The recipe with what follows from the data where it was not given.
 
     For a data set of ImageNet's size nothing does. Else an epoch is one of the data, evaluated and saved at its end.
     """
     values = {"seed": str(seed), **given}
-    if examples.whole == IMAGENET:
+    if data.whole == IMAGENET:
         return Recipe.from_settings(values)
-    count = len(examples.training)
-    values = {"train_images": str(count), "eval_images": str(len(examples.validation)), **values}
+    count = len(data.training)
+    values = {"train_images": str(count), "eval_images": str(len(data.validation)), **values}
     values["holdout_shards"] = "0"  # counted already: the reference's formula is one of 1024 files
     recipe = Recipe.from_settings(values)
     an_epoch = str(max(1, recipe.images // recipe.batch))

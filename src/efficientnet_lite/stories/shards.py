@@ -37,6 +37,7 @@ from efficientnet_lite.storage.listing import FolderKind, no_marker, seal
 from efficientnet_lite.storage.targets import check_folder
 from efficientnet_lite.threads import in_threads
 from efficientnet_lite.training import arrayrecord, example, tfrecord
+from efficientnet_lite.training.recordfiles import FORMATS
 from efficientnet_lite.version import __version__
 
 Format = Literal["tfrecord", "arrayrecord"]
@@ -50,7 +51,7 @@ MADE_BY, MAX_MANIFEST_BYTES = "efficientnet-lite ", 64 * 2**20  # of 200,000 fil
 SPLITS: tuple[Split, Split] = ("train", "validation")
 WRITERS: dict[Format, tuple[Writing, str]] = {
     "tfrecord": (tfrecord.writing, ""),
-    "arrayrecord": (arrayrecord.writing, arrayrecord.SUFFIX),
+    "arrayrecord": (arrayrecord.writing, FORMATS["arrayrecord"]),
 }
 
 

@@ -8,7 +8,6 @@ Source: google/array_record (options, and how its own data source opens files fo
 
 import errno
 import os
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -21,20 +20,9 @@ from efficientnet_lite.storage import files
 from efficientnet_lite.training import riegeli
 from efficientnet_lite.training.example import Example, parse
 
-SUFFIX = ".array_record"
-SHARD = re.compile(r"(train|validation)-\d{5}-of-\d{5}\.array_record")
 ANY_PLACE = "readahead_buffer_size:0,max_parallelism:0"
 ONE_RECORD_A_CHUNK = "group_size:1,uncompressed"  # photos are compressed already
 TAIL_BYTES = 2 * 64 * 1024
-
-
-def shards(folder: Path, split: str) -> list[Path]:
-    """The files of `split` in `folder`, sorted: train-00000-of-01024.array_record, ...; empty where there are none."""
-    return sorted(
-        path
-        for path in files.entries(folder)
-        if (match := SHARD.fullmatch(path.name)) and match[1] == split and files.is_file(path)
-    )
 
 
 def count(path: Path) -> int:

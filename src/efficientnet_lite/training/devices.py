@@ -16,12 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from efficientnet_lite.errors import UsageError
+from efficientnet_lite.training.example import Example
+from efficientnet_lite.training.examples import Examples
 from efficientnet_lite.training.learner import Losses
-from efficientnet_lite.training.listed import Labelled, Source
 from efficientnet_lite.training.state import STEP, Tensors, TrainState
 
 if TYPE_CHECKING:
-    from efficientnet_lite.training.data import Batch
+    from efficientnet_lite.training.batches import Batch
     from efficientnet_lite.training.step import Update
 
 COORDINATOR = "EFFICIENTNET_LITE_COORDINATOR"  # ADDRESS:PORT of the first host, or `auto`
@@ -190,7 +191,7 @@ def connect(
 
 
 def host() -> tuple[int, int]:
-    """Number of this host, and how many there are, as `data.train_batches` takes it."""
+    """Number of this host, and how many there are, as `batches.train_batches` takes it."""
     if keras.backend.backend() != "jax":
         return 0, 1
     import jax
@@ -199,14 +200,14 @@ def host() -> tuple[int, int]:
 
 
 def evaluation_batches(
-    source: Source, size: int, *, batch: int, host: tuple[int, int] = (0, 1), workers: int = 2
+    source: Examples, size: int, *, batch: int, host: tuple[int, int] = (0, 1), workers: int = 2
 ) -> Iterator["Batch"]:
-    """This host's part of `data.eval_batches`: every `hosts`-th example, in as many batches as the others have.
+    """This host's part of `batches.eval_batches`: every `hosts`-th example, in as many batches as the others have.
 
     `batch` is that of all hosts together, a multiple of their number. A host whose examples have come to their
     end goes on with batches in which no row counts, since devices compute together or not at all.
     """
-    from efficientnet_lite.training.data import PADDING, eval_batches  # Grain
+    from efficientnet_lite.training.batches import PADDING, eval_batches  # Grain
 
     this, hosts = host
     part, share = _Part(source, this, hosts), batch // hosts
@@ -221,7 +222,7 @@ def evaluation_batches(
 class _Part:
     """Every `hosts`-th example of a source, from number `this` on."""
 
-    source: Source
+    source: Examples
     this: int
     hosts: int
 
@@ -232,12 +233,12 @@ class _Part:
     def __len__(self) -> int:
         return len(range(self.this, len(self.source), self.hosts))
 
-    def __getitem__(self, index: int) -> Labelled:
+    def __getitem__(self, index: int) -> Example:
         return self.source[index * self.hosts + self.this]
 
 
 def _blank(rows: int, size: int) -> "Batch":
-    from efficientnet_lite.training.data import PADDING, Batch
+    from efficientnet_lite.training.batches import PADDING, Batch
 
     return Batch(
         np.zeros((rows, size, size, 3), np.float32),

@@ -13,7 +13,7 @@ from keras import ops
 
 from efficientnet_lite.network.plan import Plan
 from efficientnet_lite.training.backend import compiled
-from efficientnet_lite.training.data import Batch
+from efficientnet_lite.training.batches import Batch
 from efficientnet_lite.training.devices import Placement
 from efficientnet_lite.training.recipe import Recipe
 from efficientnet_lite.training.state import Tensors

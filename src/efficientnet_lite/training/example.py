@@ -6,8 +6,9 @@ Source: tensorflow, core/example/example.proto and feature.proto (field numbers)
 tools/datasets/imagenet_to_gcs.py (keys).
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
+from efficientnet_lite.errors import UnusableInput
 from efficientnet_lite.protobuf import (
     BYTES,
     VARINT,
@@ -21,17 +22,15 @@ from efficientnet_lite.protobuf import (
 
 MAX_FEATURES = 1000  # ImageNet's records have ten
 IMAGE, LABEL = b"image/encoded", b"image/class/label"
+NO_CLASS = -1  # where there is no label, or 0, the background
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
-    """One photo of a record file."""
+class Example(NamedTuple):
+    """One labelled photo as it is stored."""
 
-    encoded: bytes  # the photo's file, a JPEG as a rule
-    class_index: (
-        int | None
-    )  # the label, which counts from 1, less 1; None where there is none but the background
-    where: str  # file and number of the record, for messages
+    data: bytes  # the photo's file, a JPEG as a rule
+    class_index: int  # of a record the label, which counts from 1, less 1; NO_CLASS where it has none
+    where: str  # the file, and the number of the record in it, for messages
 
 
 def encode(
@@ -71,7 +70,19 @@ def parse(record: bytes, where: str) -> Example:
                 label = _integer(parts.get(2, b""))
     if image is None:
         raise Malformed(f"a record has no {IMAGE.decode()}")
-    return Example(image, label - 1 if label else None, where)
+    return Example(image, label - 1 if label else NO_CLASS, where)
+
+
+def checked(example: Example, classes: int) -> Example:
+    """An example whose label is 1 to `classes`; raises UnusableInput for any other."""
+    if not 0 <= example.class_index < classes:
+        label = "none or 0" if example.class_index == NO_CLASS else example.class_index + 1
+        raise UnusableInput(
+            f"its label is {label}, expected 1 to {classes}",
+            where=example.where,
+            fix="train with the number of classes that the records were written for, or make them again",
+        )
+    return example
 
 
 def _number(value: int) -> bytes:

@@ -1,88 +1,62 @@
-"""One part of a data set as a source of examples, by what lies in its folder: record files, or photos."""
+"""Labelled photos in a fixed order, as a data pipeline reads them: photo files here, record files in `records.py`."""
 
-from pathlib import Path
+import hashlib
+import os
+from collections.abc import Sequence
+from typing import Protocol
 
-from efficientnet_lite.errors import UnusableDataset, UnusableInput, UsageError
-from efficientnet_lite.photos.splitwords import split_of
-from efficientnet_lite.storage import files
-from efficientnet_lite.training import arrayrecord, listed, tfrecord
-from efficientnet_lite.training.arrayrecords import open_arrayrecords
-from efficientnet_lite.training.listed import Source
-from efficientnet_lite.training.recordfiles import ONE_HOST, Part
-from efficientnet_lite.training.shards import open_shards
+import numpy as np
 
-CONVERT = "make record files of it: efficientnet-lite shards"
-
-
-def holds_records(folder: Path, split: str) -> bool:
-    """Whether record files of a split, train or validation, lie in `folder`, of either format.
-
-    Raises UnusableInput where the folder cannot be read, or there are files of both formats.
-    """
-    formats = [find for find in (tfrecord.shards, arrayrecord.shards) if find(folder, split)]
-    if len(formats) > 1:
-        raise UnusableInput(
-            f"TFRecord and ArrayRecord files, both for {split}",
-            where=folder,
-            fix="keep the files of one format",
-        )
-    return bool(formats)
+from efficientnet_lite.errors import UnusableDataset
+from efficientnet_lite.photos import decode as photo_door
+from efficientnet_lite.photos.partition import Places
+from efficientnet_lite.photos.rows import Rows
+from efficientnet_lite.training.example import Example
 
 
-def open_examples(
-    folder: Path,
-    part: Part,
-    *,
-    classes: int,
-    holdout: int = 0,
-    index: Path | None = None,
-    workers: int = 8,
-    host: tuple[int, int] = ONE_HOST,
-) -> Source:
-    """The examples of one part of the data set in `folder`.
+class Examples(Protocol):
+    """Labelled photos in a fixed order, each of which can be had at once; safe in many threads."""
 
-    It holds TFRecord files (train-00000-of-01024, ...), ArrayRecord files (the same names with .array_record), or
-    two folders, train and validation (also val, valid, dev), each with a folder of photos for each class. Classes of
-    photos are the sorted names of the folders in train. Arguments as of `shards.open_shards`.
+    @property
+    def digest(self) -> str:
+        """SHA-256, hex, of the list of examples: what a run that goes on must find again."""
 
-    Raises:
-        UnusableInput: there is nothing of the kind, or it is damaged, incomplete or of another number of classes.
-        UsageError: photos are to be held out by files or shared among hosts, or array_record is not installed.
-    """
-    split = "validation" if part == "validation" else "train"
-    if holds_records(folder, split):
-        if arrayrecord.shards(folder, split):
-            return open_arrayrecords(folder, part, classes=classes, holdout=holdout, host=host)
-        return open_shards(
-            folder, part, classes=classes, holdout=holdout, index=index, workers=workers, host=host
-        )
-    if part == "holdout" or holdout or host != ONE_HOST:
-        raise UsageError(
-            "only record files can be held out or shared among hosts, and there are none",
-            where=folder,
-            fix=CONVERT,
-        )
-    return _photos(folder, split, classes)
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Example:
+        """Example `index`, whose class is one of the data set's.
+
+        Raises UnreadablePhoto where a single file cannot be read, UnusableInput where the source is damaged.
+        """
 
 
-def _photos(folder: Path, split: str, classes: int) -> Source:
-    places: dict[str, list[Path]] = {}
-    for entry in files.entries(folder):
-        if files.is_dir(entry) and (part := split_of(entry.name)) is not None:
-            places.setdefault(part, []).append(entry)
-    wanted = [places.get(each, []) for each in ("train", split)]
-    if any(len(each) != 1 for each in wanted):
-        raise UnusableDataset(
-            f"neither record files of {split} nor exactly one folder each for train and validation",
-            where=folder,
-            fix=CONVERT,
-        )
-    training, place = (each[0] for each in wanted)
-    labels = listed.classes_of(training)
-    if len(labels) != classes:
-        raise UnusableDataset(
-            f"{len(labels)} class folders, expected {classes}",
-            where=training,
-            fix="train with their number of classes, or give another folder",
-        )
-    return listed.of_folder(place, labels)[0]
+class PhotoFiles:
+    """Examples that lie as files: rows of a data set, a million of them in the memory of a thousand."""
+
+    def __init__(self, rows: Rows, labels: Sequence[str], positions: Places | None = None) -> None:
+        """Those at `positions`, or all; a class is the place of its label in `labels`."""
+        if not (len(rows) if positions is None else len(positions)):
+            raise UnusableDataset("no photos", where=rows.root, fix="give a folder of photos, or a manifest")
+        self._rows = rows
+        self._positions = None if positions is None else positions.astype(np.int32)
+        places = {label: place for place, label in enumerate(labels)}
+        self._classes = {said: places[said.label] for said in rows.kinds}
+        checksum = hashlib.sha256()
+        for position in range(len(rows)) if positions is None else positions.tolist():
+            name, class_index = os.fsencode(rows.name(position)), self._classes[rows.said(position)]
+            checksum.update(name + b"\0%d\n" % class_index)
+        self._digest = checksum.hexdigest()
+
+    @property
+    def digest(self) -> str:
+        return self._digest
+
+    def __len__(self) -> int:
+        return len(self._rows) if self._positions is None else len(self._positions)
+
+    def __getitem__(self, index: int) -> Example:
+        position = range(len(self))[index]
+        if self._positions is not None:
+            position = int(self._positions[position])
+        path = self._rows[position].path
+        return Example(photo_door.read_bytes(path), self._classes[self._rows.said(position)], str(path))

@@ -14,16 +14,17 @@ from efficientnet_lite.network.keras_arrays import read_parameters
 from efficientnet_lite.network.plan import DENSE, Plan
 from efficientnet_lite.notices import Say
 from efficientnet_lite.storage import files
-from efficientnet_lite.training import data, devices, loop
+from efficientnet_lite.training import devices, loop
 from efficientnet_lite.training.augment import Augmentation, mixup, mixup_shares
 from efficientnet_lite.training.backend import backend_name
+from efficientnet_lite.training.batches import Batch, steps_per_epoch, train_batches
 from efficientnet_lite.training.bookkeeping import Bookkeeping, board_in
 from efficientnet_lite.training.devices import Placement
 from efficientnet_lite.training.evaluation import make_evaluation
+from efficientnet_lite.training.examples import Examples
 from efficientnet_lite.training.job import Job
 from efficientnet_lite.training.learned import Cell, Learned, LogRow, of_recipe
 from efficientnet_lite.training.learner import Journal, Losses, Scores, Timetable
-from efficientnet_lite.training.listed import Source
 from efficientnet_lite.training.recipe import Recipe
 from efficientnet_lite.training.settings import FRESH, Settings
 from efficientnet_lite.training.state import TrainState, from_arrays, start_state, to_arrays
@@ -38,8 +39,8 @@ WARNED = 10  # photos that cannot be read are named so often, then counted
 def pretrain(
     plan: Plan,
     recipe: Recipe,
-    training: Source,
-    validation: Source,
+    training: Examples,
+    validation: Examples,
     labels: Sequence[str],
     origin: Weights | None,
     settings: Settings,
@@ -167,8 +168,8 @@ class Pretraining:
         self,
         plan: Plan,
         recipe: Recipe,
-        training: Source,
-        validation: Source,
+        training: Examples,
+        validation: Examples,
         state: TrainState,
         workers: int,
         placement: Placement = ALONE,
@@ -187,7 +188,7 @@ class Pretraining:
         self.timetable = Timetable(
             recipe.total_steps,
             # whole steps of an epoch of the data; the schedule counts by the recipe's, which has a fraction
-            per_epoch=data.steps_per_epoch(len(training), recipe.batch),
+            per_epoch=steps_per_epoch(len(training), recipe.batch),
             evaluate_every=recipe.eval_every,
             save_every=recipe.save_every,
             look_every=LOOK_EVERY,
@@ -198,13 +199,13 @@ class Pretraining:
     def done(self) -> int:
         return self._state.step
 
-    def batches(self) -> Iterator[data.Batch]:
+    def batches(self) -> Iterator[Batch]:
         """Those of the steps that are left."""
         recipe, done, total = self.recipe, self.done, self.timetable.total
         augmentation = Augmentation(recipe.augment, recipe.randaugment_layers, recipe.randaugment_magnitude)
         while done < total:
             epoch, at = divmod(done, self.timetable.per_epoch)
-            batches = data.train_batches(
+            batches = train_batches(
                 self._training,
                 self.plan.size,
                 augmentation,
@@ -222,13 +223,13 @@ class Pretraining:
                 if done == total:
                     return
 
-    def step(self, batch: data.Batch) -> Losses:
+    def step(self, batch: Batch) -> Losses:
         images, labels = self._mixed(batch, self.done // self.timetable.per_epoch)
         self._state, losses = self._step(self._state, images, labels)
         self._name_unreadable(batch.unreadable)
         return losses
 
-    def _mixed(self, batch: data.Batch, epoch: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    def _mixed(self, batch: Batch, epoch: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         """Images and labels, those of a batch with mixup as shares of the classes."""
         if not self.recipe.mixup:
             return batch.images, batch.labels

@@ -1,32 +1,31 @@
-"""Which record files make up a part of a data set, whatever their format, and what is asked of their labels.
+"""Which record files make up a part of a data set, whatever their format.
 
 Source: tensorflow/tpu, models/official/efficientnet/imagenet_input.py, `ImageNetInput` (file patterns, hold-out,
-one file to one host, labels that count from 1); main.py, holdout_shards.
+labels that count from 1); main.py, holdout_shards.
 """
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from efficientnet_lite.errors import UnusableInput
-from efficientnet_lite.training.example import Example
-from efficientnet_lite.training.listed import Labelled
+from efficientnet_lite.storage import files
+from efficientnet_lite.training.example import Example, checked
 
-Part = Literal["train", "holdout", "validation"]
-Find = Callable[
-    [Path, str], list[Path]
-]  # folder and split -> record files, sorted: `training.tfrecord.shards`
+RecordPart = Literal["train", "holdout", "validation"]
+RecordFormat = Literal["tfrecord", "arrayrecord"]
 
-ONE_HOST = (0, 1)
+FORMATS: dict[RecordFormat, str] = {"tfrecord": "", "arrayrecord": ".array_record"}  # endings of their files
 _NUMBERS = re.compile(r"-(\d{5})-of-(\d{5})")
 
 
-class RecordFiles:
-    """Record files as one row of records: which file and place a number means. Formats know how to read one."""
+class RecordFiles(ABC):
+    """Record files as examples: which file and place a number means. A format knows how to read one."""
 
     def __init__(
         self, paths: Sequence[Path], counts: Sequence[int], marks: Iterable[bytes], classes: int
@@ -48,32 +47,37 @@ class RecordFiles:
     def __len__(self) -> int:
         return int(self._first[-1])
 
-    def _place(self, index: int) -> tuple[int, int]:
-        """The number of a file, and that of a record in it. Raises IndexError."""
+    def __getitem__(self, index: int) -> Example:
+        """Raises IndexError, and UnusableInput where the record is damaged or its label is none of the classes."""
         if not 0 <= index < len(self):
             raise IndexError(f"index {index} of {len(self)} records")
         shard = int(np.searchsorted(self._first, index, side="right")) - 1
-        return shard, index - int(self._first[shard])
+        return checked(self.read(shard, index - int(self._first[shard])), self.classes)
+
+    @abstractmethod
+    def read(self, shard: int, number: int) -> Example:
+        """Record `number` of file `shard`, both from 0. Raises UnusableInput where it is damaged."""
 
 
-def part_files(
-    folder: Path, part: Part, find: Find, *, holdout: int = 0, host: tuple[int, int] = ONE_HOST
-) -> list[Path]:
-    """The record files of one part that one host reads: every one, or every `hosts`-th from its own number on.
+def record_files(folder: Path, split: str, form: RecordFormat) -> list[Path]:
+    """The record files of `split` in `folder`, sorted: train-00000-of-01024, ...; empty where there are none.
+
+    Raises UnusableInput where the folder cannot be read.
+    """
+    pattern = re.compile(f"{split}{_NUMBERS.pattern}{re.escape(FORMATS[form])}")
+    return [path for path in files.entries(folder) if pattern.fullmatch(path.name) and files.is_file(path)]
+
+
+def part_files(folder: Path, part: RecordPart, form: RecordFormat, *, holdout: int = 0) -> list[Path]:
+    """The record files of one part.
 
     Args:
         part: train (train-* without the first `holdout` files), holdout (those files), or validation.
-        host: number of this host, and how many there are.
 
-    Raises:
-        UnusableInput: there are none, one is missing, too many are held out, or there are fewer than hosts.
-        ValueError: there is no such host.
+    Raises UnusableInput where there are none, one is missing, or too many are held out.
     """
-    this, hosts = host
-    if not 0 <= this < hosts:
-        raise ValueError(f"no such host: {host}")
     split = "validation" if part == "validation" else "train"
-    paths = find(folder, split)
+    paths = record_files(folder, split, form)
     _check_complete(paths, folder, split)
     if part != "validation":
         if not 0 <= holdout < len(paths) or (part == "holdout" and not holdout):
@@ -83,25 +87,7 @@ def part_files(
                 fix=f"hold out 1 to {len(paths) - 1}",
             )
         paths = paths[:holdout] if part == "holdout" else paths[holdout:]
-    if len(paths) < hosts:
-        raise UnusableInput(
-            f"{len(paths)} files cannot be shared among {hosts} hosts: each reads files of its own ({part})",
-            where=folder,
-            fix="write more files, with `efficientnet-lite shards`, or take fewer hosts",
-        )
-    return paths[this::hosts]
-
-
-def labelled(example: Example, classes: int) -> Labelled:
-    """An example whose label is 1 to `classes`; raises UnusableInput for any other."""
-    if example.class_index is None or not 0 <= example.class_index < classes:
-        label = "none or 0" if example.class_index is None else example.class_index + 1
-        raise UnusableInput(
-            f"its label is {label}, expected 1 to {classes}",
-            where=example.where,
-            fix="train with the number of classes that the records were written for, or make them again",
-        )
-    return Labelled(example.encoded, example.class_index, example.where)
+    return paths
 
 
 def no_records(folder: Path) -> UnusableInput:

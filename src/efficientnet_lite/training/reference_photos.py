@@ -12,7 +12,10 @@ from efficientnet_lite.photos.dataset import list_photos
 from efficientnet_lite.photos.views import Image, prepare
 from efficientnet_lite.storage import files
 from efficientnet_lite.threads import in_threads
-from efficientnet_lite.training import tfrecord
+from efficientnet_lite.training.recordfiles import record_files
+from efficientnet_lite.training.tfrecord import read_examples
+
+SPLIT = "validation"  # that the reference calibrates on
 
 
 def calibration_photos(folder: Path, contract: Contract, most: int, *, workers: int) -> list[Image]:
@@ -40,7 +43,7 @@ def _photos(folder: Path, most: int) -> Iterator[tuple[bytes, str]]:
     if not files.is_dir(folder):
         raise UnusableInput(files.missing(folder, "folder"), where=folder, fix="give `data_dir=FOLDER`")
     seen: set[str] = set()
-    for data, where in _records(folder) if tfrecord.shards(folder) else _files(folder):
+    for data, where in _records(folder) if record_files(folder, SPLIT, "tfrecord") else _files(folder):
         digest = files.sha256_bytes(data)
         if digest in seen:
             continue
@@ -51,12 +54,12 @@ def _photos(folder: Path, most: int) -> Iterator[tuple[bytes, str]]:
 
 
 def _records(folder: Path) -> Iterator[tuple[bytes, str]]:
-    for shard in tfrecord.shards(folder):
-        yield from ((example.encoded, example.where) for example in tfrecord.read_examples(shard))
+    for shard in record_files(folder, SPLIT, "tfrecord"):
+        yield from ((example.data, example.where) for example in read_examples(shard))
 
 
 def _files(folder: Path) -> Iterator[tuple[bytes, str]]:
-    if tfrecord.shards(folder, "train"):
+    if record_files(folder, "train", "tfrecord"):
         raise UnusableInput(
             "it holds records for training, none for validation",
             where=folder,

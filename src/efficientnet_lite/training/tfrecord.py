@@ -9,7 +9,6 @@ names).
 """
 
 import os
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO, RawIOBase
@@ -25,20 +24,9 @@ from efficientnet_lite.protobuf import Malformed
 from efficientnet_lite.storage import files
 from efficientnet_lite.training.example import Example, parse
 
-SPLIT = "validation"  # the split that the reference calibrates on
 HEADER_BYTES, CHECKSUM_BYTES = 12, 4
 MAX_RECORD_BYTES = 64 * 2**20  # the largest of ImageNet's has 16 MB
 HEADERS_AT_ONCE = 4096
-SHARD = re.compile(r"(train|validation)-\d{5}-of-\d{5}")
-
-
-def shards(folder: Path, split: str = SPLIT) -> list[Path]:
-    """The record files of `split` in `folder`, sorted: validation-00000-of-00128, ...; empty where there are none."""
-    return sorted(
-        path
-        for path in files.entries(folder)
-        if (match := SHARD.fullmatch(path.name)) and match[1] == split and files.is_file(path)
-    )
 
 
 def read_examples(path: Path) -> Iterator[Example]:

@@ -26,7 +26,7 @@ from efficientnet_lite.photos.views import prepare
 from efficientnet_lite.training.augment import Augmentation
 from efficientnet_lite.training.chance import generator, shuffle_seed
 from efficientnet_lite.training.crops import training_image
-from efficientnet_lite.training.listed import Source
+from efficientnet_lite.training.examples import Examples
 
 _absl = logging.getLogger("absl")
 _level = _absl.level
@@ -39,7 +39,7 @@ MOST_IN_A_ROW = 16  # unreadable photos, then it is not the photos
 AHEAD = 4  # images that are prepared ahead of time, times workers, besides a batch
 PADDING = -1  # the index of a row that holds no example
 
-Example = tuple[npt.NDArray[Any], int, int, str]  # image, class, index, what could not be read
+Prepared = tuple[npt.NDArray[Any], int, int, str]  # image, class, index, what could not be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def steps_per_epoch(examples: int, batch: int) -> int:
 
 
 def train_batches(
-    source: Source,
+    source: Examples,
     size: int,
     augmentation: Augmentation,
     *,
@@ -96,7 +96,7 @@ def train_batches(
     def place(number: int) -> int:  # the number of an image on this host -> its number in the epoch
         return number // share * batch + this * share + number % share
 
-    def example(number: int) -> Example:
+    def example(number: int) -> Prepared:
         return _training_example(source, order[place(number)], size, augmentation, seed, epoch)
 
     order = grain.MapDataset.range(len(source)).shuffle(seed=shuffle_seed(seed, epoch))
@@ -105,7 +105,7 @@ def train_batches(
 
 
 def eval_batches(
-    source: Source, size: int, *, batch: int, workers: int = 2, processes: int = 0
+    source: Examples, size: int, *, batch: int, workers: int = 2, processes: int = 0
 ) -> Iterator[Batch]:
     """All examples in their order, as the reference's evaluation sees them; the last batch is padded.
 
@@ -120,8 +120,8 @@ def eval_batches(
 
 
 def _training_example(
-    source: Source, index: int, size: int, augmentation: Augmentation, seed: int, epoch: int
-) -> Example:
+    source: Examples, index: int, size: int, augmentation: Augmentation, seed: int, epoch: int
+) -> Prepared:
     """Example `index`, or the nearest behind it that can be read, by the chance of `index`."""
     skipped: list[UnreadablePhoto] = []
     for further in range(MOST_IN_A_ROW):
@@ -141,7 +141,7 @@ def _training_example(
     )
 
 
-def _eval_example(source: Source, index: int, contract: Contract) -> Example:
+def _eval_example(source: Examples, index: int, contract: Contract) -> Prepared:
     try:
         data, class_index, where = source[index]
         image = prepare(data, ["reference"], contract, where=where).images[0]
@@ -156,7 +156,7 @@ def _line(error: UnreadablePhoto) -> str:
 
 
 def _batches(
-    numbers: Any, example: Callable[[int], Example], batch: int, workers: int, processes: int
+    numbers: Any, example: Callable[[int], Prepared], batch: int, workers: int, processes: int
 ) -> Iterator[Batch]:
     share = -(-batch // max(1, processes))  # of a batch, that one process prepares
     images = numbers.map(example).to_iter_dataset(

@@ -1,4 +1,4 @@
-"""Record files and listed photos as sources of examples: parts, labels, digests, and what is wrong with them."""
+"""TFRecord files and photo files as examples: parts, labels, digests, and what is wrong with them."""
 
 import os
 import pickle
@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from records import example, record
-from trees import touch
+from trees import examples_of, touch
 
 from efficientnet_lite.errors import UnreadablePhoto, UnusableDataset, UnusableInput
 from efficientnet_lite.photos.dataset import open_dataset
 from efficientnet_lite.photos.rows import Placed, Rows
-from efficientnet_lite.training import listed, shards
-from efficientnet_lite.training.shards import open_shards
+from efficientnet_lite.training import tfrecords
+from efficientnet_lite.training.examples import PhotoFiles
+from efficientnet_lite.training.tfrecords import open_tfrecords
 
 TOTAL = 4
 
@@ -34,7 +35,7 @@ def folder(tmp_path):
 
 
 def test_every_record_of_every_file_comes_once_and_classes_count_from_0(folder):
-    source = open_shards(folder, "train", classes=5)
+    source = open_tfrecords(folder, "train", classes=5)
 
     found = [source[index] for index in range(len(source))]
 
@@ -46,29 +47,29 @@ def test_every_record_of_every_file_comes_once_and_classes_count_from_0(folder):
 
 
 def test_held_out_files_are_the_first_and_training_takes_the_rest(folder):
-    assert len(open_shards(folder, "holdout", classes=5, holdout=2)) == 3 + 4
-    assert open_shards(folder, "train", classes=5, holdout=2)[0].data == photo(2, 0)
-    assert [each.data for each in open_shards(folder, "validation", classes=5)] == [b"a", b"b"]
+    assert len(open_tfrecords(folder, "holdout", classes=5, holdout=2)) == 3 + 4
+    assert open_tfrecords(folder, "train", classes=5, holdout=2)[0].data == photo(2, 0)
+    assert [each.data for each in open_tfrecords(folder, "validation", classes=5)] == [b"a", b"b"]
 
 
 @pytest.mark.parametrize(("part", "holdout"), [("holdout", 0), ("train", 4), ("train", -1)])
 def test_a_part_that_leaves_nothing_is_refused(folder, part, holdout):
     with pytest.raises(UnusableInput, match="held out"):
-        open_shards(folder, part, classes=5, holdout=holdout)
+        open_tfrecords(folder, part, classes=5, holdout=holdout)
 
 
 def test_a_missing_file_is_named(folder):
     (folder / "train-00002-of-00004").unlink()
 
     with pytest.raises(UnusableInput, match="missing is train-00002-of-00004"):
-        open_shards(folder, "train", classes=5)
+        open_tfrecords(folder, "train", classes=5)
 
 
 def test_files_of_two_sets_are_refused(folder):
     (folder / "train-00000-of-00008").write_bytes(b"")
 
     with pytest.raises(UnusableInput, match="several sets"):
-        open_shards(folder, "train", classes=5)
+        open_tfrecords(folder, "train", classes=5)
 
 
 @pytest.mark.parametrize("empty", [True, False])
@@ -77,16 +78,16 @@ def test_a_folder_without_records_is_refused(tmp_path, empty):
         (tmp_path / "train-00000-of-00001").touch()
 
     with pytest.raises(UnusableInput, match="no records" if empty else "no files"):
-        open_shards(tmp_path, "train", classes=5)
+        open_tfrecords(tmp_path, "train", classes=5)
     with pytest.raises(UnusableInput, match="cannot be read"):
-        open_shards(tmp_path / "none", "train", classes=5)
+        open_tfrecords(tmp_path / "none", "train", classes=5)
 
 
 @pytest.mark.parametrize(("label", "said"), [(6, "6"), (0, "none or 0"), (2**63 - 1, str(2**63 - 1))])
 def test_a_label_out_of_range_names_file_and_record(folder, label, said):
     path = folder / "validation-00000-of-00001"
     path.write_bytes(record(example(b"a", 1)) + record(example(b"b", label)))
-    source = open_shards(folder, "validation", classes=5)
+    source = open_tfrecords(folder, "validation", classes=5)
 
     with pytest.raises(UnusableInput, match=f"its label is {said}, expected 1 to 5") as caught:
         source[1]
@@ -98,19 +99,19 @@ def test_a_truncated_file_is_found_when_the_set_is_opened(folder):
     path.write_bytes(path.read_bytes()[:-1])
 
     with pytest.raises(UnusableInput, match="breaks off") as caught:
-        open_shards(folder, "train", classes=5)
+        open_tfrecords(folder, "train", classes=5)
     assert caught.value.where == f"{path}, record 5"
 
 
 def test_the_digest_tells_a_list_that_changed(folder):
-    before = open_shards(folder, "train", classes=5).digest
-    assert open_shards(folder, "train", classes=5).digest == before
-    assert open_shards(folder, "train", classes=5, holdout=1).digest != before
+    before = open_tfrecords(folder, "train", classes=5).digest
+    assert open_tfrecords(folder, "train", classes=5).digest == before
+    assert open_tfrecords(folder, "train", classes=5, holdout=1).digest != before
 
     path = folder / "train-00001-of-00004"
     path.write_bytes(path.read_bytes() + record(example(b"one more", 1)))
 
-    assert open_shards(folder, "train", classes=5).digest != before
+    assert open_tfrecords(folder, "train", classes=5).digest != before
 
 
 # ---------------------------------------------------------------------- the index
@@ -118,17 +119,17 @@ def test_the_digest_tells_a_list_that_changed(folder):
 
 def count_readings(monkeypatch):
     read = []
-    whole = shards.tfrecord.offsets
-    monkeypatch.setattr(shards.tfrecord, "offsets", lambda path: read.append(path) or whole(path))
+    whole = tfrecords.tfrecord.offsets
+    monkeypatch.setattr(tfrecords.tfrecord, "offsets", lambda path: read.append(path) or whole(path))
     return read
 
 
 def test_offsets_are_kept_and_read_anew_when_a_file_changes(folder, monkeypatch):
     index = folder / "index.npz"
-    first = open_shards(folder, "train", classes=5, index=index)
+    first = open_tfrecords(folder, "train", classes=5, index=index)
     read = count_readings(monkeypatch)
 
-    again = open_shards(folder, "train", classes=5, index=index)
+    again = open_tfrecords(folder, "train", classes=5, index=index)
 
     assert read == []
     assert again.digest == first.digest
@@ -136,31 +137,30 @@ def test_offsets_are_kept_and_read_anew_when_a_file_changes(folder, monkeypatch)
 
     path = folder / "train-00000-of-00004"
     path.write_bytes(path.read_bytes() + record(example(b"one more", 1)))
-    assert len(open_shards(folder, "train", classes=5, index=index)) == len(first) + 1
+    assert len(open_tfrecords(folder, "train", classes=5, index=index)) == len(first) + 1
     assert len(read) == TOTAL
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\3\4 no archive", None])
 def test_a_damaged_index_is_made_again(folder, damage):
     index = folder / "index.npz"
-    whole = open_shards(folder, "train", classes=5, index=index)
+    whole = open_tfrecords(folder, "train", classes=5, index=index)
     index.write_bytes(index.read_bytes()[:-40] if damage is None else damage)
 
-    assert open_shards(folder, "train", classes=5, index=index).digest == whole.digest
+    assert open_tfrecords(folder, "train", classes=5, index=index).digest == whole.digest
 
 
-# ------------------------------------------------------------------ listed photos
+# ------------------------------------------------------------------ photo files
 
 NAMES = ["b/2.jpg", "b/deep/1.jpg", "a/x y.jpg", "a/\u00fc.jpg", "a/.hidden.jpg", "a/notes.txt", "c/1.png"]
 
 
-def test_a_folder_is_listed_class_by_class(tmp_path):
+def test_the_photos_of_a_folder_come_class_by_class(tmp_path):
     touch(tmp_path, *NAMES)
 
-    source, classes = listed.of_folder(tmp_path)
+    source = examples_of(tmp_path)
 
     found = [(source[index].where, source[index].class_index) for index in range(len(source))]
-    assert classes == ("a", "b", "c")
     assert found == [
         (str(tmp_path / name), label)
         for name, label in [
@@ -174,23 +174,23 @@ def test_a_folder_is_listed_class_by_class(tmp_path):
     assert source[0] == (b"photo a/x y.jpg", 0, str(tmp_path / "a/x y.jpg"))
 
 
-def test_a_data_set_is_listed_as_its_rows_stand(tmp_path):
+def test_the_photos_of_a_data_set_come_as_its_rows_stand(tmp_path):
     touch(tmp_path, *[f"{label}/{n}.jpg" for label in "ab" for n in range(3)])
     dataset = open_dataset(tmp_path)
 
-    source = listed.Listed(dataset.rows, dataset.labels)
+    source = PhotoFiles(dataset.rows, dataset.labels)
 
     assert [source[n].where for n in range(6)] == [str(row.path) for row in dataset.rows]
     assert [source[n].class_index for n in range(6)] == [0, 0, 0, 1, 1, 1]
-    assert source.digest == listed.of_folder(tmp_path)[0].digest
-    odd = listed.Listed(dataset.rows, dataset.labels, np.array([5, 1]))
+    assert source.digest == examples_of(tmp_path).digest
+    odd = PhotoFiles(dataset.rows, dataset.labels, np.array([5, 1]))
     assert [odd[n] for n in range(2)] == [source[5], source[1]]
     assert odd.digest != source.digest
 
 
-def test_listed_photos_come_whole_out_of_another_process(tmp_path):
+def test_photo_files_come_whole_out_of_another_process(tmp_path):
     touch(tmp_path, *NAMES)
-    source, _ = listed.of_folder(tmp_path)
+    source = examples_of(tmp_path)
 
     again = pickle.loads(pickle.dumps(source))
 
@@ -203,27 +203,25 @@ def test_a_name_that_is_no_utf_8_is_kept(tmp_path):
     name = os.fsdecode(b"a/\xff.jpg")
     touch(tmp_path, name)
 
-    assert listed.of_folder(tmp_path)[0][0].where == str(tmp_path / name)
+    assert examples_of(tmp_path)[0].where == str(tmp_path / name)
 
 
-def test_a_photo_that_went_away_is_unreadable_and_an_empty_folder_no_data_set(tmp_path):
+def test_a_photo_that_went_away_is_unreadable_and_an_empty_list_no_data_set(tmp_path):
     touch(tmp_path, "a/1.jpg")
-    source, _ = listed.of_folder(tmp_path)
+    source = examples_of(tmp_path)
     (tmp_path / "a/1.jpg").unlink()
 
     with pytest.raises(UnreadablePhoto, match="cannot be read"):
         source[0]
     with pytest.raises(UnusableDataset, match="no photos"):
-        listed.of_folder(tmp_path)
-    with pytest.raises(UnusableDataset, match="cannot be read"):
-        listed.of_folder(tmp_path / "none")
+        PhotoFiles(Rows(tmp_path, []), ["a"])
 
 
 def test_a_hundred_thousand_names_cost_no_memory_of_the_process():
     tracemalloc.start()
     try:
         placed = (Placed(f"a/{number}.jpg", str(number % 7), None) for number in range(100_000))
-        source = listed.Listed(Rows(Path("/photos"), placed), tuple("0123456"))
+        source = PhotoFiles(Rows(Path("/photos"), placed), tuple("0123456"))
         held, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -1,49 +1,45 @@
-"""Labelled photos to train on by the recipe, from folders, manifests or record files, and those that prove a run."""
+"""What a training by the recipe learns from, photos or record files, and the photos that prove its run."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from efficientnet_lite.errors import UnreadablePhoto, UnusableInput, UsageError
+from efficientnet_lite.errors import UnreadablePhoto, UsageError
 from efficientnet_lite.photos.dataset import open_dataset
 from efficientnet_lite.photos.partition import Partition, divide, plan_split
 from efficientnet_lite.photos.survey import survey
-from efficientnet_lite.plaintext import plain_text
 from efficientnet_lite.progress import ShowStage
 from efficientnet_lite.storage import files, tables
-from efficientnet_lite.training import examples
-from efficientnet_lite.training.listed import Listed, Source
+from efficientnet_lite.training.examples import Examples, PhotoFiles
 from efficientnet_lite.training.recipe import Recipe
-from efficientnet_lite.training.recordfiles import Part
+from efficientnet_lite.training.recordfiles import RecordPart
+from efficientnet_lite.training.records import holds_records, labels_of_records, open_records
 from efficientnet_lite.training.settings import Settings
 
-LABELS = "labels.txt"  # beside record files: a class name a line
-IMAGENET_CLASSES = 1000  # of record files without names
 PROOF_PHOTOS = 500  # of record files, copied into the run
 PROOF = "photos/photos.csv"  # in the run
-MAX_LABELS_BYTES = 2**20
 PNG = b"\x89PNG"  # a file that begins like this; ImageNet has one
 
 
 @dataclass(frozen=True, slots=True)
-class Examples:
+class TrainingData:
     """What a training learns from and is measured on."""
 
     labels: tuple[str, ...]
-    training: Source
-    validation: Source
+    training: Examples
+    validation: Examples
     whole: int  # examples for training, those that are held out among them
     seen: Partition | None  # None: they lie in record files
 
 
 def is_records(photos: Path) -> bool:
     """Whether record files lie in the folder."""
-    return files.is_dir(photos) and examples.holds_records(photos, "train")
+    return files.is_dir(photos) and holds_records(photos, "train")
 
 
-def open_examples(
+def open_training_data(
     photos: Path, settings: Settings, given: Mapping[str, str], *, index: Path, workers: int, stage: ShowStage
-) -> Examples:
+) -> TrainingData:
     """The examples of a folder, a manifest or a folder of record files.
 
     Args:
@@ -75,45 +71,28 @@ def open_examples(
         )
     partition = divide(dataset, seen, fraction=settings.val, seed=settings.seed)
     training, validation = (
-        Listed(dataset.rows, dataset.labels, partition.assignment.positions(split))
+        PhotoFiles(dataset.rows, dataset.labels, partition.assignment.positions(split))
         for split in ("train", "validation")
     )
-    return Examples(dataset.labels, training, validation, len(training), partition)
+    return TrainingData(dataset.labels, training, validation, len(training), partition)
 
 
-def _of_records(folder: Path, holdout: int, index: Path, workers: int) -> Examples:
-    labels = _labels(folder)
+def _of_records(folder: Path, holdout: int, index: Path, workers: int) -> TrainingData:
+    labels = labels_of_records(folder)
     classes = len(labels)
-    others: Part = "holdout" if holdout else "validation"
-    parts: tuple[Part, Part] = ("train", others)
+    others: RecordPart = "holdout" if holdout else "validation"
+    parts: tuple[RecordPart, RecordPart] = ("train", others)
     training, validation = (
-        examples.open_examples(
+        open_records(
             folder, part, classes=classes, holdout=holdout, index=index / f"{part}.npz", workers=workers
         )
         for part in parts
     )
     whole = len(training) + (len(validation) if holdout else 0)
-    return Examples(labels, training, validation, whole, None)
+    return TrainingData(labels, training, validation, whole, None)
 
 
-def _labels(folder: Path) -> tuple[str, ...]:
-    """The names beside the record files, or numbers that count as their labels do."""
-    path = folder / LABELS
-    if not files.is_file(path):
-        return tuple(f"{number:04d}" for number in range(1, IMAGENET_CLASSES + 1))
-    try:
-        text = plain_text(files.read_bytes(path, limit=MAX_LABELS_BYTES, what="a list of labels"))
-    except ValueError as error:
-        raise UnusableInput(str(error), where=path, fix="write one class name a line, in UTF-8") from error
-    names = text.removesuffix("\n").split("\n")
-    if not names or len(set(names)) != len(names) or not all(name.strip() for name in names):
-        raise UnusableInput(
-            "it has no names, an empty one, or one twice", where=path, fix="write one class name a line"
-        )
-    return tuple(names)
-
-
-def unpack(found: Examples, folder: Path, calibration: int, *, workers: int) -> Partition:
+def copy_photos(found: TrainingData, folder: Path, calibration: int, *, workers: int) -> Partition:
     """Copy some photos out of record files into the run `folder`: those that set ranges, and those that prove it.
 
     Raises UnusableInput where none can be read.
@@ -131,7 +110,7 @@ def unpack(found: Examples, folder: Path, calibration: int, *, workers: int) -> 
 
 
 def _copied(
-    source: Source, split: str, count: int, labels: Sequence[str], folder: Path
+    source: Examples, split: str, count: int, labels: Sequence[str], folder: Path
 ) -> Iterator[tuple[str, str, str]]:
     """`count` examples from all over the source, as files; path, label and split of each."""
     count = min(count, len(source))

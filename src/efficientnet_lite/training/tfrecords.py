@@ -1,4 +1,4 @@
-"""ImageNet's record files as a source of examples in any order: 8 bytes of memory an example.
+"""TFRecord files as examples in any order: 8 bytes of memory an example.
 
 Which files are which part, and which labels they may have: `recordfiles.py`.
 """
@@ -15,22 +15,15 @@ from efficientnet_lite.errors import UnusableInput
 from efficientnet_lite.storage import files
 from efficientnet_lite.threads import in_threads
 from efficientnet_lite.training import tfrecord
-from efficientnet_lite.training.listed import Labelled
-from efficientnet_lite.training.recordfiles import (
-    ONE_HOST,
-    Part,
-    RecordFiles,
-    labelled,
-    no_records,
-    part_files,
-)
+from efficientnet_lite.training.example import Example
+from efficientnet_lite.training.recordfiles import RecordFiles, RecordPart, no_records, part_files
 from efficientnet_lite.zipped import read_arrays
 
 MAX_INDEX_BYTES = 256 * 2**20
 
 
-class Shards(RecordFiles):
-    """Record files and where each record begins, see `open_shards`. The digest knows the length of every record."""
+class TFRecords(RecordFiles):
+    """Record files and where each record begins, see `open_tfrecords`. The digest knows the length of every record."""
 
     def __init__(self, paths: Sequence[Path], offsets: Sequence[npt.NDArray[np.int64]], classes: int) -> None:
         """`offsets` as of `tfrecord.offsets`, one array a file."""
@@ -38,38 +31,33 @@ class Shards(RecordFiles):
         super().__init__(paths, [len(each) - 1 for each in offsets], marks, classes)
         self._offsets = np.concatenate(offsets)
 
-    def __getitem__(self, index: int) -> Labelled:
-        shard, number = self._place(index)
-        at = index + shard  # a file has one offset more than it has records
+    def read(self, shard: int, number: int) -> Example:
+        at = int(self._first[shard]) + number + shard  # a file has one offset more than it has records
         start, end = int(self._offsets[at]), int(self._offsets[at + 1])
-        return labelled(tfrecord.read_example(self.paths[shard], start, end, number), self.classes)
+        return tfrecord.read_example(self.paths[shard], start, end, number)
 
 
-def open_shards(
+def open_tfrecords(
     folder: Path,
-    part: Part,
+    part: RecordPart,
     *,
     classes: int,
     holdout: int = 0,
     index: Path | None = None,
     workers: int = 8,
-    host: tuple[int, int] = ONE_HOST,
-) -> Shards:
-    """The record files of one part of a data set.
+) -> TFRecords:
+    """The TFRecord files of one part of a data set; `part`, `classes` and `holdout` as of `records.open_records`.
 
     Args:
-        part: train (train-* without the first `holdout` files), holdout (those files), or validation.
-        classes: labels are 1 to this, and become 0 to `classes` - 1.
         index: where offsets are kept for the next time, a file; it is made again where names, sizes or
             times of the record files differ. None: they are read from the record files each time.
         workers: threads that look through the files.
-        host: number of this host, and how many there are: each opens files of its own, see `part_files`.
 
     Raises:
         UnusableInput: there are no such files, one is missing, breaks off or has a wrong checksum in a length,
-            there is no record, or there are fewer files than hosts.
+            or there is no record.
     """
-    paths = part_files(folder, part, tfrecord.shards, holdout=holdout, host=host)
+    paths = part_files(folder, part, "tfrecord", holdout=holdout)
     offsets = _read_index(index, paths) if index else None
     if offsets is None:
         offsets = list(in_threads(tfrecord.offsets, paths, workers=workers))
@@ -77,7 +65,7 @@ def open_shards(
             files.publish(index, _index(paths, offsets))
     if sum(len(each) - 1 for each in offsets) == 0:
         raise no_records(folder)
-    return Shards(paths, offsets, classes)
+    return TFRecords(paths, offsets, classes)
 
 
 def _index(paths: Sequence[Path], offsets: Sequence[npt.NDArray[np.int64]]) -> bytes:

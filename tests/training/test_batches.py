@@ -7,18 +7,17 @@ from itertools import islice
 import numpy as np
 import pytest
 from records import example, record
-from trees import photograph
+from trees import examples_of, photograph
 
 from efficientnet_lite.errors import UnusableInput
 from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.photos.views import prepare
-from efficientnet_lite.training import listed
 from efficientnet_lite.training.augment import Augmentation
-from efficientnet_lite.training.shards import open_shards
+from efficientnet_lite.training.tfrecords import open_tfrecords
 
 pytest.importorskip("grain", reason="the extra [train]: make test-all")
 
-from efficientnet_lite.training.data import eval_batches, train_batches
+from efficientnet_lite.training.batches import eval_batches, train_batches
 
 PHOTOS = 22
 NONE, RAND = Augmentation(), Augmentation("randaugment")
@@ -34,7 +33,7 @@ def root(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def source(root):
-    return listed.of_folder(root)[0]
+    return examples_of(root)
 
 
 def epoch(source, augmentation=NONE, *, batch=4, seed=0, number=0, **more):
@@ -168,7 +167,7 @@ def damaged(tmp_path):
         photograph(tmp_path / "a" / f"{number:02d}.jpg", number)
     for number in (3, 4, 11):
         (tmp_path / "a" / f"{number:02d}.jpg").write_bytes(b"no photo")
-    return listed.of_folder(tmp_path)[0]
+    return examples_of(tmp_path)
 
 
 def test_in_training_the_next_photo_takes_the_place_of_one_that_cannot_be_read(damaged):
@@ -194,14 +193,14 @@ def test_photos_that_all_fail_end_the_run(tmp_path):
         (tmp_path / f"a/{number}.jpg").write_bytes(b"no photo")
 
     with pytest.raises(UnusableInput, match="16 photos one after another"):
-        epoch(listed.of_folder(tmp_path)[0])
+        epoch(examples_of(tmp_path))
 
 
 def test_a_damaged_record_in_the_middle_of_an_epoch_ends_it_and_is_named(tmp_path, root):
     data = [path.read_bytes() for path in sorted(root.glob("*/*.jpg"))[:8]]
     path = tmp_path / "train-00000-of-00001"
     path.write_bytes(b"".join(record(example(each, 1 + n)) for n, each in enumerate(data)))
-    good = open_shards(tmp_path, "train", classes=8)
+    good = open_tfrecords(tmp_path, "train", classes=8)
     assert sorted(label for batch in epoch(good) for label in batch.labels) == list(range(8))
 
     damaged = bytearray(path.read_bytes())
@@ -210,5 +209,5 @@ def test_a_damaged_record_in_the_middle_of_an_epoch_ends_it_and_is_named(tmp_pat
 
     for values in ({"workers": 0}, {"workers": 2}, {"processes": 2}):
         with pytest.raises(UnusableInput, match="checksum") as caught:
-            epoch(open_shards(tmp_path, "train", classes=8), **values)
+            epoch(open_tfrecords(tmp_path, "train", classes=8), **values)
         assert caught.value.where == f"{path}, record 7"
