@@ -11,7 +11,7 @@ Source: Nagel et al., Data-Free Quantization through Weight Equalization and Bia
 section 4.2, for the means; the gains are ours (measured for lite1, weights alone: 27.0 to 28.5 dB).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -91,8 +91,8 @@ def correct(
             int_net[step.name] = Layer(kernel, layer.bias + (wanted - found))
             corrections[step.name] = Corrected(gain, int_net[step.name].bias)
         if number < len(parts) - 1:
-            true = _outputs(steps, float_net, source, true, workers)
-            drifted = _outputs(steps, int_net, source, drifted, workers)
+            true = list(_outputs(steps, float_net, source, true, workers))
+            drifted = list(_outputs(steps, int_net, source, drifted, workers))
         if on_progress:
             on_progress(number + 1, len(parts))
     return corrections
@@ -111,18 +111,11 @@ def _gains(
     Where a ReLU6 follows, it is a least-squares fit over the pixels that it lets through.
     """
     steps = [*prefix, replace(step, relu6=False)]
-    shape = inputs[0][0].shape
-    pools = [
-        EnginePool(
-            LiteRT,
-            write_steps(steps, net, source=source, shape=shape, outputs={"y": step.name}),
-            workers=workers,
-        )
-        for net in networks
+    pairs = [
+        _outputs(steps, net, source, values, workers, pick=_sampled)
+        for net, values in zip(networks, inputs, strict=True)
     ]
     sums = np.zeros((5, step.outputs))
-    pairs = [pool.map(lambda runner, value: _sampled(runner(value)["y"]), values)
-             for pool, values in zip(pools, inputs, strict=True)]  # fmt: skip
     for true, drifted in zip(*pairs, strict=True):
         if step.relu6:
             true, through = np.clip(true, 0, 6), ((drifted > 0) & (drifted < 6)).astype(np.float32)
@@ -156,20 +149,29 @@ def _means(
 ) -> Array:
     """Mean of each channel of the last step's output over all inputs, (C,)."""
     model = write_steps(
-        steps, layers, source=source, shape=inputs[0].shape, outputs={}, means={"mean": steps[-1].name}
+        steps, layers, source=source, shape=inputs[0].shape, outputs={}, means={"y": steps[-1].name}
     )
-    means = EnginePool(LiteRT, model, workers=workers).map(
-        lambda runner, value: runner(value)["mean"][0], inputs
-    )
+    means = _runs(model, inputs, workers, pick=lambda mean: mean[0])
     mean: Array = np.stack(list(means)).mean(axis=0, dtype=np.float64).astype(np.float32)
     return mean
 
 
 def _outputs(
-    steps: Sequence[Step], layers: Mapping[str, Layer], source: str, inputs: Sequence[Array], workers: int
-) -> list[Array]:
-    """The last step's output for every input."""
+    steps: Sequence[Step],
+    layers: Mapping[str, Layer],
+    source: str,
+    inputs: Sequence[Array],
+    workers: int,
+    *,
+    pick: Callable[[Array], Array] = np.asarray,
+) -> Iterator[Array]:
+    """What `pick` takes of the last step's output for every input."""
     model = write_steps(steps, layers, source=source, shape=inputs[0].shape, outputs={"y": steps[-1].name})
-    return list(
-        EnginePool(LiteRT, model, workers=workers).map(lambda runner, value: runner(value)["y"], inputs)
-    )
+    return _runs(model, inputs, workers, pick)
+
+
+def _runs(
+    model: bytes, inputs: Sequence[Array], workers: int, pick: Callable[[Array], Array]
+) -> Iterator[Array]:
+    pool = EnginePool(LiteRT, model, workers=workers)
+    return pool.map(lambda engine, value: pick(engine(value)["y"]), inputs)

@@ -158,11 +158,11 @@ class Graph:
         ).Pack(builder)
         text = builder.CreateString(description)
         vectors = {
-            schema.ModelAddOperatorCodes: _offsets(builder, codes),
-            schema.ModelAddSubgraphs: _offsets(builder, [subgraph]),
-            schema.ModelAddBuffers: _offsets(builder, [_buffer(builder, data) for data in buffers]),
-            schema.ModelAddMetadata: _offsets(builder, metadata_tables),
-            schema.ModelAddSignatureDefs: _offsets(builder, [signature]),
+            schema.ModelAddOperatorCodes: offset_vector(builder, codes),
+            schema.ModelAddSubgraphs: offset_vector(builder, [subgraph]),
+            schema.ModelAddBuffers: offset_vector(builder, [_buffer(builder, data) for data in buffers]),
+            schema.ModelAddMetadata: offset_vector(builder, metadata_tables),
+            schema.ModelAddSignatureDefs: offset_vector(builder, [signature]),
         }
         schema.ModelStart(builder)
         schema.ModelAddVersion(builder, SCHEMA_VERSION)
@@ -192,7 +192,8 @@ def _buffer(builder: flatbuffers.Builder, data: bytes) -> int:
     return int(schema.BufferEnd(builder))
 
 
-def _offsets(builder: flatbuffers.Builder, offsets: Sequence[int]) -> int:
+def offset_vector(builder: flatbuffers.Builder, offsets: Sequence[int]) -> int:
+    """A vector of tables that were written before."""
     builder.StartVector(4, len(offsets), 4)
     for offset in reversed(offsets):
         builder.PrependUOffsetTRelative(offset)

@@ -7,7 +7,6 @@ import io
 import re
 import struct
 import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from efficientnet_lite.errors import ArtifactError
 from efficientnet_lite.labels import fault
 from efficientnet_lite.plaintext import plain_text
 from efficientnet_lite.tflite.metadata import read_text
-from efficientnet_lite.zipped import check_entry
+from efficientnet_lite.zipped import FAULTS, check_entry
 
 LABELS = "labels.txt"
 MAX_FILES, MAX_DIRECTORY_BYTES, MAX_FILE_BYTES = 256, 1 << 20, 8 << 20
@@ -137,15 +136,7 @@ def read_files(
                 if left < 0:
                     raise _unusable(f"the files behind it are larger than {MAX_FILE_BYTES:,} bytes", where)
                 files[info.filename] = data
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        struct.error,
-        OSError,  # also the errors of other decompressors
-        EOFError,
-        ValueError,
-        RuntimeError,  # encrypted; NotImplementedError: an unknown method
-    ) as error:
+    except FAULTS as error:
         raise _unusable(f"the files behind it cannot be read: {error}", where) from error
     return files
 

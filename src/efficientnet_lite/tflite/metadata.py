@@ -19,6 +19,7 @@ import flatbuffers
 
 from efficientnet_lite.errors import ArtifactError
 from efficientnet_lite.photos.contract import Contract
+from efficientnet_lite.tflite.container import offset_vector
 from efficientnet_lite.tflite.flatbuffer import Reader, Table
 from efficientnet_lite.tflite.slots import MODEL_IDENTIFIER, BufferSlot, MetadataSlot, ModelSlot
 
@@ -141,7 +142,7 @@ def build_metadata(
             _Tensor.NAME: builder.CreateString("images"),
             _Tensor.DESCRIPTION: builder.CreateString(pixels),
             _Tensor.CONTENT: image,
-            _Tensor.PROCESS_UNITS: _vector(builder, [_union(builder, _NORMALIZATION, normalization)]),
+            _Tensor.PROCESS_UNITS: offset_vector(builder, [_union(builder, _NORMALIZATION, normalization)]),
             _Tensor.STATS: _stats(builder, low, high),
         },
     )
@@ -150,8 +151,8 @@ def build_metadata(
         builder,
         _Subgraph,
         {
-            _Subgraph.INPUTS: _vector(builder, [tensor]),
-            _Subgraph.OUTPUTS: _vector(builder, described),
+            _Subgraph.INPUTS: offset_vector(builder, [tensor]),
+            _Subgraph.OUTPUTS: offset_vector(builder, described),
         },
     )
     texts = {
@@ -163,7 +164,7 @@ def build_metadata(
         _Model.MIN_PARSER_VERSION: MIN_PARSER_VERSION,
     }
     fields = {slot: builder.CreateString(text) for slot, text in texts.items()}
-    fields[_Model.SUBGRAPHS] = _vector(builder, [subgraph])
+    fields[_Model.SUBGRAPHS] = offset_vector(builder, [subgraph])
     builder.Finish(_table(builder, _Model, fields), IDENTIFIER)
     return bytes(builder.Output())
 
@@ -182,7 +183,7 @@ def _output(builder: flatbuffers.Builder, output: str, top: int, files: Sequence
     if output == "probabilities":
         fields[_Tensor.STATS] = _stats(builder, 0, top)
     if output in ("probabilities", "logits") and files:
-        fields[_Tensor.FILES] = _vector(builder, [_label_file(builder, file) for file in files])
+        fields[_Tensor.FILES] = offset_vector(builder, [_label_file(builder, file) for file in files])
     return _table(builder, _Tensor, fields)
 
 
@@ -221,13 +222,6 @@ def _floats(builder: flatbuffers.Builder, values: Sequence[float]) -> int:
     builder.StartVector(4, len(values), 4)
     for value in reversed(values):
         builder.PrependFloat32(value)
-    return int(builder.EndVector())
-
-
-def _vector(builder: flatbuffers.Builder, offsets: Sequence[int]) -> int:
-    builder.StartVector(4, len(offsets), 4)
-    for offset in reversed(offsets):
-        builder.PrependUOffsetTRelative(offset)
     return int(builder.EndVector())
 
 

@@ -18,9 +18,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from efficientnet_lite.errors import CheckpointError, printable
 from efficientnet_lite.network.plan import BN_PARTS
 from efficientnet_lite.storage import confined
@@ -29,7 +26,6 @@ from efficientnet_lite.weights.stored_tensors import (
     FLOAT32,
     FLOAT64,
     MAX_CHECKPOINT_BYTES,
-    Dtype,
     Stored,
     damaged,
     some,
@@ -140,15 +136,9 @@ def _arrays(answer: bytes, where: Path | str) -> tuple[list[tuple[str, str | Non
         end = position + math.prod(shape) * dtype.itemsize
         if min(shape, default=0) < 0 or end > len(answer):
             raise ValueError(f"an array of {shape}")
-        found.append(
-            (str(path), layer, Stored(dtype, shape, partial(_numbers, raw[position:end], dtype, shape)))
-        )
+        found.append((str(path), layer, Stored(dtype, shape, partial(dtype.array, raw[position:end], shape))))
         position = end
     return found, header
-
-
-def _numbers(raw: memoryview, dtype: Dtype, shape: tuple[int, ...]) -> NDArray[Any]:
-    return np.frombuffer(raw, dtype.codes).reshape(shape)
 
 
 def _named(found: list[tuple[str, str | None, Stored]], legacy: bool, where: Path | str) -> dict[str, Stored]:

@@ -67,7 +67,7 @@ def read_state_dict(data: bytes, *, where: Path | str, ema: bool = True) -> Stat
     """The state dict in `data`, for which `is_pth` holds, name -> tensor, and which of several it is.
 
     What is no tensor there comes as `no_tensor`; what stands beside the state dict is passed over. With
-    `ema` averaged weights are preferred: see `containers`.
+    `ema` averaged weights are preferred: see `state_dicts`.
     Raises CheckpointError where the file is damaged, is a program, or holds no state dict.
     """
     root, fetch = _read_zip(data, where) if data.startswith(ZIP_PREFIX) else _read_legacy(data, where)

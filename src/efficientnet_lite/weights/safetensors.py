@@ -20,12 +20,15 @@ from efficientnet_lite.errors import CheckpointError
 from efficientnet_lite.storage import files
 from efficientnet_lite.weights.stored_tensors import (
     BFLOAT16,
+    BOOL,
     FLOAT16,
     FLOAT32,
     FLOAT64,
+    INT8,
+    INT16,
     INT32,
     INT64,
-    Dtype,
+    UINT8,
     Stored,
     damaged,
     some,
@@ -43,10 +46,10 @@ DTYPES = {
     "BF16": BFLOAT16,
     "I64": INT64,
     "I32": INT32,
-    "I16": Dtype("int16", "<i2"),
-    "I8": Dtype("int8", "|i1"),
-    "U8": Dtype("uint8", "|u1"),
-    "BOOL": Dtype("bool", "|u1"),
+    "I16": INT16,
+    "I8": INT8,
+    "U8": UINT8,
+    "BOOL": BOOL,
 }
 
 
@@ -87,11 +90,7 @@ def read_safetensors(data: bytes, *, where: Path | str) -> tuple[dict[str, Store
 
 def _stored(tensor: Mapping[str, Any]) -> Stored:
     dtype, shape = DTYPES[tensor["dtype"]], tuple(tensor["shape"])
-    return Stored(dtype, shape, partial(_numbers, dtype, shape, tensor["data"]))
-
-
-def _numbers(dtype: Dtype, shape: tuple[int, ...], raw: bytes) -> NDArray[Any]:
-    return dtype.values(np.frombuffer(raw, dtype.codes).reshape(shape))
+    return Stored(dtype, shape, partial(dtype.array, tensor["data"], shape))
 
 
 def write_safetensors(

@@ -45,6 +45,10 @@ class Dtype:
             return (codes.astype(np.uint32) << 16).view(np.float32)
         return codes
 
+    def array(self, raw: bytes | memoryview, shape: tuple[int, ...]) -> NDArray[Any]:
+        """The numbers that the bytes `raw` hold, in `shape`; a view of them where that is possible."""
+        return self.values(np.frombuffer(raw, self.codes).reshape(shape))
+
 
 FLOAT16 = Dtype("float16", "<f2")
 FLOAT32 = Dtype("float32", "<f4")
@@ -52,6 +56,8 @@ FLOAT64 = Dtype("float64", "<f8")
 BFLOAT16 = Dtype("bfloat16", "<u2")
 INT32 = Dtype("int32", "<i4")
 INT64 = Dtype("int64", "<i8")
+INT16, INT8, UINT8 = Dtype("int16", "<i2"), Dtype("int8", "|i1"), Dtype("uint8", "|u1")
+BOOL = Dtype("bool", "|u1")
 
 
 def _nothing() -> NDArray[Any]:

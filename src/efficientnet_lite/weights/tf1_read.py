@@ -19,7 +19,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from efficientnet_lite.crc32c import masked_crc32c
@@ -123,7 +122,7 @@ def read_tensors(index: Index, shards: Sequence[bytes], *, where: Path | str) ->
 def _numbers(raw: memoryview, dtype: Dtype, entry: BundleEntry, name: str, where: Path | str) -> NDArray[Any]:
     if (found := masked_crc32c(raw)) != entry.checksum:
         raise damaged(f"the checksum of {some([name])} is {found:#x}, expected {entry.checksum:#x}", where)
-    return dtype.values(np.frombuffer(raw, dtype.codes).reshape(entry.shape))
+    return dtype.array(raw, entry.shape)
 
 
 def _index(data: bytes) -> Index:

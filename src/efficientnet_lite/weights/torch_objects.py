@@ -12,7 +12,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from efficientnet_lite.weights.stored_tensors import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, INT32, INT64, Dtype
+from efficientnet_lite.weights.stored_tensors import (
+    BFLOAT16,
+    BOOL,
+    FLOAT16,
+    FLOAT32,
+    FLOAT64,
+    INT8,
+    INT16,
+    INT32,
+    INT64,
+    UINT8,
+    Dtype,
+)
 
 MAX_DIMENSIONS = 8
 MAX_REPEATED = (
@@ -132,10 +144,10 @@ GLOBALS: dict[str, Function | Dtype] = {
     "torch LongStorage": INT64,
     "torch IntStorage": INT32,
     # Beside the weights: masks, the state of a random generator, quantized copies.
-    "torch ShortStorage": Dtype("int16", "<i2"),
-    "torch CharStorage": Dtype("int8", "|i1"),
-    "torch ByteStorage": Dtype("uint8", "|u1"),
-    "torch BoolStorage": Dtype("bool", "|u1"),
+    "torch ShortStorage": INT16,
+    "torch CharStorage": INT8,
+    "torch ByteStorage": UINT8,
+    "torch BoolStorage": BOOL,
     "torch ComplexFloatStorage": Dtype("complex64", "<c8"),
     "torch ComplexDoubleStorage": Dtype("complex128", "<c16"),
     "torch QUInt8Storage": Dtype("quint8", "|u1"),
