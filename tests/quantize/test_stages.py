@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from efficientnet_lite.network import numpy_run
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import VARIANTS, make_plan
-from efficientnet_lite.quantize import stored
-from efficientnet_lite.quantize.calibrate import choose_scales, measure
+from efficientnet_lite.quantize import stored_backbone
+from efficientnet_lite.quantize.activations import choose_scales, measure
 from efficientnet_lite.quantize.correct import correct, segments
 from efficientnet_lite.quantize.equalize import equalize, residual_groups
 from efficientnet_lite.quantize.stages import QuantizedBackbone, quantize_backbone
@@ -153,7 +153,7 @@ def test_corrected_channels_have_their_means_back(layers, images):
 
 def test_a_backbone_survives_the_cache_and_other_bytes_do_not(layers, images):
     made = quantize_backbone(PLAN, layers, images, workers=2)
-    again = stored.from_bytes(stored.to_bytes(made))
+    again = stored_backbone.from_bytes(stored_backbone.to_bytes(made))
 
     assert again is not None
     assert again.network.tensors == made.network.tensors
@@ -161,10 +161,10 @@ def test_a_backbone_survives_the_cache_and_other_bytes_do_not(layers, images):
         assert np.array_equal(again.network.layers[name].kernel, layer.kernel)
         assert np.array_equal(again.network.layers[name].scales, layer.scales)
         assert np.array_equal(again.network.layers[name].bias, layer.bias)
-    assert stored.from_bytes(b"no archive") is None
-    assert stored.from_bytes(stored.to_bytes(made)[:-100]) is None
-    assert stored.from_bytes(packed(stored.to_bytes(made), zipfile.ZIP_LZMA)) is None  # dictionaries of 4 GB
-    assert stored.from_bytes(packed(stored.to_bytes(made), zipfile.ZIP_DEFLATED)) is None  # or a bomb
+    assert stored_backbone.from_bytes(b"no archive") is None
+    assert stored_backbone.from_bytes(stored_backbone.to_bytes(made)[:-100]) is None
+    for method in (zipfile.ZIP_LZMA, zipfile.ZIP_DEFLATED):  # dictionaries of 4 GB; a bomb
+        assert stored_backbone.from_bytes(packed(stored_backbone.to_bytes(made), method)) is None
 
 
 def packed(data, method):
@@ -176,7 +176,7 @@ def packed(data, method):
     return stream.getvalue()
 
 
-SMALL = stored.to_bytes(
+SMALL = stored_backbone.to_bytes(
     QuantizedBackbone(
         IntegerNetwork(
             {"a": IntegerLayer(np.ones((1, 1, 2, 2), np.int8), np.ones(2, np.float32), np.ones(2, np.int32))},
@@ -197,9 +197,9 @@ def test_damaged_bytes_give_none_or_the_same_backbone(changes):
     for position, value in changes:
         data[position] = value
 
-    found = stored.from_bytes(bytes(data))
+    found = stored_backbone.from_bytes(bytes(data))
 
-    assert found is None or stored.to_bytes(found) == SMALL
+    assert found is None or stored_backbone.to_bytes(found) == SMALL
 
 
 def test_the_groups_of_lite0_by_hand():

@@ -13,7 +13,7 @@ from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import Plan
 from efficientnet_lite.photos.contract import Contract, FitView
 from efficientnet_lite.progress import OnProgress
-from efficientnet_lite.quantize import stored
+from efficientnet_lite.quantize import stored_backbone
 from efficientnet_lite.quantize.stages import METHOD, QuantizedBackbone, quantize_backbone
 from efficientnet_lite.runtimes.litert import runtime_version
 from efficientnet_lite.runtimes.model import Refused, images_of
@@ -80,10 +80,10 @@ def quantized_backbone(
     pixels = sha256_bytes(b"".join(image.tobytes() for image in images))
     space = f"int8:{model}:litert-{runtime_version()}:pixels-{PIXELS_VERSION}:method-{METHOD}"
     for _, value in cache.get(space, [pixels]):
-        if found := stored.from_bytes(value):
+        if found := stored_backbone.from_bytes(value):
             cache.touch([space])
             return found
     made = quantize_backbone(plan, layers, images, workers=workers, on_progress=on_progress)
     about = f"int8 backbone of {plan.variant.name} at {plan.size} pixels"
-    cache.put(space, {pixels: stored.to_bytes(made)}, about=about)
+    cache.put(space, {pixels: stored_backbone.to_bytes(made)}, about=about)
     return made

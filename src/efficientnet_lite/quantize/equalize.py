@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import Add, Conv, Plan
-from efficientnet_lite.quantize.calibrate import Activations, is_linear
+from efficientnet_lite.quantize.activations import Activations, is_linear
 
 # 1 makes all ranges equal, 0 leaves them. Half way serves best: large factors cost the reading
 # convolution's weights what the activations gain (measured for lite1: 25.2, 25.6, 25.4 dB at 0, 1/2, 1).

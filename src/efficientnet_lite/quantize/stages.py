@@ -15,7 +15,7 @@ from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import DENSE, INPUT, POOLED, Conv, Plan
 from efficientnet_lite.photos.views import Image
 from efficientnet_lite.progress import OnProgress
-from efficientnet_lite.quantize.calibrate import choose_scales, measure
+from efficientnet_lite.quantize.activations import choose_scales, measure
 from efficientnet_lite.quantize.correct import correct
 from efficientnet_lite.quantize.equalize import equalize
 from efficientnet_lite.runtimes.engine import EnginePool

@@ -11,7 +11,7 @@ runtimes from tensorflow/lite/tools/versioning, op_version.cc and runtime_versio
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -22,7 +22,6 @@ from efficientnet_lite.tflite.container import Graph, Quantization
 from efficientnet_lite.tflite.quantmath import WEIGHT_MAX
 
 WeightPrecision = Literal["float32", "float16", "dynamic"]
-WEIGHT_PRECISIONS: tuple[WeightPrecision, ...] = get_args(WeightPrecision)
 DenseScales = Literal["per-tensor", "per-channel"]  # of the dense layer's kernel
 
 FEWEST_QUANTIZED = 1024  # elements; smaller kernels stay float32, as in the stock converter's files
