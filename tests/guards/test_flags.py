@@ -2,11 +2,15 @@
 
 import ast
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 import efficientnet_lite
+from efficientnet_lite.cli import reference
+from efficientnet_lite.cli.app import COMMANDS, parser
+from efficientnet_lite.cli.wording import ARGUMENT, option
 
 PACKAGE = Path(efficientnet_lite.__file__).parent
 FLAG = re.compile(r"(?<![\w-])(?<!var\()--[a-z][a-z0-9-]*(?![\w-])")  # the reference's flags have underscores
@@ -30,6 +34,13 @@ def texts(source):
             yield node.lineno, node.value
 
 
+def arguments(source):
+    """The arguments that its messages name; a docstring is none."""
+    docstrings = {each.lineno for each in ast.walk(ast.parse(source)) if isinstance(each, ast.Expr)}
+    found = (ARGUMENT.findall(text) for line, text in texts(source) if line not in docstrings)
+    return {name for each in found for name, _ in each}
+
+
 def flags(source):
     """The flags that it names, each with its line."""
     return [
@@ -44,6 +55,27 @@ def test_nothing_below_the_command_line_names_an_option():
 
     assert len(modules) > 100
     assert named == []
+
+
+def options():
+    """Every option of every command, and the reference's flags."""
+    found = {f"--{field.name}" for field in fields(reference.Flags)}
+    for command in COMMANDS:
+        app = parser()
+        for word in command.name.split():
+            app = app[word]
+        found |= {name for each in app.assemble_argument_collection() for name in each.names}
+    return found
+
+
+def test_every_argument_that_is_named_there_is_one_of_the_command_line():
+    modules = (path for path in PACKAGE.rglob("*.py") if path.relative_to(PACKAGE).parts[0] != "cli")
+
+    named = set().union(*(arguments(path.read_text()) for path in modules))
+
+    known = options()
+    assert {"out", "overwrite", "data", "links"} <= named
+    assert {name for name in named if not {option(name), f"--{name}"} & known} == set()
 
 
 @pytest.mark.parametrize(
