@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 
 from efficientnet_lite.run.report import plots
-from efficientnet_lite.run.report.facts import Attempt, read_facts
+from efficientnet_lite.run.report.facts import TriedStrength, read_facts
 from efficientnet_lite.run.report.plots import Bar, Dot
 
-ATTEMPTS = (Attempt(0.1, 0.6, 0.8, False), Attempt(0.03, 0.5, 0.85, True), Attempt(0.01, 0.55, 0.84, False))
+ATTEMPTS = (
+    TriedStrength(0.1, 0.6, 0.8, False),
+    TriedStrength(0.03, 0.5, 0.85, True),
+    TriedStrength(0.01, 0.55, 0.84, False),
+)
 HOSTILE = ("</text></svg><script>alert(1)</script>", "$\\frac$ 写真 \U0001f600", '"><img src=x> #010101')
 
 

@@ -24,7 +24,7 @@ MAX_COUNT = 2**53  # what JSON holds exactly
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class ViewScore:
     """Top-1 of one file on photos as one consumer sees them."""
 
     view: str
@@ -40,7 +40,7 @@ class File:
     path: str
     precision: str
     bytes: int
-    scores: tuple[Score, ...]  # one for each view
+    scores: tuple[ViewScore, ...]  # one for each view
     latency_ms: float  # median, one image, one thread
     latency_p90_ms: float
 
@@ -58,7 +58,7 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class TriedStrength:
     """One strength of regularisation that was tried."""
 
     strength: float
@@ -131,7 +131,7 @@ class Facts:
     gates: tuple[Gate, ...]
     enough_photos: bool  # for the gate to be sure
     lost: int  # photos of the split that are behind no figure: they went while the run was made
-    attempts: tuple[Attempt, ...]
+    attempts: tuple[TriedStrength, ...]
     tuning: Tuning | None  # None: there was no fine-tuning
     training: Training | None  # None: the backbone came trained
     choices: str  # see `choices`
@@ -273,8 +273,8 @@ def _views(file: File) -> tuple[str, ...]:
     return tuple(score.view for score in file.scores)
 
 
-def _score(fields: object) -> Score:
-    return Score(
+def _score(fields: object) -> ViewScore:
+    return ViewScore(
         _text(_get(fields, "as", str)),
         _count(fields, "count"),
         _fraction(fields, "top1"),
@@ -293,11 +293,11 @@ def _gate(fields: object) -> Gate:
     )
 
 
-def _attempt(fields: object, strength: float) -> Attempt:
+def _attempt(fields: object, strength: float) -> TriedStrength:
     own = _number(fields, "strength")
     if own <= 0:
         raise ValueError(f"its strength {own} is not positive")
-    return Attempt(own, _number(fields, "loss"), _fraction(fields, "top1"), own == strength)
+    return TriedStrength(own, _number(fields, "loss"), _fraction(fields, "top1"), own == strength)
 
 
 def _tuning(fields: object) -> Tuning | None:

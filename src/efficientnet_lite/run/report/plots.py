@@ -16,7 +16,7 @@ from io import StringIO
 from typing import Any
 
 from efficientnet_lite.metrics import Interval
-from efficientnet_lite.run.report.facts import SPLITS, Attempt, Counts, Facts
+from efficientnet_lite.run.report.facts import SPLITS, Counts, Facts, TriedStrength
 
 MAX_LABEL = 24  # columns of text; a longer name is cut
 MAX_MATRIX = 40  # classes; more cells cannot be told apart
@@ -137,7 +137,7 @@ def draw_accuracy(dots: Sequence[Dot]) -> str:
     return _drawn("accuracy", draw, height=0.75 + 0.5 * len(views), left=1.0, right=0.95)
 
 
-def draw_path(attempts: Sequence[Attempt]) -> str:
+def draw_path(attempts: Sequence[TriedStrength]) -> str:
     """Validation loss and top-1 against the strength of regularisation, the chosen one marked."""
     strengths = [attempt.strength for attempt in attempts]
 
