@@ -41,7 +41,7 @@ class NewRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Proven:
+class ProvenFiles:
     """The model files of a run, and their proof."""
 
     files: Mapping[Precision, bytes]  # precision -> .tflite
@@ -49,7 +49,7 @@ class Proven:
     lost: Sequence[LostPhoto]  # while the run was made, of all splits
 
 
-def card_of(folder: Path, run: NewRun, proven: Proven) -> dict[str, Any]:
+def card_of(folder: Path, run: NewRun, proven: ProvenFiles) -> dict[str, Any]:
     """What card.json says of the run that is being made in `folder`, but for the list of its files."""
     settings, photos, learned, proof = run.settings, run.photos, run.learned, proven.proof
     weights, head = learned.weights, learned.head

@@ -25,7 +25,7 @@ from efficientnet_lite.proof.replay import Proof, prove
 from efficientnet_lite.quantize import calibration
 from efficientnet_lite.quantize.stages import quantize_head
 from efficientnet_lite.run import folder as run_folder
-from efficientnet_lite.run.card import NewRun, Proven, card_of, export_path
+from efficientnet_lite.run.card import NewRun, ProvenFiles, card_of, export_path
 from efficientnet_lite.run.config_toml import config_toml
 from efficientnet_lite.run.model_card import model_card
 from efficientnet_lite.run.report.page import INSTALL, class_counts, first_page, is_installed
@@ -73,7 +73,7 @@ def publish_run(folder: Path, run: NewRun, cache: Cache, stage: ShowStage) -> Tr
     models = [_opened(precision, data, run) for precision, data in written.items()]
     with stage("Replaying both files") as on_progress:
         proof = _prove(models, layers[DENSE], run, on_progress)
-    card = _publish(folder, run, Proven(written, proof, (*lost, *proof.lost)))
+    card = _publish(folder, run, ProvenFiles(written, proof, (*lost, *proof.lost)))
     cache.prune()
     notes = photos.dataset.notes + photos.assignment.notes + _note_of_report(card, run.out)
     return Trained(run.out.absolute(), card, run.learned.head, proof, notes, photos.accounting)
@@ -150,7 +150,7 @@ def _opened(precision: Precision, data: bytes, run: NewRun) -> Model:
     return model
 
 
-def _publish(folder: Path, run: NewRun, proven: Proven) -> dict[str, Any]:
+def _publish(folder: Path, run: NewRun, proven: ProvenFiles) -> dict[str, Any]:
     """Write every file of the run into `folder`, the card last; gives the card.
 
     Raises OutputFailed where the disk is full or cannot be written to.
@@ -185,7 +185,7 @@ def _publish(folder: Path, run: NewRun, proven: Proven) -> dict[str, Any]:
     return run_folder.seal(folder, card)
 
 
-def _page(folder: Path, run: NewRun, proven: Proven, card: Mapping[str, Any]) -> bytes:
+def _page(folder: Path, run: NewRun, proven: ProvenFiles, card: Mapping[str, Any]) -> bytes:
     """The run's report.html."""
     photos = run.photos
     rows, splits = photos.dataset.rows, photos.assignment.splits
