@@ -1,10 +1,11 @@
 """`train`: make a run."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 
+from efficientnet_lite.classifier.head import ClassWeights
 from efficientnet_lite.cli.common import (
     Folders,
     Json,
@@ -24,6 +25,7 @@ from efficientnet_lite.commands.train import train as train_classifier
 from efficientnet_lite.photos.contract import FIT_VIEWS, FitView
 from efficientnet_lite.proof.gate import MAX_DROP, MIN_AGREEMENT
 from efficientnet_lite.quantize.calibration import PHOTOS
+from efficientnet_lite.training.settings import OnBad
 
 
 def train(
@@ -39,11 +41,11 @@ def train(
     val: float = 0.2,
     seed: int = 0,
     views: Annotated[tuple[FitView, ...], Parameter(consume_multiple=True, negative=())] = FIT_VIEWS,
-    class_weights: Literal["none", "balanced"] = "none",
+    class_weights: ClassWeights = "none",
     calibration: int = PHOTOS,
     max_drop: float = MAX_DROP,
     min_agreement: float = MIN_AGREEMENT,
-    on_bad: Literal["skip", "fail"] = "skip",
+    on_bad: OnBad = "skip",
     no_links: NoLinks = False,
     class_folders: Folders = None,
     labels_locale: Locales = (),
