@@ -4,7 +4,6 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from efficientnet_lite.artifacts.exported import Exported
 from efficientnet_lite.artifacts.kind import ArtifactKind
@@ -89,7 +88,7 @@ class Arrivals:
         card = run_folder.listed(run, [path for each in there for path in _files_of(each)], gone=gone)
         card.pop(ARRIVING, None)
         if there:
-            card[KEY] = [*card.get(KEY, []), *map(_entry, there)]
+            card[KEY] = [*card.get(KEY, []), *(each.as_it_lies() for each in there)]
         files.publish_json(self.run / run_folder.CARD, card, within=within)
 
 
@@ -109,11 +108,3 @@ def _files_of(artifact: Arriving) -> list[Path]:
     ours = [path] if folder is None else [path / each for each in own_files(path, listing(path, folder))]
     golden = golden_path(path)
     return [*ours, golden] if files.is_file(golden) else ours
-
-
-def _entry(artifact: Arriving) -> dict[str, Any]:
-    """As it lies there: a folder has got what the user put into the old one."""
-    if not files.is_dir(artifact.path):
-        return dict(artifact.entry)
-    measured = {"bytes": files.folder_size(artifact.path), "sha256": files.sha256_folder(artifact.path)}
-    return {**artifact.entry, **measured}

@@ -48,7 +48,15 @@ class Arriving:
         return self.kind.folder if self.kind is not None else None
 
     def is_there(self) -> bool:
+        """Whether it lies at its place now."""
         return bool(self.mark) and self.mark == folders.mark(self.path, self.folder)
+
+    def as_it_lies(self) -> dict[str, Any]:
+        """Its entry; a folder has got what the user had put into the old one."""
+        if not files.is_dir(self.path):
+            return dict(self.entry)
+        measured = {"bytes": files.folder_size(self.path), "sha256": files.sha256_folder(self.path)}
+        return {**self.entry, **measured}
 
 
 def arriving_in(run: run_folder.Run) -> list[Arriving]:
@@ -73,7 +81,7 @@ def artifacts_of(run: run_folder.Run) -> tuple[RunArtifact, ...]:
     """What the card lists, and what was arriving and is there; raises ArtifactError where it is damaged."""
     found = []
     try:
-        arrived = [each.entry for each in arrived_in(arriving_in(run))]
+        arrived = [each.as_it_lies() for each in arrived_in(arriving_in(run))]
         for entry in (*run.card.get(KEY, []), *arrived):
             path, format, sha256, outputs = (entry[key] for key in ("path", "format", "sha256", "outputs"))
             if not all(isinstance(each, str) for each in (path, format, sha256, *outputs)):

@@ -76,6 +76,8 @@ class Staged:
                 },
             )
             _swap(self)
+            if self.kind is not None:
+                _mend_aside(self.target, self.kind)
 
 
 @contextmanager

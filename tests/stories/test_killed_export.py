@@ -1,0 +1,173 @@
+"""An export that is killed at any moment: no artifact without its golden file, none that the card does not list, and
+no entry of what is not there or is another.
+
+Real kills, before every single change of the disk. Each kind is published as `export` does; only the writing of its
+content, which is in a stage that nobody reads, is replaced by files of a known text.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from efficientnet_lite.artifacts.kinds import KINDS
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and forks of POSIX")
+HERE = Path(__file__).parent
+
+PROGRAM = """
+import json, os, shutil, signal, sys
+from dataclasses import replace
+from pathlib import Path
+import numpy as np
+sys.path.insert(0, sys.argv[1])
+import foreign
+from test_foreign import KINDS as FOLDERS
+from efficientnet_lite.artifacts.exported import Exported
+from efficientnet_lite.artifacts.kind import Making, NewArtifact
+from efficientnet_lite.artifacts.kinds import KINDS
+from efficientnet_lite.artifacts.options import ExportOptions
+from efficientnet_lite.artifacts.publication import publish
+from efficientnet_lite.proof.golden import golden_path, read_golden
+from efficientnet_lite.proof.parity import Parity
+from efficientnet_lite.run.arrivals import Arrivals
+from efficientnet_lite.run.artifacts import artifacts_of
+from efficientnet_lite.run.folder import open_run
+from efficientnet_lite.storage import files
+from efficientnet_lite.storage.listing import is_own, seal
+
+here, trained, format, act = Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4], sys.argv[5]
+KIND = KINDS[format]
+TEXTS = ("first", "second", "third")
+CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "open"}
+left, inside = None, False
+
+
+def die(event, arguments):
+    global left
+    if not inside or event not in CHANGES or (event == "open" and not (arguments[2] & (os.O_WRONLY | os.O_RDWR))):
+        return
+    left -= 1
+    if left < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+sys.addaudithook(die)
+os.fsync = lambda handle: None  # a kill is no loss of power
+
+
+class OfText(Making):
+    images = np.zeros((1, 2, 2, 3), np.uint8)
+
+
+def write(text):
+    def written(making, place):
+        if KIND.folder is None:
+            files.publish(place, text.encode())
+        else:
+            _, document, names = next(each for each in FOLDERS.values() if each[0] is KIND.folder)
+            for name in names:
+                foreign.write(place / name, text)
+            (place / KIND.folder.marker).parent.mkdir(exist_ok=True)
+            seal(place, KIND.folder, document)
+        exported = Exported(making.out.absolute(), format, "float32", ("features",), Parity(0, 1, 99, None))
+        return NewArtifact(exported, {"features": np.float32([TEXTS.index(text)])} if KIND.golden else None)
+
+    return written
+
+
+def export(place, text, **options):
+    options = ExportOptions(format=format, **options)
+    kind, entering, out = replace(KIND, write=write(text)), {}, place / f"m{KIND.ending}"
+    if act.startswith("run"):
+        run = Arrivals(place)
+        run.recover()
+        out, entering = run.place_of(KIND, replace(options, precision="float16")), {"entering": run.entering}
+    return publish(kind, OfText(None, options, out), **entering).path
+
+
+def text_at(path):
+    if not files.exists(path):
+        return None
+    known = path
+    if KIND.folder is not None:
+        assert is_own(path, KIND.folder)
+        names = next(each for each in FOLDERS.values() if each[0] is KIND.folder)[2]
+        known = path / names[-1]
+    return known.read_text()
+
+
+def check(place, path):
+    "No half lies there; gives what does."
+    text = text_at(path)
+    if text is not None and KIND.golden:
+        assert read_golden(golden_path(path), ["features"])["features"] == [TEXTS.index(text)], "another golden file"
+    if act.startswith("run"):
+        listed = artifacts_of(open_run(place))
+        assert [each.path for each in listed] == ([path] if text is not None else []), "the card's list"
+        for each in json.loads((place / "card.json").read_text()).get("artifacts", []):
+            assert files.exists(place / each["path"]), "the card lists what is not there"
+        for each in listed:
+            assert each.sha256 == (files.sha256_folder(path) if path.is_dir() else files.sha256_file(path))
+    return text
+
+
+for number in range(1000):
+    place = here / str(number) / "run"
+    if act.startswith("run"):
+        shutil.copytree(trained, place, copy_function=os.link)  # nothing is written in place
+    else:
+        place.mkdir(parents=True)
+    path = None
+    if act.endswith("over"):
+        path = export(place, "first")
+        if KIND.folder is not None:
+            foreign.write(path / "notes.txt", "mine")
+            export(place, "first", overwrite=True)  # which takes it over
+    whole = foreign.held(place.parent)
+    child = os.fork()
+    if not child:
+        left, inside = number, True
+        export(place, "second", overwrite=act.endswith("over"))
+        os._exit(0)
+    killed = os.waitpid(child, 0)[1]
+    if path is None:
+        path = place / "exports" / f"run_{format}" if act.startswith("run") else place / f"m{KIND.ending}"
+        if act.startswith("run") and format in ("tflite", "onnx"):
+            path = place / "exports" / ("run_float16.tflite" if format == "tflite" else "run.onnx")
+    found = check(place, path)
+    assert found in ((None, "first", "second") if act.endswith("over") else (None, "second")), found
+    export(place, "third", overwrite=True)
+    assert check(place, path) == "third"
+    after = foreign.held(place.parent)
+    assert not [name for name in after if ".part" in name or ".previous" in name or ".lock" in name], sorted(after)
+    if act.startswith("run"):
+        card = json.loads((place / "card.json").read_text())
+        assert "arriving" not in card
+        assert {f"run/{name}" for name in card["files"]} <= set(after)
+        assert set(after) - set(whole) <= {f"run/{name}" for name in card["files"]}, "not listed"
+    if act.endswith("over") and KIND.folder is not None:
+        assert (path / "notes.txt").read_text() == "mine"
+    if not killed:
+        break
+print(number)
+"""
+
+
+@pytest.mark.parametrize("act", ["alone", "alone over", "run", "run over"])
+@pytest.mark.parametrize("format", KINDS)
+def test_a_kill_at_any_change_leaves_no_half(trained, tmp_path, format, act):
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c", PROGRAM, str(HERE), str(tmp_path)),
+            *(str(trained.run), format, act),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert int(done.stdout) > 10  # so many changes were killed before
