@@ -13,11 +13,10 @@ from trees import photograph
 
 from efficientnet_lite.cli import app
 from efficientnet_lite.commands.check import check
+from efficientnet_lite.commands.shards import make_shards
 from efficientnet_lite.errors import UnusableDataset, UnusableInput, UsageError
 from efficientnet_lite.photos.decode import decode
-from efficientnet_lite.stories import shards as story
-from efficientnet_lite.stories.shards import make_shards
-from efficientnet_lite.training import tfrecord
+from efficientnet_lite.training import shards, tfrecord
 from efficientnet_lite.training.recordfiles import record_files
 from efficientnet_lite.training.records import open_records
 
@@ -115,7 +114,7 @@ def test_the_manifest_counts_what_is_there_and_its_digest_is_that_of_sha256sum(s
 def test_a_file_holds_as_many_photos_as_one_of_imagenet_where_nothing_is_asked(
     split_root, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(story, "PHOTOS_A_FILE", 7)
+    monkeypatch.setattr(shards, "PHOTOS_A_FILE", 7)
     written = make_shards(split_root, tmp_path / "out")
 
     assert {split: part.files for split, part in written.parts.items()} == {"train": 4, "validation": 1}
@@ -281,7 +280,7 @@ def test_an_end_in_the_middle_leaves_what_was_there(split_root, tmp_path, monkey
             raise error
         return "0" * 64
 
-    monkeypatch.setattr(story.files, "sha256_file", failing)
+    monkeypatch.setattr(shards.files, "sha256_file", failing)
     with pytest.raises((KeyboardInterrupt, UnusableInput)):
         make_shards(split_root, out, train_shards=3, overwrite=True)
 
@@ -304,7 +303,7 @@ def test_more_files_than_photos_are_refused(split_root, tmp_path):
     for values in ({"train_shards": 25}, {"validation_shards": 0}, {"validation_shards": 7}):
         with pytest.raises(UsageError, match="one at least in each") as caught:
             make_shards(split_root, tmp_path / "out", **values)
-        assert caught.value.where == f"--{next(iter(values)).replace('_', '-')}"
+        assert caught.value.where == f"`{next(iter(values))}=`"
     assert not list(tmp_path.iterdir())
 
 

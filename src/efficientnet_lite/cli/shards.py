@@ -14,8 +14,8 @@ from efficientnet_lite.cli.common import (
     console_of,
 )
 from efficientnet_lite.cli.results import show_accounting
+from efficientnet_lite.commands.shards import make_shards
 from efficientnet_lite.errors import UsageError
-from efficientnet_lite.stories.shards import make_shards
 
 
 def shards(

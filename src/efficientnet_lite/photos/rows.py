@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple, overload
 
 import numpy as np
+import numpy.typing as npt
 
 from efficientnet_lite.photos.split import Split
 from efficientnet_lite.sequences import Made
@@ -99,10 +100,9 @@ class Rows(Sequence[Row]):
         """Label and split of one row, whose path is not made."""
         return self.kinds[int(self._table["kind"][place])]
 
-    @property
-    def labels(self) -> Sequence[str]:
-        """The label of each row."""
-        return Made(len(self), lambda place: self.said(place).label)
+    def at(self, places: npt.NDArray[np.intp]) -> Sequence[Row]:
+        """The rows at `places`, in that order."""
+        return Made(len(places), lambda number: self[int(places[number])])
 
     @property
     def splits(self) -> Sequence[Split | None]:

@@ -1,0 +1,131 @@
+"""`shards`: labelled photos -> record files. The folder appears whole or not at all; a few photos are in memory."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from efficientnet_lite.errors import UnusableDataset
+from efficientnet_lite.photos.accounting import COLUMNS, account
+from efficientnet_lite.photos.dataset import Dataset, open_dataset
+from efficientnet_lite.photos.layout import ClassFolders
+from efficientnet_lite.photos.partition import divide
+from efficientnet_lite.photos.places import dataset_apart
+from efficientnet_lite.photos.survey import survey
+from efficientnet_lite.progress import ShowStage, silent
+from efficientnet_lite.storage import files, folders, tables
+from efficientnet_lite.storage.listing import seal
+from efficientnet_lite.storage.targets import check_folder
+from efficientnet_lite.training.recordfiles import RecordFormat
+from efficientnet_lite.training.records import LABELS
+from efficientnet_lite.training.shards import (
+    FOLDER,
+    SKIPPED,
+    SPLITS,
+    ShardWriter,
+    WrittenPart,
+    WrittenShards,
+    number_of_files,
+)
+
+
+def make_shards(
+    source: Path,
+    out: Path,
+    *,
+    format: RecordFormat = "tfrecord",
+    train_shards: int | None = None,
+    validation_shards: int | None = None,
+    fraction: float = 0.2,
+    seed: int = 0,
+    links: bool = True,
+    class_folders: ClassFolders | None = None,
+    overwrite: bool = False,
+    workers: int | None = None,
+    stage: ShowStage = silent,
+) -> WrittenShards:
+    """Write the photos of a folder or manifest as the record files `out`.
+
+    A split that comes with the photos stays; else `fraction` of them is kept back for validation, just as
+    `train` and `check` do. Photos of a test part are left out.
+
+    Args:
+        train_shards, validation_shards: files of each part; None: one for every 1,251 photos.
+        seed: of the split and of the order.
+        links, class_folders: how the photos are read; see `photos.dataset.open_dataset`.
+        overwrite: replace an earlier folder of this kind; what is not ours in it stays.
+        workers: threads; no byte depends on their number.
+
+    Raises:
+        UsageError: `out` exists and may not be replaced, lies in or above the photos, or another run is writing to
+            it; more files than photos; or array_record is asked for and not installed.
+        UnusableInput: there is nothing to write; nothing is published.
+        OutputFailed: the disk is full or cannot be written to.
+    """
+    out, workers = files.real(out), workers or os.cpu_count() or 1
+    check_folder(out, FOLDER, overwrite=overwrite, apart=dataset_apart(source))
+    dataset = open_dataset(source, links=links, class_folders=class_folders)
+    apart = dataset_apart(source, dataset.rows)
+    with folders.replacing(out, FOLDER, overwrite=overwrite, apart=apart) as folder:
+        splits, skipped, notes = _planned(dataset, fraction, seed, workers, stage)
+        places = {split: np.flatnonzero([own == split for own in splits]) for split in SPLITS}
+        parts = {
+            split: WrittenPart(number_of_files(split, len(places[split]), asked, source))
+            for split, asked in zip(SPLITS, (train_shards, validation_shards), strict=True)
+        }
+        sums: dict[str, str] = {}
+        for number, split in enumerate(SPLITS):
+            order = places[split][np.random.default_rng([seed, number]).permutation(len(places[split]))]
+            writer = ShardWriter(folder, split, format, dataset.labels, workers)
+            with stage(f"Writing the {split} part") as on_progress:
+                skipped += writer.write(dataset.rows.at(order), parts[split], sums, on_progress)
+            if not parts[split].photos:
+                raise UnusableDataset(
+                    f"no photo of the {split} part can be used, the first: {skipped[-1][1]}",
+                    where=source,
+                    fix="give photos as JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF",
+                )
+        written = WrittenShards(
+            folder=out,
+            format=format,
+            labels=dataset.labels,
+            seed=seed,
+            fraction=None if "validation" in dataset.rows.splits else fraction,
+            parts=parts,
+            accounting=account(
+                len(dataset.rows) - len(skipped), [*skipped, *dataset.skipped], dataset.passed_over
+            ),
+            test=splits.count("test"),
+            notes=notes,
+            digest=files.sha256_bytes(
+                "".join(f"{digest}  {name}\n" for name, digest in sums.items()).encode()
+            ),
+        )
+        files.publish(folder / LABELS, "".join(f"{label}\n" for label in dataset.labels).encode())
+        tables.publish_csv(folder / SKIPPED, COLUMNS, written.accounting.rows())
+        seal(folder, FOLDER, written.to_json(), known=sums)
+    return written
+
+
+def _planned(
+    dataset: Dataset, fraction: float, seed: int, workers: int, stage: ShowStage
+) -> tuple[Sequence[str | None], list[tuple[str, str]], tuple[str, ...]]:
+    """The split of each row, the photos that cannot be read as far as is known, and notes.
+
+    Where the split is given nobody has to look for copies, and only a test part is looked at, which is not written.
+    """
+    rows = dataset.rows
+    given = "validation" in rows.splits
+    looked_at = np.flatnonzero([split == "test" or not given for split in rows.splits])
+    if given and not len(looked_at):
+        return [split or "train" for split in rows.splits], [], dataset.notes
+    with stage("Looking at the photos") as on_progress:
+        seen = survey(rows.at(looked_at), workers=workers, on_progress=on_progress)
+    if given:
+        lost = {int(looked_at[place]): reason for place, reason in seen.refused}
+        splits = [None if at in lost else split or "train" for at, split in enumerate(rows.splits)]
+        return splits, [(rows.name(at), reason) for at, reason in lost.items()], dataset.notes
+    assignment = divide(dataset, seen, fraction=fraction, seed=seed).assignment
+    refused = [(rows.name(position), reason) for position, reason in seen.refused]
+    return assignment.splits, refused, dataset.notes + assignment.notes
