@@ -59,7 +59,7 @@ from efficientnet_lite.training.augment import Augmentation
 from efficientnet_lite.training.batches import train_batches
 from efficientnet_lite.training.recipe import Recipe
 from efficientnet_lite.training.tfrecords import open_tfrecords
-from efficientnet_lite.training.state import start_state
+from efficientnet_lite.training.train_state import start_state
 from efficientnet_lite.training.step import build_network, make_step
 recipe = Recipe.from_settings({{"batch": "32", "augment": sys.argv[2]}})
 plan = make_plan(VARIANTS["lite0"], size={SIZE}, classes=10)

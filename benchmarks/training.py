@@ -60,8 +60,8 @@ def ours_scratch(plan: Plan, images: Any, labels: Any, precision: Any) -> tuple[
 
     from efficientnet_lite.network.keras_arrays import read_parameters
     from efficientnet_lite.training.recipe import Recipe
-    from efficientnet_lite.training.state import start_state
     from efficientnet_lite.training.step import build_network, make_step
+    from efficientnet_lite.training.train_state import start_state
 
     recipe = Recipe(batch=len(images), precision=precision)
     network = build_network(plan, recipe)
@@ -83,7 +83,7 @@ def ours_fine_tuning(plan: Plan, images: Any, labels: Any) -> tuple[Run, str]:
     """Our step of `train --fine-tune` with all blocks."""
     import keras
 
-    from efficientnet_lite.training.finetune import FineTuning, upper_part
+    from efficientnet_lite.training.fine_tuning import FineTuning, upper_part
     from efficientnet_lite.training.kept_features import Kept
     from efficientnet_lite.training.upper_blocks import ChoosingPhotos, TaughtPhotos, UpperBlocks
     from efficientnet_lite.weights.read import load_weights

@@ -9,7 +9,7 @@ import scenes
 from efficientnet_lite.cli.app import run
 from efficientnet_lite.cli.learning import FineTuneOptions, recipe_of
 from efficientnet_lite.errors import EXIT_INPUT, EXIT_USAGE
-from efficientnet_lite.training.finetune import FineTuning
+from efficientnet_lite.training.fine_tuning import FineTuning
 
 
 @pytest.fixture(scope="module")

@@ -60,7 +60,7 @@ LIBRARIES = {  # a room, or one module of it -> what it may import beside the st
     "artifacts.hub_graph": {"tensorflow"},
     "artifacts.reference_graph": {"tensorflow"},
     "training": {"keras"},
-    "training.states": {"safetensors"},
+    "training.saved_states": {"safetensors"},
     "training.batches": {"grain"},
     "training.tensorboard": {"tensorboard"},
     "training.backend": {"tensorflow", "jax"},  # gradients and compiling, for which Keras has no word

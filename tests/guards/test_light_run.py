@@ -44,7 +44,7 @@ OPTIONAL = (
     *(f"artifacts.{name}" for name in GRAPHS),
 )
 # Their modules that commands import before anything heavy, to check what was asked for.
-LIGHT_ALL_THE_SAME = ("training.recipe", "training.schedule", "training.state")
+LIGHT_ALL_THE_SAME = ("training.recipe", "training.schedule", "training.train_state")
 
 EVERY_MODULE = f"""
 import importlib, pkgutil, efficientnet_lite

@@ -19,8 +19,7 @@ from efficientnet_lite.proof.golden import read_golden
 from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.tflite.identity import Identity
 from efficientnet_lite.tflite.label_files import read_files, read_labels
-from efficientnet_lite.training import states, tfrecord
-from efficientnet_lite.training.recipe import Recipe
+from efficientnet_lite.training import saved_states, tfrecord
 from efficientnet_lite.weights.read import read_checkpoint
 
 MEMORY = 2**30
@@ -41,8 +40,7 @@ READERS = {
     "identity": lambda path: Identity.from_bytes(path.read_bytes(), where=path),
     "labels": labels,
     "manifest": open_dataset,
-    "recipe": lambda path: Recipe.from_json(path.read_text(errors="replace")),
-    "state": lambda path: states.newest(path.parent, warn=lambda line: None),
+    "state": lambda path: saved_states.newest(path.parent, warn=lambda line: None),
     "tfrecord": lambda path: list(tfrecord.read_examples(path)),
 }
 

@@ -18,7 +18,7 @@ from efficientnet_lite.run.folder import WEIGHTS
 from efficientnet_lite.run.source import open_source
 from efficientnet_lite.runtimes.model import open_model
 from efficientnet_lite.storage import files
-from efficientnet_lite.training.state import start_state
+from efficientnet_lite.training.train_state import start_state
 from efficientnet_lite.weights.read import read_checkpoint
 from efficientnet_lite.weights.safetensors import write_safetensors
 from efficientnet_lite.weights.tf1_read import read_index, read_tensors

@@ -23,7 +23,7 @@ from efficientnet_lite.storage import files, folders, targets
 from efficientnet_lite.storage.listing import is_own, seal
 from efficientnet_lite.stories import shards
 from efficientnet_lite.tflite.identity import Identity
-from efficientnet_lite.training import states
+from efficientnet_lite.training import saved_states
 
 ENTRY = Address(VARIANTS["lite0"], "feature-vector", 1)
 KERAS = (
@@ -611,8 +611,8 @@ STATE = {"a": np.zeros(3, np.float32)}
 
 
 def begun(place):
-    states.save(place / "states", 1, STATE, {"begun": {}})
-    states.save(place / "best", 1, STATE, {})
+    saved_states.save(place / "states", 1, STATE, {"begun": {}})
+    saved_states.save(place / "best", 1, STATE, {})
 
 
 @pytest.mark.parametrize("command", ["train --fine-tune", "train --recipe"])
@@ -661,7 +661,7 @@ def test_only_names_of_its_layout_are_removed_from_a_working_folder(tmp_path):
     mine = {key: value for key, value in foreign.held(place).items() if not working_folder.is_own_name(key)}
 
     working_folder.mark(place)
-    states.save(place / "states", 2, STATE, {"begun": {}}, kept=1)
+    saved_states.save(place / "states", 2, STATE, {"begun": {}}, kept=1)
     working_folder.clear(place)
 
     assert foreign.held(place) == mine

@@ -28,7 +28,7 @@ from efficientnet_lite.run import publish
 from efficientnet_lite.run.report.page import is_installed
 from efficientnet_lite.runtimes.model import open_model
 from efficientnet_lite.storage.cache import Cache
-from efficientnet_lite.training.finetune import FineTuning
+from efficientnet_lite.training.fine_tuning import FineTuning
 from efficientnet_lite.weights.read import read_checkpoint
 
 FILES = {

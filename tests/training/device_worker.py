@@ -24,8 +24,8 @@ from efficientnet_lite.training.backend import compiled
 from efficientnet_lite.training.batches import train_batches
 from efficientnet_lite.training.examples import PhotoFiles
 from efficientnet_lite.training.recipe import Recipe
-from efficientnet_lite.training.state import start_state, to_arrays
 from efficientnet_lite.training.step import build_network, make_step, smoothed_cross_entropy
+from efficientnet_lite.training.train_state import start_state, to_arrays
 
 SIDE, BATCH, STEPS, CLASSES = 32, 8, 3, 5
 RECIPE = Recipe(train_images=24, batch=BATCH, warmup_epochs=0.0, precision="auto")

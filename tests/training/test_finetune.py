@@ -28,12 +28,12 @@ from efficientnet_lite.photos import decode as photo_door
 from efficientnet_lite.photos.contract import FIT_VIEWS, Contract
 from efficientnet_lite.photos.views import prepare
 from efficientnet_lite.run.folder import open_run
-from efficientnet_lite.training import loop, states
+from efficientnet_lite.training import loop, saved_states
 from efficientnet_lite.training.augment import Augmentation
 from efficientnet_lite.training.bookkeeping import Bookkeeping
 from efficientnet_lite.training.chance import generator
 from efficientnet_lite.training.curves import draw_curves
-from efficientnet_lite.training.finetune import FineTuning, upper_part
+from efficientnet_lite.training.fine_tuning import FineTuning, upper_part
 from efficientnet_lite.training.kept_features import Drawn, keep, make_lower
 from efficientnet_lite.training.learner import Journal
 from efficientnet_lite.training.random_views import draw
@@ -390,7 +390,7 @@ def as_version_0_1_left_it(place):
     """Its states counted epochs, and held the parameters of the best one themselves."""
     (best,) = (place / "best").glob("*.safetensors")
     kept = {f"best/{name}": array for name, array in safetensors.numpy.load_file(best).items()}
-    found = states.newest(place / "states", warn=print)
+    found = saved_states.newest(place / "states", warn=print)
     journal = found.journal["training"]
     per_epoch = found.step // journal["rows"][-1]["epoch"]
     epochs = [
@@ -412,7 +412,7 @@ def as_version_0_1_left_it(place):
     }
     for path in [*(place / "states").iterdir(), *(place / "best").iterdir()]:
         path.unlink()
-    states.save(place / "states", len(epochs) - 1, found.arrays | kept, described)
+    saved_states.save(place / "states", len(epochs) - 1, found.arrays | kept, described)
 
 
 @pytest.mark.parametrize("killed_behind", [1, 3])

@@ -16,8 +16,8 @@ from efficientnet_lite.training import backend
 from efficientnet_lite.training.optimizer import averaged, l2_loss, rmsprop
 from efficientnet_lite.training.recipe import Recipe
 from efficientnet_lite.training.schedule import average_decay, learning_rate
-from efficientnet_lite.training.state import RMS_START, from_arrays, start_state, to_arrays
 from efficientnet_lite.training.step import build_network, make_step, smoothed_cross_entropy
+from efficientnet_lite.training.train_state import RMS_START, from_arrays, start_state, to_arrays
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation:DeprecationWarning"

@@ -15,14 +15,14 @@ import scenes
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.network.plan import VARIANTS, make_plan
 from efficientnet_lite.photos.dataset import open_dataset
-from efficientnet_lite.training import loop, pretraining, states
+from efficientnet_lite.training import loop, pretraining, saved_states
 from efficientnet_lite.training.bookkeeping import Bookkeeping
 from efficientnet_lite.training.examples import PhotoFiles
 from efficientnet_lite.training.learner import Journal
 from efficientnet_lite.training.loop import Stopped
 from efficientnet_lite.training.pretraining import Pretraining, first_state
 from efficientnet_lite.training.recipe import Recipe
-from efficientnet_lite.training.state import from_arrays
+from efficientnet_lite.training.train_state import from_arrays
 
 RECIPE = Recipe(
     train_images=36,
@@ -145,7 +145,7 @@ def test_a_signal_saves_at_the_step_that_it_came_in(training, whole, tmp_path):
     with pytest.raises(Stopped):
         go_on(training, tmp_path, asks_at=8)
 
-    assert states.newest(tmp_path / "states", warn=print).step == 9
+    assert saved_states.newest(tmp_path / "states", warn=print).step == 9
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     assert bits(go_on(training, tmp_path)) == bits(whole)
 
@@ -157,4 +157,4 @@ def test_a_loss_that_is_no_number_ends_it_and_is_not_saved(training, tmp_path):
     with pytest.raises(UsageError, match=r"no number any more at step 1, in epoch 1"):
         loop.train(training(state=state), Journal(), books_in(tmp_path))
 
-    assert states.newest(tmp_path / "states", warn=print) is None
+    assert saved_states.newest(tmp_path / "states", warn=print) is None

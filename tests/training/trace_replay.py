@@ -17,7 +17,7 @@ import numpy as np
 from efficientnet_lite.network.naming import foreign_names
 from efficientnet_lite.network.plan import Plan, make_plan, model_name
 from efficientnet_lite.training.recipe import Recipe
-from efficientnet_lite.training.state import TrainState, start_state
+from efficientnet_lite.training.train_state import TrainState, start_state
 
 SMALL_PEAK = 1e-4  # below, a trace stays comparable for all of its steps
 CLOSE_MARK = 16

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from efficientnet_lite.network.plan import VARIANTS, make_plan
-from efficientnet_lite.training.state import start_state
+from efficientnet_lite.training.train_state import start_state
 from efficientnet_lite.weights.read import read_checkpoint
 from efficientnet_lite.weights.tf1_read import read_index, read_tensors
 from efficientnet_lite.weights.tf1_write import (

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from efficientnet_lite.cli.common import COMMAND_LINE
 from efficientnet_lite.errors import UsageError
-from efficientnet_lite.training.finetune import OPTIONS, Augment, BatchNorm, FineTuning, Optimizer
+from efficientnet_lite.training.fine_tuning import OPTIONS, Augment, BatchNorm, FineTuning, Optimizer
 from efficientnet_lite.training.settings import RecipeName
 
 _HIDDEN = Parameter(show=False)  # no option to choose by, but a config.toml holds them

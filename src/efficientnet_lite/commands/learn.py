@@ -21,7 +21,6 @@ from efficientnet_lite.run.publish import Trained, publish_run
 from efficientnet_lite.storage import files
 from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.storage.targets import Apart, check_apart, check_folder
-from efficientnet_lite.stories.by_recipe import join_hosts, learn_by_recipe
 from efficientnet_lite.tflite.translations import read_translations
 from efficientnet_lite.training import installed
 from efficientnet_lite.training.job import Job
@@ -79,7 +78,9 @@ def whole_network(settings: Settings, job: Job) -> Trained | None:
     installed.require_recipe()
     if job.tensorboard is not None:
         installed.require_tensorboard()
-    is_first = join_hosts()
+    from efficientnet_lite.training import devices, pretraining  # Keras
+
+    is_first = devices.join_hosts()
     with files.locked(place) if is_first else nullcontext(), Cache() as cache:
         if is_first:
             _begin_place(place, job, _apart(settings, job))
@@ -93,7 +94,7 @@ def whole_network(settings: Settings, job: Job) -> Trained | None:
             check_apart(target, apart)
         translations = read_translations(settings.labels_locale, data.labels)
         start = None if settings.weights == FRESH else starting_weights(settings)
-        learned = learn_by_recipe(start, data, settings, job, place)
+        learned = pretraining.pretrain(start, data, settings, job, place)
         if learned is None:
             return None
         with building(job.out, overwrite=job.overwrite, apart=apart) as folder:

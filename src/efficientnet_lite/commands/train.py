@@ -14,7 +14,7 @@ from efficientnet_lite.proof.gate import MAX_DROP, MIN_AGREEMENT, Bars
 from efficientnet_lite.quantize.calibration import PHOTOS
 from efficientnet_lite.run.publish import Trained
 from efficientnet_lite.runtimes.engine import cores
-from efficientnet_lite.training.finetune import FineTuning
+from efficientnet_lite.training.fine_tuning import FineTuning
 from efficientnet_lite.training.job import Job
 from efficientnet_lite.training.settings import FRESH, OnBad, RecipeName, Settings
 

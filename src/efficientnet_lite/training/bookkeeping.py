@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from efficientnet_lite.arrays import Array
 from efficientnet_lite.errors import CheckpointError, UsageError
 from efficientnet_lite.notices import Say
-from efficientnet_lite.training import states
+from efficientnet_lite.training import saved_states
 from efficientnet_lite.training.learned import Cell
 from efficientnet_lite.training.learner import Journal, Learner, Scores
 from efficientnet_lite.training.log import publish_log
@@ -48,13 +48,13 @@ class Bookkeeping:
         self._board, self._shows_log = board if writes else None, shows_log
         self.saved = 0  # the step of the newest state
 
-    def newest(self) -> states.Saved | None:
+    def newest(self) -> saved_states.Saved | None:
         """The newest state that is whole, or None.
 
         Raises UsageError, which names the first field, where it was begun otherwise, CheckpointError where it is
         damaged.
         """
-        found = states.newest(self._place / STATES, warn=self.warn)
+        found = saved_states.newest(self._place / STATES, warn=self.warn)
         if found is None:
             return None
         begun = found.journal.get("begun")
@@ -66,7 +66,7 @@ class Bookkeeping:
         return found
 
     @contextmanager
-    def taking(self, found: states.Saved) -> Iterator[None]:
+    def taking(self, found: saved_states.Saved) -> Iterator[None]:
         """A block that takes a state over; raises CheckpointError where it does not fit."""
         try:
             yield
@@ -84,7 +84,7 @@ class Bookkeeping:
             return
         mark(self._place)
         content = {"begun": self._begun, "training": journal.to_json()}
-        states.save(self._place / STATES, learner.done, learner.to_arrays(), content)
+        saved_states.save(self._place / STATES, learner.done, learner.to_arrays(), content)
         if self._shows_log and journal.rows:
             best = journal.best_epoch(learner.timetable.per_epoch)
             publish_log(self._place, journal.rows, best)
@@ -93,12 +93,12 @@ class Bookkeeping:
         """Keep the averages, which are the best so far."""
         if self._writes:
             mark(self._place)
-            states.save(self._place / BEST, step, averages, scores, kept=1)
+            saved_states.save(self._place / BEST, step, averages, scores, kept=1)
 
     def best(self, journal: Journal) -> dict[str, Array]:
         """The averages of the best evaluation. Raises CheckpointError where they are gone."""
         step = int((journal.best or {})["step"])
-        found = states.newest(self._place / BEST, warn=self.warn)
+        found = saved_states.newest(self._place / BEST, warn=self.warn)
         if found is None or found.step != step:
             raise CheckpointError(
                 f"the weights of step {step:,}, the best, are gone",

@@ -5,6 +5,7 @@ batch's axis: loss, gradients and the statistics of batch norm are those of the 
 four give the same losses but for rounding. With the backend TensorFlow, or on one device, nothing is placed.
 """
 
+import os
 import socket
 import time
 from collections.abc import Iterator, Mapping
@@ -19,7 +20,7 @@ from efficientnet_lite.errors import UsageError
 from efficientnet_lite.training.example import Example
 from efficientnet_lite.training.examples import Examples
 from efficientnet_lite.training.learner import Losses
-from efficientnet_lite.training.state import STEP, Tensors, TrainState
+from efficientnet_lite.training.train_state import STEP, Tensors, TrainState
 
 if TYPE_CHECKING:
     from efficientnet_lite.training.batches import Batch
@@ -188,6 +189,13 @@ def connect(
             if coordinator == AUTO
             else "give a port of host 0 that is free, the same to every host",
         ) from error
+
+
+def join_hosts() -> bool:
+    """Join the other hosts of a training where there are some; gives whether this is the first one, which writes."""
+    connect(environment=os.environ)
+    number, _ = host()
+    return number == 0
 
 
 def host() -> tuple[int, int]:

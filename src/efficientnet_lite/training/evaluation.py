@@ -16,8 +16,8 @@ from efficientnet_lite.training.backend import compiled
 from efficientnet_lite.training.batches import Batch
 from efficientnet_lite.training.devices import Placement
 from efficientnet_lite.training.recipe import Recipe
-from efficientnet_lite.training.state import Tensors
 from efficientnet_lite.training.step import MAX_PIXEL, NamedInputs, build_network
+from efficientnet_lite.training.train_state import Tensors
 
 TOP = 5
 

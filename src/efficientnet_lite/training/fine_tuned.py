@@ -15,9 +15,9 @@ from efficientnet_lite.notices import Say
 from efficientnet_lite.photos.partition import Partition
 from efficientnet_lite.photos.split import Split
 from efficientnet_lite.progress import OnProgress
-from efficientnet_lite.training import loop, states
+from efficientnet_lite.training import loop, saved_states
 from efficientnet_lite.training.bookkeeping import Bookkeeping, board_in
-from efficientnet_lite.training.finetune import FineTuning, upper_part
+from efficientnet_lite.training.fine_tuning import FineTuning, upper_part
 from efficientnet_lite.training.job import Job
 from efficientnet_lite.training.kept_features import (
     MAX_KEPT_BYTES,
@@ -199,8 +199,8 @@ def _begun(start: Mapping[str, Array], photos: Partition, recipe: FineTuning) ->
 
 
 def _of_this_version(
-    found: states.Saved, photos: Partition, recipe: FineTuning, books: Bookkeeping
-) -> states.Saved:
+    found: saved_states.Saved, photos: Partition, recipe: FineTuning, books: Bookkeeping
+) -> saved_states.Saved:
     """A state of version 0.1, which counted epochs and held the best parameters itself, as one of today.
 
     Raises KeyError or TypeError where it is none.
@@ -229,4 +229,4 @@ def _of_this_version(
     books.archive(best["step"], parameters, score)
     arrays = {name: array for name, array in found.arrays.items() if not name.startswith(BEST_BEFORE)}
     journal = Journal(rows, rate=rows[-1]["learning_rate"], best=best, planned=before["planned"])
-    return states.Saved(found.step * per_epoch, arrays, {"training": journal.to_json()})
+    return saved_states.Saved(found.step * per_epoch, arrays, {"training": journal.to_json()})

@@ -26,7 +26,7 @@ from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.tflite.float import write_steps
 from efficientnet_lite.threads import in_threads
 from efficientnet_lite.training.chance import generator
-from efficientnet_lite.training.finetune import Augment, LearningPart
+from efficientnet_lite.training.fine_tuning import Augment, LearningPart
 from efficientnet_lite.training.random_views import draw
 
 MEMORY_BYTES = 2 * 10**9  # above it what is kept lies in a file

@@ -11,7 +11,7 @@ from typing import Any
 from efficientnet_lite.classifier.head import Head
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import DENSE
-from efficientnet_lite.training.finetune import OPTIONS, FineTuning
+from efficientnet_lite.training.fine_tuning import OPTIONS, FineTuning
 from efficientnet_lite.training.recipe import Recipe
 from efficientnet_lite.weights.read import Weights
 

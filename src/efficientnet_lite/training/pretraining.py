@@ -25,10 +25,11 @@ from efficientnet_lite.training.examples import Examples
 from efficientnet_lite.training.job import Job
 from efficientnet_lite.training.learned import Cell, Learned, LogRow, of_recipe
 from efficientnet_lite.training.learner import Journal, Losses, Scores, Timetable
-from efficientnet_lite.training.recipe import Recipe
+from efficientnet_lite.training.recipe import Recipe, completed
 from efficientnet_lite.training.settings import FRESH, Settings
-from efficientnet_lite.training.state import TrainState, from_arrays, start_state, to_arrays
 from efficientnet_lite.training.step import build_network, make_step
+from efficientnet_lite.training.train_state import TrainState, from_arrays, start_state, to_arrays
+from efficientnet_lite.training.training_data import PROOF, TrainingData
 from efficientnet_lite.weights.read import Weights
 
 ALONE = Placement()  # one device
@@ -37,18 +38,7 @@ WARNED = 10  # photos that cannot be read are named so often, then counted
 
 
 def pretrain(
-    plan: Plan,
-    recipe: Recipe,
-    training: Examples,
-    validation: Examples,
-    labels: Sequence[str],
-    origin: Weights | None,
-    settings: Settings,
-    job: Job,
-    *,
-    proof: str | None,
-    place: Path,
-    placement: Placement,
+    origin: Weights | None, data: TrainingData, settings: Settings, job: Job, place: Path
 ) -> Learned | None:
     """Go on from the newest state in `place`, or begin; the averages of the best evaluation are what is learned.
 
@@ -56,7 +46,6 @@ def pretrain(
 
     Args:
         origin: weights to begin with; None: random ones.
-        proof: see `learned.of_recipe`.
         place: the working folder.
 
     Raises:
@@ -64,11 +53,21 @@ def pretrain(
         UnusableInput, CheckpointError: the data or the states are damaged.
         KeyboardInterrupt: a signal came; what was done is saved.
     """
+    training, validation = data.training, data.validation
+    recipe = completed(
+        settings.set,
+        seed=settings.seed,
+        whole=data.whole,
+        training=len(training),
+        validation=len(validation),
+    )
+    plan = settings.plan(len(data.labels))
+    placement = devices.place(job.devices, batches={"batch": recipe.batch, "eval_batch": recipe.eval_batch})
     begun = {
         "model": str(settings.model),
         "weights": FRESH if origin is None else origin.sha256,
         "backend": backend_name(),
-        "labels": list(labels),
+        "labels": list(data.labels),
         "training photos": training.digest,
         "validation photos": validation.digest,
         **asdict(recipe),
@@ -114,7 +113,7 @@ def pretrain(
         given=settings.set,
         images=len(training),
         backend=begun["backend"],
-        proof=proof,
+        proof=None if data.seen else PROOF,
     )
 
 

@@ -13,9 +13,8 @@ from efficientnet_lite.photos.contract import Box, Contract, center_crop
 from efficientnet_lite.photos.decode import Photo
 from efficientnet_lite.training.augment import Augmentation
 from efficientnet_lite.training.augment import augment as distorted
-from efficientnet_lite.training.finetune import Augment
-
-Image = npt.NDArray[np.uint8]  # (size, size, 3), RGB
+from efficientnet_lite.training.fine_tuning import Augment
+from efficientnet_lite.training.operations import Image
 
 SMALLEST = {"light": 0.7, "rand": 0.4}  # side of a random crop, as a fraction of what the still view shows
 TINT = 0.15  # how far light takes brightness, contrast and color from 1

@@ -9,19 +9,18 @@ Source: tensorflow/tpu, models/official/efficientnet: main.py (flags), utils.py 
 """
 
 import difflib
-import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-from efficientnet_lite.documents import json_value
 from efficientnet_lite.errors import UsageError
 
 Schedule = Literal["exponential", "cosine", "constant", "poly"]
-Augmentation = Literal["none", "autoaugment", "randaugment"]
-Precision = Literal["auto", "float32", "bfloat16"]
+Policy = Literal["none", "autoaugment", "randaugment"]
+Computation = Literal["auto", "float32", "bfloat16"]
 
+IMAGENET = 1_281_167  # images of its training part
 REFERENCE_BATCH = 256  # what `base_rate` is stated for; Source: main.py, `scaled_lr`
 MOST = 10**12  # images or steps; beyond, floating point no longer counts them
 SHARDS = 1024  # files of ImageNet's training part; Source: main.py, `holdout_images`
@@ -35,7 +34,7 @@ class Recipe:
     """
 
     # What is learned from, and for how long
-    train_images: Annotated[int, "--num_train_images"] = 1_281_167  # before shards are held out
+    train_images: Annotated[int, "--num_train_images"] = IMAGENET  # before shards are held out
     eval_images: Annotated[int, "--num_eval_images"] = 50_000
     holdout_shards: Annotated[int, "--holdout_shards"] = 0  # of 1024; the reference recommends 20
     batch: Annotated[int, "--train_batch_size"] = 2048  # images a step, of all devices together
@@ -69,12 +68,14 @@ class Recipe:
     dropout: Annotated[float | None, "--dropout_rate"] = None  # before the classifier; None: the variant's
     survival: Annotated[float, "--survival_prob"] = 0.8  # of the last residual branch; 1: nothing is dropped
     mixup: Annotated[float, "--mixup_alpha"] = 0.0  # of the beta distribution; 0: off
-    augment: Annotated[Augmentation, "--augment_name"] = "none"  # autoaugment is v0
+    augment: Annotated[Policy, "--augment_name"] = "none"  # autoaugment is v0
     randaugment_layers: Annotated[int, "--randaug_num_layers"] = 2
     randaugment_magnitude: Annotated[int, "--randaug_magnitude"] = 10
 
     # How it is computed
-    precision: Annotated[Precision, "--use_bfloat16"] = "auto"  # auto: bfloat16 on accelerators, else float32
+    precision: Annotated[Computation, "--use_bfloat16"] = (
+        "auto"  # auto: bfloat16 on accelerators, else float32
+    )
     seed: Annotated[int, "none: the reference's runs cannot be repeated"] = 0
 
     def __post_init__(self) -> None:
@@ -144,32 +145,6 @@ class Recipe:
     def peak_rate(self) -> float:
         return self.base_rate * (self.batch / REFERENCE_BATCH)
 
-    def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=2) + "\n"
-
-    @classmethod
-    def from_json(cls, text: str) -> "Recipe":
-        """The recipe that `to_json` wrote; fields that are not there have their defaults.
-
-        Raises UsageError for text that is no such JSON, a field that does not exist or a value of another kind.
-        """
-        try:
-            values = json_value(text)
-        except ValueError as error:
-            raise UsageError(
-                f"the recipe is no JSON: {error}", where="the recipe", fix="write it with Recipe.to_json"
-            ) from error
-        if not isinstance(values, dict):
-            raise UsageError(
-                "the recipe's JSON is no object",
-                where="the recipe",
-                fix="write it with Recipe.to_json",
-            )
-        for name in values:
-            _known(name)
-        kinds = _kinds()
-        return cls(**{name: _widened(value, kinds[name]) for name, value in values.items()})
-
     @classmethod
     def from_settings(cls, settings: Mapping[str, str]) -> "Recipe":
         """The reference's recipe with some fields given as text, such as {"batch": "4096", "dropout": "none"}.
@@ -183,6 +158,25 @@ class Recipe:
             _known(name)
             values[name] = _parsed(name, _kinds()[name], text.strip())
         return cls(**values)
+
+
+def completed(given: Mapping[str, str], *, seed: int, whole: int, training: int, validation: int) -> Recipe:
+    """The recipe with what follows from the data where it was not given.
+
+    For a data set of ImageNet's size nothing does. Else an epoch is one of the data, evaluated and saved at its end.
+
+    Args:
+        whole: examples for training, those that are held out among them.
+        training, validation: examples that are learned from and evaluated on.
+    """
+    values = {"seed": str(seed), **given}
+    if whole == IMAGENET:
+        return Recipe.from_settings(values)
+    values = {"train_images": str(training), "eval_images": str(validation), **values}
+    values["holdout_shards"] = "0"  # counted already: the reference's formula is one of 1024 files
+    recipe = Recipe.from_settings(values)
+    an_epoch = str(max(1, recipe.images // recipe.batch))
+    return Recipe.from_settings({"eval_every": an_epoch, "save_every": an_epoch, **values})
 
 
 def sources() -> dict[str, str]:
@@ -231,11 +225,6 @@ def _parsed(name: str, kind: Any, text: str) -> Any:
         return plain(text) if plain in (int, float) else text
     except (ValueError, KeyError) as error:
         raise _refused(name, text, f"give {_describe(kind)}") from error
-
-
-def _widened(value: Any, kind: Any) -> Any:
-    """JSON writes 350.0 as such, but a person may write 350 for it."""
-    return float(value) if _plain(kind) is float and type(value) is int and abs(value) < 2**53 else value
 
 
 def _is_of(value: object, kind: Any) -> bool:

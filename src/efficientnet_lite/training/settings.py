@@ -12,7 +12,7 @@ from efficientnet_lite.photos.contract import FIT_VIEWS, BaseView, Contract, Fit
 from efficientnet_lite.photos.layout import ClassFolders
 from efficientnet_lite.proof.gate import Bars
 from efficientnet_lite.quantize.calibration import PHOTOS
-from efficientnet_lite.training.finetune import FineTuning
+from efficientnet_lite.training.fine_tuning import FineTuning
 from efficientnet_lite.training.recipe import Recipe
 from efficientnet_lite.weights.read import Weights, load_weights
 

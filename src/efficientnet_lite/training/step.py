@@ -19,12 +19,11 @@ from efficientnet_lite.network.keras_model import build_model
 from efficientnet_lite.network.plan import Plan
 from efficientnet_lite.training.backend import compiled, on_accelerator, value_and_gradients
 from efficientnet_lite.training.learner import Losses
-from efficientnet_lite.training.optimizer import averaged, l2_loss, rmsprop
+from efficientnet_lite.training.optimizer import Tensor, averaged, l2_loss, rmsprop
 from efficientnet_lite.training.recipe import Recipe
 from efficientnet_lite.training.schedule import average_decay, learning_rate
-from efficientnet_lite.training.state import Tensors, TrainState
+from efficientnet_lite.training.train_state import Tensors, TrainState
 
-Tensor = Any
 MAX_PIXEL = 255
 
 

@@ -20,7 +20,7 @@ from efficientnet_lite.photos.contract import MEAN, STDDEV, BaseView
 from efficientnet_lite.training.augment import mixup
 from efficientnet_lite.training.backend import compiled
 from efficientnet_lite.training.chance import generator
-from efficientnet_lite.training.finetune import BatchNorm, FineTuning, LearningPart, rate_factors
+from efficientnet_lite.training.fine_tuning import BatchNorm, FineTuning, LearningPart, rate_factors
 from efficientnet_lite.training.kept_features import Kept, PartInputs
 from efficientnet_lite.training.learned import Cell, LogRow
 from efficientnet_lite.training.learner import Journal, Losses, Scores, Timetable

@@ -1,7 +1,7 @@
 """The working folder of a training beside its target, `OUT.training`, from which a training is resumed.
 
     training.json   the marker that makes it ours
-    states/  best/  what `training.states` writes
+    states/  best/  what `training.saved_states` writes
     log.csv  curves.png
     train.npz ...   where records begin in their files
 
@@ -17,14 +17,14 @@ from efficientnet_lite.errors import UsageError
 from efficientnet_lite.storage import files, folders
 from efficientnet_lite.storage.listing import FolderKind, is_own, no_marker
 from efficientnet_lite.storage.targets import Apart, check_apart
-from efficientnet_lite.training import states
+from efficientnet_lite.training import saved_states
 from efficientnet_lite.version import __version__
 
 SUFFIX = ".training"
 STATES, BEST = "states", "best"
 MARKER, MAX_MARKER_BYTES, MADE_BY = "training.json", 4096, "efficientnet-lite "
 _OWN = re.compile(
-    rf"(?:{STATES}|{BEST})/{states.NAME.pattern}|log\.csv|curves\.png|(?:train|holdout|validation)\.npz|training\.json"
+    rf"(?:{STATES}|{BEST})/{saved_states.NAME.pattern}|log\.csv|curves\.png|(?:train|holdout|validation)\.npz|training\.json"
 )
 _PART = re.compile(r"\.(.+)\.[0-9a-f]{8}\.part")  # of a file that was being written when a process was killed
 
@@ -60,7 +60,7 @@ def check_place(place: Path, *, resume: bool, overwrite: bool, apart: Collection
 
 
 def holds_states(place: Path) -> bool:
-    return bool(states.journals(place / STATES))
+    return bool(saved_states.journals(place / STATES))
 
 
 def mark(place: Path) -> None:
@@ -96,7 +96,7 @@ def _check_marker(place: Path, marker: Mapping[str, Any]) -> None:
 
 def _layout(place: Path, marker: Mapping[str, Any] | None) -> list[str]:
     """The working folder of an earlier version, which had no marker, is known by a state that reads as ours."""
-    if marker is None and not any(map(states.is_journal, states.journals(place / STATES))):
+    if marker is None and not any(map(saved_states.is_journal, saved_states.journals(place / STATES))):
         raise no_marker(MARKER)
     return []
 

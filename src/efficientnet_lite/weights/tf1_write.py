@@ -44,7 +44,7 @@ def checkpoint_entries(
 ) -> dict[str, NDArray[Any]]:
     """The variables of a checkpoint of the reference by their names there, for `write_checkpoint`.
 
-    A `training.state.TrainState` has all of it: its `weights`, `averages`, `accumulators`, `momentum`, `step`.
+    A `training.train_state.TrainState` has all of it: its `weights`, `averages`, `accumulators`, `momentum`, `step`.
 
     Args:
         weights: every parameter of `plan` and every moving statistic by the plan's names, float32.

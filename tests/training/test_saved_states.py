@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from efficientnet_lite.errors import CheckpointError
-from efficientnet_lite.training import states
+from efficientnet_lite.training import saved_states
 
 
 def arrays_of(step):
@@ -20,7 +20,7 @@ def arrays_of(step):
 @pytest.fixture
 def folder(tmp_path):
     for step in (5, 10, 15):
-        states.save(tmp_path / "states", step, arrays_of(step), {"sum": 0.1 * step, "rows": [[1, "a"]]})
+        saved_states.save(tmp_path / "states", step, arrays_of(step), {"sum": 0.1 * step, "rows": [[1, "a"]]})
     return tmp_path / "states"
 
 
@@ -30,7 +30,7 @@ def names(folder):
 
 def newest(folder):
     warnings = []
-    return states.newest(folder, warn=warnings.append), warnings
+    return saved_states.newest(folder, warn=warnings.append), warnings
 
 
 def test_the_newest_state_comes_back_to_the_bit(folder):
@@ -46,7 +46,7 @@ def test_two_states_are_kept_and_what_a_killed_process_left_goes(folder):
     (folder / ".step-00000000020.safetensors.0123abcd.part").write_bytes(b"half")
     (folder / "step-00000000020.safetensors").write_bytes(b"without its journal")
 
-    states.save(folder, 25, arrays_of(25), {})
+    saved_states.save(folder, 25, arrays_of(25), {})
 
     assert names(folder) == [
         f"step-{step:011d}.{kind}" for step in (15, 25) for kind in ("json", "safetensors")
