@@ -21,9 +21,8 @@ from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.storage import files, folders, targets
 from efficientnet_lite.storage.listing import is_own, seal
-from efficientnet_lite.stories import shards
 from efficientnet_lite.tflite.identity import Identity
-from efficientnet_lite.training import saved_states
+from efficientnet_lite.training import saved_states, shards
 
 ENTRY = Address(VARIANTS["lite0"], "feature-vector", 1)
 KERAS = (
