@@ -166,6 +166,7 @@ def connect(
         UsageError: something is missing or makes no sense, the backend is not JAX, or host 0 does not answer.
 
     Where host 0 is there and another does not come, JAX ends the process, with a message of its own.
+    `keras.distribution.initialize` makes the same call of JAX, without a time limit or a word on what is wrong.
     """
     coordinator = environment.get(COORDINATOR) if coordinator is None else coordinator
     hosts = _number(environment, HOSTS) if hosts is None else hosts
