@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import checkpoint_files
 import numpy as np
 import pytest
 import scenes
@@ -19,6 +20,7 @@ from efficientnet_lite.run.source import open_source
 from efficientnet_lite.runtimes.model import open_model
 from efficientnet_lite.storage import files
 from efficientnet_lite.training.train_state import start_state
+from efficientnet_lite.weights import read as read_module
 from efficientnet_lite.weights.read import read_checkpoint
 from efficientnet_lite.weights.safetensors import write_safetensors
 from efficientnet_lite.weights.tf1_read import read_index, read_tensors
@@ -87,6 +89,41 @@ def test_a_checkpoint_keeps_its_raw_weights_and_its_averages(both, parameters, t
     assert unequal(written_raw, parameters) == []
     assert len(found.notes) == 1
     assert "global_step is 0" in found.notes[0]
+
+
+@pytest.mark.parametrize("kind", ["TF1 checkpoint", "torch .pth"])
+def test_a_source_of_both_is_opened_once(both, parameters, tmp_path, monkeypatch, kind):
+    source, averages = both
+    if kind == "torch .pth":
+        source = tmp_path / "both.pth"
+        source.write_bytes(pth_of_both(parameters, averages))
+    opened, whole = [], read_module._open
+
+    def counted(path, *, ema):
+        opened.append(path)
+        return whole(path, ema=ema)
+
+    monkeypatch.setattr(read_module, "_open", counted)
+    found = export_artifact(source, tmp_path / "c", format=FORMAT, model=scenes.MODEL)
+
+    assert opened.count(source) == 1
+    written_averages, written_raw = weights_in(found.path)
+    assert unequal(written_averages, averages) == []
+    assert unequal(written_raw, parameters) == []
+
+
+def pth_of_both(raw, averages):
+    """Torch's file of raw weights and of their averages."""
+    parts = {"state_dict": raw, "state_dict_ema": averages}
+    tensors = {
+        (part, name): array
+        for part, weights in parts.items()
+        for name, array in checkpoint_files.to_dialect(weights, PLAN, "timm").items()
+    }
+    seen = checkpoint_files.views(tensors)
+    root = {part: {name: seen[each, name] for each, name in seen if each == part} for part in parts}
+    storages = {str(number): checkpoint_files.numbers(array) for number, array in enumerate(tensors.values())}
+    return checkpoint_files.zip_pth(root, storages)
 
 
 def test_without_averages_the_raw_weights_are_both(both, parameters, tmp_path):

@@ -49,6 +49,7 @@ ZIP_ENTRY = b"PK\x01\x02"
 MAX_ZIP_ENTRIES = 10_000  # one for each storage; a checkpoint of lite4 with its optimizer has 1,600
 
 Raw = dict[str, memoryview]
+Fetch = Callable[[Collection[str]], Raw]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class StateDict:
 
     tensors: dict[str, Stored]
     chosen: str
+    raw: Callable[[], "StateDict"]  # the one that is no average, of the same reading; raises CheckpointError
 
 
 def is_pth(data: bytes) -> bool:
@@ -71,6 +73,10 @@ def read_state_dict(data: bytes, *, where: Path | str, ema: bool = True) -> Stat
     Raises CheckpointError where the file is damaged, is a program, or holds no state dict.
     """
     root, fetch = _read_zip(data, where) if data.startswith(ZIP_PREFIX) else _read_legacy(data, where)
+    return _state_dict(root, fetch, where, ema)
+
+
+def _state_dict(root: object, fetch: Fetch, where: Path | str, ema: bool) -> StateDict:
     entries, chosen = choose(root, where, ema=ema)
     tensors = {name: each for name, each in entries.items() if isinstance(each, TorchTensor)}
     raw = fetch({tensor.storage.key for tensor in tensors.values()})
@@ -83,7 +89,7 @@ def read_state_dict(data: bytes, *, where: Path | str, ema: bool = True) -> Stat
             stored[name] = no_tensor(
                 f"object '{each.name}'" if isinstance(each, Unknown) else type(each).__name__
             )
-    return StateDict(stored, chosen)
+    return StateDict(stored, chosen, lambda: _state_dict(root, fetch, where, False))
 
 
 class _Loader:
@@ -99,7 +105,7 @@ class _Loader:
         return dtype.values(as_strided(codes, self.tensor.shape, strides, writeable=False))
 
 
-def _read_legacy(data: bytes, where: Path | str) -> tuple[object, Callable[[Collection[str]], Raw]]:
+def _read_legacy(data: bytes, where: Path | str) -> tuple[object, Fetch]:
     magic = load(data, 0, where)
     version = load(data, magic.end, where)
     system = load(data, version.end, where)
@@ -135,7 +141,7 @@ def _read_legacy(data: bytes, where: Path | str) -> tuple[object, Callable[[Coll
     return root.value, lambda wanted: {key: found[key] for key in wanted}
 
 
-def _read_zip(data: bytes, where: Path | str) -> tuple[object, Callable[[Collection[str]], Raw]]:
+def _read_zip(data: bytes, where: Path | str) -> tuple[object, Fetch]:
     if (entries := data.count(ZIP_ENTRY)) > MAX_ZIP_ENTRIES:  # before zipfile makes an object of each
         raise damaged(f"its archive has {entries:,} entries, more than {MAX_ZIP_ENTRIES:,}", where)
     with _zip_errors(where), zipfile.ZipFile(io.BytesIO(data)) as archive:

@@ -36,7 +36,6 @@ from efficientnet_lite.weights.unpickle import NEWER_PICKLE, STATE_DICT_ONLY
 RUN_CARD, RUN_WEIGHTS = "card.json", "weights.safetensors"
 STATE_FILE = "checkpoint"  # TensorFlow's note which of a folder's checkpoints is the last
 INDEX_SUFFIX = ".index"
-TORCH = "torch .pth"
 UNPACK = "unpack it and give the checkpoint within"
 OLD_PTH = b"L%dL\n." % MAGIC_NUMBER  # how torch's legacy stream begins in protocols 0 and 1
 OLD_PICKLE = re.compile(rb"\([dl]p0\n|\([dl]q\0|[}\]]q\0|c[\w.]{1,100}\n[\w.]{1,100}\n")  # in the same
@@ -120,8 +119,8 @@ def read_checkpoint(
     if not (with_raw and ema):
         return found
     try:
-        if content.format == TORCH:  # which of several state dicts it is was chosen when it was read
-            content = _opened(path, ema=False)
+        if content.raw is not None:  # averages and raw weights are state dicts of their own
+            content = replace(content, tensors=content.raw())
         return replace(found, raw=_weights(content, path, variant, ema=False).parameters)
     except CheckpointError as error:  # the averages alone are sound
         return replace(found, raw=error)
@@ -160,6 +159,9 @@ class _Content:
     metadata: Mapping[str, str] = field(default_factory=dict)
     chosen: str = ""  # which of several state dicts it is
     config: bytes | str = ""  # a Keras model's
+    raw: Callable[[], Mapping[str, Stored]] | None = (
+        None  # the raw weights beside averages, where they lie apart
+    )
 
 
 def _opened(path: Path, *, ema: bool) -> _Content:
@@ -185,7 +187,10 @@ def _open(path: Path, *, ema: bool) -> _Content:
         return _Content(weights, "Keras weights", files.sha256_bytes(data), config=described)
     if is_pth(data):
         found = read_state_dict(data, where=path, ema=ema)
-        return _Content(found.tensors, TORCH, files.sha256_bytes(data), chosen=found.chosen)
+        digest = files.sha256_bytes(data)
+        return _Content(
+            found.tensors, "torch .pth", digest, chosen=found.chosen, raw=lambda: found.raw().tensors
+        )
     if is_index(data):
         return _open_bundle(path)
     if is_archive(data):
