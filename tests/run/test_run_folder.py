@@ -10,6 +10,7 @@ import pytest
 
 from efficientnet_lite.errors import ArtifactError, UnusableInput, UsageError
 from efficientnet_lite.run import folder as run_folder
+from efficientnet_lite.run.arrivals import building
 from efficientnet_lite.storage.targets import Apart, check_folder
 
 CARD = {
@@ -29,7 +30,7 @@ def fill(folder, text):
 
 
 def build(target, text="new", **options):
-    with run_folder.building(target, **options) as folder:
+    with building(target, **options) as folder:
         fill(folder, text)
 
 
@@ -48,7 +49,7 @@ def test_a_failure_leaves_nothing_and_the_old_run_as_it_was(tmp_path):
     build(tmp_path / "run", "old")
 
     def fail():
-        with run_folder.building(tmp_path / "run", overwrite=True) as folder:
+        with building(tmp_path / "run", overwrite=True) as folder:
             fill(folder, "half")
             raise ZeroDivisionError
 
@@ -112,8 +113,8 @@ def test_a_kill_after_the_renames_loses_nothing_of_the_user(tmp_path):
 
 
 PROGRAM = (
-    "import sys; from pathlib import Path; from efficientnet_lite.run import folder as run_folder\n"
-    "with run_folder.building(Path(sys.argv[1])) as folder:\n"
+    "import sys; from pathlib import Path; from efficientnet_lite.run.arrivals import building\n"
+    "with building(Path(sys.argv[1])) as folder:\n"
     "    (folder / 'model').write_text('half'); print('building', flush=True); sys.stdin.read()\n"
 )
 

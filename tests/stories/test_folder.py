@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from efficientnet_lite.errors import ArtifactError, EfficientNetLiteError, UnusableInput
 from efficientnet_lite.run import folder as run_folder
+from efficientnet_lite.run.arrivals import building
 
 LEAVES = (
     st.none()
@@ -155,7 +156,7 @@ def test_a_target_that_is_a_link_stays_one(fit, photos, run, tmp_path):
 def test_an_empty_folder_may_become_a_run(tmp_path):
     (tmp_path / "run").mkdir()
 
-    with run_folder.building(tmp_path / "run") as folder:
+    with building(tmp_path / "run") as folder:
         (folder / "file").write_text("new")
 
     assert scenes.names(tmp_path / "run") == ["exports", "file"]
@@ -166,7 +167,7 @@ def test_a_place_that_is_no_place_is_an_error_and_no_traceback(tmp_path):
     (tmp_path / "file").write_text("a file")
 
     def build(target):
-        with run_folder.building(target):
+        with building(target):
             pytest.fail("there is no such place")
 
     for target in (tmp_path / "file" / "run", tmp_path / ("x" * 300), tmp_path.parent.parent.root):
