@@ -9,7 +9,7 @@ Machines differ and are noisy: read the ratios first.
 import argparse
 from pathlib import Path
 
-from benchmarks import data, job, memory, quality, speed, stock
+from benchmarks import data, job, memory, quality, recipe_memory, speed, stock
 from benchmarks.inputs import Inputs
 from benchmarks.page import put, section
 from benchmarks.table import machine
@@ -27,6 +27,7 @@ ON_REQUEST = {  # these need other people's files, the extra `train`, or many mi
     "stock-speed": stock.speed,
     "stock-quality": stock.quality,
     "training-memory": memory.training,
+    "recipe-memory": recipe_memory.recipe,
     "data-memory": data.memory,
     "data-waiting": data.waiting,
 }
