@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from efficientnet_lite.errors import UnusableDataset
 from efficientnet_lite.photos import manifest
-from efficientnet_lite.photos.manifest import Entry, NoLabels, read_manifest
+from efficientnet_lite.photos.manifest import ManifestRow, NoLabels, read_manifest
 
 WHERE = Path("photos.csv")
 
 
-def entries(data: bytes) -> list[Entry]:
+def entries(data: bytes) -> list[ManifestRow]:
     return read_manifest(io.BytesIO(data), where=WHERE).entries
 
 
@@ -31,14 +31,17 @@ def refusal(data: bytes) -> str:
 @pytest.mark.parametrize("label", manifest.LABEL_COLUMNS)
 def test_the_usual_names_of_columns_are_known_in_any_case_and_order(path: str, label: str) -> None:
     data = f"Extra,{label.upper()}, {path.title()}\n1,hat,a.jpg\n".encode()
-    assert entries(data) == [Entry(2, "a.jpg", "hat", None)]
+    assert entries(data) == [ManifestRow(2, "a.jpg", "hat", None)]
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_a_table_as_spreadsheets_save_it_is_read(delimiter: str) -> None:
     lines = [["path", "label", "subset"], ["a b.jpg", "T-Shirt", "Train"], ["c.jpg", "hat", "val"]]
     data = b"\xef\xbb\xbf" + "\r\n".join(delimiter.join(cells) for cells in lines).encode() + b"\r\n\r\n"
-    assert entries(data) == [Entry(2, "a b.jpg", "T-Shirt", "train"), Entry(3, "c.jpg", "hat", "validation")]
+    assert entries(data) == [
+        ManifestRow(2, "a b.jpg", "T-Shirt", "train"),
+        ManifestRow(3, "c.jpg", "hat", "validation"),
+    ]
 
 
 @settings(deadline=None)
@@ -65,7 +68,7 @@ def test_jsonl_of_the_imagefolder_convention_is_read_with_numbers_as_labels() ->
     data = (
         b'{"file_name": "0001.png", "label": 3, "text": "a cat"}\n\n{"file_name": "2.png", "label": "dog"}\n'
     )
-    assert entries(data) == [Entry(1, "0001.png", "3", None), Entry(3, "2.png", "dog", None)]
+    assert entries(data) == [ManifestRow(1, "0001.png", "3", None), ManifestRow(3, "2.png", "dog", None)]
 
 
 @pytest.mark.parametrize(
@@ -147,7 +150,7 @@ def test_arbitrary_bytes_are_read_or_refused_and_nothing_else(data: bytes, start
 @pytest.mark.parametrize("column", manifest.PERHAPS_SPLIT)
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
 def test_a_column_that_may_name_parts_is_a_split_where_it_does(column: str, kind: str) -> None:
-    def rows(*cells: str) -> list[Entry]:
+    def rows(*cells: str) -> list[ManifestRow]:
         records = [{"path": f"{n}.jpg", column.title(): cell, "label": "a"} for n, cell in enumerate(cells)]
         if kind == "jsonl":
             return entries("\n".join(map(json.dumps, records)).encode())

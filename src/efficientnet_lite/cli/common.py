@@ -15,7 +15,7 @@ from efficientnet_lite.cli.wording import COMMAND_LINE as COMMAND_LINE
 from efficientnet_lite.errors import UnusableInput, UsageError
 from efficientnet_lite.notices import direct
 from efficientnet_lite.photos.accounting import Skipped
-from efficientnet_lite.photos.dataset import Listing, list_photos
+from efficientnet_lite.photos.dataset import FoundPhotos, list_photos
 from efficientnet_lite.photos.layout import ClassFolders
 from efficientnet_lite.plaintext import BOM, plain_lines
 from efficientnet_lite.storage import files
@@ -77,7 +77,7 @@ def one_form(**given: bool) -> None:
         raise UsageError(f"{' and '.join(asked)} exclude each other", where=COMMAND_LINE, fix="give one")
 
 
-def photos_given(given: Sequence[str], *, links: bool) -> Listing:
+def photos_given(given: Sequence[str], *, links: bool) -> FoundPhotos:
     """The photos that a command line names, each once, as path and the name to show, and what is skipped.
 
     A list on stdin names photos and folders, never patterns; a photo of it that is missing is refused
@@ -106,7 +106,7 @@ def photos_given(given: Sequence[str], *, links: bool) -> Listing:
         raise UnusableInput(
             f"no photos found{why}", where=", ".join(given), fix="give files, folders or globs"
         )
-    return Listing(
+    return FoundPhotos(
         [(path, name) for name, path in photos.items()],
         [each for name, each in skipped.items() if name not in photos],
         passed_over,

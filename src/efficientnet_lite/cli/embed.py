@@ -29,7 +29,7 @@ from efficientnet_lite.commands.embed import embed_each
 from efficientnet_lite.errors import EXIT_INPUT, UsageError
 from efficientnet_lite.photos.accounting import Skipped, account
 from efficientnet_lite.photos.contract import BaseView
-from efficientnet_lite.photos.dataset import Listing
+from efficientnet_lite.photos.dataset import FoundPhotos
 from efficientnet_lite.progress import ShowStage
 from efficientnet_lite.runtimes.model import Refused
 
@@ -90,7 +90,7 @@ def embed(
         console.line(f"{embedded.count} feature vectors in {embedded.folder / FEATURES}")
 
 
-def _print_each(console: Console, model: str, given: Listing, how: Options) -> None:
+def _print_each(console: Console, model: str, given: FoundPhotos, how: Options) -> None:
     """One JSON object a photo, each as soon as it is known; ends with the exit code where none could be used."""
     count, skipped = 0, []
     for found in embed_each(model, given, **how):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from efficientnet_lite.classifier.vectors import VECTORS, Embedded, Vector, publish_vectors, vectors
 from efficientnet_lite.photos.contract import View
-from efficientnet_lite.photos.dataset import Listing
+from efficientnet_lite.photos.dataset import FoundPhotos
 from efficientnet_lite.progress import ShowStage, silent
 from efficientnet_lite.run.source import open_features
 from efficientnet_lite.runtimes.model import Refused
@@ -15,7 +15,7 @@ from efficientnet_lite.weights.published import sources_apart
 
 def embed(
     model: str | Path,
-    photos: Callable[[], Listing],
+    photos: Callable[[], FoundPhotos],
     out: Path,
     *,
     view: View | None = None,
@@ -23,7 +23,7 @@ def embed(
     ema: bool = True,
     overwrite: bool = False,
     stage: ShowStage = silent,
-) -> tuple[Embedded, Listing]:
+) -> tuple[Embedded, FoundPhotos]:
     """Publish the features of all photos that can be used as the folder `out`.
 
     Args:
@@ -53,7 +53,7 @@ def embed(
 
 def embed_each(
     model: str | Path,
-    photos: Listing,
+    photos: FoundPhotos,
     *,
     view: View | None = None,
     weights: str | Path = "imagenet",

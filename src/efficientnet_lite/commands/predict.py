@@ -9,7 +9,7 @@ import numpy as np
 
 from efficientnet_lite.errors import CALL, UsageError
 from efficientnet_lite.photos.contract import View
-from efficientnet_lite.photos.dataset import Listing
+from efficientnet_lite.photos.dataset import FoundPhotos
 from efficientnet_lite.progress import ShowStage, silent
 from efficientnet_lite.run.source import RunPrecision, open_source
 from efficientnet_lite.runtimes.engine import cores
@@ -38,7 +38,7 @@ class NamedPhoto:
 
 def predict(
     model: str | Path,
-    photos: Listing,
+    photos: FoundPhotos,
     *,
     top_k: int = 1,
     view: View | None = None,
@@ -75,7 +75,7 @@ def _names(model: Model, labels_map: Path | None, locale: str | None) -> tuple[s
 
 
 def _each(
-    model: Model, photos: Listing, names: tuple[str, ...], top_k: int, view: View | None, stage: ShowStage
+    model: Model, photos: FoundPhotos, names: tuple[str, ...], top_k: int, view: View | None, stage: ShowStage
 ) -> Iterator[NamedPhoto]:
     listed = [*photos.photos, *((Path(each.name), each.name) for each in photos.skipped)]
     with stage("Predicting") as on_progress:

@@ -65,7 +65,7 @@ class Dataset:
         require_all(self.skipped, where=self.root)
 
 
-class Listing(NamedTuple):
+class FoundPhotos(NamedTuple):
     """Photos to look at, each with the name that reports show, and what is not looked at."""
 
     photos: list[tuple[Path, str]]
@@ -105,7 +105,7 @@ def open_dataset(
     )
 
 
-def list_photos(paths: Iterable[Path], *, links: bool = True) -> Listing:
+def list_photos(paths: Iterable[Path], *, links: bool = True) -> FoundPhotos:
     """The photos named by `paths`, each once: files as they are, folders with all below, sorted.
 
     A path that does not exist is taken as a pattern (`*`, `?`, `[...]`, `**`). Names are as given: `photos/a.jpg` for
@@ -133,7 +133,7 @@ def list_photos(paths: Iterable[Path], *, links: bool = True) -> Listing:
                 name = (match / each.name).as_posix()
                 skipped.setdefault(name, each._replace(name=name))
             passed_over += found.passed_over
-    return Listing(
+    return FoundPhotos(
         [(path, name) for name, path in photos.items()],
         [each for name, each in skipped.items() if name not in photos],
         passed_over,

@@ -46,7 +46,7 @@ _FIX = (
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ManifestRow:
     """One row, as written."""
 
     line: int  # of the file, from 1; the last one of a CSV row with line breaks in a cell
@@ -59,7 +59,7 @@ class Manifest(NamedTuple):
     """All rows in order; `columns` as the header says, empty for JSONL."""
 
     columns: tuple[str, ...]
-    entries: list[Entry]
+    entries: list[ManifestRow]
 
 
 class NoLabels(UnusableDataset):
@@ -89,7 +89,7 @@ def read_manifest(lines: Iterable[bytes], *, where: Path) -> Manifest:
     else:
         columns, rows = _csv_rows(everything, where)
 
-    entries: list[Entry] = []
+    entries: list[ManifestRow] = []
     for entry in rows:
         if len(entries) == MAX_ROWS:
             raise _refused(f"more than {MAX_ROWS:,} rows", where, entry.line)
@@ -118,7 +118,9 @@ def _texts(lines: Iterable[bytes], where: Path) -> Iterator[tuple[int, str]]:
         yield number, text
 
 
-def _csv_rows(numbered: Iterator[tuple[int, str]], where: Path) -> tuple[tuple[str, ...], Iterator[Entry]]:
+def _csv_rows(
+    numbered: Iterator[tuple[int, str]], where: Path
+) -> tuple[tuple[str, ...], Iterator[ManifestRow]]:
     """The columns, and the rows below them."""
     number, header = next(numbered)
     for delimiter in (",", ";", "\t"):  # Excel writes semicolons where the comma is for decimals
@@ -134,7 +136,7 @@ def _csv_rows(numbered: Iterator[tuple[int, str]], where: Path) -> tuple[tuple[s
         found = ", ".join(map(repr, columns[:8]))
         raise NoLabels(f"the header names no column of labels, it has {found}", where=where, fix=_FIX)
 
-    def rows() -> Iterator[Entry]:
+    def rows() -> Iterator[ManifestRow]:
         split, first = given, True
         reader = csv.reader(
             (text for _, text in numbered), delimiter=delimiter, skipinitialspace=True, strict=True
@@ -186,7 +188,7 @@ def _find(names: Sequence[str], columns: Sequence[str]) -> int | None:
     return next((columns.index(name) for name in names if name in columns), None)
 
 
-def _json_rows(numbered: Iterator[tuple[int, str]], where: Path) -> Iterator[Entry]:
+def _json_rows(numbered: Iterator[tuple[int, str]], where: Path) -> Iterator[ManifestRow]:
     first = True
     parts: tuple[str, ...] = SPLIT_COLUMNS
     for line, text in numbered:
@@ -218,7 +220,7 @@ def _json_rows(numbered: Iterator[tuple[int, str]], where: Path) -> Iterator[Ent
         first = False
 
 
-def _entry(line: int, path: str, label: str, split: str, where: Path) -> Entry:
+def _entry(line: int, path: str, label: str, split: str, where: Path) -> ManifestRow:
     if not path.strip() or "\0" in path:
         raise _refused("the path is empty" if not path.strip() else "the path holds a NUL", where, line)
     if not label.strip() or "\0" in label:
@@ -226,7 +228,7 @@ def _entry(line: int, path: str, label: str, split: str, where: Path) -> Entry:
     part = split_of(split)
     if split.strip() and part is None:
         raise _refused(f"unknown split {split[:40]!r}, expected train, validation or test", where, line)
-    return Entry(line, path, label, part)
+    return ManifestRow(line, path, label, part)
 
 
 def _refused(what: str, where: Path, line: int) -> UnusableDataset:
