@@ -29,17 +29,14 @@ EXIT_ARTIFACT = 4
 EXIT_VERIFICATION = 5
 EXIT_INTERRUPTED = 130
 CALL = "the arguments of the call"  # where a wrong one is; for a command line, itself
-MAX_SHOWN = (
-    5000  # characters of each part of a message, which may quote what a stranger wrote; a path has 4096
-)
+# Characters of each part of a message, which may quote what a stranger wrote; a path has 4096.
+MAX_SHOWN = 5000
 
 
 class EfficientNetLiteError(Exception):
     """An expected failure. Says what is wrong, where, and what the user can do about it."""
 
-    exit_code: ClassVar[int] = (
-        EXIT_UNEXPECTED  # each subclass says its own; this class is never raised itself
-    )
+    exit_code: ClassVar[int] = EXIT_UNEXPECTED  # each subclass says its own; this class is never raised
 
     def __init__(self, what: str, *, where: Path | str, fix: str) -> None:
         super().__init__(what)

@@ -322,37 +322,6 @@ def test_a_lock_that_cannot_be_deleted_ends_no_run(tmp_path, monkeypatch):
             assert names(tmp_path) == [".run.lock"]
 
 
-TOGETHER = """
-import resource, sys
-from pathlib import Path
-from efficientnet_lite.storage import files
-from efficientnet_lite.errors import OutputFailed
-folder = Path(sys.argv[1])
-resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
-try:
-    files.publish_together({folder / "model": b"new" * int(sys.argv[2]), folder / "model.golden": b"new"})
-except OutputFailed as error:
-    print(error.what)
-"""
-
-
-@pytest.mark.skipif(os.name != "posix", reason="limits of POSIX")
-@pytest.mark.parametrize(("size", "content"), [(100, "new"), (5000, "old")])
-def test_files_that_belong_together_are_written_all_or_none(tmp_path, size, content):
-    for name in ("model", "model.golden"):
-        (tmp_path / name).write_text("old")
-
-    done = subprocess.run(
-        [sys.executable, "-c", TOGETHER, tmp_path, str(size)], capture_output=True, text=True, timeout=60
-    )
-
-    assert (done.returncode, done.stderr) == (0, "")
-    assert bool(done.stdout) is (content == "old")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "model.golden"]
-    for name in ("model", "model.golden"):
-        assert (tmp_path / name).read_text()[:3] == content
-
-
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a file system that takes no files")
 def test_a_place_where_no_lock_can_be_made_is_not_said_to_be_held():
     with pytest.raises(OutputFailed, match="it could not be written"), files.locked(Path("/proc/run")):

@@ -23,17 +23,14 @@ from efficientnet_lite.network.plan import LOGITS, POOLED, make_plan
 from efficientnet_lite.photos.views import Image
 from efficientnet_lite.proof.parity import Parity, parity
 from efficientnet_lite.storage import files
-from efficientnet_lite.storage.listing import FolderKind, no_marker, seal
+from efficientnet_lite.storage.listing import FolderKind, seal
 from efficientnet_lite.tflite.identity import Identity
 from efficientnet_lite.tflite.label_files import label_files
 
 FORMAT = "hub-tf1"
 ModuleKind = Literal["feature-vector", "classification"]
 MODULE_KINDS: tuple[ModuleKind, ...] = get_args(ModuleKind)
-OUTPUTS: dict[ModuleKind, tuple[str, ...]] = {
-    "feature-vector": (POOLED,),
-    "classification": (LOGITS, POOLED),
-}
+OUTPUTS: dict[ModuleKind, tuple[str, ...]] = {"feature-vector": (POOLED,), "classification": (LOGITS, POOLED)}
 # What makes a folder ours. Readers of Hub modules leave alone what lies in assets/ and is in no collection.
 MARKER = "assets/efficientnet_lite.json"
 MAX_MARKER_BYTES = 64 * 2**10
@@ -142,13 +139,11 @@ def _check_marker(folder: Path, marker: Mapping[str, Any]) -> None:
     Identity.from_bytes(json.dumps(marker).encode(), where=folder)
 
 
-def _layout(folder: Path, marker: Mapping[str, Any] | None) -> list[str]:
-    if marker is None:
-        raise no_marker(MARKER)
-    return ["saved_model.pb", "tfhub_module.pb", "assets/labels.txt", *VARIABLES]
-
-
-HUB_MODULE = FolderKind("Hub module", MARKER, MAX_MARKER_BYTES, _check_marker, _layout)
+# What an earlier version wrote, without a list of it.
+UNLISTED = ("saved_model.pb", "tfhub_module.pb", "assets/labels.txt", *VARIABLES)
+HUB_MODULE = FolderKind(
+    "Hub module", MARKER, MAX_MARKER_BYTES, _check_marker, lambda folder, marker: UNLISTED
+)
 KIND = ArtifactKind(
     FORMAT, write, run, check_options, HUB_MODULE, executed=True, in_a_run=lambda options: [FORMAT]
 )

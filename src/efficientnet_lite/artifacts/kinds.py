@@ -55,9 +55,8 @@ def chosen_kind(given: str | None, out: Path | None) -> ArtifactKind:
     """
     if given is not None and given not in FORMATS:
         raise UsageError(f"no such format: {given}", where=CALL, fix=f"give {', '.join(FORMATS)}")
-    suffix = (
-        (out.suffix or out.name).strip().lower() if out is not None else ""
-    )  # `.onnx` is all ending to a user
+    # `.onnx` is all ending to a user.
+    suffix = (out.suffix or out.name).strip().lower() if out is not None else ""
     if suffix in FOREIGN:
         raise UsageError(
             f"no format that is written has the ending {suffix}",

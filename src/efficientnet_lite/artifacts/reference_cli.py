@@ -98,11 +98,7 @@ def write_saved_model(making: Making, place: Path) -> NewArtifact:
         nearness.require(what="the SavedModel", where=out)
         on_progress(1, 1)
     exported = Exported(
-        path=out.absolute(),
-        format=saved_model.FORMAT,
-        precision="float32",
-        outputs=(name,),
-        parity=nearness,
+        path=out.absolute(), format=saved_model.FORMAT, precision="float32", outputs=(name,), parity=nearness
     )
     return NewArtifact(exported, None)
 

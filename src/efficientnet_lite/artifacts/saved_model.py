@@ -22,7 +22,7 @@ from efficientnet_lite.network.plan import DENSE, LOGITS, POOLED, PROBABILITIES,
 from efficientnet_lite.photos.views import Image
 from efficientnet_lite.proof.parity import Parity, parity
 from efficientnet_lite.storage import files, folders
-from efficientnet_lite.storage.listing import FolderKind, no_marker, seal
+from efficientnet_lite.storage.listing import FolderKind, seal
 from efficientnet_lite.tflite.identity import Identity
 from efficientnet_lite.tflite.label_files import label_files
 
@@ -153,13 +153,9 @@ def _check_card(folder: Path, card: Mapping[str, Any]) -> None:
         raise ValueError(f"its {CARD} is of no SavedModel")
 
 
-def _layout(folder: Path, card: Mapping[str, Any] | None) -> list[str]:
-    if card is None:
-        raise no_marker(CARD)
-    return ["saved_model.pb", "fingerprint.pb", "assets/labels.txt", *VARIABLES]
-
-
-SAVED_MODEL = FolderKind("SavedModel", CARD, MAX_CARD_BYTES, _check_card, _layout)
+# What an earlier version wrote, without a list of it.
+UNLISTED = ("saved_model.pb", "fingerprint.pb", "assets/labels.txt", *VARIABLES)
+SAVED_MODEL = FolderKind("SavedModel", CARD, MAX_CARD_BYTES, _check_card, lambda folder, card: UNLISTED)
 KIND = ArtifactKind(
     FORMAT, write, run, check_options, SAVED_MODEL, executed=True, in_a_run=lambda options: [FORMAT]
 )

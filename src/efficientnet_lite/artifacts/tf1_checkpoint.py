@@ -16,7 +16,7 @@ from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.progress import ShowStage, silent
 from efficientnet_lite.proof.parity import Parity
 from efficientnet_lite.storage import files, folders
-from efficientnet_lite.storage.listing import FolderKind, no_marker, seal
+from efficientnet_lite.storage.listing import FolderKind, seal
 from efficientnet_lite.tflite.label_files import label_files
 from efficientnet_lite.version import __version__
 from efficientnet_lite.weights.read import INDEX_SUFFIX, STATE_FILE, Weights, read_checkpoint
@@ -146,12 +146,6 @@ def _check_card(folder: Path, card: Mapping[str, Any]) -> None:
         raise ValueError(f"its {CARD} is of no TF1 checkpoint")
 
 
-def _layout(folder: Path, card: Mapping[str, Any] | None) -> list[str]:
-    if card is None:
-        raise no_marker(CARD)
-    return [STATE_FILE, PREFIX + INDEX_SUFFIX, shard_name(PREFIX, 0, 1), "labels.txt"]
-
-
 def unequal(found: Variables, wanted: Variables) -> list[str]:
     """The names, sorted, that are not in both, or whose tensors differ in dtype, shape or a bit."""
     return sorted(
@@ -195,7 +189,11 @@ def _require_equal(folder: Path, plan: Plan, entries: Variables, where: Path) ->
         )
 
 
-TF1_CHECKPOINT = FolderKind("TF1 checkpoint", CARD, MAX_CARD_BYTES, _check_card, _layout)
+# What an earlier version wrote, without a list of it.
+UNLISTED = (STATE_FILE, PREFIX + INDEX_SUFFIX, shard_name(PREFIX, 0, 1), "labels.txt")
+TF1_CHECKPOINT = FolderKind(
+    "TF1 checkpoint", CARD, MAX_CARD_BYTES, _check_card, lambda folder, card: UNLISTED
+)
 KIND = ArtifactKind(
     FORMAT,
     write,

@@ -9,14 +9,7 @@ from efficientnet_lite.artifacts.exported import Exported
 from efficientnet_lite.artifacts.kind import ArtifactKind, Making, NamedArrays, NewArtifact
 from efficientnet_lite.artifacts.options import BATCHINGS, DENSE_SCALES, ExportOptions
 from efficientnet_lite.artifacts.origin import Origin
-from efficientnet_lite.artifacts.reduced import (
-    NOTHING,
-    Int8Maker,
-    Reduced,
-    reduced_float,
-    require_same,
-    twin,
-)
+from efficientnet_lite.artifacts.reduced import NOTHING, Int8Maker, Reduced, reduced_float, require_same, twin
 from efficientnet_lite.artifacts.sample import Sample, sample_of
 from efficientnet_lite.errors import CALL, UsageError, VerificationFailed, wrong_argument
 from efficientnet_lite.network.plan import POOLED

@@ -30,7 +30,7 @@ from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.runtimes.engine import Engine
 from efficientnet_lite.runtimes.model import Model, Refused
 from efficientnet_lite.storage import files, folders, tables
-from efficientnet_lite.storage.listing import FolderKind, no_marker, seal, tree
+from efficientnet_lite.storage.listing import FolderKind, seal, tree
 from efficientnet_lite.storage.targets import Apart, photos_apart
 from efficientnet_lite.version import __version__
 
@@ -173,21 +173,26 @@ def _check_marker(folder: Path, marker: Mapping[str, Any]) -> None:
         raise ValueError(f"its {MARKER} is not ours")
 
 
-def _layout(folder: Path, marker: Mapping[str, Any] | None) -> list[str]:
+def _unmarked(folder: Path) -> list[str] | None:
     """A folder of version 0.1 and before, which had no marker, is known by the form of its three files."""
     if not {FEATURES, INDEX, SKIPPED}.issuperset(tree(folder).files):
-        raise no_marker(MARKER)
+        return None
     for name, header in ((INDEX, INDEX_HEADER), (SKIPPED, COLUMNS)):
         line = ",".join(header).encode() + b"\n"
         if files.beginning(folder / name, len(line)) != line:
-            raise no_marker(MARKER)
+            return None
     try:
         matrix = np.load(folder / FEATURES, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise no_marker(MARKER) from error
-    if matrix.dtype != np.dtype("<f4") or matrix.ndim != 2:
-        raise no_marker(MARKER)
-    return [FEATURES, INDEX, SKIPPED]
+    except (OSError, ValueError, EOFError):
+        return None
+    return [FEATURES, INDEX, SKIPPED] if matrix.dtype == np.dtype("<f4") and matrix.ndim == 2 else None
 
 
-VECTORS = FolderKind("folder of features", MARKER, 64 * 2**10, _check_marker, _layout)
+VECTORS = FolderKind(
+    "folder of features",
+    MARKER,
+    64 * 2**10,
+    _check_marker,
+    lambda folder, marker: _unmarked(folder),
+    _unmarked,
+)

@@ -10,12 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from efficientnet_lite.cli.console import Console
 from efficientnet_lite.cli.wording import COMMAND_LINE
-from efficientnet_lite.errors import (
-    EXIT_INTERRUPTED,
-    EXIT_OK,
-    EfficientNetLiteError,
-    UnusableInput,
-)
+from efficientnet_lite.errors import EXIT_INTERRUPTED, EXIT_OK, EfficientNetLiteError, UnusableInput
 from efficientnet_lite.notices import listening
 from efficientnet_lite.storage import files
 from efficientnet_lite.version import __version__

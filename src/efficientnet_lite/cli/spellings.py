@@ -64,9 +64,8 @@ def check_words(app: App, commands: tuple[str, ...], arguments: ArgumentCollecti
             is_option = argument.parameter.allow_leading_hyphen and word.startswith("-") and word != STDIN
             if is_option and not files.lexists(word):
                 raise _unknown(word.partition("=")[0], options, called)
-            if not word.strip() and set(kinds(argument.hint)) == {
-                str
-            }:  # an unset variable would be the current folder
+            # An unset variable would be the current folder.
+            if not word.strip() and set(kinds(argument.hint)) == {str}:
                 raise UsageError(
                     f"{argument.name} is empty", where=COMMAND_LINE, fix="give it, or leave it out"
                 )

@@ -116,11 +116,7 @@ def _features(
 
 def _apart(settings: Settings, job: Job, rows: Iterable[Row] = ()) -> list[Apart]:
     """Places from which all that is written stays apart."""
-    return [
-        *dataset_apart(job.photos, rows),
-        *sources_apart(settings.weights),
-        *board_apart(job.tensorboard),
-    ]
+    return [*dataset_apart(job.photos, rows), *sources_apart(settings.weights), *board_apart(job.tensorboard)]
 
 
 def _check_targets(settings: Settings, job: Job, place: Path, *, resume: bool) -> None:

@@ -129,11 +129,7 @@ _ENDS: dict[Dialect, dict[str, tuple[str, str]]] = {
         "head/conv": ("_conv_head", "_bn1"),
         DENSE: ("_fc", ""),
     },
-    "timm": {
-        "stem/conv": ("conv_stem", "bn1"),
-        "head/conv": ("conv_head", "bn2"),
-        DENSE: ("classifier", ""),
-    },
+    "timm": {"stem/conv": ("conv_stem", "bn1"), "head/conv": ("conv_head", "bn2"), DENSE: ("classifier", "")},
     "tf1": {
         "stem/conv": ("stem/conv2d", "stem/tpu_batch_normalization"),
         "head/conv": ("head/conv2d", "head/tpu_batch_normalization"),

@@ -8,10 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
-
-from efficientnet_lite.errors import UnreadablePhoto
 
 COLUMNS = ("path", "reason")  # of skipped.csv
 OTHER_NAME = re.compile(r"but '.*'(?= lies there)|but \".*\"(?= lies there)")
@@ -84,21 +81,6 @@ def account(
     """The record of a command, from what was used and what was not, in any order."""
     rows = sorted(each if isinstance(each, Skipped) else Skipped(*each) for each in skipped)
     return Accounting(used, tuple(rows), dict(sorted((passed_over or {}).items())))
-
-
-def require_all(skipped: Iterable[Skipped], *, where: Path) -> None:
-    """Raise UnreadablePhoto at the first photo that was skipped: for who wants to skip none.
-
-    A second link to a photo that is used does not count: nothing is lost with it.
-    """
-    lost = [each for each in skipped if each.stops]
-    if lost:
-        more = f"; {len(lost) - 1} more are skipped" if len(lost) > 1 else ""
-        raise UnreadablePhoto(
-            f"{lost[0].reason}{more}",
-            where=where / lost[0].name,
-            fix="mend it, or leave it out (`on_bad='skip'`)",
-        )
 
 
 def plain(reason: str) -> str:

@@ -33,11 +33,7 @@ def check_names(labels: Sequence[str], *, where: Path) -> list[str]:
 
 
 def check_counts(
-    photos: Iterable[tuple[str, Split | None]],
-    labels: Sequence[str],
-    *,
-    where: Path,
-    fix: str | None = None,
+    photos: Iterable[tuple[str, Split | None]], labels: Sequence[str], *, where: Path, fix: str | None = None
 ) -> None:
     """Raise UnusableDataset unless there are the photos that training needs.
 

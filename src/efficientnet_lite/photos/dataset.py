@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from efficientnet_lite.errors import UnusableDataset, UnusableInput
-from efficientnet_lite.photos.accounting import Accounting, Skipped, account, plain, require_all
+from efficientnet_lite.errors import UnreadablePhoto, UnusableDataset, UnusableInput
+from efficientnet_lite.photos.accounting import Accounting, Skipped, account, plain
 from efficientnet_lite.photos.classes import check_names, check_usable
 from efficientnet_lite.photos.layout import (
     ClassFolders,
@@ -61,8 +61,18 @@ class Dataset:
         check_usable(left, self.labels, list(reasons.values()), where=self.root)
 
     def require_all(self) -> None:
-        """Raise UnreadablePhoto where a photo was skipped: where none may be."""
-        require_all(self.skipped, where=self.root)
+        """Raise UnreadablePhoto at the first photo that was skipped: for who wants to skip none.
+
+        A second link to a photo that is used does not count: nothing is lost with it.
+        """
+        lost = [each for each in self.skipped if each.stops]
+        if lost:
+            more = f"; {len(lost) - 1} more are skipped" if len(lost) > 1 else ""
+            raise UnreadablePhoto(
+                f"{lost[0].reason}{more}",
+                where=self.root / lost[0].name,
+                fix="mend it, or leave it out (`on_bad='skip'`)",
+            )
 
 
 class FoundPhotos(NamedTuple):

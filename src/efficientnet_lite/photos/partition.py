@@ -38,9 +38,7 @@ class Assignment:
     """Where each row went. Rows are named by their position; a refused photo is nowhere."""
 
     splits: tuple[Split | None, ...]  # of each row, None where it was refused
-    groups: npt.NDArray[
-        np.intp
-    ]  # (N,) of each row the first row of its group of same photos, -1 where refused
+    groups: Places  # (N,) of each row the first row of its group of same photos, -1 where refused
     given: bool  # the validation split came with the data set, and can be read
     exact: Sequence[tuple[int, ...]]  # groups of two or more rows with equal bytes
     near: Sequence[tuple[int, ...]]  # groups of two or more rows that are alike and not all equal

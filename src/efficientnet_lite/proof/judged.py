@@ -32,9 +32,7 @@ class Judged:
     skipped: tuple[Skipped, ...] = ()  # of the data set, before any photo was opened
     passed_over: Mapping[str, int] = field(default_factory=dict)
     names: Mapping[Path, str] = field(default_factory=dict)  # of the photos in the data set
-    unknown: Mapping[str, int] = field(
-        default_factory=dict
-    )  # classes that the model has not -> photos, skipped
+    unknown: Mapping[str, int] = field(default_factory=dict)  # classes that the model has not -> photos
 
 
 def from_dataset(

@@ -141,10 +141,7 @@ def quantize_head(
     made = quantmath.activation_scale(float(logits.min()), float(logits.max()))
     _require_room(DENSE, scales, source, made)
     layer = IntegerLayer(codes, scales, quantmath.bias_codes(bias.astype(np.float32), scales, source.scale))
-    return IntegerNetwork(
-        {**network.layers, DENSE: layer},
-        {**network.tensors, DENSE: made},
-    )
+    return IntegerNetwork({**network.layers, DENSE: layer}, {**network.tensors, DENSE: made})
 
 
 def _regression(true: Array, found: Array) -> tuple[Array, Array]:

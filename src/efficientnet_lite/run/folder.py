@@ -28,7 +28,6 @@ from efficientnet_lite.storage.listing import (
     entry_of,
     inside,
     listing,
-    no_marker,
     own_files,
     tree,
     written,
@@ -156,10 +155,8 @@ def _check(folder: Path, card: Mapping[str, Any]) -> None:
     open_run(folder)
 
 
-def _layout(folder: Path, card: Mapping[str, Any] | None) -> list[str]:
+def _layout(folder: Path, card: Mapping[str, Any]) -> list[str]:
     """The files of a run whose card has no list of what was written: those it names that a run can have."""
-    if card is None:
-        raise no_marker(CARD)
     names = card.get("files", [])
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValueError("its 'files' is no list of names")

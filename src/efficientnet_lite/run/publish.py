@@ -80,11 +80,7 @@ def publish_run(folder: Path, run: NewRun, cache: Cache, stage: ShowStage) -> Tr
 
 
 def _quantize(
-    plan: Plan,
-    layers: Mapping[str, Layer],
-    run: NewRun,
-    cache: Cache,
-    on_progress: OnProgress,
+    plan: Plan, layers: Mapping[str, Layer], run: NewRun, cache: Cache, on_progress: OnProgress
 ) -> tuple[IntegerNetwork, list[LostPhoto]]:
     """The network in integers, and the photos that were to calibrate it and are lost."""
     photos, settings, workers = run.photos, run.settings, run.features.workers
@@ -109,12 +105,7 @@ def _quantize(
     return quantize_head(backbone, layers[DENSE]), lost
 
 
-def _prove(
-    models: Sequence[Model],
-    layer: Layer,
-    run: NewRun,
-    on_progress: OnProgress,
-) -> Proof:
+def _prove(models: Sequence[Model], layer: Layer, run: NewRun, on_progress: OnProgress) -> Proof:
     photos, settings = run.photos, run.settings
     positions = photos.positions(photos.proof_split)
     gone: dict[int, str] = {}  # of features that are not kept: photos that are lost before the replay

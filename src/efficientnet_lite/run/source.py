@@ -124,11 +124,7 @@ def open_source(
 
 
 def open_features(
-    source: str | Path,
-    *,
-    weights: str | Path = PUBLISHED,
-    ema: bool = True,
-    workers: int | None = None,
+    source: str | Path, *, weights: str | Path = PUBLISHED, ema: bool = True, workers: int | None = None
 ) -> Model:
     """The model that `source` names, as one with an output `features`.
 
@@ -172,12 +168,7 @@ def _check_own_weights(path: Path, weights: str | Path) -> None:
 
 
 def _written(
-    source: str | Path,
-    outputs: tuple[Output, ...],
-    *,
-    weights: str | Path,
-    ema: bool,
-    workers: int | None,
+    source: str | Path, outputs: tuple[Output, ...], *, weights: str | Path, ema: bool, workers: int | None
 ) -> Model:
     """A float32 file of what `source` is made of, with `outputs`, opened from memory."""
     if files.exists(source):

@@ -49,12 +49,7 @@ class EnginePool:
     """One file opened several times, one engine for each thread."""
 
     def __init__(
-        self,
-        open_engine: Callable[..., Engine],
-        model: bytes,
-        *,
-        workers: int,
-        where: Path | str = "model",
+        self, open_engine: Callable[..., Engine], model: bytes, *, workers: int, where: Path | str = "model"
     ) -> None:
         """Open `model` once for each of `workers`, by `open_engine(model, where=where)`."""
         self.workers = max(1, workers)

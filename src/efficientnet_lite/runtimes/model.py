@@ -61,9 +61,8 @@ class Model:
     labels: tuple[str, ...] | None
     translations: Mapping[str, tuple[str, ...]]  # locale -> the labels in another language
     identity: Identity | None
-    normalization: (
-        tuple[tuple[float, ...], tuple[float, ...]] | None
-    )  # mean and std of a stranger's float input
+    # Mean and std of a stranger's float input.
+    normalization: tuple[tuple[float, ...], tuple[float, ...]] | None
     workers: int = field(default_factory=cores)
     open_engine: Callable[..., Engine] = field(default=LiteRT, repr=False)
 

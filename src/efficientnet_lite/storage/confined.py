@@ -23,10 +23,8 @@ from typing import BinaryIO
 
 SECONDS, BYTES_A_SECOND = 5, 16 * 2**20  # of the processor; HDF5 of 64 MB takes 0.2 s
 PATIENCE = 6  # seconds on the clock for one of the processor: machines are busy
-MEMORY, MEMORY_OF_A_BYTE = (
-    192 * 2**20,
-    4,
-)  # beside what the library itself takes: the file, its arrays, copies
+# Beside what the library itself takes: the file, its arrays, copies.
+MEMORY, MEMORY_OF_A_BYTE = 192 * 2**20, 4
 UNKNOWN_ADDRESS_SPACE = 2**30  # where the system does not say what is reserved
 OUT_OF_MEMORY, NO_LIBRARY = 77, 78  # the child's exit codes
 CHILD = (

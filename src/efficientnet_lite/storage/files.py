@@ -10,8 +10,8 @@ import json
 import os
 import secrets
 import stat
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -230,16 +230,6 @@ def publish(path: Path, data: bytes, *, within: Path | None = None) -> None:
     """Write `data` to `path`, whole or not at all; `within`: see `replacing`."""
     with replacing(path, within=within) as file:
         file.write(data)
-
-
-def publish_together(contents: Mapping[Path, bytes]) -> None:
-    """Write files that belong together; where one cannot be written none appears. The first gets its name last."""
-    with ExitStack() as opened:
-        for path, data in contents.items():
-            file = opened.enter_context(replacing(path))
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())  # all are on the disk before the first is renamed
 
 
 def publish_json(path: Path, value: Any, *, within: Path | None = None) -> None:

@@ -44,8 +44,10 @@ class FolderKind:
     max_bytes: int  # of the marker
     # Raises ValueError or one of our errors, saying what is wrong, where this is no marker of the kind.
     check: Callable[[Path, Document], None]
-    # The names that an earlier version wrote into the folder, whose marker is the document, or which has none.
-    layout: Callable[[Path, Document | None], Collection[str]]
+    # The names that an earlier version wrote into the folder, whose marker, the document, lists none of them.
+    layout: Callable[[Path, Document], Collection[str] | None]
+    # Those that a version without a marker wrote; None where the folder is none of its.
+    unmarked: Callable[[Path], Collection[str] | None] = lambda folder: None
 
 
 def listing(folder: Path, kind: FolderKind) -> Listing:
@@ -58,12 +60,12 @@ def listing(folder: Path, kind: FolderKind) -> Listing:
     path = folder / kind.marker
     try:
         if not files.is_file(path, follow=False):
-            return dict.fromkeys(_inside_all(kind.layout(folder, None)))
+            return _unlisted(kind, kind.unmarked(folder))
         document = _read(path, kind.max_bytes)
         kind.check(folder, document)
         if WRITTEN in document:
             return {kind.marker: None} | _entries(document[WRITTEN])
-        return dict.fromkeys([*_inside_all(kind.layout(folder, document)), kind.marker])
+        return _unlisted(kind, kind.layout(folder, document)) | {kind.marker: None}
     except EfficientNetLiteError as error:
         raise ValueError(error.what) from error
     except (KeyError, TypeError, AttributeError) as error:  # a field is missing, or of another type
@@ -77,11 +79,6 @@ def is_own(folder: Path, kind: FolderKind) -> bool:
     except ValueError:
         return False
     return True
-
-
-def no_marker(name: str) -> ValueError:
-    """For a `FolderKind.layout` that knows no folder without a marker."""
-    return ValueError(f"it has no {name}")
 
 
 def seal(
@@ -162,10 +159,13 @@ def inside(folder: Path, name: str) -> Path:
     return folder.joinpath(*parts.parts)
 
 
-def _inside_all(names: Collection[str]) -> list[str]:
+def _unlisted(kind: FolderKind, names: Collection[str] | None) -> dict[str, Entry | None]:
+    """Files that are ours by their names; None: the folder is not."""
+    if names is None:
+        raise ValueError(f"it has no {kind.marker}")
     for name in names:
         inside(Path(), name)
-    return list(names)
+    return dict.fromkeys(names)
 
 
 def _read(path: Path, limit: int) -> Document:

@@ -45,8 +45,7 @@ class Target:
 
 _CORAL = Evidence("coral.ai, TensorFlow models on the Edge TPU", seen=True)
 _TABLE_2022 = Evidence(
-    "tensorflow/lite/kernels/register.cc of early 2022, half a year younger than the compiler",
-    seen=False,
+    "tensorflow/lite/kernels/register.cc of early 2022, half a year younger than the compiler", seen=False
 )
 _OPERATORS_8BIT = Evidence(
     "google-coral/edgetpu, issue 222: 'working on an unsupported data type'", seen=True

@@ -13,9 +13,8 @@ from collections.abc import Sequence
 from efficientnet_lite.strangers.operators import OperatorInfo
 from efficientnet_lite.strangers.tensors import TensorInfo
 
-MAX_STEPS = (
-    20_000_000_000  # ResNet152 has 15, ResNet50 6, lite4 at 380 pixels 5: at most some 3 s of one core
-)
+# ResNet152 has 15, ResNet50 6, lite4 at 380 pixels 5: at most some 3 s of one core.
+MAX_STEPS = 20_000_000_000
 MAX_EXTRA_BYTES = 512 << 20  # beyond what the file itself takes
 ARENAS = 3  # LiteRT's plan, XNNPACK's, and what falls between
 

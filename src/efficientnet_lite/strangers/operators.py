@@ -116,6 +116,5 @@ def _counts(rule: Rule) -> set[tuple[int, int]]:
     return found
 
 
-COUNTS = {
-    name: _counts(rule) for name, rule in OPERATORS.items()
-}  # numbers of inputs and outputs of its forms
+# Numbers of inputs and outputs of its forms.
+COUNTS = {name: _counts(rule) for name, rule in OPERATORS.items()}

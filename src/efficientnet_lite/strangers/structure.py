@@ -194,10 +194,7 @@ def _buffers(model: Table) -> list[tuple[int, int]]:
 def _operator_code(table: Table) -> tuple[str, int]:
     """Name and version of a builtin operator that may be used."""
     # The old field holds a byte; readers take the larger of the two.
-    code = max(
-        table.number(OperatorCodeSlot.CODE, "i"),
-        table.number(OperatorCodeSlot.DEPRECATED_CODE, "b"),
-    )
+    code = max(table.number(OperatorCodeSlot.CODE, "i"), table.number(OperatorCodeSlot.DEPRECATED_CODE, "b"))
     name = _OPERATORS.get(code, f"number {code}")
     custom = table.text(OperatorCodeSlot.CUSTOM_CODE)
     if name not in OPERATORS or custom:
@@ -214,11 +211,7 @@ def _operator(table: Table, codes: Sequence[tuple[str, int]], tensors: int) -> O
         raise table.damaged(f"an operator has the code {index} of {len(codes)}")
     name, version = codes[index]
     rule = OPERATORS[name]
-    for slot in (
-        OperatorSlot.CUSTOM_OPTIONS,
-        OperatorSlot.OPTIONS_2,
-        OperatorSlot.INTERMEDIATES,
-    ):
+    for slot in (OperatorSlot.CUSTOM_OPTIONS, OperatorSlot.OPTIONS_2, OperatorSlot.INTERMEDIATES):
         if table.has(slot) and len(table.raw(slot)[1]):
             raise table.refused(f"its {name} has options that are not of that operator")
     if table.number(OperatorSlot.LARGE_CUSTOM_OFFSET, "Q") or table.number(OperatorSlot.OPTIONS_2_TYPE, "B"):

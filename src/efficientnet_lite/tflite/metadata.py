@@ -129,10 +129,7 @@ def build_metadata(
     normalization = _table(
         builder,
         _Normalization,
-        {
-            _Normalization.MEAN: _floats(builder, [mean]),
-            _Normalization.STD: _floats(builder, [std]),
-        },
+        {_Normalization.MEAN: _floats(builder, [mean]), _Normalization.STD: _floats(builder, [std])},
     )
     pixels = f"a square RGB image of {contract.size} pixels, {low:g} to {high:g}"
     tensor = _table(

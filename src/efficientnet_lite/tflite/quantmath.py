@@ -16,9 +16,8 @@ from efficientnet_lite.photos.contract import MEAN, STDDEV
 
 INT8_MIN, INT8_MAX = -128, 127
 WEIGHT_MAX = 127  # symmetric: -128 is not used
-SMALLEST_TENSOR_SCALE = (
-    2.0**-40
-)  # of all codes of a tensor; below, runtimes round to nothing or refuse the file
+# Of all codes of a tensor; below, runtimes round to nothing or refuse the file.
+SMALLEST_TENSOR_SCALE = 2.0**-40
 BIAS_LIMIT = 2**30  # a bias code may reach half of int32, so that the accumulator has the other half
 
 

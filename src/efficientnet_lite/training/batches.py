@@ -46,9 +46,8 @@ Prepared = tuple[npt.NDArray[Any], int, int, str]  # image, class, index, what c
 class Batch:
     """Images and their classes. A row whose mask is False holds no example: its image is 0, its class 0."""
 
-    images: npt.NDArray[
-        Any
-    ]  # (batch, size, size, 3) in 0 .. 255, not normalized; float32, augmented ones uint8
+    # (batch, size, size, 3) in 0 .. 255, not normalized; float32, augmented ones uint8
+    images: npt.NDArray[Any]
     labels: npt.NDArray[np.int32]  # (batch,)
     mask: npt.NDArray[np.bool_]  # (batch,)
     indices: npt.NDArray[np.int64]  # (batch,) in the source; -1 where the mask is False

@@ -28,16 +28,13 @@ class Learned:
 
     weights: Weights  # of the whole network, and where those came from that it began with
     origin: str  # what the file of the weights says of that, one line
-    head: (
-        Head | None
-    )  # how the head was fitted, its layer that of `weights`; None: it learned as all the rest
+    # How the head was fitted, its layer that of `weights`; None: it learned as all the rest.
+    head: Head | None
     log: Sequence[LogRow] = ()  # an epoch each; none where the head alone learned
     best_epoch: int | None = None  # of the log: the one whose weights these are
     fine_tuning: Mapping[str, Any] | None = None  # what the card says of a fine-tuning
     training: Mapping[str, Any] | None = None  # what it says of a training by a recipe
-    config: Mapping[str, object] | None = (
-        None  # what config.toml says of either, named as the options of `train`
-    )
+    config: Mapping[str, object] | None = None  # what config.toml says of either: options of `train`
 
 
 def of_head(weights: Weights, head: Head) -> Learned:
@@ -51,11 +48,7 @@ def of_head(weights: Weights, head: Head) -> Learned:
 
 
 def of_fine_tuning(
-    start: Learned,
-    parameters: Mapping[str, Any],
-    recipe: FineTuning,
-    log: Sequence[LogRow],
-    best: int,
+    start: Learned, parameters: Mapping[str, Any], recipe: FineTuning, log: Sequence[LogRow], best: int
 ) -> Learned:
     """A fine-tuning that began with `start`.
 

@@ -33,9 +33,7 @@ class Timetable:
     patience: int | None = None  # epochs without a better one, after which training ends
     begins_evaluated: bool = False  # the network before the first step is epoch 0 of the log
     saves_within_epochs: bool = True  # where a signal ends it; else the end of the last epoch is gone on from
-    heeds_signals: bool = (
-        True  # False of several hosts: none may stop alone, since the others would wait for it
-    )
+    heeds_signals: bool = True  # False of several hosts: the others would wait for one that stops alone
 
 
 @dataclass(slots=True)

@@ -55,11 +55,7 @@ def pretrain(
     """
     training, validation = data.training, data.validation
     recipe = completed(
-        settings.set,
-        seed=settings.seed,
-        whole=data.whole,
-        training=len(training),
-        validation=len(validation),
+        settings.set, seed=settings.seed, whole=data.whole, training=len(training), validation=len(validation)
     )
     plan = settings.plan(len(data.labels))
     placement = devices.place(job.devices, batches={"batch": recipe.batch, "eval_batch": recipe.eval_batch})

@@ -18,9 +18,7 @@ from efficientnet_lite.training.operations import Image
 
 SMALLEST = {"light": 0.7, "rand": 0.4}  # side of a random crop, as a fraction of what the still view shows
 TINT = 0.15  # how far light takes brightness, contrast and color from 1
-RANDAUGMENT = Augmentation(
-    "randaugment", layers=2, magnitude=5
-)  # half of the reference's: few photos, few epochs
+RANDAUGMENT = Augmentation("randaugment", layers=2, magnitude=5)  # half of the reference's: few photos
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # Source: ITU-R BT.601
 
 

@@ -50,9 +50,8 @@ class Recipe:
     warmup_epochs: Annotated[float, "--lr_warmup_epochs"] = 5.0  # linear, from 0 in the first step
     decay_factor: Annotated[float, "--lr_decay_factor"] = 0.97
     decay_epochs: Annotated[float, "--lr_decay_epoch"] = 2.4
-    staircase: Annotated[bool, "utils.py, build_learning_rate"] = (
-        True  # all at once, after each `decay_epochs`
-    )
+    # All at once, after each `decay_epochs`.
+    staircase: Annotated[bool, "utils.py, build_learning_rate"] = True
     poly_end: Annotated[float, "utils.py, build_learning_rate"] = 0.1  # the last rate of `poly`
     poly_power: Annotated[float, "utils.py, build_learning_rate"] = 2.0
 
@@ -73,9 +72,8 @@ class Recipe:
     randaugment_magnitude: Annotated[int, "--randaug_magnitude"] = 10
 
     # How it is computed
-    precision: Annotated[Computation, "--use_bfloat16"] = (
-        "auto"  # auto: bfloat16 on accelerators, else float32
-    )
+    # auto: bfloat16 on accelerators, else float32
+    precision: Annotated[Computation, "--use_bfloat16"] = "auto"
     seed: Annotated[int, "none: the reference's runs cannot be repeated"] = 0
 
     def __post_init__(self) -> None:

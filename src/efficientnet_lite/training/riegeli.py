@@ -18,9 +18,8 @@ SIGNATURE = bytes.fromhex("83af70d10d884a3f0000000000000000400000000000000091bac
 )
 BLOCK, BLOCK_HEADER = 1 << 16, 24
 USABLE = BLOCK - BLOCK_HEADER
-HEADER = struct.Struct(
-    "<QQQQQ"
-)  # hash, bytes of data, their hash, type and number of records, bytes of the records
+# Hash, bytes of data, their hash, type and number of records, bytes of the records.
+HEADER = struct.Struct("<QQQQQ")
 SIMPLE, TRANSPOSED, METADATA, PADDING, BEGIN = b"rtmps"
 
 

@@ -24,7 +24,7 @@ from efficientnet_lite.photos.rows import Row
 from efficientnet_lite.photos.split import Split
 from efficientnet_lite.photos.survey import MIN_SIDE, PHOTOS_AHEAD
 from efficientnet_lite.storage import files
-from efficientnet_lite.storage.listing import FolderKind, no_marker
+from efficientnet_lite.storage.listing import FolderKind
 from efficientnet_lite.threads import in_threads
 from efficientnet_lite.training import arrayrecord, example, tfrecord
 from efficientnet_lite.training.recordfiles import FORMATS, RecordFormat
@@ -190,10 +190,8 @@ def _check_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
             raise ValueError(f"its {MANIFEST} does not say how many files it has")
 
 
-def _layout(folder: Path, manifest: Mapping[str, Any] | None) -> list[str]:
+def _layout(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
     """The files of version 0.1, which did not list them, where they are as large as it says."""
-    if manifest is None:
-        raise no_marker(MANIFEST)
     names = [LABELS, SKIPPED]
     for split in SPLITS:
         part = manifest["parts"][split]

@@ -15,7 +15,7 @@ from typing import Any
 
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.storage import files, folders
-from efficientnet_lite.storage.listing import FolderKind, is_own, no_marker
+from efficientnet_lite.storage.listing import FolderKind, is_own
 from efficientnet_lite.storage.targets import Apart, check_apart
 from efficientnet_lite.training import saved_states
 from efficientnet_lite.version import __version__
@@ -94,14 +94,14 @@ def _check_marker(place: Path, marker: Mapping[str, Any]) -> None:
         raise ValueError(f"its {MARKER} is not ours")
 
 
-def _layout(place: Path, marker: Mapping[str, Any] | None) -> list[str]:
+def _unmarked(place: Path) -> list[str] | None:
     """The working folder of an earlier version, which had no marker, is known by a state that reads as ours."""
-    if marker is None and not any(map(saved_states.is_journal, saved_states.journals(place / STATES))):
-        raise no_marker(MARKER)
-    return []
+    return [] if any(map(saved_states.is_journal, saved_states.journals(place / STATES))) else None
 
 
-WORKPLACE = FolderKind("working folder", MARKER, MAX_MARKER_BYTES, _check_marker, _layout)
+WORKPLACE = FolderKind(
+    "working folder", MARKER, MAX_MARKER_BYTES, _check_marker, lambda place, marker: [], _unmarked
+)
 
 
 def board_apart(folder: str | Path | None) -> list[Apart]:

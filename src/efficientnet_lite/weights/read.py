@@ -159,9 +159,8 @@ class _Content:
     metadata: Mapping[str, str] = field(default_factory=dict)
     chosen: str = ""  # which of several state dicts it is
     config: bytes | str = ""  # a Keras model's
-    raw: Callable[[], Mapping[str, Stored]] | None = (
-        None  # the raw weights beside averages, where they lie apart
-    )
+    # The raw weights beside averages, where they lie apart.
+    raw: Callable[[], Mapping[str, Stored]] | None = None
 
 
 def _opened(path: Path, *, ema: bool) -> _Content:

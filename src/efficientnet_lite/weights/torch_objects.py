@@ -27,9 +27,8 @@ from efficientnet_lite.weights.stored_tensors import (
 )
 
 MAX_DIMENSIONS = 8
-MAX_REPEATED = (
-    2**23
-)  # elements of a tensor beyond its storage, which `expand` makes; lite4's head has 1.3 million
+# Elements of a tensor beyond its storage, which `expand` makes; lite4's head has 1.3 million.
+MAX_REPEATED = 2**23
 
 
 class RefusedPickle(Exception):
