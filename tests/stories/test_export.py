@@ -234,6 +234,8 @@ def test_a_float_file_that_is_not_its_network_is_not_published(trained, tmp_path
     ("options", "says"),
     [
         ({"precision": "float64"}, "float64"),
+        ({"precision": ""}, "precision="),
+        ({"batch": ""}, "batch="),
         ({"precision": "int8"}, "photos"),
         ({"outputs": ("logits", "logits")}, "outputs"),
         ({"outputs": ("classes",)}, "outputs"),

@@ -152,8 +152,9 @@ def _bars(options: ExportOptions) -> Bars:
 
 def _form(options: ExportOptions) -> Form:
     """The form of the file; raises UsageError where the options do not go together."""
-    precision, io = options.precision or "float32", options.io
-    batch, dense = options.batch or "1", options.dense or "per-tensor"
+    precision, io = "float32" if options.precision is None else options.precision, options.io
+    batch = "1" if options.batch is None else options.batch
+    dense = "per-tensor" if options.dense is None else options.dense
 
     def refuse(what: str, fix: str) -> UsageError:
         return UsageError(what, where=CALL, fix=fix)
