@@ -31,7 +31,6 @@ ROOMS = (
     "artifacts",
     "training",
     "run",
-    "stories",
     "commands",
     "cli",
 )

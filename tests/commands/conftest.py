@@ -1,4 +1,4 @@
-"""One cache, one set of photos and one finished run for all tests of the stories."""
+"""One cache, one set of photos and one finished run for all tests of the commands."""
 
 import shutil
 from functools import partial

@@ -1,4 +1,4 @@
-"""A small but real setting for the stories: drawn photos of three kinds, and weights for lite0."""
+"""A small but real setting for the commands: drawn photos of three kinds, and weights for lite0."""
 
 from pathlib import Path
 

@@ -1,1 +1,0 @@
-"""Order and nothing else: what each command does, step by step."""
