@@ -122,7 +122,8 @@ class UpperBlocks:
         self.model.optimizer.learning_rate = rate
         loss = float(self.model.train_on_batch(inputs, targets, sample_weight=weights))
         share = np.float32(1 - average_decay(recipe.ema, self.done))
-        self._averages = self._move(self._averages, self._values(), share)
+        values = [variable.value for variable in self.model.weights]
+        self._averages = self._move(self._averages, values, share)
         self.done += 1
         self._losses.append(loss)
         return Losses(loss, loss, rate)
