@@ -5,14 +5,14 @@ from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-Item = TypeVar("Item")
+Given = TypeVar("Given")
 Result = TypeVar("Result")
 
 AHEAD = 4  # items a worker that are under way or waiting
 
 
 def in_threads(
-    function: Callable[[Item], Result], items: Iterable[Item], *, workers: int, ahead: int = AHEAD
+    function: Callable[[Given], Result], items: Iterable[Given], *, workers: int, ahead: int = AHEAD
 ) -> Generator[Result, None, None]:
     """`function(item)` of every item, in order, computed by `workers` threads.
 

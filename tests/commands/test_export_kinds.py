@@ -52,8 +52,8 @@ def lenient(monkeypatch):
 
 
 def made(out, kind, few_photos, random_weights, **options):
-    data = few_photos if kind["precision"] == "int8" else None
-    return export(NAME, out, weights=random_weights, data=data, min_agreement=0, **kind, **options)
+    judged = {"data": few_photos, "min_agreement": 0} if kind["precision"] == "int8" else {}
+    return export(NAME, out, weights=random_weights, **judged, **kind, **options)
 
 
 @pytest.mark.usefixtures("lenient")

@@ -1,5 +1,6 @@
 """The project around the code: the picture of the house, the locks, and the notes on decisions."""
 
+import ast
 import re
 import tomllib
 from pathlib import Path
@@ -10,6 +11,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src/efficientnet_lite"
+ROOMS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 EXTRAS = PROJECT["project"]["optional-dependencies"]
 GROUPS = PROJECT["dependency-groups"]
@@ -78,3 +80,25 @@ def test_decisions_are_numbered_without_a_gap():
     numbers = sorted(int(note.name[:4]) for note in (ROOT / "docs/decisions").glob("*.md"))
 
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_every_module_that_the_architecture_names_is_there():
+    text = (ROOT / "docs/architecture.md").read_text("utf-8")
+    named = set(re.findall(r"`([a-z]+/[a-z_/0-9]+)(?:\.py)?`", text))
+
+    there = {path.relative_to(PACKAGE).with_suffix("").as_posix() for path in PACKAGE.rglob("*.py")}
+
+    assert len(named) > 30
+    assert sorted(name for name in named if name.split("/")[0] in ROOMS and name not in there) == []
+
+
+def test_every_room_says_what_lives_there_and_what_to_open_first():
+    for room in ROOMS:
+        text = ast.get_docstring(ast.parse((PACKAGE / room / "__init__.py").read_text("utf-8"))) or ""
+        first = re.search(r"[Oo]pen `([a-z_0-9]+)` first|A file is a command", text)
+
+        assert first, room
+        assert len(text.splitlines()) <= 15
+        assert re.search(r"\b[Mm]ay\s+import\b", text), room
+        for name in re.findall(r"[Oo]pen `([a-z_0-9]+)`", text):
+            assert (PACKAGE / room / f"{name}.py").is_file(), (room, name)

@@ -10,7 +10,7 @@ SOURCE = Path(__file__).resolve().parents[2] / "src" / "efficientnet_lite"
 # written and where it is run.
 COMMANDS = {
     *("train", "check", "shards", "predict", "evaluate", "verify", "report", "export", "hub_cache", "embed"),
-    *("info", "models", "cache"),
+    *("info", "models", "cache", "reference"),
 }
 FORMATS = {"tflite", "onnx", "saved_model", "hub_module", "tf1_checkpoint", "safetensors"}
 

@@ -1,1 +1,4 @@
-"""A head on frozen features: `features` extracts and keeps them, `head` fits the logistic regression."""
+"""A head on frozen features: `features` extracts and keeps them, `head` fits the logistic regression.
+
+Open `features` first. May import the rooms up to `runtimes`.
+"""

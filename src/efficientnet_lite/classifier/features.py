@@ -101,7 +101,7 @@ class FeatureStore:
         pending: list[_Seen] = []
         for seen in self._run(missing):
             done += 1
-            if isinstance(seen, _Refused):
+            if isinstance(seen, _LostRow):
                 if stop_on_bad:
                     where = self.rows[seen.position].path
                     raise UnreadablePhoto(
@@ -147,8 +147,8 @@ class FeatureStore:
         found_again: list[_Seen] = []
         for seen in self._run(absent):
             sha = self.looks.sha256(seen.position)
-            if isinstance(seen, _Refused) or seen.look.sha256 != sha:  # it was another a moment ago
-                reason = seen.reason if isinstance(seen, _Refused) else CHANGED
+            if isinstance(seen, _LostRow) or seen.look.sha256 != sha:  # it was another a moment ago
+                reason = seen.reason if isinstance(seen, _LostRow) else CHANGED
                 if lost is None:
                     raise UnreadablePhoto(
                         reason,
@@ -163,21 +163,21 @@ class FeatureStore:
         self._keep(found_again)
         return result
 
-    def _run(self, work: Sequence[tuple[int, Sequence[FitView]]]) -> Iterator["_Seen | _Refused"]:
+    def _run(self, work: Sequence[tuple[int, Sequence[FitView]]]) -> Iterator["_Seen | _LostRow"]:
         if not work:
             return iter(())
         if self._pool is None:
             self._pool = EnginePool(LiteRT, self.backbone.model, workers=self.workers)
         return self._pool.map(self._look_and_run, work)
 
-    def _look_and_run(self, runner: Engine, item: tuple[int, Sequence[FitView]]) -> "_Seen | _Refused":
+    def _look_and_run(self, runner: Engine, item: tuple[int, Sequence[FitView]]) -> "_Seen | _LostRow":
         position, views = item
         path = self.rows[position].path
         try:
             data = photo_door.read_bytes(path)
             prepared = prepare(data, views, self.backbone.contract, where=path)
         except UnreadablePhoto as error:
-            return _Refused(position, error.what)
+            return _LostRow(position, error.what)
         vectors = {
             view: runner(to_float(image)[None])[POOLED][0]
             for view, image in zip(views, prepared.images, strict=True)
@@ -211,7 +211,7 @@ class _Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class _Refused:
+class _LostRow:
     position: int
     reason: str
 

@@ -1,5 +1,5 @@
-"""Photos, from a folder or a manifest to pixels as the model takes them: found, counted, decoded, viewed, split.
+"""Photos, from a folder or a manifest to pixels as a model takes them: found, counted, decoded, viewed, split.
 
-`contract` is what a model expects of an image, `decode` the one place where bytes become pixels, `dataset` what a
-folder means, `accounting` what became of every photo.
+Open `dataset` first, for what a folder means, `decode` for where bytes become pixels (and where a photo is refused),
+`contract` for what a model expects of an image. May import the ground and `storage`.
 """

@@ -1,1 +1,4 @@
-"""What runs a model file: LiteRT and ONNX Runtime; `model` brings photos to answers by the contract."""
+"""What runs a model file: `litert` and `onnx`, each as an `engine`; open `model` first, which brings photos to answers.
+
+May import the rooms up to `strangers`, which look at every file before it is opened.
+"""

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite.threads import Item, Result, in_threads
+from efficientnet_lite.threads import Given, Result, in_threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +68,10 @@ class EnginePool:
         finally:
             self._engines.put(engine)
 
-    def map(self, function: Callable[[Engine, Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    def map(self, function: Callable[[Engine, Given], Result], items: Iterable[Given]) -> Iterator[Result]:
         """`function(engine, item)` of every item, in order; only a few items are under way at once."""
 
-        def with_engine(item: Item) -> Result:
+        def with_engine(item: Given) -> Result:
             with self.borrowed() as engine:
                 return function(engine, item)
 

@@ -1,4 +1,5 @@
 """What a stranger's `.tflite` file is asked before a runtime opens it: open `structure` first.
 
-And what accelerators take: `readiness`.
+`operators` is the table of what may stand in a file. What accelerators take of one is in `accelerators`, asked by
+`readiness`. May import the rooms up to `tflite`.
 """

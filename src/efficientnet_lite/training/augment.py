@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from efficientnet_lite.training import operations
 from efficientnet_lite.training.chance import generator
-from efficientnet_lite.training.operations import Image
+from efficientnet_lite.training.operations import Pixels
 from efficientnet_lite.training.policies import RANDAUGMENT, SIGNED, V0, Name, Operation, argument
 
 REVERSED = slice(None, None, -1)
@@ -36,7 +36,7 @@ class Augmentation:
             )
 
 
-def augment(image: Image, augmentation: Augmentation, random: np.random.Generator) -> Image:
+def augment(image: Pixels, augmentation: Augmentation, random: np.random.Generator) -> Pixels:
     """`image`, uint8 (height, width, 3), as the augmentation leaves it; the same object where nothing is done."""
     match augmentation.name:
         case "none":
@@ -53,12 +53,12 @@ def augment(image: Image, augmentation: Augmentation, random: np.random.Generato
 
 
 def apply(
-    image: Image,
+    image: Pixels,
     operation: Operation,
     level: float,
     policy: Literal["autoaugment", "randaugment"],
     random: np.random.Generator,
-) -> Image:
+) -> Pixels:
     """One operation at `level`; chance chooses a direction, and the middle of a cutout."""
     value = argument(operation, level, policy)
     if operation in SIGNED and random.random() < 0.5:
@@ -69,7 +69,7 @@ def apply(
     return _FUNCTIONS[operation](image, value)
 
 
-_FUNCTIONS: dict[str, Callable[[Image, Any], Image]] = {
+_FUNCTIONS: dict[str, Callable[[Pixels, Any], Pixels]] = {
     "AutoContrast": lambda image, _: operations.auto_contrast(image),
     "Equalize": lambda image, _: operations.equalize(image),
     "Invert": lambda image, _: operations.invert(image),

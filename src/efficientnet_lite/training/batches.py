@@ -39,7 +39,7 @@ MOST_IN_A_ROW = 16  # unreadable photos, then it is not the photos
 AHEAD = 4  # images that are prepared ahead of time, times workers, besides a batch
 PADDING = -1  # the index of a row that holds no example
 
-Prepared = tuple[npt.NDArray[Any], int, int, str]  # image, class, index, what could not be read
+PreparedExample = tuple[npt.NDArray[Any], int, int, str]  # image, class, index, what could not be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def train_batches(
     def place(number: int) -> int:  # the number of an image on this host -> its number in the epoch
         return number // share * batch + this * share + number % share
 
-    def example(number: int) -> Prepared:
+    def example(number: int) -> PreparedExample:
         return _training_example(source, order[place(number)], size, augmentation, seed, epoch)
 
     order = grain.MapDataset.range(len(source)).shuffle(seed=shuffle_seed(seed, epoch))
@@ -120,7 +120,7 @@ def eval_batches(
 
 def _training_example(
     source: Examples, index: int, size: int, augmentation: Augmentation, seed: int, epoch: int
-) -> Prepared:
+) -> PreparedExample:
     """Example `index`, or the nearest behind it that can be read, by the chance of `index`."""
     skipped: list[UnreadablePhoto] = []
     for further in range(MOST_IN_A_ROW):
@@ -140,7 +140,7 @@ def _training_example(
     )
 
 
-def _eval_example(source: Examples, index: int, contract: Contract) -> Prepared:
+def _eval_example(source: Examples, index: int, contract: Contract) -> PreparedExample:
     try:
         data, class_index, where = source[index]
         image = prepare(data, ["reference"], contract, where=where).images[0]
@@ -155,7 +155,7 @@ def _line(error: UnreadablePhoto) -> str:
 
 
 def _batches(
-    numbers: Any, example: Callable[[int], Prepared], batch: int, workers: int, processes: int
+    numbers: Any, example: Callable[[int], PreparedExample], batch: int, workers: int, processes: int
 ) -> Iterator[Batch]:
     share = -(-batch // max(1, processes))  # of a batch, that one process prepares
     images = numbers.map(example).to_iter_dataset(

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Image = npt.NDArray[np.uint8]
+Pixels = npt.NDArray[np.uint8]  # (height, width, 3), RGB
 
 FILL = 128  # gray, where a geometric operation finds nothing, and under a cutout
 GRAY = np.array([0.2989, 0.5870, 0.1140], np.float32)
@@ -25,7 +25,7 @@ MOST_SHIFT = 7  # of a byte; Source: tensorflow, core/kernels/cwise_ops.h, `righ
 _LEVELS = np.arange(256)
 
 
-def blend(first: Image, second: Image, factor: float) -> Image:
+def blend(first: Pixels, second: Pixels, factor: float) -> Pixels:
     """first + factor * (second - first), truncated; `second` itself at 1, clipped beyond."""
     if factor in (0.0, 1.0):
         return second if factor else first
@@ -42,12 +42,12 @@ def blend(first: Image, second: Image, factor: float) -> Image:
 # ------------------------------------------------------------------- color
 
 
-def auto_contrast(image: Image) -> Image:
+def auto_contrast(image: Pixels) -> Pixels:
     """Each channel stretched to 0 .. 255; a flat one stays."""
     return _by_channel(image, _stretched)
 
 
-def equalize(image: Image) -> Image:
+def equalize(image: Pixels) -> Pixels:
     """Each channel's histogram made level.
 
     The step leaves the last used level out, and a channel with fewer than 255 pixels beside it stays.
@@ -55,46 +55,46 @@ def equalize(image: Image) -> Image:
     return _by_channel(image, _equalized)
 
 
-def invert(image: Image) -> Image:
-    inverted: Image = np.bitwise_not(image)
+def invert(image: Pixels) -> Pixels:
+    inverted: Pixels = np.bitwise_not(image)
     return inverted
 
 
-def posterize(image: Image, bits: int) -> Image:
+def posterize(image: Pixels, bits: int) -> Pixels:
     """The highest `bits` of each value. 0 bits keep one, and so do more than 8: the shift is a byte, at most 7."""
     shift = min((8 - bits) % 256, MOST_SHIFT)
     return (image >> shift << shift).astype(np.uint8, copy=False)
 
 
-def solarize(image: Image, threshold: int) -> Image:
+def solarize(image: Pixels, threshold: int) -> Pixels:
     """Values from `threshold` on inverted. A threshold of 256 is the byte 0: then everything is inverted."""
     return _lookup(image, np.where(threshold % 256 > _LEVELS, _LEVELS, 255 - _LEVELS))
 
 
-def solarize_add(image: Image, addition: int) -> Image:
+def solarize_add(image: Pixels, addition: int) -> Pixels:
     """`addition` added to values below 128, at most 255."""
     return _lookup(
         image, np.where(_LEVELS < SOLARIZE_ADD_BELOW, np.minimum(_LEVELS + addition, 255), _LEVELS)
     )
 
 
-def color(image: Image, factor: float) -> Image:
+def color(image: Pixels, factor: float) -> Pixels:
     """Less (below 1) or more color."""
     return blend(np.repeat(_gray(image), 3, axis=2), image, factor)
 
 
-def contrast(image: Image, factor: float) -> Image:
+def contrast(image: Pixels, factor: float) -> Pixels:
     """Less or more contrast, around a gray that is the *number of pixels* / 256, at most 255: 196 at 224 x 224."""
     gray = min(255, image.shape[0] * image.shape[1] // 256)
     return _lookup(image, blend(np.full(256, gray, np.uint8), _LEVELS.astype(np.uint8), factor))
 
 
-def brightness(image: Image, factor: float) -> Image:
+def brightness(image: Pixels, factor: float) -> Pixels:
     """Values times `factor`."""
     return _lookup(image, blend(np.zeros(256, np.uint8), _LEVELS.astype(np.uint8), factor))
 
 
-def sharpness(image: Image, factor: float) -> Image:
+def sharpness(image: Pixels, factor: float) -> Pixels:
     """Blurred (below 1) or sharpened, but for the border of one pixel. An image without an inside stays.
 
     The blur weighs a pixel 5/13 and its eight neighbors 1/13 each.
@@ -118,7 +118,7 @@ def sharpness(image: Image, factor: float) -> Image:
 # ---------------------------------------------------------------- geometry
 
 
-def rotate(image: Image, degrees: float) -> Image:
+def rotate(image: Pixels, degrees: float) -> Pixels:
     """Turned about its middle, by nearest neighbors."""
     height, width = image.shape[:2]
     angle = np.float32(degrees) * np.float32(math.pi / 180)
@@ -129,27 +129,27 @@ def rotate(image: Image, degrees: float) -> Image:
     return _moved(image, (cosine, -sine, across), (sine, cosine, down))
 
 
-def shear_x(image: Image, level: float) -> Image:
+def shear_x(image: Pixels, level: float) -> Pixels:
     """Row y reads `level` * y pixels further right."""
     return _moved(image, (1, level, 0), (0, 1, 0))
 
 
-def shear_y(image: Image, level: float) -> Image:
+def shear_y(image: Pixels, level: float) -> Pixels:
     """Column x reads `level` * x pixels further down."""
     return _moved(image, (1, 0, 0), (level, 1, 0))
 
 
-def translate_x(image: Image, pixels: float) -> Image:
+def translate_x(image: Pixels, pixels: float) -> Pixels:
     """Moved left by `pixels`."""
     return _moved(image, (1, 0, pixels), (0, 1, 0))
 
 
-def translate_y(image: Image, pixels: float) -> Image:
+def translate_y(image: Pixels, pixels: float) -> Pixels:
     """Moved up by `pixels`."""
     return _moved(image, (1, 0, 0), (0, 1, pixels))
 
 
-def cutout(image: Image, half: int, center: tuple[int, int]) -> Image:
+def cutout(image: Pixels, half: int, center: tuple[int, int]) -> Pixels:
     """A gray square of 2 * `half` pixels a side around `center` (row, column), as far as the image goes."""
     row, column = center
     result = image.copy()
@@ -160,25 +160,25 @@ def cutout(image: Image, half: int, center: tuple[int, int]) -> Image:
 # ------------------------------------------------------------------- parts
 
 
-def _lookup(image: Image, table: npt.NDArray[Any]) -> Image:
-    found: Image = table.astype(np.uint8).take(image)
+def _lookup(image: Pixels, table: npt.NDArray[Any]) -> Pixels:
+    found: Pixels = table.astype(np.uint8).take(image)
     return found
 
 
-def _gray(image: Image) -> Image:
+def _gray(image: Pixels) -> Pixels:
     """(height, width, 1), scaled to 0 .. 1 and back by 255.5, truncated."""
     scaled = image.astype(np.float32) * np.float32(1 / 255)
     gray = scaled[..., 0] * GRAY[0] + scaled[..., 1] * GRAY[1] + scaled[..., 2] * GRAY[2]
-    codes: Image = (gray * np.float32(255.5)).astype(np.uint8)[..., None]
+    codes: Pixels = (gray * np.float32(255.5)).astype(np.uint8)[..., None]
     return codes
 
 
-def _by_channel(image: Image, table_of: Callable[[Image], npt.NDArray[Any]]) -> Image:
+def _by_channel(image: Pixels, table_of: Callable[[Pixels], npt.NDArray[Any]]) -> Pixels:
     """Each channel through the table (256,) that `table_of` makes of it."""
     return np.stack([_lookup(image[..., c], table_of(image[..., c])) for c in range(3)], axis=-1)
 
 
-def _stretched(channel: Image) -> npt.NDArray[Any]:
+def _stretched(channel: Pixels) -> npt.NDArray[Any]:
     low, high = channel.min(), channel.max()
     if low == high:
         return _LEVELS
@@ -188,7 +188,7 @@ def _stretched(channel: Image) -> npt.NDArray[Any]:
     return stretched
 
 
-def _equalized(channel: Image) -> npt.NDArray[Any]:
+def _equalized(channel: Pixels) -> npt.NDArray[Any]:
     counts = np.bincount(channel.ravel(), minlength=256)
     step = int(counts.sum() - counts[np.flatnonzero(counts)[-1]]) // 255
     if not step:
@@ -206,7 +206,7 @@ def _grid(height: int, width: int) -> tuple[npt.NDArray[np.float32], npt.NDArray
 Line = tuple[float, float, float]
 
 
-def _moved(image: Image, across: Line, down: Line) -> Image:
+def _moved(image: Pixels, across: Line, down: Line) -> Pixels:
     """Output pixel (x, y) is input pixel (across . (x, y, 1), down . (x, y, 1)), rounded; gray outside."""
     height, width = image.shape[:2]
     x, y = _grid(height, width)
@@ -215,7 +215,7 @@ def _moved(image: Image, across: Line, down: Line) -> Image:
     inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
     place = np.where(inside, rows * width + columns, height * width)
     pixels = np.concatenate([image.reshape(-1, 3), np.full((1, 3), FILL, np.uint8)])
-    moved: Image = pixels.take(place, axis=0)
+    moved: Pixels = pixels.take(place, axis=0)
     return moved
 
 

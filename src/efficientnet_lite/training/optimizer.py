@@ -13,13 +13,18 @@ from keras import ops
 
 from efficientnet_lite.training.recipe import Recipe
 
-Tensor = Any  # of the backend; numpy arrays are taken too
+AnyTensor = Any  # of the backend; numpy arrays are taken too
 NOT_DECAYED = ("/gamma", "/beta")  # batch norm; the dense bias is decayed. Source: main.py, `model_fn`
 
 
 def rmsprop(
-    recipe: Recipe, value: Tensor, gradient: Tensor, accumulator: Tensor, momentum: Tensor, rate: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
+    recipe: Recipe,
+    value: AnyTensor,
+    gradient: AnyTensor,
+    accumulator: AnyTensor,
+    momentum: AnyTensor,
+    rate: AnyTensor,
+) -> tuple[AnyTensor, AnyTensor, AnyTensor]:
     """New value, accumulator and momentum of one parameter; all of the shape of `value`, float32.
 
     Epsilon stands inside the root, the rate inside the momentum, and there is no look-ahead.
@@ -30,7 +35,7 @@ def rmsprop(
     return value - momentum, accumulator, momentum
 
 
-def l2_loss(recipe: Recipe, parameters: Mapping[str, Tensor]) -> Tensor:
+def l2_loss(recipe: Recipe, parameters: Mapping[str, AnyTensor]) -> AnyTensor:
     """The part of the loss that keeps weights small: `weight_decay` times half the sum of their squares.
 
     Its gradient goes through RMSProp like any other.
@@ -41,6 +46,6 @@ def l2_loss(recipe: Recipe, parameters: Mapping[str, Tensor]) -> Tensor:
     return recipe.weight_decay * 0.5 * sum(squares)
 
 
-def averaged(average: Tensor, value: Tensor, share: Tensor) -> Tensor:
+def averaged(average: AnyTensor, value: AnyTensor, share: AnyTensor) -> AnyTensor:
     """The moving average after `value`, of which it takes `share`, float32: 1 - `schedule.average_decay`."""
     return average + share * (value - average)

@@ -14,7 +14,7 @@ from efficientnet_lite.photos.decode import Photo
 from efficientnet_lite.training.augment import Augmentation
 from efficientnet_lite.training.augment import augment as distorted
 from efficientnet_lite.training.fine_tuning import Augment
-from efficientnet_lite.training.operations import Image
+from efficientnet_lite.training.operations import Pixels
 
 SMALLEST = {"light": 0.7, "rand": 0.4}  # side of a random crop, as a fraction of what the still view shows
 TINT = 0.15  # how far light takes brightness, contrast and color from 1
@@ -22,7 +22,7 @@ RANDAUGMENT = Augmentation("randaugment", layers=2, magnitude=5)  # half of the 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # Source: ITU-R BT.601
 
 
-def draw(photo: Photo, contract: Contract, augment: Augment, random: np.random.Generator) -> Image:
+def draw(photo: Photo, contract: Contract, augment: Augment, random: np.random.Generator) -> Pixels:
     """A random view of `photo`, uint8 (size, size, 3): a crop or a squash, with equal chances, or its mirror image.
 
     With "none" it is one of the views that consumers have; else it is moved and zoomed as well, and tinted
@@ -63,7 +63,7 @@ def _moved(
     return Box(top, left, tall, wide)
 
 
-def _tinted(image: Image, far: float, random: np.random.Generator) -> Image:
+def _tinted(image: Pixels, far: float, random: np.random.Generator) -> Pixels:
     """Brightness, contrast and color, each times a factor of 1 - `far` to 1 + `far`."""
     light, contrast, color = (np.float32(factor) for factor in random.uniform(1 - far, 1 + far, 3))
     values = image.astype(np.float32)
@@ -71,7 +71,7 @@ def _tinted(image: Image, far: float, random: np.random.Generator) -> Image:
     colored = gray + color * (values - gray)
     mean = gray.mean()
     tinted = light * (mean + contrast * (colored - mean))
-    result: Image = np.clip(tinted + np.float32(0.5), 0, 255).astype(np.uint8)
+    result: Pixels = np.clip(tinted + np.float32(0.5), 0, 255).astype(np.uint8)
     return result
 
 

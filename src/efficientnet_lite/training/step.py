@@ -19,7 +19,7 @@ from efficientnet_lite.network.keras_model import build_model
 from efficientnet_lite.network.plan import Plan
 from efficientnet_lite.training.backend import compiled, on_accelerator, value_and_gradients
 from efficientnet_lite.training.learner import Losses
-from efficientnet_lite.training.optimizer import Tensor, averaged, l2_loss, rmsprop
+from efficientnet_lite.training.optimizer import AnyTensor, averaged, l2_loss, rmsprop
 from efficientnet_lite.training.recipe import Recipe
 from efficientnet_lite.training.schedule import average_decay, learning_rate
 from efficientnet_lite.training.train_state import Tensors, TrainState
@@ -70,7 +70,7 @@ def build_network(plan: Plan, recipe: Recipe) -> keras.Model:
         keras.config.set_dtype_policy(before)
 
 
-def smoothed_cross_entropy(logits: Tensor, shares: Tensor, smoothing: float) -> Tensor:
+def smoothed_cross_entropy(logits: AnyTensor, shares: AnyTensor, smoothing: float) -> AnyTensor:
     """Mean over the batch; (N, classes) both, float32. Every class gets `smoothing` / classes of the label."""
     shares = (1 - smoothing) * shares + smoothing / shares.shape[-1]
     return ops.mean(-ops.sum(shares * ops.log_softmax(logits, axis=-1), axis=-1))
@@ -80,7 +80,13 @@ def _computation(network: keras.Model, recipe: Recipe, classes: int) -> Callable
     """(groups of tensors, images, labels, rate, decay, step) -> (groups, loss, cross entropy)."""
     forward = _forward(network, recipe)
 
-    def loss(parameters: Tensors, statistics: Tensors, images: Tensor, shares: Tensor, step: Tensor) -> Any:
+    def loss(
+        parameters: Tensors,
+        statistics: Tensors,
+        images: AnyTensor,
+        shares: AnyTensor,
+        step: AnyTensor,
+    ) -> Any:
         logits, statistics = forward(parameters, statistics, images, step)
         cross_entropy = smoothed_cross_entropy(logits, shares, recipe.label_smoothing)
         return cross_entropy + l2_loss(recipe, parameters), (cross_entropy, statistics)
@@ -88,7 +94,12 @@ def _computation(network: keras.Model, recipe: Recipe, classes: int) -> Callable
     differentiated = value_and_gradients(loss)
 
     def computation(
-        state: dict[str, Tensors], images: Tensor, labels: Tensor, rate: Tensor, decay: Tensor, step: Tensor
+        state: dict[str, Tensors],
+        images: AnyTensor,
+        labels: AnyTensor,
+        rate: AnyTensor,
+        decay: AnyTensor,
+        step: AnyTensor,
     ) -> Any:
         pixels = ops.cast(images, "float32") / MAX_PIXEL
         shares = ops.one_hot(labels, classes) if len(labels.shape) == 1 else labels
@@ -109,7 +120,7 @@ def _computation(network: keras.Model, recipe: Recipe, classes: int) -> Callable
     return computation
 
 
-def _forward(network: keras.Model, recipe: Recipe) -> Callable[..., tuple[Tensor, Tensors]]:
+def _forward(network: keras.Model, recipe: Recipe) -> Callable[..., tuple[AnyTensor, Tensors]]:
     """(parameters, statistics, images, step) -> logits in training mode, and the new statistics.
 
     Random layers draw by (seed, number of the layer, step): what a step drops does not depend on whether
@@ -119,8 +130,8 @@ def _forward(network: keras.Model, recipe: Recipe) -> Callable[..., tuple[Tensor
     names = inputs.names
 
     def forward(
-        parameters: Tensors, statistics: Tensors, images: Tensor, step: Tensor
-    ) -> tuple[Tensor, Tensors]:
+        parameters: Tensors, statistics: Tensors, images: AnyTensor, step: AnyTensor
+    ) -> tuple[AnyTensor, Tensors]:
         trained, fixed = inputs(parameters, statistics, step, seed=recipe.seed)
         logits, changed = network.stateless_call(trained, fixed, images, training=True)
         moved = {name: value for name, value in zip(names, changed, strict=True) if name is not None}
@@ -139,8 +150,8 @@ class NamedInputs:
         self._dtypes = [variable.dtype for variable in network.non_trainable_variables]
 
     def __call__(
-        self, parameters: Tensors, statistics: Tensors, step: Tensor, *, seed: int = 0
-    ) -> tuple[list[Tensor], list[Tensor]]:
+        self, parameters: Tensors, statistics: Tensors, step: AnyTensor, *, seed: int = 0
+    ) -> tuple[list[AnyTensor], list[AnyTensor]]:
         """Trainable and other tensors, in the network's order; random layers draw by (seed, layer, step)."""
         # 31 bits: Keras on TensorFlow holds seeds as signed numbers.
         seeds = np.random.SeedSequence(seed).generate_state(len(self.names), np.uint32) >> 1

@@ -1,4 +1,5 @@
-"""Weights of strangers and of the authors, read as if they meant harm: open `read` first.
+"""Weights, of strangers and of the authors: any checkpoint to arrays by the names of `network.plan`.
 
-Each format has a module of its own that gives plain arrays; `fit` brings them to the names of `network.plan`.
+Open `read` first: each format has a module that gives plain arrays, and `fit` brings them to the plan's names. Every
+byte is read as if it meant harm. May import the ground, `storage`, `photos` (the contract) and `network`.
 """
