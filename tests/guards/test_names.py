@@ -60,6 +60,15 @@ def test_no_module_name_repeats_but_a_commands_and_a_formats():
     assert repeated(modules(SOURCE), frozenset(COMMANDS | FORMATS)) == {}
 
 
+def test_a_commands_file_is_short_enough_to_be_read_as_its_steps():
+    lines = {
+        path.name: len(path.read_text("utf-8").splitlines()) for path in (SOURCE / "commands").glob("*.py")
+    }
+
+    assert len(lines) > 10
+    assert {name: count for name, count in lines.items() if count >= 150} == {}
+
+
 def test_a_name_that_repeats_is_found(tmp_path):
     for name, text in {
         "a/graph.py": "class Graph: ...\nPart = int\nLIMIT = 3",
