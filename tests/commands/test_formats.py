@@ -10,8 +10,8 @@ import pytest
 import scenes
 
 from efficientnet_lite.artifacts import kinds
-from efficientnet_lite.artifacts.kinds import SORTS, USES, chosen_kind, require_used
-from efficientnet_lite.artifacts.options import FORMATS, ExportOptions
+from efficientnet_lite.artifacts.kinds import chosen_kind
+from efficientnet_lite.artifacts.options import BARS, FORMATS, SORTS, USES, ExportOptions, require_used
 from efficientnet_lite.cli.app import main
 from efficientnet_lite.cli.export import export as export_command
 from efficientnet_lite.cli.wording import option, spelled
@@ -67,10 +67,10 @@ def test_an_option_is_used_or_refused(kind, name, number):
     format, options = of_kind(kind)
     if name == "precision" and format == "tflite":
         pytest.skip("it is what makes the kind")
-    options |= {"data": "photos"} if name in kinds.BARS and kind in USES["data"] else {}
+    options |= {"data": "photos"} if name in BARS and kind in USES["data"] else {}
 
     def call():
-        require_used(kinds.KINDS[format], ExportOptions(**options | {name: USUAL[name][number]}))
+        require_used(format, ExportOptions(**options | {name: USUAL[name][number]}))
 
     if kind in USES[name]:
         call()
@@ -111,7 +111,7 @@ def test_the_command_line_and_python_refuse_alike(kind, tmp_path, capsys):
     assert scenes.names(tmp_path) == []
 
 
-@pytest.mark.parametrize("name", kinds.BARS)
+@pytest.mark.parametrize("name", BARS)
 def test_bars_without_photos_are_refused(tmp_path, name):
     with pytest.raises(UsageError, match="about photos, and none are given"):
         export("lite0", tmp_path / "m.tflite", precision="float16", **{name: 0.5})

@@ -1,11 +1,15 @@
-"""What `export` can be told, in one record that the command line and Python fill alike."""
+"""What `export` can be told, in one record that the command line and Python fill alike, and which kinds use what.
+
+An option that the chosen kind has no use for is refused, also where it is given its usual value.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from efficientnet_lite.tflite.artifact import Precision
+from efficientnet_lite.errors import CALL, UsageError
+from efficientnet_lite.tflite.artifact import PRECISIONS, Precision
 from efficientnet_lite.tflite.int8 import Io
 from efficientnet_lite.tflite.stored_weights import DenseScales
 
@@ -14,12 +18,35 @@ FORMATS: tuple[ArtifactFormat, ...] = get_args(ArtifactFormat)
 Batching = Literal["1", "dynamic"]
 BATCHINGS: tuple[Batching, ...] = get_args(Batching)
 DENSE_SCALES: tuple[DenseScales, ...] = get_args(DenseScales)
+TFLITE = "tflite"
 _OF_ALL = ("format", "model", "weights", "ema", "overwrite")  # of the source or the target
+
+# A sort is a format, or the precision of a .tflite file. Option -> the sorts that use it; what is not named here
+# (model, weights, ema, overwrite) is of the source or the target, and all use it.
+_ALL_TFLITE: tuple[str, ...] = PRECISIONS
+_SMALLER = ("float16", "dynamic", "int8")
+USES: Mapping[str, tuple[str, ...]] = {
+    "precision": _ALL_TFLITE,
+    "batch": _ALL_TFLITE,
+    "endpoints": _ALL_TFLITE,
+    "labels_locale": _ALL_TFLITE,
+    "workers": _ALL_TFLITE,
+    "outputs": (*_ALL_TFLITE, "onnx", "savedmodel", "hub-tf1"),
+    "data": _SMALLER,
+    "max_drop": _SMALLER,
+    "min_agreement": _SMALLER,
+    "io": ("int8",),
+    "calibration_photos": ("int8",),
+    "dense": ("dynamic", "int8"),
+}
+SORTS: tuple[str, ...] = (*_ALL_TFLITE, *(each for each in FORMATS if each != "tflite"))
+BARS = ("max_drop", "min_agreement")  # what photos are held to
+_WHY = {("outputs", "tf1-checkpoint"): ": a checkpoint holds weights and has no outputs"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportOptions:
-    """The options of an export. What is None or empty was not given, and is as usual; see `kinds.USES`.
+    """The options of an export. What is None or empty was not given, and is as usual; see `USES`.
 
     Attributes:
         format: "tflite" where None, unless the ending of the target says otherwise.
@@ -67,3 +94,37 @@ class ExportOptions:
         """Those that were given and not every format uses, by name."""
         values = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in _OF_ALL}
         return {name: value for name, value in values.items() if value not in (None, (), [], {})}
+
+
+def require_used(format: str, options: ExportOptions) -> None:
+    """Raises UsageError for the first of the options that were given and the format does not use."""
+    given, precision = options.given(), options.precision or "float32"
+    if format == TFLITE and precision not in PRECISIONS:
+        return  # it is refused itself
+    sort = precision if format == TFLITE else format
+    for name in given:
+        users = USES.get(name, SORTS)
+        if sort not in users:
+            raise UsageError(
+                f"`{name}=` is for {_named(users)}, not for {_named((sort,))}" + _WHY.get((name, sort), ""),
+                where=CALL,
+                fix="leave it out",
+            )
+    if format == TFLITE and "data" not in given:
+        for name in (each for each in BARS if each in given and precision != "int8"):
+            raise UsageError(
+                f"`{name}=` is about photos, and none are given",
+                where=CALL,
+                fix="give `data=`, or leave it out",
+            )
+
+
+def _named(sorts: tuple[str, ...]) -> str:
+    """Sorts as a reader knows them."""
+    if set(sorts) >= set(PRECISIONS):
+        rest = [each for each in sorts if each not in PRECISIONS]
+        return ", ".join([".tflite files", *rest])
+    tflite = [each for each in sorts if each in PRECISIONS]
+    rest = [each for each in sorts if each not in PRECISIONS]
+    named = [f"{' and '.join(tflite)} .tflite files"] if tflite else []
+    return ", ".join([*named, *rest])

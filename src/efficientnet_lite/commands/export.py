@@ -5,8 +5,8 @@ from pathlib import Path
 
 from efficientnet_lite.artifacts.exported import Exported
 from efficientnet_lite.artifacts.kind import Making
-from efficientnet_lite.artifacts.kinds import chosen_kind, require_used
-from efficientnet_lite.artifacts.options import ArtifactFormat, Batching, ExportOptions
+from efficientnet_lite.artifacts.kinds import chosen_kind
+from efficientnet_lite.artifacts.options import ArtifactFormat, Batching, ExportOptions, require_used
 from efficientnet_lite.artifacts.publication import check_place, publish
 from efficientnet_lite.errors import CALL, UsageError
 from efficientnet_lite.progress import ShowStage, silent
@@ -84,7 +84,7 @@ def write_artifact(
         VerificationFailed: the artifact is too far from what it was made of; nothing is published.
     """
     kind = chosen_kind(options.format, None if out is None else Path(out))
-    require_used(kind, options)
+    require_used(kind.format, options)
     arrivals = None if out is not None else _of_run(source)
     target = Path(str(out)) if arrivals is None else arrivals.place_of(kind, options)
     apart = [
