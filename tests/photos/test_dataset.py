@@ -361,6 +361,12 @@ def test_a_photo_with_two_labels_or_splits_is_refused_with_both_lines(tmp_path: 
     assert error.what.startswith("lines 2 and 4 name the same photo '1.jpg' and differ")
 
 
+def test_a_broken_line_is_said_before_a_contradiction_above_it(tmp_path: Path) -> None:
+    touch(tmp_path, "1.jpg", "2.jpg")
+    error = refusal(write(tmp_path / "m.csv", "path,label\n1.jpg,a\n1.jpg,b\n2.jpg\n"))
+    assert error.what.startswith("line 4: 1 cells under a header of 2")
+
+
 def test_our_own_split_csv_is_read_back_whatever_the_names(tmp_path: Path) -> None:
     names = (
         ["=1+1.jpg", "-rf.jpg", "a\\n.jpg", 'comma, "quote".jpg']

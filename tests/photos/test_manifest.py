@@ -17,7 +17,7 @@ WHERE = Path("photos.csv")
 
 
 def entries(data: bytes) -> list[ManifestRow]:
-    return read_manifest(io.BytesIO(data), where=WHERE).entries
+    return list(read_manifest(io.BytesIO(data), where=WHERE).entries)
 
 
 def refusal(data: bytes) -> str:
@@ -123,6 +123,16 @@ def test_captions_are_told_from_broken_manifests(data: bytes) -> None:
 def test_a_line_without_end_is_refused_before_it_is_parsed() -> None:
     data = b"path,label\n" + b"a" * (manifest.MAX_LINE_BYTES + 1)
     assert refusal(data) == "line 2: more than 1,048,576 bytes"
+
+
+@pytest.mark.parametrize(
+    "head", [[b"path,label\n", b"a.jpg,hat\n"], [b'{"path": "a.jpg", "label": "hat"}\n']]
+)
+def test_no_line_is_read_before_its_row_is_asked_for(head: list[bytes]) -> None:
+    lines = iter([*head, b"", b"\n", b"1,2,3\n"])
+
+    assert next(read_manifest(lines, where=WHERE).entries).path == "a.jpg"
+    assert len(list(lines)) == 3
 
 
 def test_a_quoted_cell_over_many_lines_is_bounded() -> None:

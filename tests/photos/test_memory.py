@@ -2,6 +2,7 @@
 
 import os
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from trees import photograph
@@ -9,6 +10,7 @@ from trees import photograph
 from efficientnet_lite.photos.dataset import open_dataset
 from efficientnet_lite.photos.labelled import Surveyed
 from efficientnet_lite.photos.partition import Partition, divide, publish_split
+from efficientnet_lite.photos.rows import Placed, Rows
 from efficientnet_lite.photos.split import Split
 from efficientnet_lite.photos.survey import survey
 from efficientnet_lite.training.examples import PhotoFiles
@@ -52,3 +54,12 @@ def test_rows_looks_and_split_of_a_photo_take_a_few_bytes(tmp_path: Path) -> Non
     assert held < BYTES_A_PHOTO * MANY
     publish_split(tmp_path / "split.csv", photos.dataset, photos.survey.looks, photos.assignment)
     assert (tmp_path / "split.csv").read_bytes().count(b"\n") == MANY + 1
+
+
+def test_rows_are_read_in_many_threads() -> None:
+    names = [f"{number}/" + "x" * (number % 97) for number in range(4000)]
+    rows = Rows(Path("/photos"), (Placed(name, name[:1], None) for name in names))
+    places = [place * 1237 % len(names) for place in range(len(names))]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda place: (rows[place].name, rows.said(place).label), places * 3))
+    assert found == [(names[place], names[place][:1]) for place in places * 3]

@@ -56,10 +56,10 @@ class ManifestRow:
 
 
 class Manifest(NamedTuple):
-    """All rows in order; `columns` as the header says, empty for JSONL."""
+    """All rows in order, to be read once; `columns` as the header says, empty for JSONL."""
 
     columns: tuple[str, ...]
-    entries: list[ManifestRow]
+    entries: Iterator[ManifestRow]
 
 
 class NoLabels(UnusableDataset):
@@ -71,8 +71,9 @@ def read_manifest(lines: Iterable[bytes], *, where: Path) -> Manifest:
 
     JSONL where the first character is `{`, else CSV with a header and commas, semicolons or tabs. A
     line may have 1 MiB, a manifest 5 million rows. A label that is a whole number becomes its digits.
+    Lines are read as entries are asked for, so that none but the last is held.
 
-    Raises:
+    Raises, here or where an entry is asked for:
         NoLabels: there is no column of labels.
         UnusableDataset: anything else that is wrong, with the number of the line.
     """
@@ -88,18 +89,22 @@ def read_manifest(lines: Iterable[bytes], *, where: Path) -> Manifest:
         rows = _json_rows(everything, where)
     else:
         columns, rows = _csv_rows(everything, where)
+    return Manifest(columns, _alike(rows, where))
 
-    entries: list[ManifestRow] = []
-    for entry in rows:
-        if len(entries) == MAX_ROWS:
-            raise _refused(f"more than {MAX_ROWS:,} rows", where, entry.line)
-        if entries and (entry.split is None) != (entries[0].split is None):
-            has = "no split" if entry.split is None else "a split"
-            raise _refused(f"{has}, unlike line {entries[0].line}", where, entry.line)
-        entries.append(entry)
-    if not entries:
+
+def _alike(rows: Iterable[ManifestRow], where: Path) -> Iterator[ManifestRow]:
+    """The rows, while they are not too many and all of them have a split or none has."""
+    first = None
+    for number, row in enumerate(rows):
+        first = first or row
+        if number == MAX_ROWS:
+            raise _refused(f"more than {MAX_ROWS:,} rows", where, row.line)
+        if (row.split is None) != (first.split is None):
+            has = "no split" if row.split is None else "a split"
+            raise _refused(f"{has}, unlike line {first.line}", where, row.line)
+        yield row
+    if first is None:
         raise UnusableDataset("the manifest has a header and no rows", where=where, fix=_FIX)
-    return Manifest(columns, entries)
 
 
 def _texts(lines: Iterable[bytes], where: Path) -> Iterator[tuple[int, str]]:

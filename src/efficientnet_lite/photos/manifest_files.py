@@ -2,7 +2,9 @@
 
 import os
 import stat
+from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -67,8 +69,10 @@ def resolve(file: Path, *, anywhere: bool, links: bool) -> Resolved:
     ours = manifest.columns == SPLIT_CSV_COLUMNS
     found, places = Resolved(), _Places(file.parent, anywhere, links)
     seen: dict[str, tuple[int, Placed]] = {}
+    labels: dict[str, str] = {}  # each once, however many rows have it
     for entry in manifest.entries:
         written, label = (csv_text(entry.path), csv_text(entry.label)) if ours else (entry.path, entry.label)
+        label = labels.setdefault(label, label)
         name, fault = places.locate(written)
         if fault:
             found.skipped.append(Skipped(name, f"{fault} (line {entry.line})"))
@@ -76,6 +80,7 @@ def resolve(file: Path, *, anywhere: bool, links: bool) -> Resolved:
         row = Placed(name, label, entry.split)
         line, first = seen.setdefault(name, (entry.line, row))
         if first != row:
+            deque(manifest.entries, maxlen=0)  # a broken line below is said first
             raise _contradiction(file, (line, first), (entry.line, row))
         if first is not row:
             found.repeated += 1
@@ -227,26 +232,31 @@ class _Places:
 
 
 def _read(path: Path) -> Manifest:
+    with _readable(path), path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        head = file.read(_TAR[0] + len(_TAR[1]))
+    if size > MAX_MANIFEST_BYTES:
+        raise UnusableDataset(
+            f"{size:,} bytes are more than a manifest can have ({MAX_MANIFEST_BYTES:,})",
+            where=path,
+            fix="give a folder of photos, or a CSV or JSONL manifest",
+        )
+    _check_kind(path, head)
+    return read_manifest(_lines(path), where=path)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
     try:
-        size = path.stat().st_size
-        if size > MAX_MANIFEST_BYTES:
-            raise UnusableDataset(
-                f"{size:,} bytes are more than a manifest can have ({MAX_MANIFEST_BYTES:,})",
-                where=path,
-                fix="give a folder of photos, or a CSV or JSONL manifest",
-            )
-        _check_kind(path)
-        return read_manifest(_lines(path), where=path)
+        yield
     except OSError as error:
         raise UnusableDataset(
             f"it cannot be read: {error.strerror or error}", where=path, fix="check its permissions"
         ) from error
 
 
-def _check_kind(path: Path) -> None:
-    """Say what a file is that is plainly no manifest."""
-    with path.open("rb") as file:
-        head = file.read(_TAR[0] + len(_TAR[1]))
+def _check_kind(path: Path, head: bytes) -> None:
+    """Say what a file is that is plainly no manifest, from its first bytes."""
     others = [(what, fix) for magic, what, fix in _OTHERS if head.startswith(magic)]
     if head[_TAR[0] :] == _TAR[1]:
         others.append(("a tar archive", "unpack it and give the folder"))
@@ -260,6 +270,6 @@ def _check_kind(path: Path) -> None:
 
 def _lines(path: Path) -> Iterator[bytes]:
     """Lines with their breaks; one that is too long comes cut, but still too long."""
-    with path.open("rb") as file:
+    with _readable(path), path.open("rb") as file:
         while line := file.readline(MAX_LINE_BYTES + 1):
             yield line

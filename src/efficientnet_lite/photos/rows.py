@@ -1,16 +1,18 @@
 """The rows of a data set: what each photo is called, what it shows, and which part it belongs to.
 
-A million rows take the memory of a thousand: their names lie in a file without a name, which is mapped, so that
-memory can give its pages back; a `Row` is made when it is asked for.
+A million rows take the memory of a thousand: they lie in files without a name, and a `Row` is read and made when it
+is asked for. The files are not mapped: each page of a map that was looked at counts as memory of the process.
 """
 
-import mmap
 import os
+import struct
 import tempfile
+import weakref
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, NamedTuple, overload
+from threading import Lock
+from typing import NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +20,7 @@ import numpy.typing as npt
 from efficientnet_lite.photos.split import Split
 from efficientnet_lite.sequences import Made
 
-ENTRY = np.dtype([("end", "<i8"), ("kind", "<i4")])  # of a row: where its name ends, and its place in `kinds`
+ENTRY = struct.Struct("<qii")  # of a row: where its name begins, its bytes, and its place in `kinds`
 
 
 class Placed(NamedTuple):
@@ -53,27 +55,16 @@ class Rows(Sequence[Row]):
         """Names are relative to `root` or absolute; `placed` is read once."""
         kinds: dict[Said, int] = {}
         self.root = root
-        with tempfile.TemporaryFile() as names, tempfile.TemporaryFile() as table:
-            end = 0
-            for photo in placed:
-                end += names.write(os.fsencode(photo.name))
-                place = kinds.setdefault(Said(photo.label, photo.split), len(kinds))
-                table.write(end.to_bytes(8, "little") + place.to_bytes(4, "little"))
-            self._names, self._table = _mapped(names), np.frombuffer(_mapped(table), ENTRY)
+        self._names, self._table = _Unnamed(), _Unnamed()
+        for photo in placed:
+            name = os.fsencode(photo.name)
+            kind = kinds.setdefault(Said(photo.label, photo.split), len(kinds))
+            self._table.add(ENTRY.pack(self._names.size, len(name), kind))
+            self._names.add(name)
         self.kinds = tuple(kinds)
 
-    def __getstate__(self) -> dict[str, Any]:  # for worker processes; maps cannot be handed over
-        return vars(self) | {"_names": bytes(self._names), "_table": self._table.tobytes()}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        with tempfile.TemporaryFile() as names, tempfile.TemporaryFile() as table:
-            names.write(state["_names"])
-            table.write(state["_table"])
-            self._names, self._table = _mapped(names), np.frombuffer(_mapped(table), ENTRY)
-
     def __len__(self) -> int:
-        return len(self._table)
+        return self._table.size // ENTRY.size
 
     @overload
     def __getitem__(self, place: int) -> Row: ...
@@ -82,7 +73,8 @@ class Rows(Sequence[Row]):
     def __getitem__(self, place: int | slice) -> Row | Sequence[Row]:
         if isinstance(place, slice):
             return Made(len(self), self.__getitem__)[place]
-        name, said = self.name(place), self.said(place)
+        start, count, kind = self._entry(place)
+        name, said = os.fsdecode(self._names.read(start, count)), self.kinds[kind]
         return Row(self.root / name, name, said.label, said.split)
 
     def __eq__(self, other: object) -> bool:
@@ -92,13 +84,16 @@ class Rows(Sequence[Row]):
 
     def name(self, place: int) -> str:
         """The name of one row. Raises IndexError."""
-        place = range(len(self))[place]
-        start = int(self._table["end"][place - 1]) if place else 0
-        return os.fsdecode(self._names[start : int(self._table["end"][place])])
+        start, count, _ = self._entry(place)
+        return os.fsdecode(self._names.read(start, count))
 
     def said(self, place: int) -> Said:
         """Label and split of one row, whose path is not made."""
-        return self.kinds[int(self._table["kind"][place])]
+        return self.kinds[self._entry(place)[2]]
+
+    def _entry(self, place: int) -> tuple[int, int, int]:
+        start, count, kind = ENTRY.unpack(self._table.read(range(len(self))[place] * ENTRY.size, ENTRY.size))
+        return start, count, kind
 
     def at(self, places: npt.NDArray[np.intp]) -> Sequence[Row]:
         """The rows at `places`, in that order."""
@@ -110,9 +105,22 @@ class Rows(Sequence[Row]):
         return Made(len(self), lambda place: self.said(place).split)
 
 
-def _mapped(file: IO[bytes]) -> mmap.mmap | bytes:
-    """What was written to a file that has no name, and ends with the process."""
-    file.flush()
-    if not file.tell():
-        return b""  # nothing cannot be mapped
-    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+class _Unnamed:
+    """Bytes in a file that has no name and ends with the process; read in many threads."""
+
+    def __init__(self, data: bytes = b"") -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115  # open for as long as this lives
+        weakref.finalize(self, self._file.close)
+        self._lock, self.size = Lock(), 0
+        self.add(data)
+
+    def __reduce__(self) -> tuple[type["_Unnamed"], tuple[bytes]]:  # for worker processes
+        return _Unnamed, (self.read(0, self.size),)
+
+    def add(self, data: bytes) -> None:
+        self.size += self._file.write(data)
+
+    def read(self, start: int, count: int) -> bytes:
+        with self._lock:
+            self._file.seek(start)
+            return self._file.read(count)

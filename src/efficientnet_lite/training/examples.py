@@ -42,7 +42,7 @@ class PhotoFiles:
         places = {label: place for place, label in enumerate(labels)}
         self._classes = {said: places[said.label] for said in rows.kinds}
         checksum = hashlib.sha256()
-        for position in range(len(rows)) if positions is None else positions.tolist():
+        for position in range(len(rows)) if positions is None else map(int, positions):
             name, class_index = os.fsencode(rows.name(position)), self._classes[rows.said(position)]
             checksum.update(name + b"\0%d\n" % class_index)
         self._digest = checksum.hexdigest()
