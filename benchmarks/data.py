@@ -33,14 +33,14 @@ from efficientnet_lite.photos.rows import Placed, Rows
 from efficientnet_lite.training.augment import Augmentation
 from efficientnet_lite.training.batches import train_batches
 from efficientnet_lite.training.examples import PhotoFiles
-from efficientnet_lite.training.tfrecords import open_tfrecords
+from efficientnet_lite.training.records import open_records
 kind, folder, count = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 if kind == "photos":
     names, labels = [path.name for path in sorted(folder.iterdir())], [str(n) for n in range(10)]
     placed = (Placed(names[n % len(names)], labels[n % 10], None) for n in range(count))
     source = PhotoFiles(Rows(folder, placed), labels)
 else:
-    source = open_tfrecords(folder, "train", classes=10)
+    source = open_records(folder, "train", classes=10)
 assert len(source) == count
 batches = train_batches(source, {SIZE}, Augmentation("randaugment"), batch=32, seed=0, epoch=0)
 seen = [index for batch in itertools.islice(batches, 8) for index in batch.indices]
@@ -58,13 +58,13 @@ from efficientnet_lite.network.plan import VARIANTS, make_plan
 from efficientnet_lite.training.augment import Augmentation
 from efficientnet_lite.training.batches import train_batches
 from efficientnet_lite.training.recipe import Recipe
-from efficientnet_lite.training.tfrecords import open_tfrecords
+from efficientnet_lite.training.records import open_records
 from efficientnet_lite.training.train_state import start_state
 from efficientnet_lite.training.step import build_network, make_step
 recipe = Recipe.from_settings({{"batch": "32", "augment": sys.argv[2]}})
 plan = make_plan(VARIANTS["lite0"], size={SIZE}, classes=10)
 state, step = start_state(read_parameters(build_network(plan, recipe))), make_step(plan, recipe)
-source = open_tfrecords(Path(sys.argv[1]), "train", classes=10)
+source = open_records(Path(sys.argv[1]), "train", classes=10)
 batches = iter(train_batches(
     source, {SIZE}, Augmentation(recipe.augment), batch=32, seed=0, epoch=0, workers=cores()
 ))

@@ -21,7 +21,7 @@ from efficientnet_lite.photos.dataset import open_dataset
 from efficientnet_lite.training import devices
 from efficientnet_lite.training.augment import Augmentation
 from efficientnet_lite.training.backend import compiled
-from efficientnet_lite.training.batches import train_batches
+from efficientnet_lite.training.batches import eval_batches, train_batches
 from efficientnet_lite.training.examples import PhotoFiles
 from efficientnet_lite.training.recipe import Recipe
 from efficientnet_lite.training.step import build_network, make_step, smoothed_cross_entropy
@@ -70,7 +70,7 @@ def trained(source, wanted):
     )
     evaluated = []
     logits_of = evaluation(plan)
-    for batch in devices.evaluation_batches(source, SIDE, batch=BATCH, host=host, workers=0):
+    for batch in eval_batches(source, SIDE, batch=BATCH, host=host, workers=0):
         logits = logits_of(state.averages, *placement.batch(batch.images))
         logits, truth, mask, indices = placement.whole(logits, batch.labels, batch.mask, batch.indices)
         evaluated.append(np.c_[indices, truth, logits][mask])

@@ -13,7 +13,7 @@ from efficientnet_lite.errors import UnusableInput
 from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.photos.views import prepare
 from efficientnet_lite.training.augment import Augmentation
-from efficientnet_lite.training.tfrecords import open_tfrecords
+from efficientnet_lite.training.records import open_records
 
 pytest.importorskip("grain", reason="the extra [train]: make test-all")
 
@@ -155,7 +155,7 @@ def test_evaluation_shows_every_photo_in_order_as_the_reference_does_and_pads(so
     expected = prepare(data, ["reference"], Contract(16, "reference")).images[0]
     assert np.array_equal(batches[1].images[1], expected)
     assert batches[1].labels[1] == class_index
-    same(list(eval_batches(source, 16, batch=8, processes=2)), batches)
+    same(list(eval_batches(source, 16, batch=8, workers=0)), batches)
 
 
 # --------------------------------------------------------------------- what goes wrong
@@ -200,7 +200,7 @@ def test_a_damaged_record_in_the_middle_of_an_epoch_ends_it_and_is_named(tmp_pat
     data = [path.read_bytes() for path in sorted(root.glob("*/*.jpg"))[:8]]
     path = tmp_path / "train-00000-of-00001"
     path.write_bytes(b"".join(record(example(each, 1 + n)) for n, each in enumerate(data)))
-    good = open_tfrecords(tmp_path, "train", classes=8)
+    good = open_records(tmp_path, "train", classes=8)
     assert sorted(label for batch in epoch(good) for label in batch.labels) == list(range(8))
 
     damaged = bytearray(path.read_bytes())
@@ -209,5 +209,5 @@ def test_a_damaged_record_in_the_middle_of_an_epoch_ends_it_and_is_named(tmp_pat
 
     for values in ({"workers": 0}, {"workers": 2}, {"processes": 2}):
         with pytest.raises(UnusableInput, match="checksum") as caught:
-            epoch(open_tfrecords(tmp_path, "train", classes=8), **values)
+            epoch(open_records(tmp_path, "train", classes=8), **values)
         assert caught.value.where == f"{path}, record 7"

@@ -252,8 +252,7 @@ def test_hosts_evaluate_everything_once_in_equally_many_batches(photos, hosts, b
     (whole,) = eval_batches(source, SIDE, batch=PHOTOS, workers=0)
 
     parts = [
-        list(devices.evaluation_batches(source, SIDE, batch=batch, host=(this, hosts), workers=0))
-        for this in range(hosts)
+        list(eval_batches(source, SIDE, batch=batch, host=(this, hosts), workers=0)) for this in range(hosts)
     ]
 
     assert {len(part) for part in parts} == {-(-PHOTOS // batch)}

@@ -15,7 +15,7 @@ from efficientnet_lite.photos.dataset import open_dataset
 from efficientnet_lite.photos.rows import Placed, Rows
 from efficientnet_lite.training import tfrecords
 from efficientnet_lite.training.examples import PhotoFiles
-from efficientnet_lite.training.tfrecords import open_tfrecords
+from efficientnet_lite.training.records import open_records
 
 TOTAL = 4
 
@@ -35,7 +35,7 @@ def folder(tmp_path):
 
 
 def test_every_record_of_every_file_comes_once_and_classes_count_from_0(folder):
-    source = open_tfrecords(folder, "train", classes=5)
+    source = open_records(folder, "train", classes=5)
 
     found = [source[index] for index in range(len(source))]
 
@@ -47,29 +47,29 @@ def test_every_record_of_every_file_comes_once_and_classes_count_from_0(folder):
 
 
 def test_held_out_files_are_the_first_and_training_takes_the_rest(folder):
-    assert len(open_tfrecords(folder, "holdout", classes=5, holdout=2)) == 3 + 4
-    assert open_tfrecords(folder, "train", classes=5, holdout=2)[0].data == photo(2, 0)
-    assert [each.data for each in open_tfrecords(folder, "validation", classes=5)] == [b"a", b"b"]
+    assert len(open_records(folder, "holdout", classes=5, holdout=2)) == 3 + 4
+    assert open_records(folder, "train", classes=5, holdout=2)[0].data == photo(2, 0)
+    assert [each.data for each in open_records(folder, "validation", classes=5)] == [b"a", b"b"]
 
 
 @pytest.mark.parametrize(("part", "holdout"), [("holdout", 0), ("train", 4), ("train", -1)])
 def test_a_part_that_leaves_nothing_is_refused(folder, part, holdout):
     with pytest.raises(UnusableInput, match="held out"):
-        open_tfrecords(folder, part, classes=5, holdout=holdout)
+        open_records(folder, part, classes=5, holdout=holdout)
 
 
 def test_a_missing_file_is_named(folder):
     (folder / "train-00002-of-00004").unlink()
 
     with pytest.raises(UnusableInput, match="missing is train-00002-of-00004"):
-        open_tfrecords(folder, "train", classes=5)
+        open_records(folder, "train", classes=5)
 
 
 def test_files_of_two_sets_are_refused(folder):
     (folder / "train-00000-of-00008").write_bytes(b"")
 
     with pytest.raises(UnusableInput, match="several sets"):
-        open_tfrecords(folder, "train", classes=5)
+        open_records(folder, "train", classes=5)
 
 
 @pytest.mark.parametrize("empty", [True, False])
@@ -78,16 +78,16 @@ def test_a_folder_without_records_is_refused(tmp_path, empty):
         (tmp_path / "train-00000-of-00001").touch()
 
     with pytest.raises(UnusableInput, match="no records" if empty else "no files"):
-        open_tfrecords(tmp_path, "train", classes=5)
+        open_records(tmp_path, "train", classes=5)
     with pytest.raises(UnusableInput, match="cannot be read"):
-        open_tfrecords(tmp_path / "none", "train", classes=5)
+        open_records(tmp_path / "none", "train", classes=5)
 
 
 @pytest.mark.parametrize(("label", "said"), [(6, "6"), (0, "none or 0"), (2**63 - 1, str(2**63 - 1))])
 def test_a_label_out_of_range_names_file_and_record(folder, label, said):
     path = folder / "validation-00000-of-00001"
     path.write_bytes(record(example(b"a", 1)) + record(example(b"b", label)))
-    source = open_tfrecords(folder, "validation", classes=5)
+    source = open_records(folder, "validation", classes=5)
 
     with pytest.raises(UnusableInput, match=f"its label is {said}, expected 1 to 5") as caught:
         source[1]
@@ -99,19 +99,19 @@ def test_a_truncated_file_is_found_when_the_set_is_opened(folder):
     path.write_bytes(path.read_bytes()[:-1])
 
     with pytest.raises(UnusableInput, match="breaks off") as caught:
-        open_tfrecords(folder, "train", classes=5)
+        open_records(folder, "train", classes=5)
     assert caught.value.where == f"{path}, record 5"
 
 
 def test_the_digest_tells_a_list_that_changed(folder):
-    before = open_tfrecords(folder, "train", classes=5).digest
-    assert open_tfrecords(folder, "train", classes=5).digest == before
-    assert open_tfrecords(folder, "train", classes=5, holdout=1).digest != before
+    before = open_records(folder, "train", classes=5).digest
+    assert open_records(folder, "train", classes=5).digest == before
+    assert open_records(folder, "train", classes=5, holdout=1).digest != before
 
     path = folder / "train-00001-of-00004"
     path.write_bytes(path.read_bytes() + record(example(b"one more", 1)))
 
-    assert open_tfrecords(folder, "train", classes=5).digest != before
+    assert open_records(folder, "train", classes=5).digest != before
 
 
 # ---------------------------------------------------------------------- the index
@@ -126,10 +126,10 @@ def count_readings(monkeypatch):
 
 def test_offsets_are_kept_and_read_anew_when_a_file_changes(folder, monkeypatch):
     index = folder / "index.npz"
-    first = open_tfrecords(folder, "train", classes=5, index=index)
+    first = open_records(folder, "train", classes=5, index=index)
     read = count_readings(monkeypatch)
 
-    again = open_tfrecords(folder, "train", classes=5, index=index)
+    again = open_records(folder, "train", classes=5, index=index)
 
     assert read == []
     assert again.digest == first.digest
@@ -137,17 +137,17 @@ def test_offsets_are_kept_and_read_anew_when_a_file_changes(folder, monkeypatch)
 
     path = folder / "train-00000-of-00004"
     path.write_bytes(path.read_bytes() + record(example(b"one more", 1)))
-    assert len(open_tfrecords(folder, "train", classes=5, index=index)) == len(first) + 1
+    assert len(open_records(folder, "train", classes=5, index=index)) == len(first) + 1
     assert len(read) == TOTAL
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\3\4 no archive", None])
 def test_a_damaged_index_is_made_again(folder, damage):
     index = folder / "index.npz"
-    whole = open_tfrecords(folder, "train", classes=5, index=index)
+    whole = open_records(folder, "train", classes=5, index=index)
     index.write_bytes(index.read_bytes()[:-40] if damage is None else damage)
 
-    assert open_tfrecords(folder, "train", classes=5, index=index).digest == whole.digest
+    assert open_records(folder, "train", classes=5, index=index).digest == whole.digest
 
 
 # ------------------------------------------------------------------ photo files

@@ -8,7 +8,7 @@ Source: google/array_record (options, and how its own data source opens files fo
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -19,10 +19,24 @@ from efficientnet_lite.protobuf import Malformed
 from efficientnet_lite.storage import files
 from efficientnet_lite.training import riegeli
 from efficientnet_lite.training.example import Example, parse
+from efficientnet_lite.training.recordfiles import RecordFiles
 
 ANY_PLACE = "readahead_buffer_size:0,max_parallelism:0"
 ONE_RECORD_A_CHUNK = "group_size:1,uncompressed"  # photos are compressed already
 TAIL_BYTES = 2 * 64 * 1024
+
+
+class ArrayRecords(RecordFiles):
+    """Examples in any order; the files know themselves where each record begins, and the digest knows what they say.
+
+    Raises as `count` does.
+    """
+
+    def __init__(self, paths: Sequence[Path], classes: int) -> None:
+        super().__init__(paths, [count(path) for path in paths], map(tail, paths), classes)
+
+    def read(self, shard: int, number: int) -> Example:
+        return read_example(self.paths[shard], number)
 
 
 def count(path: Path) -> int:

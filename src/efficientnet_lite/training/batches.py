@@ -104,18 +104,28 @@ def train_batches(
 
 
 def eval_batches(
-    source: Examples, size: int, *, batch: int, workers: int = 2, processes: int = 0
+    source: Examples, size: int, *, batch: int, workers: int = 2, host: tuple[int, int] = (0, 1)
 ) -> Iterator[Batch]:
     """All examples in their order, as the reference's evaluation sees them; the last batch is padded.
 
-    Workers and processes are as of `train_batches`. Images are float32 with the overshoot of the reference's filter.
-    (The reference itself drops the last batch.)
+    Arguments are as of `train_batches`. Images are float32 with the overshoot of the reference's filter. (The
+    reference itself drops the last batch.)
+
+    Of several hosts each gets every `hosts`-th example, in as many batches as the others have. One whose examples
+    have come to their end goes on with batches in which no row counts, since devices compute together or not at all.
     """
-    contract = Contract(size, view="reference")
-    numbers = grain.MapDataset.range(len(source))
-    yield from _batches(
-        numbers, lambda index: _eval_example(source, index, contract), batch, workers, processes
+    contract, (this, hosts) = Contract(size, view="reference"), host
+    share, own = batch // hosts, range(this, len(source), hosts)
+    if own:
+        numbers = grain.MapDataset.range(own.start, own.stop, own.step)
+        yield from _batches(numbers, lambda index: _eval_example(source, index, contract), share, workers, 0)
+    images, none, lines = (
+        np.zeros((0, size, size, 3), np.float32),
+        np.zeros(0, np.int64),
+        np.zeros(0, np.str_),
     )
+    for _ in range(-(-len(own) // share), -(-len(source) // batch)):
+        yield _padded(images, none, none, lines, share)
 
 
 def _training_example(

@@ -8,8 +8,8 @@ four give the same losses but for rounding. With the backend TensorFlow, or on o
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -17,13 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from efficientnet_lite.errors import UsageError
-from efficientnet_lite.training.example import Example
-from efficientnet_lite.training.examples import Examples
 from efficientnet_lite.training.learner import Losses
 from efficientnet_lite.training.train_state import STEP, Tensors, TrainState
 
 if TYPE_CHECKING:
-    from efficientnet_lite.training.batches import Batch
     from efficientnet_lite.training.step import Update
 
 COORDINATOR = "EFFICIENTNET_LITE_COORDINATOR"  # ADDRESS:PORT of the first host, or `auto`
@@ -206,55 +203,6 @@ def host() -> tuple[int, int]:
     import jax
 
     return jax.process_index(), jax.process_count()
-
-
-def evaluation_batches(
-    source: Examples, size: int, *, batch: int, host: tuple[int, int] = (0, 1), workers: int = 2
-) -> Iterator["Batch"]:
-    """This host's part of `batches.eval_batches`: every `hosts`-th example, in as many batches as the others have.
-
-    `batch` is that of all hosts together, a multiple of their number. A host whose examples have come to their
-    end goes on with batches in which no row counts, since devices compute together or not at all.
-    """
-    from efficientnet_lite.training.batches import PADDING, eval_batches  # Grain
-
-    this, hosts = host
-    part, share = _Part(source, this, hosts), batch // hosts
-    if len(part):
-        for each in eval_batches(part, size, batch=share, workers=workers):
-            yield replace(each, indices=np.where(each.mask, each.indices * hosts + this, PADDING))
-    for _ in range(-(-len(part) // share), -(-len(source) // batch)):
-        yield _blank(share, size)
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """Every `hosts`-th example of a source, from number `this` on."""
-
-    source: Examples
-    this: int
-    hosts: int
-
-    @property
-    def digest(self) -> str:
-        return self.source.digest
-
-    def __len__(self) -> int:
-        return len(range(self.this, len(self.source), self.hosts))
-
-    def __getitem__(self, index: int) -> Example:
-        return self.source[index * self.hosts + self.this]
-
-
-def _blank(rows: int, size: int) -> "Batch":
-    from efficientnet_lite.training.batches import PADDING, Batch
-
-    return Batch(
-        np.zeros((rows, size, size, 3), np.float32),
-        np.zeros(rows, np.int32),
-        np.zeros(rows, np.bool_),
-        np.full(rows, PADDING, np.int64),
-    )
 
 
 def _each(state: TrainState, function: Any) -> TrainState:

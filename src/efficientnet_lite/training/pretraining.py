@@ -17,7 +17,7 @@ from efficientnet_lite.storage import files
 from efficientnet_lite.training import devices, loop
 from efficientnet_lite.training.augment import Augmentation, mixup, mixup_shares
 from efficientnet_lite.training.backend import backend_name
-from efficientnet_lite.training.batches import Batch, steps_per_epoch, train_batches
+from efficientnet_lite.training.batches import Batch, eval_batches, steps_per_epoch, train_batches
 from efficientnet_lite.training.bookkeeping import Bookkeeping, board_in
 from efficientnet_lite.training.devices import Placement
 from efficientnet_lite.training.evaluation import make_evaluation
@@ -244,7 +244,7 @@ class Pretraining:
 
     def evaluate(self) -> Scores:
         """The figures of `evaluation.Score`."""
-        batches = devices.evaluation_batches(
+        batches = eval_batches(
             self._validation,
             self.plan.size,
             batch=self.recipe.eval_batch,

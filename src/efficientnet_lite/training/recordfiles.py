@@ -90,10 +90,6 @@ def part_files(folder: Path, part: RecordPart, form: RecordFormat, *, holdout: i
     return paths
 
 
-def no_records(folder: Path) -> UnusableInput:
-    return UnusableInput("its files hold no records", where=folder, fix="copy or make them again")
-
-
 def _check_complete(paths: Sequence[Path], folder: Path, split: str) -> None:
     """A file that is not there would silently take its photos out of the run."""
     numbers = [match.groups() for path in paths if (match := _NUMBERS.search(path.name))]

@@ -5,9 +5,9 @@ from pathlib import Path
 from efficientnet_lite.errors import UnusableInput
 from efficientnet_lite.plaintext import plain_text
 from efficientnet_lite.storage import files
-from efficientnet_lite.training.arrayrecords import open_arrayrecords
-from efficientnet_lite.training.recordfiles import FORMATS, RecordFiles, RecordPart, record_files
-from efficientnet_lite.training.tfrecords import open_tfrecords
+from efficientnet_lite.training.arrayrecord import ArrayRecords
+from efficientnet_lite.training.recordfiles import FORMATS, RecordFiles, RecordPart, part_files, record_files
+from efficientnet_lite.training.tfrecords import TFRecords, known_offsets
 
 LABELS = "labels.txt"  # beside record files: a class name a line
 IMAGENET_CLASSES = 1000  # of record files without names
@@ -43,7 +43,7 @@ def open_records(
     Args:
         part: train (train-* without the first `holdout` files), holdout (those files), or validation.
         classes: labels are 1 to this, and become 0 to `classes` - 1.
-        index: of TFRecord files, where offsets are kept for the next time; see `tfrecords.open_tfrecords`.
+        index: of TFRecord files, where offsets are kept for the next time; see `tfrecords.known_offsets`.
         workers: threads that look through TFRecord files.
 
     Raises:
@@ -52,9 +52,15 @@ def open_records(
         UsageError: array_record is not installed.
     """
     split = "validation" if part == "validation" else "train"
+    found: RecordFiles
     if holds_records(folder, split) and record_files(folder, split, "arrayrecord"):
-        return open_arrayrecords(folder, part, classes=classes, holdout=holdout)
-    return open_tfrecords(folder, part, classes=classes, holdout=holdout, index=index, workers=workers)
+        found = ArrayRecords(part_files(folder, part, "arrayrecord", holdout=holdout), classes)
+    else:
+        paths = part_files(folder, part, "tfrecord", holdout=holdout)
+        found = TFRecords(paths, known_offsets(paths, index=index, workers=workers), classes)
+    if not len(found):
+        raise UnusableInput("its files hold no records", where=folder, fix="copy or make them again")
+    return found
 
 
 def labels_of_records(folder: Path) -> tuple[str, ...]:

@@ -16,14 +16,14 @@ from efficientnet_lite.storage import files
 from efficientnet_lite.threads import in_threads
 from efficientnet_lite.training import tfrecord
 from efficientnet_lite.training.example import Example
-from efficientnet_lite.training.recordfiles import RecordFiles, RecordPart, no_records, part_files
+from efficientnet_lite.training.recordfiles import RecordFiles
 from efficientnet_lite.zipped import read_arrays
 
 MAX_INDEX_BYTES = 256 * 2**20
 
 
 class TFRecords(RecordFiles):
-    """Record files and where each record begins, see `open_tfrecords`. The digest knows the length of every record."""
+    """Record files and where each record begins. The digest knows the length of every record."""
 
     def __init__(self, paths: Sequence[Path], offsets: Sequence[npt.NDArray[np.int64]], classes: int) -> None:
         """`offsets` as of `tfrecord.offsets`, one array a file."""
@@ -37,35 +37,24 @@ class TFRecords(RecordFiles):
         return tfrecord.read_example(self.paths[shard], start, end, number)
 
 
-def open_tfrecords(
-    folder: Path,
-    part: RecordPart,
-    *,
-    classes: int,
-    holdout: int = 0,
-    index: Path | None = None,
-    workers: int = 8,
-) -> TFRecords:
-    """The TFRecord files of one part of a data set; `part`, `classes` and `holdout` as of `records.open_records`.
+def known_offsets(
+    paths: Sequence[Path], *, index: Path | None = None, workers: int = 8
+) -> list[npt.NDArray[np.int64]]:
+    """Where the records of each file begin and the last ends.
 
     Args:
         index: where offsets are kept for the next time, a file; it is made again where names, sizes or
             times of the record files differ. None: they are read from the record files each time.
         workers: threads that look through the files.
 
-    Raises:
-        UnusableInput: there are no such files, one is missing, breaks off or has a wrong checksum in a length,
-            or there is no record.
+    Raises UnusableInput where a file breaks off or has a wrong checksum in a length.
     """
-    paths = part_files(folder, part, "tfrecord", holdout=holdout)
     offsets = _read_index(index, paths) if index else None
     if offsets is None:
         offsets = list(in_threads(tfrecord.offsets, paths, workers=workers))
         if index:
             files.publish(index, _index(paths, offsets))
-    if sum(len(each) - 1 for each in offsets) == 0:
-        raise no_records(folder)
-    return TFRecords(paths, offsets, classes)
+    return offsets
 
 
 def _index(paths: Sequence[Path], offsets: Sequence[npt.NDArray[np.int64]]) -> bytes:
