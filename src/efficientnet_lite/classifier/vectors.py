@@ -31,7 +31,7 @@ from efficientnet_lite.runtimes.engine import Engine
 from efficientnet_lite.runtimes.model import Model, Refused
 from efficientnet_lite.storage import files, folders, tables
 from efficientnet_lite.storage.listing import FolderKind, seal, tree
-from efficientnet_lite.storage.targets import Apart, photos_apart
+from efficientnet_lite.storage.targets import Apart
 from efficientnet_lite.version import __version__
 
 FEATURES, INDEX, SKIPPED, MARKER = "features.npy", "index.csv", "skipped.csv", "embed.json"
@@ -102,7 +102,7 @@ def publish_vectors(
         UnusableInput: no photo can be used; nothing is published.
         OutputFailed: the disk is full or cannot be written to.
     """
-    apart = [*photos_apart({path.parent for path in paths}, inside=False), *apart]
+    apart = [*(Apart(folder, inside=False) for folder in {path.parent for path in paths}), *apart]
     with folders.replacing(out, VECTORS, overwrite=overwrite, apart=apart) as folder:
         count, columns, lost = _write(folder, model, paths, skipped, view, out, on_progress)
         made = {"made_by": f"{MADE_BY}{__version__}", "photos": count, "columns": columns}

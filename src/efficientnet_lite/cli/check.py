@@ -10,7 +10,6 @@ from efficientnet_lite.cli.common import (
     NoLinks,
     Quiet,
     console_of,
-    exit_with,
 )
 from efficientnet_lite.cli.console import Console
 from efficientnet_lite.commands.check import check as check_photos
@@ -60,7 +59,7 @@ def check(
     else:
         _show(console, found, most=None if verbose else MOST_ROWS)
     if found.problem:
-        exit_with(EXIT_INPUT)
+        raise SystemExit(EXIT_INPUT)
 
 
 def _show(console: Console, found: Findings, most: int | None) -> None:

@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -63,11 +63,6 @@ def console_of(json: bool, verbose: int, quiet: bool) -> Console:
     console = Console(json=json, verbose=verbose, quiet=quiet)
     direct(console.warn, console.note)
     return console
-
-
-def exit_with(code: int) -> NoReturn:
-    """End the command with an exit code after its result was printed."""
-    raise SystemExit(code)
 
 
 def one_form(**given: bool) -> None:

@@ -18,7 +18,6 @@ from efficientnet_lite.cli.common import (
     Verbose,
     WeightsName,
     console_of,
-    exit_with,
     one_form,
     photos_given,
 )
@@ -103,4 +102,4 @@ def _print_each(console: Console, model: str, given: FoundPhotos, how: Options) 
     accounting = account(count, skipped, given.passed_over)
     show_accounting(console, accounting)
     if not accounting.used:
-        exit_with(EXIT_INPUT)
+        raise SystemExit(EXIT_INPUT)

@@ -18,7 +18,6 @@ from efficientnet_lite.cli.common import (
     Verbose,
     WeightsName,
     console_of,
-    exit_with,
     one_form,
     photos_given,
 )
@@ -102,7 +101,7 @@ def predict(
     accounting = account(used, skipped, given.passed_over)
     show_accounting(console, accounting)
     if not accounting.used:
-        exit_with(EXIT_INPUT)
+        raise SystemExit(EXIT_INPUT)
 
 
 def _document(photo: NamedPhoto) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from efficientnet_lite.cli.common import Json, Quiet, Switch, Verbose, console_of, exit_with
+from efficientnet_lite.cli.common import Json, Quiet, Switch, Verbose, console_of
 from efficientnet_lite.cli.console import Console, percent
 from efficientnet_lite.cli.results import VERDICTS, with_notes
 from efficientnet_lite.commands.verify import verify as verify_target
@@ -55,7 +55,7 @@ def verify(
     else:
         _show(console, verified)
     if not verified.passed or (strict and verified.verdict != "verified"):
-        exit_with(EXIT_VERIFICATION)
+        raise SystemExit(EXIT_VERIFICATION)
 
 
 def _show(console: Console, verified: Verified) -> None:

@@ -13,7 +13,7 @@ from efficientnet_lite.progress import ShowStage, silent
 from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.run.arrivals import Arrivals
 from efficientnet_lite.run.source import open_origin
-from efficientnet_lite.storage.targets import photos_apart
+from efficientnet_lite.storage.targets import Apart
 from efficientnet_lite.tflite.artifact import Precision
 from efficientnet_lite.tflite.int8 import Io
 from efficientnet_lite.tflite.stored_weights import DenseScales
@@ -87,10 +87,9 @@ def write_artifact(
     require_used(kind.format, options)
     arrivals = None if out is not None else _of_run(source)
     target = Path(str(out)) if arrivals is None else arrivals.place_of(kind, options)
-    apart = [
-        *sources_apart(source, options.weights),
-        *photos_apart([Path(options.data)] if options.data else [], inside=False),
-    ]
+    apart = sources_apart(source, options.weights)
+    if options.data:
+        apart.append(Apart(Path(options.data), inside=False))
     check_place(kind, target, overwrite=options.overwrite, apart=apart)
     kind.check(options, target)
     origin = open_origin(

@@ -7,6 +7,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
+import numpy as np
+
 from efficientnet_lite import labels as class_names
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.network.plan import DENSE, make_plan, model_name
@@ -51,7 +53,7 @@ def create_model(
         model = model_name(f"{model.variant.name}@{input_size}")
     if num_classes is not None and num_classes < 1:
         raise UsageError(f"num_classes is {num_classes}", where=name, fix="give at least 1, or None")
-    build, parameters = _room("build"), _room("parameters")
+    build, parameters = _keras()
     plan = make_plan(model.variant, size=model.size, classes=num_classes)
     network = build.build_model(plan, side=None if input_size == "any" else model.size, endpoints=endpoints)
     if weights is not None:
@@ -95,8 +97,9 @@ def save_weights(
             where=path,
             fix="end the name in .safetensors, or move it away",
         )
-    found = _room("parameters").read_parameters(model, own_head=True)
-    stored = {name: Stored(FLOAT32, array.shape, partial(_same, array)) for name, array in found.items()}
+    _, parameters = _keras()
+    found = parameters.read_parameters(model, own_head=True)
+    stored = {name: Stored(FLOAT32, array.shape, partial(np.asarray, array)) for name, array in found.items()}
     fitted = fit(stored, where="the Keras model", variant=None, ema=False)
     metadata = {
         "format": FORMAT,
@@ -111,10 +114,6 @@ def save_weights(
     write_safetensors(path, fitted.parameters, metadata)
 
 
-def _same(array: Any) -> Any:
-    return array
-
-
 def _check_labels(labels: Sequence[str], classes: int | None) -> None:
     if len(labels) != (classes or 0):
         raise UsageError(
@@ -127,15 +126,14 @@ def _check_labels(labels: Sequence[str], classes: int | None) -> None:
             raise UsageError(f"a label cannot be used: {fault}", where=label, fix="rename the class")
 
 
-def _room(module: Literal["build", "parameters"]) -> ModuleType:
-    """A module of the room `model`, which needs Keras."""
+def _keras() -> tuple[ModuleType, ModuleType]:
+    """What builds the network in Keras, and what reads and assigns its weights."""
     try:
-        from efficientnet_lite.network import keras_arrays as parameters
-        from efficientnet_lite.network import keras_model as build
+        from efficientnet_lite.network import keras_arrays, keras_model
     except ImportError as error:
         raise UsageError(
             f"Keras is not installed, or its backend is not: {error}",
             where="keras",
             fix="pip install 'efficientnet-lite[train]'",
         ) from error
-    return build if module == "build" else parameters
+    return keras_model, keras_arrays

@@ -10,9 +10,8 @@ from pathlib import Path
 
 from efficientnet_lite.classifier.features import FeatureStore, backbone_of
 from efficientnet_lite.classifier.head import fit_on
-from efficientnet_lite.photos.dataset import open_dataset
+from efficientnet_lite.photos.dataset import dataset_apart, open_dataset
 from efficientnet_lite.photos.partition import Partition, divide
-from efficientnet_lite.photos.places import dataset_apart
 from efficientnet_lite.photos.rows import Row
 from efficientnet_lite.run.arrivals import building
 from efficientnet_lite.run.card import NewRun

@@ -8,10 +8,9 @@ import numpy as np
 
 from efficientnet_lite.errors import UnusableDataset
 from efficientnet_lite.photos.accounting import COLUMNS, account
-from efficientnet_lite.photos.dataset import Dataset, open_dataset
+from efficientnet_lite.photos.dataset import Dataset, dataset_apart, open_dataset
 from efficientnet_lite.photos.layout import ClassFolders
 from efficientnet_lite.photos.partition import divide
-from efficientnet_lite.photos.places import dataset_apart
 from efficientnet_lite.photos.survey import survey
 from efficientnet_lite.progress import ShowStage, silent
 from efficientnet_lite.storage import files, folders, tables

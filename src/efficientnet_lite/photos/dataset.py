@@ -21,11 +21,12 @@ from efficientnet_lite.photos.layout import (
 )
 from efficientnet_lite.photos.manifest import NoLabels
 from efficientnet_lite.photos.manifest_files import Resolved, resolve
-from efficientnet_lite.photos.rows import Placed, Rows
+from efficientnet_lite.photos.rows import Placed, Row, Rows
 from efficientnet_lite.photos.split import Split
 from efficientnet_lite.photos.splitwords import split_of
 from efficientnet_lite.photos.walk import LEFT_OUT, Walk, walk
 from efficientnet_lite.storage import files
+from efficientnet_lite.storage.targets import Apart
 
 METADATA_NAMES = ("metadata.csv", "metadata.jsonl")  # of the imagefolder convention
 NOT_NAMED = "not named in the metadata"
@@ -148,6 +149,16 @@ def list_photos(paths: Iterable[Path], *, links: bool = True) -> FoundPhotos:
         [each for name, each in skipped.items() if name not in photos],
         passed_over,
     )
+
+
+def dataset_apart(source: Path, rows: Iterable[Row] = ()) -> list[Apart]:
+    """The folder or manifest itself, and every folder in which a photo of it lies, by way of a link too.
+
+    Nothing is written into a folder that was given, where it would be a class of photos the next time.
+    """
+    folders = {row.path.parent for row in rows}
+    whole = [Apart(source)] if files.is_dir(source) else [Apart(source, "the manifest", inside=False)]
+    return [*whole, *(Apart(folder) for folder in sorted(folders))]
 
 
 # Folders

@@ -1,7 +1,7 @@
 """Where something may be written: nowhere that somebody else's things lie, and on no place that is read meanwhile."""
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +19,6 @@ class Apart:
     path: Path
     what: str = "the photo folder"
     inside: bool = True  # whether a target inside of it is refused, too
-
-
-def photos_apart(folders: Iterable[Path], *, inside: bool = True) -> list[Apart]:
-    return [Apart(folder, inside=inside) for folder in folders]
 
 
 def check_apart(target: Path, apart: Collection[Apart], *, role: str = "the target") -> None:
@@ -114,22 +110,22 @@ def check_parent(target: Path) -> None:
     if not files.is_dir(folder):
         raise UsageError("the target's folder does not exist", where=target.parent, fix="make it first")
     if not os.access(folder, os.W_OK):
-        raise UsageError(
-            "the target's folder may not be written to",
-            where=target.parent,
-            fix="choose another `out=`, or change its permissions",
-        )
+        raise _not_writable(target.parent)
 
 
 def _check_above(target: Path) -> None:
     """Raises UsageError where neither `target` nor the missing folders above it could be made."""
     folder = next((each for each in target.parents if files.is_dir(each)), target)
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise UsageError(
-            "the target's folder may not be written to",
-            where=folder,
-            fix="choose another `out=`, or change its permissions",
-        )
+        raise _not_writable(folder)
+
+
+def _not_writable(folder: Path) -> UsageError:
+    return UsageError(
+        "the target's folder may not be written to",
+        where=folder,
+        fix="choose another `out=`, or change its permissions",
+    )
 
 
 def _check_mounts(folder: Path) -> None:

@@ -9,9 +9,9 @@ from efficientnet_lite.arrays import Array
 from efficientnet_lite.errors import CheckpointError, UsageError
 from efficientnet_lite.notices import Say
 from efficientnet_lite.training import saved_states
+from efficientnet_lite.training.curves import publish_log
 from efficientnet_lite.training.learned import Cell
 from efficientnet_lite.training.learner import Journal, Learner, Scores
-from efficientnet_lite.training.log import publish_log
 from efficientnet_lite.training.working_folder import BEST, STATES, mark
 
 if TYPE_CHECKING:  # a library that not everybody has

@@ -1,4 +1,4 @@
-"""How a training went as one picture: losses, accuracies and the learning rate over its epochs, as PNG.
+"""How a training went: its epochs as a table, and losses, accuracies and the learning rate as one picture, PNG.
 
 The same rows give the same bytes with the same matplotlib, which is imported when something is drawn.
 """
@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from efficientnet_lite.errors import ArtifactError
-from efficientnet_lite.storage import files
-from efficientnet_lite.training.learned import LOG
+from efficientnet_lite.storage import files, tables
+from efficientnet_lite.training.learned import LOG, LogRow
 
+CURVES = "curves.png"
 MAX_LOG_BYTES = 16 * 2**20
 INCHES, DPI = (8.0, 6.8), 150
 MANY = 40  # epochs; of more than these no dots are drawn
@@ -24,33 +25,48 @@ LABEL_HEIGHT = 0.085  # of a name beside its line, as a fraction of the height o
 INK, FAINT = "#22262b", "#8a9199"
 COLORS = ("#0b62a8", "#c75300", "#2c7a3f", "#7d3c98")
 LOSSES, ACCURACIES, RATE = ("loss", "validation_loss"), ("top1", "top5"), "learning_rate"
+
+
+def theme(ink: str, faint: str) -> dict[str, Any]:
+    """Settings of matplotlib that all drawings share: texts in `ink`, lines around the data in `faint`."""
+    return {
+        "text.color": ink,
+        "text.parse_math": False,  # a class may be called $x$
+        "axes.edgecolor": faint,
+        "axes.labelcolor": ink,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "grid.color": faint,
+        "xtick.color": faint,
+        "ytick.color": faint,
+        "xtick.labelcolor": ink,
+        "ytick.labelcolor": ink,
+    }
+
+
 SETTINGS: Mapping[str, Any] = {
     "font.family": ["DejaVu Sans"],  # matplotlib brings it along
     "font.size": 10,
-    "text.color": INK,
-    "text.parse_math": False,
-    "axes.edgecolor": FAINT,
-    "axes.labelcolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
     "axes.axisbelow": True,
-    "grid.color": FAINT,
     "grid.alpha": 0.25,
     "grid.linewidth": 0.6,
     "lines.linewidth": 1.8,
     "lines.markersize": 4,
-    "xtick.color": FAINT,
-    "ytick.color": FAINT,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-}
+} | theme(INK, FAINT)
 
 Curve = list[tuple[float, float]]  # epoch and value, where there is one
 
 
-def can_draw() -> bool:
-    """Whether matplotlib, of the extra `report`, is there."""
-    return find_spec("matplotlib") is not None
+def publish_log(folder: Path, rows: Sequence[LogRow], best: int | None) -> None:
+    """Write the table, and the picture where matplotlib, of the extra `report`, is there.
+
+    There is at least one row, `best` is the epoch to mark. No cell is a time of the clock: a training that was
+    interrupted writes the same.
+    """
+    table = [["" if value is None else value for value in row.values()] for row in rows]
+    tables.publish_csv(folder / LOG, list(rows[0]), table)
+    if find_spec("matplotlib") is not None:
+        files.publish(folder / CURVES, draw_curves(rows, best=best))
 
 
 def draw_curves(rows: Sequence[Mapping[str, object]], *, best: int | None = None) -> bytes:
@@ -74,7 +90,7 @@ def draw_curves(rows: Sequence[Mapping[str, object]], *, best: int | None = None
     panels = [panel for panel in panels if panel[1]]
     if not panels:
         raise ValueError("the log has no loss, accuracy or learning rate")
-    with _settings():
+    with drawing(SETTINGS):
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(INCHES[0], INCHES[1] * sum(panel[2] for panel in panels) / 7.3), dpi=DPI)
@@ -220,11 +236,11 @@ def _mark(panes: Sequence[Any], best: int) -> None:
 
 
 @contextmanager
-def _settings() -> Iterator[None]:
-    """matplotlib's own defaults and `SETTINGS`, whatever the user's matplotlibrc says, for one drawing."""
+def drawing(settings: Mapping[str, Any]) -> Iterator[None]:
+    """matplotlib's own defaults and `settings`, whatever the user's matplotlibrc says, for one drawing."""
     import matplotlib
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(SETTINGS)
+        matplotlib.rcParams.update(settings)
         yield

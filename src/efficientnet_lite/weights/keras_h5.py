@@ -4,7 +4,8 @@ Keras keeps a layer's variables in a group `vars` under their numbers, with the 
 `.keras` file is a zip archive with such a file in it. A whole model in an `.h5` has them under their own names in
 groups that are called like the layers. The HDF5 library itself runs elsewhere: see `h5_child`.
 
-Source: keras, saving/saving_lib.py (`H5IOStore`, `_save_state`), legacy/saving/legacy_h5_format.py.
+Source: keras, saving/saving_lib.py (`H5IOStore`, `_save_state`), legacy/saving/legacy_h5_format.py;
+layers/core/dense.py (`Dense.get_config`), activations/__init__.py (`serialize`).
 """
 
 import io
@@ -18,6 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from efficientnet_lite.documents import json_value
 from efficientnet_lite.errors import CheckpointError, printable
 from efficientnet_lite.network.plan import BN_PARTS
 from efficientnet_lite.storage import confined
@@ -43,6 +45,7 @@ ZIP_ENTRY = b"PK\x01\x02"
 MAX_ZIP_ENTRIES = 100  # Keras writes three, and a few for vocabularies and the like
 MAX_UNFOLDING = 32  # Keras does not compress; an optimizer's zeros are at most three quarters
 NORM_SUFFIX = "_bn"
+SOFTMAX_OR_NONE = (None, "linear", "softmax", "log_softmax")  # all of which our files leave to the end
 DTYPES = {dtype.name: dtype for dtype in (FLOAT16, FLOAT32, FLOAT64)}
 
 
@@ -81,6 +84,32 @@ def zipped_config(data: bytes) -> bytes:
             return archive.read(entry) if entry.file_size <= MAX_HEADER_BYTES else b""
     except FAULTS:
         return b""
+
+
+def check_head(config: bytes | str, layer: str, where: Path | str) -> None:
+    """Raise CheckpointError where the dense layer `layer` has an activation that no classifier of ours has.
+
+    Nothing in the configuration is built or called; one that cannot be read says nothing.
+    """
+    try:
+        waiting = [json_value(config)]
+    except ValueError:
+        return
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += value.values()
+            inner = value.get("config")
+            if value.get("class_name") == "Dense" and isinstance(inner, dict) and inner.get("name") == layer:
+                activation = inner.get("activation")
+                if activation not in SOFTMAX_OR_NONE:
+                    raise CheckpointError(
+                        f"its head {layer} has the activation {str(activation)[:40]}, expected softmax or none",
+                        where=where,
+                        fix="train it with softmax or without activation: the classes exclude each other here",
+                    )
+        elif isinstance(value, list):
+            waiting += value
 
 
 def read_keras(data: bytes, *, where: Path | str) -> tuple[dict[str, Stored], str]:

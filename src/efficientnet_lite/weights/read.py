@@ -24,8 +24,7 @@ from efficientnet_lite.storage import files
 from efficientnet_lite.weights import published
 from efficientnet_lite.weights.archive import is_archive, read_archive
 from efficientnet_lite.weights.fit import fit
-from efficientnet_lite.weights.keras_config import check_head
-from efficientnet_lite.weights.keras_h5 import H5_MAGIC, read_keras, zipped_config, zipped_weights
+from efficientnet_lite.weights.keras_h5 import H5_MAGIC, check_head, read_keras, zipped_config, zipped_weights
 from efficientnet_lite.weights.prefixes import network_of
 from efficientnet_lite.weights.pth import MAGIC_NUMBER, ZIP_PREFIX, is_pth, read_state_dict
 from efficientnet_lite.weights.safetensors import FORMAT, SCHEMA, header_bytes, read_safetensors

@@ -3,7 +3,6 @@
 Fractions are 0 to 1. Every text comes on one line, with an escape for what cannot be shown.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +42,10 @@ class File:
     scores: tuple[ViewScore, ...]  # one for each view
     latency_ms: float  # median, one image, one thread
     latency_p90_ms: float
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        return tuple(score.view for score in self.scores)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +158,7 @@ class Facts:
 
     @property
     def views(self) -> tuple[str, ...]:
-        return tuple(score.view for score in self.files[0].scores)
+        return self.files[0].views
 
     @property
     def classes(self) -> tuple[Class, ...]:
@@ -197,7 +200,7 @@ def read_facts(card: Mapping[str, Any]) -> Facts:
     measured, verification = _part(card, "metrics"), _part(card, "verification")
     view = _text(_get(_part(card, "contract"), "view", str))
     files = tuple(_file(export, measured) for export in _list(card, "exports"))
-    if not files or not files[0].scores or any(_views(file) != _views(files[0]) for file in files):
+    if not files or not files[0].scores or any(file.views != files[0].views for file in files):
         raise ValueError("its exports and metrics do not add up")
     counts = _part(data, "photos")
     strength = _number(head, "strength")
@@ -267,10 +270,6 @@ def _file(export: object, measured: Mapping[str, Any]) -> File:
         latency_ms=_number(export, "latency_ms"),
         latency_p90_ms=_number(export, "latency_p90_ms"),
     )
-
-
-def _views(file: File) -> tuple[str, ...]:
-    return tuple(score.view for score in file.scores)
 
 
 def _score(fields: object) -> ViewScore:
@@ -379,9 +378,7 @@ def _count(fields: object, name: str) -> int:
 def _finite(value: object, name: str) -> float:
     if type(value) not in (int, float) or not -MAX_COUNT <= value <= MAX_COUNT:  # type: ignore[operator]
         raise ValueError(f"its {name!r} is no number")
-    number = float(value)  # type: ignore[arg-type]
-    assert math.isfinite(number)
-    return number
+    return float(value)  # type: ignore[arg-type]
 
 
 def _number(fields: object, name: str) -> float:

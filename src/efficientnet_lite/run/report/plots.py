@@ -9,14 +9,14 @@ import re
 import unicodedata
 import warnings
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from typing import Any
 
 from efficientnet_lite.metrics import Interval
 from efficientnet_lite.run.report.facts import SPLITS, Counts, Facts, TriedStrength
+from efficientnet_lite.training.curves import drawing, theme
 
 MAX_LABEL = 24  # columns of text; a longer name is cut
 MAX_MATRIX = 40  # classes; more cells cannot be told apart
@@ -37,26 +37,13 @@ INK, FAINT, BLUE, ORANGE, GREEN = COLORS
 SETTINGS: Mapping[str, Any] = {
     "svg.fonttype": "none",  # text stays text: it can be read aloud, selected and found
     "svg.hashsalt": "efficientnet-lite",  # ids from the content, not from chance
-    "text.parse_math": False,  # a class may be called $x$
-    "font.sans-serif": [
-        "DejaVu Sans"
-    ],  # matplotlib brings it along; the page's style sheet has the last word
+    "font.sans-serif": ["DejaVu Sans"],  # matplotlib brings it along; the style sheet has the last word
     "font.size": 9,
-    "text.color": INK,
-    "axes.edgecolor": FAINT,
-    "axes.labelcolor": INK,
     "axes.facecolor": "none",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
     "figure.facecolor": "none",
-    "grid.color": FAINT,
     "grid.alpha": 0.4,
-    "xtick.color": FAINT,
-    "ytick.color": FAINT,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
     "legend.frameon": False,
-}
+} | theme(INK, FAINT)
 PRECISION_COLORS = {"float32": BLUE, "int8": ORANGE}
 SPLIT_COLORS = {"train": BLUE, "validation": ORANGE, "test": GREEN}
 _SVG, _LINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}href"
@@ -233,7 +220,9 @@ def _drawn(
     panels: int = 1,
 ) -> str:
     """The SVG of one figure; sizes and margins in inches, so that no font has to be measured."""
-    with _settings():
+    with drawing(SETTINGS), warnings.catch_warnings():
+        # of characters that its font lacks: they are only measured with it, and the reader's browser draws
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(width, height))
@@ -245,19 +234,6 @@ def _drawn(
         text = StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     return _inline(text.getvalue(), name)
-
-
-@contextmanager
-def _settings() -> Iterator[None]:
-    """matplotlib's own defaults and `SETTINGS`, whatever the user's matplotlibrc says, for one drawing."""
-    import matplotlib
-
-    with matplotlib.rc_context(), warnings.catch_warnings():
-        # of characters that its font lacks: they are only measured with it, and the reader's browser draws
-        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(SETTINGS)
-        yield
 
 
 def _inline(svg: str, name: str) -> str:
