@@ -189,9 +189,8 @@ class Int8Maker:
             with stage("Quantizing to int8") as on_progress:
                 data, judged = self._write(sample.images[:count], on_progress)
             with stage("Comparing with float") as on_progress:
-                return self._reduced(
-                    data, [self._scores(judged, kept_back, on_progress)], kept_back.truth, False, sample.whole
-                )
+                found = [compared(self.parent, judged, kept_back, self.about.outputs, on_progress)]
+            return self._reduced(data, found, kept_back.truth, False, sample.whole)
         with stage("Quantizing to int8") as on_progress:
             data, _ = self._write(sample.images, on_progress)
         halves = sample.part(slice(0, None, 2)), sample.part(slice(1, None, 2))
@@ -199,7 +198,7 @@ class Int8Maker:
         for fit, other in (halves, halves[::-1]):
             with stage("Quantizing from one half, comparing on the other") as on_progress:
                 _, file = self._write(fit.images, on_progress)
-                found.append(self._scores(file, other, on_progress))
+                found.append(compared(self.parent, file, other, self.about.outputs, on_progress))
         truth = None if sample.truth is None else [*(halves[1].truth or ()), *(halves[0].truth or ())]
         return self._reduced(data, found, truth, True, sample.whole)
 
@@ -231,9 +230,6 @@ class Int8Maker:
             data, judged = (model_from_bytes(each, where=self.out, workers=self.workers) for each in files)
             require_same(data, judged)
         return files[0], judged
-
-    def _scores(self, child: Model, sample: Sample, on_progress: OnProgress) -> tuple[Array, Array, Gauge]:
-        return compared(self.parent, child, sample, self.about.outputs, on_progress)
 
 
 def _known(truth: Iterable[int] | None) -> npt.NDArray[np.intp] | None:

@@ -1,11 +1,12 @@
 """`embed`: write the feature vectors of photos."""
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, TypedDict
+from typing import Annotated
 
 from cyclopts import Parameter
 
-from efficientnet_lite.classifier.vectors import FEATURES
+from efficientnet_lite.classifier.vectors import FEATURES, Vector
 from efficientnet_lite.cli.common import (
     COMMAND_LINE,
     AnyJson,
@@ -29,17 +30,7 @@ from efficientnet_lite.errors import EXIT_INPUT, UsageError
 from efficientnet_lite.photos.accounting import Skipped, account
 from efficientnet_lite.photos.contract import BaseView
 from efficientnet_lite.photos.dataset import FoundPhotos
-from efficientnet_lite.progress import ShowStage
 from efficientnet_lite.runtimes.model import Refused
-
-
-class Options(TypedDict):
-    """What both forms of the result are asked for."""
-
-    view: BaseView
-    weights: str
-    ema: bool
-    stage: ShowStage
 
 
 def embed(
@@ -74,12 +65,20 @@ def embed(
     if (out is None) != jsonl:
         raise UsageError("either --out or --jsonl says where vectors go", where=COMMAND_LINE, fix="give one")
     one_form(json=json, jsonl=jsonl)
-    how: Options = {"view": view, "weights": weights, "ema": not no_ema, "stage": console.progress}
     if out is None:
-        _print_each(console, model, photos_given(photos, links=not no_links), how)
+        given = photos_given(photos, links=not no_links)
+        found = embed_each(model, given, view=view, weights=weights, ema=not no_ema, stage=console.progress)
+        _print_each(console, found, given)
         return
     embedded, given = embed_photos(
-        model, lambda: photos_given(photos, links=not no_links), out, overwrite=overwrite, **how
+        model,
+        lambda: photos_given(photos, links=not no_links),
+        out,
+        view=view,
+        weights=weights,
+        ema=not no_ema,
+        overwrite=overwrite,
+        stage=console.progress,
     )
     accounting = account(embedded.count, embedded.skipped, given.passed_over)
     show_accounting(console, accounting)
@@ -89,10 +88,10 @@ def embed(
         console.line(f"{embedded.count} feature vectors in {embedded.folder / FEATURES}")
 
 
-def _print_each(console: Console, model: str, given: FoundPhotos, how: Options) -> None:
+def _print_each(console: Console, vectors: Iterable[Vector | Refused], given: FoundPhotos) -> None:
     """One JSON object a photo, each as soon as it is known; ends with the exit code where none could be used."""
     count, skipped = 0, []
-    for found in embed_each(model, given, **how):
+    for found in vectors:
         if isinstance(found, Refused):
             skipped.append(Skipped(found.where, found.reason))
             console.json_line({"path": Path(found.where), "error": found.reason})

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from efficientnet_lite import metrics
 from efficientnet_lite.arrays import Array
 from efficientnet_lite.network.plan import INPUT, Add, Conv, Dense, Pool, Step
 
@@ -49,13 +50,6 @@ def convolve(x: Array, kernel: Array, stride: int, *, depthwise: bool) -> Array:
     return total
 
 
-def softmax(logits: Array) -> Array:
-    """Probabilities of `logits` along the last axis."""
-    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    probabilities: Array = shifted / shifted.sum(axis=-1, keepdims=True)
-    return probabilities
-
-
 def run(steps: Iterable[Step], layers: Mapping[str, Layer], normalized: Array) -> dict[str, Array]:
     """Every tensor of the plan by name, for `normalized` (N, S, S, 3), which is (x - 127) / 128.
 
@@ -76,5 +70,5 @@ def run(steps: Iterable[Step], layers: Mapping[str, Layer], normalized: Array) -
             layer = layers[step.name]
             tensors[step.name] = x.reshape(len(x), -1) @ layer.kernel + layer.bias
         else:
-            tensors[step.name] = softmax(x)
+            tensors[step.name] = metrics.softmax(x)
     return tensors

@@ -160,10 +160,6 @@ class Plan:
     def convs(self) -> Iterator[Conv]:
         return (step for step in self.steps if isinstance(step, Conv))
 
-    @property
-    def dense(self) -> Dense | None:
-        return next((step for step in self.steps if isinstance(step, Dense)), None)
-
     def endpoint_output(self, endpoint: str) -> str:
         """The public name of an endpoint as an output: with the architecture in front, as the Hub contract asks.
 

@@ -28,13 +28,15 @@ from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.run.card import NewRun, ProvenFiles, card_of, export_path
 from efficientnet_lite.run.config_toml import config_toml
 from efficientnet_lite.run.model_card import model_card
-from efficientnet_lite.run.report.page import INSTALL, class_counts, first_page, is_installed
+from efficientnet_lite.run.report.facts import facts_of
+from efficientnet_lite.run.report.page import INSTALL, class_counts, is_installed, render
+from efficientnet_lite.run.report.pictures import pictures_of
 from efficientnet_lite.runtimes.model import Model, model_from_bytes
 from efficientnet_lite.storage import files, tables
 from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.tflite.artifact import About, Precision, float_artifact, int8_artifact
 from efficientnet_lite.tflite.int8 import IntegerNetwork
-from efficientnet_lite.training.curves import publish_log
+from efficientnet_lite.training.curves import drawn_log, publish_log
 from efficientnet_lite.weights.safetensors import write_safetensors
 
 BLOCK = 2048  # photos whose features are in memory at once
@@ -177,18 +179,18 @@ def _publish(folder: Path, run: NewRun, proven: ProvenFiles) -> dict[str, Any]:
 
 
 def _page(folder: Path, run: NewRun, proven: ProvenFiles, card: Mapping[str, Any]) -> bytes:
-    """The run's report.html."""
-    photos = run.photos
+    """The run's report.html, from what its proof saw."""
+    photos, facts = run.photos, facts_of(card, folder)
     rows, splits = photos.dataset.rows, photos.assignment.splits
-    return first_page(
-        card,
-        folder=folder,
+    shown = photos.surveyed(photos.positions(photos.proof_split))
+    return render(
+        facts,
         name=run.name,
         counts=class_counts(
             photos.dataset.labels, ((row.label, split) for row, split in zip(rows, splits, strict=True))
         ),
-        mistakes=proven.proof.mistakes,
-        shown=photos.surveyed(photos.positions(photos.proof_split)),
+        pictures=pictures_of(facts.labels, proven.proof.mistakes, shown),
+        curves=drawn_log(folder, facts.best_epoch),
     )
 
 

@@ -10,10 +10,9 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from efficientnet_lite.errors import ArtifactError
 from efficientnet_lite.labels import fault
 from efficientnet_lite.plaintext import plain_text
-from efficientnet_lite.tflite.metadata import read_text
+from efficientnet_lite.tflite.metadata import read_text, unusable
 from efficientnet_lite.zipped import FAULTS, check_entry
 
 LABELS = "labels.txt"
@@ -96,11 +95,11 @@ def read_labels(model: bytes, *, where: Path | str = "the model") -> dict[str, t
     labels: dict[str, tuple[str, ...]] = {}
     for locale, name in named:
         if name not in files:
-            raise _unusable(f"its metadata name {name!r}, which is not behind it", where)
+            raise unusable(f"its metadata name {name!r}, which is not behind it", where)
         try:
             lines = plain_text(files[name]).removesuffix("\n").split("\n")
         except ValueError as error:
-            raise _unusable(f"its {name!r} is no list of names: {error}", where) from error
+            raise unusable(f"its {name!r} is no list of names: {error}", where) from error
         labels.setdefault(locale, tuple(lines))
     return labels or None
 
@@ -124,7 +123,7 @@ def read_files(
             infos = archive.infolist()
             listed = [info.filename for info in infos]
             if len(infos) > MAX_FILES or len(set(listed)) != len(listed):
-                raise _unusable(f"it has {len(infos)} files behind it, some of one name or too many", where)
+                raise unusable(f"it has {len(infos)} files behind it, some of one name or too many", where)
             left = MAX_FILE_BYTES
             for info in infos:
                 if names is not None and info.filename not in names:
@@ -134,10 +133,10 @@ def read_files(
                     data = file.read(left + 1)
                 left -= len(data)
                 if left < 0:
-                    raise _unusable(f"the files behind it are larger than {MAX_FILE_BYTES:,} bytes", where)
+                    raise unusable(f"the files behind it are larger than {MAX_FILE_BYTES:,} bytes", where)
                 files[info.filename] = data
     except FAULTS as error:
-        raise _unusable(f"the files behind it cannot be read: {error}", where) from error
+        raise unusable(f"the files behind it cannot be read: {error}", where) from error
     return files
 
 
@@ -153,11 +152,7 @@ def _has_directory(model: bytes, where: Path | str) -> bool:
     if end + 22 + comment != len(model):
         return False  # these four bytes are data
     if model[max(0, end - 20) :].startswith(b"PK\6\7"):  # its own sizes would count instead
-        raise _unusable("the files behind it are a ZIP64, for which no model has a use", where)
+        raise unusable("the files behind it are a ZIP64, for which no model has a use", where)
     if size > MAX_DIRECTORY_BYTES:
-        raise _unusable(f"the list of the files behind it has {size:,} bytes", where)
+        raise unusable(f"the list of the files behind it has {size:,} bytes", where)
     return True
-
-
-def _unusable(what: str, where: Path | str) -> ArtifactError:
-    return ArtifactError(what, where=where, fix="get or export the file again")

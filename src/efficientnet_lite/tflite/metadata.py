@@ -324,9 +324,10 @@ def read_normalization(
         and all(1e-6 < s < 1e6 for s in std)
     )
     if not usable:  # NaN fails the comparisons
-        raise _unusable(f"its normalization is mean {list(mean)}, std {list(std)}", where)
+        raise unusable(f"its normalization is mean {list(mean)}, std {list(std)}", where)
     return mean, std
 
 
-def _unusable(what: str, where: Path | str) -> ArtifactError:
+def unusable(what: str, where: Path | str) -> ArtifactError:
+    """The error for what lies in a file, or behind it, and cannot be taken as it is."""
     return ArtifactError(what, where=where, fix="get or export the file again")

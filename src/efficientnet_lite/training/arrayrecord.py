@@ -18,7 +18,7 @@ from efficientnet_lite.errors import UnusableInput, UsageError
 from efficientnet_lite.protobuf import Malformed
 from efficientnet_lite.storage import files
 from efficientnet_lite.training import riegeli
-from efficientnet_lite.training.example import Example, parse
+from efficientnet_lite.training.example import Example, parse, unreadable
 from efficientnet_lite.training.recordfiles import RecordFiles
 
 ANY_PLACE = "readahead_buffer_size:0,max_parallelism:0"
@@ -60,7 +60,7 @@ def tail(path: Path) -> bytes:
             file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL_BYTES))
             return file.read(TAIL_BYTES)
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
 def read_example(path: Path, number: int) -> Example:
@@ -116,7 +116,7 @@ def _opened(path: Path) -> Any:
         found = path.stat()
         wrong = _fault(path, found.st_size, found.st_mtime_ns)
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     if wrong:
         raise _damaged(str(path), wrong)
     reader = module.ArrayRecordReader(os.fspath(path), ANY_PLACE)
@@ -130,12 +130,6 @@ def _fault(path: Path, size: int, changed: int) -> str | None:
     """Why the library should not open the file; it has no words of its own, and believes every size."""
     with path.open("rb", buffering=0) as file:
         return riegeli.fault(lambda position, count: os.pread(file.fileno(), count, position), size)
-
-
-def _unreadable(path: Path, error: OSError) -> UnusableInput:
-    return UnusableInput(
-        f"it cannot be read: {error.strerror or error}", where=path, fix="check its permissions"
-    )
 
 
 def _damaged(where: str, reason: str) -> UnusableInput:

@@ -6,6 +6,7 @@ Source: tensorflow, core/example/example.proto and feature.proto (field numbers)
 tools/datasets/imagenet_to_gcs.py (keys).
 """
 
+from pathlib import Path
 from typing import NamedTuple
 
 from efficientnet_lite.errors import UnusableInput
@@ -83,6 +84,13 @@ def checked(example: Example, classes: int) -> Example:
             fix="train with the number of classes that the records were written for, or make them again",
         )
     return example
+
+
+def unreadable(path: Path, error: OSError) -> UnusableInput:
+    """The error for a file of records that the system does not let us read."""
+    return UnusableInput(
+        f"it cannot be read: {error.strerror or error}", where=path, fix="check its permissions"
+    )
 
 
 def _number(value: int) -> bytes:

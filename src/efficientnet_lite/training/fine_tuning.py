@@ -4,7 +4,7 @@ Nothing heavy is imported here, so a command line is checked before TensorFlow i
 """
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from efficientnet_lite.errors import wrong_argument
 from efficientnet_lite.network.plan import DENSE, INPUT, Conv, Dense, Plan, Softmax, Step
@@ -12,7 +12,6 @@ from efficientnet_lite.network.plan import DENSE, INPUT, Conv, Dense, Plan, Soft
 BatchNorm = Literal["frozen", "train"]
 Optimizer = Literal["adamw", "sgd"]
 Augment = Literal["none", "light", "rand"]
-AUGMENTS: tuple[Augment, ...] = get_args(Augment)
 OPTIONS = {"batch": "batch_size", "ema": "ema_decay"}  # fields of `FineTuning` that `train` calls otherwise
 
 

@@ -63,10 +63,9 @@ class Journal:
     def of_json(cls, values: Mapping[str, Any]) -> "Journal":
         """Raises ValueError for values that `to_json` did not make."""
         try:
-            journal = cls(**values)
+            return cls(**values)
         except TypeError as error:
             raise ValueError(f"no journal of a training: {error}") from error
-        return journal
 
 
 class Learner(Protocol):

@@ -22,7 +22,7 @@ from efficientnet_lite.crc32c import masked_crc32c
 from efficientnet_lite.errors import UnusableInput
 from efficientnet_lite.protobuf import Malformed
 from efficientnet_lite.storage import files
-from efficientnet_lite.training.example import Example, parse
+from efficientnet_lite.training.example import Example, parse, unreadable
 
 HEADER_BYTES, CHECKSUM_BYTES = 12, 4
 MAX_RECORD_BYTES = 64 * 2**20  # the largest of ImageNet's has 16 MB
@@ -43,7 +43,7 @@ def read_examples(path: Path) -> Iterator[Example]:
                 yield parse(record, f"{path}, record {number}")
                 number += 1
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     except Malformed as error:
         raise _malformed(path, number, error) from error
 
@@ -72,7 +72,7 @@ def offsets(path: Path) -> npt.NDArray[np.int64]:
                 parts.append(np.array(ends, np.int64))
                 number, position = number + len(ends), ends[-1]
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     except Malformed as error:
         raise _malformed(path, number, error) from error
     return np.concatenate(parts)
@@ -92,7 +92,7 @@ def read_example(path: Path, start: int, end: int, number: int) -> Example:
             raise Malformed("it breaks off")
         return parse(record, f"{path}, record {number}")
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     except Malformed as error:
         raise _malformed(path, number, error) from error
 
@@ -142,12 +142,6 @@ def _wrong(headers: npt.NDArray[np.uint8]) -> int | None:
     """The first of `headers` (n, 12) whose length has another checksum than it says."""
     rows = (header.tobytes() for header in headers)
     return next((number for number, row in enumerate(rows) if _checksum(row[:8]) != row[8:]), None)
-
-
-def _unreadable(path: Path, error: OSError) -> UnusableInput:
-    return UnusableInput(
-        f"it cannot be read: {error.strerror or error}", where=path, fix="check its permissions"
-    )
 
 
 def _malformed(path: Path, number: int, error: Malformed) -> UnusableInput:

@@ -23,15 +23,8 @@ from efficientnet_lite.documents import json_value
 from efficientnet_lite.errors import CheckpointError, printable
 from efficientnet_lite.network.plan import BN_PARTS
 from efficientnet_lite.storage import confined
-from efficientnet_lite.weights.stored_tensors import (
-    FLOAT16,
-    FLOAT32,
-    FLOAT64,
-    MAX_CHECKPOINT_BYTES,
-    Stored,
-    damaged,
-    some,
-)
+from efficientnet_lite.weights import stored_tensors as dtypes
+from efficientnet_lite.weights.stored_tensors import MAX_CHECKPOINT_BYTES, Stored, damaged, some
 from efficientnet_lite.zipped import FAULTS, check_entry
 
 H5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -46,7 +39,7 @@ MAX_ZIP_ENTRIES = 100  # Keras writes three, and a few for vocabularies and the 
 MAX_UNFOLDING = 32  # Keras does not compress; an optimizer's zeros are at most three quarters
 NORM_SUFFIX = "_bn"
 SOFTMAX_OR_NONE = (None, "linear", "softmax", "log_softmax")  # all of which our files leave to the end
-DTYPES = {dtype.name: dtype for dtype in (FLOAT16, FLOAT32, FLOAT64)}
+DTYPES = {dtype.name: dtype for dtype in (dtypes.FLOAT16, dtypes.FLOAT32, dtypes.FLOAT64)}
 
 
 def zipped_weights(data: bytes, *, where: Path | str) -> bytes | None:

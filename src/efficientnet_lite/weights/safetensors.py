@@ -18,21 +18,8 @@ from numpy.typing import NDArray
 from efficientnet_lite.documents import json_value
 from efficientnet_lite.errors import CheckpointError
 from efficientnet_lite.storage import files
-from efficientnet_lite.weights.stored_tensors import (
-    BFLOAT16,
-    BOOL,
-    FLOAT16,
-    FLOAT32,
-    FLOAT64,
-    INT8,
-    INT16,
-    INT32,
-    INT64,
-    UINT8,
-    Stored,
-    damaged,
-    some,
-)
+from efficientnet_lite.weights import stored_tensors as dtypes
+from efficientnet_lite.weights.stored_tensors import Stored, damaged, some
 
 FORMAT = "efficientnet-lite"  # under "format" in the metadata of files that we write
 SCHEMA = "1"
@@ -40,16 +27,16 @@ MAX_HEADER_BYTES = 4 * 2**20  # lite4 has 70 KB; a thousand labels add 20 KB
 LENGTH = struct.Struct("<Q")
 ALIGNMENT = 8  # of the first number, so that a reader may map the file
 DTYPES = {
-    "F64": FLOAT64,
-    "F32": FLOAT32,
-    "F16": FLOAT16,
-    "BF16": BFLOAT16,
-    "I64": INT64,
-    "I32": INT32,
-    "I16": INT16,
-    "I8": INT8,
-    "U8": UINT8,
-    "BOOL": BOOL,
+    "F64": dtypes.FLOAT64,
+    "F32": dtypes.FLOAT32,
+    "F16": dtypes.FLOAT16,
+    "BF16": dtypes.BFLOAT16,
+    "I64": dtypes.INT64,
+    "I32": dtypes.INT32,
+    "I16": dtypes.INT16,
+    "I8": dtypes.INT8,
+    "U8": dtypes.UINT8,
+    "BOOL": dtypes.BOOL,
 }
 
 

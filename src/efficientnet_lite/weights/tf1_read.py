@@ -24,18 +24,8 @@ from numpy.typing import NDArray
 from efficientnet_lite.crc32c import masked_crc32c
 from efficientnet_lite.errors import CheckpointError
 from efficientnet_lite.protobuf import BYTES, FIXED32, VARINT, Malformed, typed, varint
-from efficientnet_lite.weights.stored_tensors import (
-    BFLOAT16,
-    FLOAT16,
-    FLOAT32,
-    FLOAT64,
-    INT32,
-    INT64,
-    Dtype,
-    Stored,
-    damaged,
-    some,
-)
+from efficientnet_lite.weights import stored_tensors as dtypes
+from efficientnet_lite.weights.stored_tensors import Dtype, Stored, damaged, some
 
 TABLE_MAGIC = bytes.fromhex("57fb808b247547db")  # the last 8 bytes of every index
 FOOTER_BYTES = 48
@@ -45,7 +35,14 @@ MAX_ENTRIES = 100_000  # lite4 with averages and optimizer slots has 1,800
 MAX_KEY_BYTES = 1024
 MAX_SHARDS = 1000
 MAX_DIMENSIONS = 8
-DTYPES = {1: FLOAT32, 2: FLOAT64, 3: INT32, 9: INT64, 14: BFLOAT16, 19: FLOAT16}
+DTYPES = {
+    1: dtypes.FLOAT32,
+    2: dtypes.FLOAT64,
+    3: dtypes.INT32,
+    9: dtypes.INT64,
+    14: dtypes.BFLOAT16,
+    19: dtypes.FLOAT16,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,19 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from efficientnet_lite.weights.stored_tensors import (
-    BFLOAT16,
-    BOOL,
-    FLOAT16,
-    FLOAT32,
-    FLOAT64,
-    INT8,
-    INT16,
-    INT32,
-    INT64,
-    UINT8,
-    Dtype,
-)
+from efficientnet_lite.weights import stored_tensors as dtypes
+from efficientnet_lite.weights.stored_tensors import Dtype
 
 MAX_DIMENSIONS = 8
 # Elements of a tensor beyond its storage, which `expand` makes; lite4's head has 1.3 million.
@@ -136,17 +125,17 @@ GLOBALS: dict[str, Function | Dtype] = {
     "torch._tensor _rebuild_from_type_v2": Function("_rebuild_from_type_v2", _with_attributes),
     "torch._utils _rebuild_parameter": Function("_rebuild_parameter", _parameter),
     "torch._utils _rebuild_parameter_with_state": Function("_rebuild_parameter_with_state", _parameter),
-    "torch DoubleStorage": FLOAT64,
-    "torch FloatStorage": FLOAT32,
-    "torch HalfStorage": FLOAT16,
-    "torch BFloat16Storage": BFLOAT16,
-    "torch LongStorage": INT64,
-    "torch IntStorage": INT32,
+    "torch DoubleStorage": dtypes.FLOAT64,
+    "torch FloatStorage": dtypes.FLOAT32,
+    "torch HalfStorage": dtypes.FLOAT16,
+    "torch BFloat16Storage": dtypes.BFLOAT16,
+    "torch LongStorage": dtypes.INT64,
+    "torch IntStorage": dtypes.INT32,
     # Beside the weights: masks, the state of a random generator, quantized copies.
-    "torch ShortStorage": INT16,
-    "torch CharStorage": INT8,
-    "torch ByteStorage": UINT8,
-    "torch BoolStorage": BOOL,
+    "torch ShortStorage": dtypes.INT16,
+    "torch CharStorage": dtypes.INT8,
+    "torch ByteStorage": dtypes.UINT8,
+    "torch BoolStorage": dtypes.BOOL,
     "torch ComplexFloatStorage": Dtype("complex64", "<c8"),
     "torch ComplexDoubleStorage": Dtype("complex128", "<c16"),
     "torch QUInt8Storage": Dtype("quint8", "|u1"),

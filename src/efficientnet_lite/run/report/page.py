@@ -9,17 +9,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from importlib.util import find_spec
-from pathlib import Path
-from typing import Any
 
 from efficientnet_lite.errors import UsageError, printable
 from efficientnet_lite.metrics import Interval
-from efficientnet_lite.photos.labelled import Surveyed
-from efficientnet_lite.proof.mistakes import Mistake
 from efficientnet_lite.run.report import plots
-from efficientnet_lite.run.report.facts import SPLITS, Facts, facts_of
-from efficientnet_lite.run.report.pictures import WrongPhoto, pictures_of
-from efficientnet_lite.training.curves import drawn_log
+from efficientnet_lite.run.report.facts import SPLITS, Facts
+from efficientnet_lite.run.report.pictures import WrongPhoto
 
 TEMPLATE = "page.html.j2"
 NEEDS = ("jinja2", "matplotlib")
@@ -78,32 +73,6 @@ def render(
         bars=plots.draw_counts(bars),
     )
     return text.encode()
-
-
-def first_page(
-    card: Mapping[str, Any],
-    *,
-    folder: Path,
-    name: str,
-    counts: Mapping[str, Sequence[int]],
-    mistakes: Sequence[Mistake],
-    shown: Surveyed,
-) -> bytes:
-    """The page of a run that is just being made, from what its proof saw.
-
-    Args:
-        counts: see `class_counts`.
-        mistakes: their positions are those of `shown`.
-        shown: the photos of the proof.
-    """
-    facts = facts_of(card, folder)
-    return render(
-        facts,
-        name=name,
-        counts=counts,
-        pictures=pictures_of(facts.labels, mistakes, shown),
-        curves=drawn_log(folder, facts.best_epoch),
-    )
 
 
 def class_counts(labels: Sequence[str], rows: Iterable[tuple[str, str | None]]) -> dict[str, list[int]]:
