@@ -1,5 +1,5 @@
-"""An export that is killed at any moment: no artifact without its golden file, none that the card does not list, and
-no entry of what is not there or is another.
+"""An export that is killed at any moment, or meets a full disk: no artifact without its golden file, none that the card
+does not list, and no entry of what is not there or is another.
 
 Real kills, before every single change of the disk. Each kind is published as `export` does; only the writing of its
 content, which is in a stage that nobody reads, is replaced by files of a known text.
@@ -10,15 +10,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import foreign
 import pytest
 
 from efficientnet_lite.artifacts.kinds import KINDS
+from efficientnet_lite.run import folder as run_folder
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and forks of POSIX")
 HERE = Path(__file__).parent
 
 PROGRAM = """
-import json, os, shutil, signal, sys
+import json, os, resource, shutil, signal, sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 import numpy as np
@@ -30,6 +33,7 @@ from efficientnet_lite.artifacts.kind import Making, NewArtifact
 from efficientnet_lite.artifacts.kinds import KINDS
 from efficientnet_lite.artifacts.options import ExportOptions
 from efficientnet_lite.artifacts.publication import publish
+from efficientnet_lite.errors import OutputFailed
 from efficientnet_lite.proof.golden import golden_path, read_golden
 from efficientnet_lite.proof.parity import Parity
 from efficientnet_lite.run.arrivals import Arrivals
@@ -38,17 +42,22 @@ from efficientnet_lite.run.folder import open_run
 from efficientnet_lite.storage import files
 from efficientnet_lite.storage.listing import is_own, seal
 
-here, trained, format, act = Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4], sys.argv[5]
+here, trained, format = Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
+act = ""
 KIND = KINDS[format]
 TEXTS = ("first", "second", "third")
 CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "open"}
-left, inside = None, False
+left, inside, written = None, False, False
 
 
 def die(event, arguments):
-    global left
+    global left, written
     if not inside or event not in CHANGES or (event == "open" and not (arguments[2] & (os.O_WRONLY | os.O_RDWR))):
         return
+    if "/content/" in str(arguments[0]):
+        if written:  # one file more of a content that is not ready makes no difference
+            return
+        written = True
     left -= 1
     if left < 0:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -82,10 +91,26 @@ def export(place, text, **options):
     options = ExportOptions(format=format, **options)
     kind, entering, out = replace(KIND, write=write(text)), {}, place / f"m{KIND.ending}"
     if act.startswith("run"):
-        run = Arrivals(place)
+        run = Arrivals.to(place)
         run.recover()
         out, entering = run.place_of(KIND, replace(options, precision="float16")), {"entering": run.entering}
     return publish(kind, OfText(None, options, out), **entering).path
+
+
+def export_another(place, meanwhile):
+    "Of another kind into the same run; `meanwhile` happens while it is made."
+    kind = KINDS["onnx" if format == "tflite" else "tflite"]
+    run, options = Arrivals.to(place), ExportOptions(format=kind.format, precision="float16")
+    run.recover()
+
+    def written(making, path):
+        meanwhile()
+        files.publish(path, b"another")
+        exported = Exported(making.out.absolute(), kind.format, "float32", ("features",), Parity(0, 1, 99, None))
+        return NewArtifact(exported, {"features": np.float32([9])})
+
+    making = OfText(None, options, run.place_of(kind, options))
+    return publish(replace(kind, write=written), making, entering=run.entering).path
 
 
 def text_at(path):
@@ -105,7 +130,8 @@ def check(place, path):
     if text is not None and KIND.golden:
         assert read_golden(golden_path(path), ["features"])["features"] == [TEXTS.index(text)], "another golden file"
     if act.startswith("run"):
-        listed = artifacts_of(open_run(place))
+        listed = [each for each in artifacts_of(open_run(place)) if each.path != another]
+        assert len(listed) == len(artifacts_of(open_run(place))) - (another is not None), "the other artifact"
         assert [each.path for each in listed] == ([path] if text is not None else []), "the card's list"
         for each in json.loads((place / "card.json").read_text()).get("artifacts", []):
             assert files.exists(place / each["path"]), "the card lists what is not there"
@@ -114,60 +140,89 @@ def check(place, path):
     return text
 
 
-for number in range(1000):
-    place = here / str(number) / "run"
-    if act.startswith("run"):
-        shutil.copytree(trained, place, copy_function=os.link)  # nothing is written in place
-    else:
-        place.mkdir(parents=True)
-    path = None
-    if act.endswith("over"):
-        path = export(place, "first")
-        if KIND.folder is not None:
-            foreign.write(path / "notes.txt", "mine")
-            export(place, "first", overwrite=True)  # which takes it over
-    whole = foreign.held(place.parent)
-    child = os.fork()
-    if not child:
-        left, inside = number, True
-        export(place, "second", overwrite=act.endswith("over"))
-        os._exit(0)
-    killed = os.waitpid(child, 0)[1]
-    if path is None:
-        path = place / "exports" / f"run_{format}" if act.startswith("run") else place / f"m{KIND.ending}"
-        if act.startswith("run") and format in ("tflite", "onnx"):
-            path = place / "exports" / ("run_float16.tflite" if format == "tflite" else "run.onnx")
-    found = check(place, path)
-    assert found in ((None, "first", "second") if act.endswith("over") else (None, "second")), found
-    export(place, "third", overwrite=True)
-    assert check(place, path) == "third"
-    after = foreign.held(place.parent)
-    assert not [name for name in after if ".part" in name or ".previous" in name or ".lock" in name], sorted(after)
-    if act.startswith("run"):
-        card = json.loads((place / "card.json").read_text())
-        assert "arriving" not in card
-        assert {f"run/{name}" for name in card["files"]} <= set(after)
-        assert set(after) - set(whole) <= {f"run/{name}" for name in card["files"]}, "not listed"
-    if act.endswith("over") and KIND.folder is not None:
-        assert (path / "notes.txt").read_text() == "mine"
-    if not killed:
-        break
-print(number)
+for act in sys.argv[5:]:
+    for number in range(1000):
+        place = here / act / str(number) / "run"
+        if act.startswith("run"):
+            shutil.copytree(trained, place, copy_function=os.link)  # nothing is written in place
+        else:
+            place.mkdir(parents=True)
+        path = another = None
+        if act.endswith("over"):
+            path = export(place, "first")
+            if KIND.folder is not None:
+                foreign.write(path / "notes.txt", "mine")
+                export(place, "first", overwrite=True)  # which takes it over
+        whole = foreign.held(place.parent)
+
+        def kill():
+            global killed, left, inside
+            child = os.fork()
+            if not child:
+                if "full" in act:  # of which a limit for every file is a likeness
+                    resource.setrlimit(resource.RLIMIT_FSIZE, (2**number, 2**number))
+                else:
+                    left, inside = number, True
+                with suppress(OutputFailed):
+                    export(place, "second", overwrite=act.endswith("over"))
+                    os._exit(0)
+                os._exit(1)
+            killed = os.waitpid(child, 0)[1]
+
+        if act.startswith("run beside"):
+            another = export_another(place, kill)
+        else:
+            kill()
+        if path is None:
+            path = place / "exports" / f"run_{format}" if act.startswith("run") else place / f"m{KIND.ending}"
+            if act.startswith("run") and format in ("tflite", "onnx"):
+                path = place / "exports" / ("run_float16.tflite" if format == "tflite" else "run.onnx")
+        if "full" in act:
+            assert not [name for name in foreign.held(place.parent) if ".part" in name], "a stage is left"
+        found = check(place, path)
+        assert found in ((None, "first", "second") if act.endswith("over") else (None, "second")), found
+        export(place, "third", overwrite=True)
+        assert check(place, path) == "third"
+        after = foreign.held(place.parent)
+        assert not [name for name in after if ".part" in name or ".previous" in name or ".lock" in name], sorted(after)
+        if act.startswith("run"):
+            card = json.loads((place / "card.json").read_text())
+            assert "arriving" not in card
+            assert {f"run/{name}" for name in card["files"]} <= set(after)
+            assert set(after) - set(whole) <= {f"run/{name}" for name in card["files"]}, "not listed"
+        if act.endswith("over") and KIND.folder is not None:
+            assert (path / "notes.txt").read_text() == "mine"
+        if not killed:
+            break
+    print(number)
 """
 
 
-@pytest.mark.parametrize("act", ["alone", "alone over", "run", "run over"])
+@pytest.fixture(scope="module")
+def small(trained, tmp_path_factory):
+    """That run with little in its files, which are hashed a thousand times."""
+    folder = tmp_path_factory.mktemp("small") / "run"
+    card = run_folder.open_run(trained.run).card
+    for name in card["files"]:
+        foreign.write(folder / name, name)
+    run_folder.seal(folder, card)
+    return folder
+
+
 @pytest.mark.parametrize("format", KINDS)
-def test_a_kill_at_any_change_leaves_no_half(trained, tmp_path, format, act):
+def test_a_kill_at_any_change_leaves_no_half(small, tmp_path, format):
+    acts = ["alone", "alone over", "run", "run over"]
+    if format in ("tflite", "hub-tf1"):  # a file, a folder
+        acts += ["run beside over", "alone full over", "run full over"]
+
     done = subprocess.run(
-        [
-            *(sys.executable, "-c", PROGRAM, str(HERE), str(tmp_path)),
-            *(str(trained.run), format, act),
-        ],
+        [sys.executable, "-c", PROGRAM, str(HERE), str(tmp_path), str(small), format, *acts],
         capture_output=True,
         text=True,
         check=False,
     )
 
     assert done.returncode == 0, done.stderr[-3000:]
-    assert int(done.stdout) > 10  # so many changes were killed before
+    changes = list(map(int, done.stdout.split()))  # so many were killed before
+    assert len(changes) == len(acts)
+    assert min(changes) > 8

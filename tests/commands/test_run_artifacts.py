@@ -3,19 +3,26 @@
 import importlib.util
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import scenes
 
+from efficientnet_lite.artifacts.kind import Making
+from efficientnet_lite.artifacts.kinds import KINDS
+from efficientnet_lite.artifacts.options import ExportOptions
+from efficientnet_lite.artifacts.publication import publish
 from efficientnet_lite.commands.export import export as export_artifact
 from efficientnet_lite.commands.train import train
 from efficientnet_lite.commands.verify import verify
 from efficientnet_lite.errors import ArtifactError, UsageError
 from efficientnet_lite.proof.golden import golden_path
 from efficientnet_lite.run import folder as run_folder
+from efficientnet_lite.run.arrivals import Arrivals
 from efficientnet_lite.run.artifacts import artifacts_of
 from efficientnet_lite.run.folder import open_run
+from efficientnet_lite.run.source import open_origin
 
 
 def missing(*modules):
@@ -132,6 +139,75 @@ def test_a_card_of_a_stranger_cannot_name_files_elsewhere(run, entry):
 
     with pytest.raises(ArtifactError, match="artifacts"):
         artifacts_of(open_run(run))
+
+
+@pytest.mark.parametrize(
+    "arriving",
+    [
+        *({"entry": {"path": path}} for path in ("../outside.tflite", "/etc/passwd", "", 7, None)),
+        *({"entry": {"outputs": [7]}}, {"entry": {"format": []}}, {"entry": {"sha256": None}}, {"entry": 7}),
+        *([], 7, "text", None),
+    ],
+)
+def test_a_card_of_a_stranger_lets_nothing_arrive_from_elsewhere(run, arriving):
+    export_artifact(run, precision="float16")
+    content = card(run)
+    (entry,) = content["artifacts"]
+    if isinstance(arriving, dict) and isinstance(arriving["entry"], dict):
+        arriving = {"mark": entry["sha256"], "entry": entry | arriving["entry"]}
+    content["arriving"] = [arriving]
+    (run / "card.json").write_text(json.dumps(content), encoding="utf-8")
+    before = scenes.contents(run.parent)
+
+    for command in (
+        lambda: artifacts_of(open_run(run)),
+        lambda: verify(run),
+        lambda: export_artifact(run, precision="float16", overwrite=True),
+    ):
+        with pytest.raises(ArtifactError, match="artifacts cannot be read"):
+            command()
+
+    assert scenes.contents(run.parent) == before
+
+
+def test_a_card_of_a_stranger_cannot_have_a_file_read_a_thousand_times(run):
+    export_artifact(run, precision="float16")
+    content = card(run)
+    (entry,) = content["artifacts"]
+    content["arriving"] = [{"mark": entry["sha256"], "entry": entry}] * 1000
+    (run / "card.json").write_text(json.dumps(content), encoding="utf-8")
+
+    with pytest.raises(ArtifactError, match="1000 artifacts are arriving at once"):
+        artifacts_of(open_run(run))
+
+
+def test_a_card_whose_arrivals_are_damaged_is_replaced_as_any_run(run, fit, photos):
+    content = card(run) | {"arriving": 7}
+    (run / "card.json").write_text(json.dumps(content), encoding="utf-8")
+
+    fit(photos, run, overwrite=True)
+
+    assert "arriving" not in card(run)
+    assert verify(run).passed
+
+
+def test_an_artifact_does_not_come_to_a_run_that_has_replaced_its_own(run, trained):
+    def replaced(making, place):
+        run.rename(run.with_name("old"))
+        shutil.copytree(trained.run, run)
+        place.parent.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(run.with_name("old") / place.parent.relative_to(run), place.parent)
+        return KINDS["tflite"].write(making, place)
+
+    kind, options = KINDS["tflite"], ExportOptions(format="tflite", precision="float16")
+    arrivals = Arrivals.to(run)
+    making = Making(open_origin(run), options, arrivals.place_of(kind, options))
+
+    with pytest.raises(UsageError, match="replaced by another"):
+        publish(replace(kind, write=replaced), making, entering=arrivals.entering)
+
+    assert scenes.names(run / "exports") == scenes.names(trained.run / "exports")
+    assert "artifacts" not in card(run)
 
 
 def test_an_unknown_format_is_a_note(run):

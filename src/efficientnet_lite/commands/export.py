@@ -105,6 +105,6 @@ def _of_run(source: str | Path) -> Arrivals:
     """Where the artifacts of the run `source` go; what a killed export left there is finished first."""
     if not run_folder.is_run(Path(source)):
         raise UsageError("no `out=` given", where=CALL, fix="say where to: only a run has a place of its own")
-    arrivals = Arrivals(run_folder.open_run(Path(source)).folder)
+    arrivals = Arrivals.to(Path(source))
     arrivals.recover()
     return arrivals

@@ -4,7 +4,8 @@ While one takes its place the card has it under `arriving`, with the one that it
 there, by its mark. So no moment has an artifact that is not listed, or a list of what is not there.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ from efficientnet_lite.storage import files, folders
 from efficientnet_lite.storage.listing import FolderKind, inside
 
 KEY, ARRIVING = "artifacts", "arriving"  # in the card
+MAX_ARRIVING = (
+    64  # entries: two of one that comes, and of those whose processes were killed since the last one came
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +64,18 @@ class Arriving:
 
 
 def arriving_in(run: run_folder.Run) -> list[Arriving]:
-    """What the card has under `arriving`; raises ValueError, KeyError, TypeError or AttributeError for what is none."""
-    return [
-        Arriving(
-            own(run, inside(run.folder, each["entry"]["path"])),
-            KINDS.get(each["entry"]["format"]),
-            str(each["mark"]),
-            each["entry"],
-        )
-        for each in run.card.get(ARRIVING, [])
-    ]
+    """What the card has under `arriving`; raises ArtifactError where that is damaged."""
+    found: list[Arriving] = []
+    with _reading_card(run):
+        listed = run.card.get(ARRIVING, [])
+        if len(listed) > MAX_ARRIVING:  # each is read to know whether it is there
+            raise ValueError(f"{len(listed)} artifacts are arriving at once")
+        for each in listed:
+            artifact = _artifact(run, each["entry"])
+            own(run, artifact.path)
+            kind = KINDS.get(artifact.format)
+            found.append(Arriving(artifact.path, kind, str(each["mark"]), each["entry"]))
+    return found
 
 
 def arrived_in(arriving: Iterable[Arriving]) -> list[Arriving]:
@@ -79,22 +85,30 @@ def arrived_in(arriving: Iterable[Arriving]) -> list[Arriving]:
 
 def artifacts_of(run: run_folder.Run) -> tuple[RunArtifact, ...]:
     """What the card lists, and what was arriving and is there; raises ArtifactError where it is damaged."""
-    found = []
-    try:
-        arrived = [each.as_it_lies() for each in arrived_in(arriving_in(run))]
-        for entry in (*run.card.get(KEY, []), *arrived):
-            path, format, sha256, outputs = (entry[key] for key in ("path", "format", "sha256", "outputs"))
-            if not all(isinstance(each, str) for each in (path, format, sha256, *outputs)):
-                raise ValueError("an artifact has fields of another type than text")
-            found.append(RunArtifact(inside(run.folder, path), format, sha256, tuple(outputs)))
+    arrived = [each.as_it_lies() for each in arrived_in(arriving_in(run))]
+    with _reading_card(run):
+        found = tuple(_artifact(run, entry) for entry in (*run.card.get(KEY, []), *arrived))
         run_folder.check_once(each.path for each in found)
+    return found
+
+
+def _artifact(run: run_folder.Run, entry: Mapping[str, Any]) -> RunArtifact:
+    path, format, sha256, outputs = (entry[key] for key in ("path", "format", "sha256", "outputs"))
+    if not all(isinstance(each, str) for each in (path, format, sha256, *outputs)):
+        raise ValueError("an artifact has fields of another type than text")
+    return RunArtifact(inside(run.folder, path), format, sha256, tuple(outputs))
+
+
+@contextmanager
+def _reading_card(run: run_folder.Run) -> Iterator[None]:
+    try:
+        yield
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArtifactError(
             f"the card's artifacts cannot be read: {str(error)[:200]}",
             where=run.folder / run_folder.CARD,
             fix="train the run again",
         ) from error
-    return tuple(found)
 
 
 def replay(run: run_folder.Run, *, trust: bool) -> tuple[list[str], list[str]]:

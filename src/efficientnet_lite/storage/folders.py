@@ -12,7 +12,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +34,7 @@ STAGE_MARKER, CONTENT, COMPANION, OLD, OLD_COMPANION = (
     "old",
     "old-companion",
 )
+UNWANTED = "unwanted"  # the content of a stage that is being taken away
 MAX_STAGE_MARKER_BYTES = 4096
 _PART = re.compile(rf"\..+\.[0-9a-f]{{8}}{re.escape(files.PART_SUFFIX)}")
 
@@ -114,7 +115,7 @@ def staging(
     Raises as `replacing`.
     """
     check_reachable(target)  # the lock would say so as of a disk
-    here = files.real(target) if kind is not None else files.real(target.absolute().parent) / target.name
+    here = _place_of(target, kind)
     with files.locked(target):
         mend(here, kind)
         check()
@@ -129,14 +130,20 @@ def staging(
 def mend(target: Path, kind: FolderKind | None) -> None:
     """Sweep, finish or undo what a process left that was killed while it wrote `target`; nothing where there is none.
 
-    The caller holds a lock, so none of those processes is alive.
+    The caller holds the target's lock, so none of those processes is alive.
     """
+    target = _place_of(target, kind)
     with _failures(target):
         for path in _entries(target.parent):
             if _stage_name(target).fullmatch(path.name) and _is_stage(path, target):
                 _finish_stage(path, target, kind)
         if kind is not None:
             _mend_aside(target, kind)
+
+
+def _place_of(target: Path, kind: FolderKind | None) -> Path:
+    """Where it is built: a link to a folder stays one, a link to a file is replaced."""
+    return files.real(target) if kind is not None else files.real(target.absolute().parent) / target.name
 
 
 def mark(path: Path, kind: FolderKind | None) -> str:
@@ -218,13 +225,18 @@ def _mark_stage(stage: Path, target: Path, ready: dict[str, str] | None = None) 
 
 
 def _remove_stage(stage: Path, target: Path) -> None:
-    """Take away what we put into it, and the stage where nothing else is in it. The marker goes last."""
-    if files.lexists(stage / CONTENT):  # half of which must not be taken for what is ready
-        _mark_stage(stage, target)
+    """Take away what we put into it, and the stage where nothing else is in it. The marker goes last.
+
+    No file is written, since the disk may be full.
+    """
+    if files.lexists(stage / CONTENT):
+        if files.lexists(stage / OLD) and not files.lexists(target):  # what was to replace it never does
+            (stage / OLD).replace(target)
+        (stage / CONTENT).replace(stage / UNWANTED)  # half of it must not be taken for what is ready
     for path in _entries(stage):
-        if path.name == CONTENT and files.is_dir(path, follow=False):
+        if path.name == UNWANTED and files.is_dir(path, follow=False):
             shutil.rmtree(path, ignore_errors=True)
-        elif path.name in (CONTENT, COMPANION, OLD, OLD_COMPANION) or _PART.fullmatch(path.name):
+        elif path.name in (UNWANTED, COMPANION, OLD, OLD_COMPANION) or _PART.fullmatch(path.name):
             path.unlink(missing_ok=True)
     if [path.name for path in _entries(stage)] == [STAGE_MARKER]:
         (stage / STAGE_MARKER).unlink(missing_ok=True)
@@ -254,22 +266,31 @@ def _finish_stage(path: Path, target: Path, kind: FolderKind | None) -> None:
     """Carry out the renames that are left where it was complete, unless somebody has changed the target since."""
     if files.is_file(path / STAGE_MARKER, follow=False) and files.lexists(path / CONTENT):
         ready = _marker(path).get("ready")
-        if isinstance(ready, dict) and _is_as_it_was(path, target, kind, ready):
-            name = tables.unescaped(str(ready["beside"]))
-            _swap(Staged(path, target, kind, target.with_name(name) if name else None))
+        with suppress(
+            ValueError, TypeError, KeyError, OverflowError
+        ):  # it is not ready, or no marker of ours
+            stage = Staged(path, target, kind, _beside(target, ready["beside"]))
+            if _is_as_it_was(stage, ready):
+                _swap(stage)
     _remove_stage(path, target)
 
 
-def _is_as_it_was(path: Path, target: Path, kind: FolderKind | None, ready: dict[str, Any]) -> bool:
+def _beside(target: Path, escaped: str) -> Path | None:
+    """The place of the companion that a marker names, if any; raises ValueError for what is no name."""
+    name = tables.unescaped(escaped)
+    if name == ".." or Path(name).name != name:
+        raise ValueError(f"{name[:50]!r} is no name of a file")
+    return target.with_name(name) if name else None
+
+
+def _is_as_it_was(stage: Staged, ready: Mapping[str, Any]) -> bool:
     """Whether what is to be replaced is what it was, or has been set aside already."""
-    name = tables.unescaped(str(ready.get("beside", "")))
-    if Path(name).name != name:
-        return False
-    places = [(target, kind, "replaces")]
-    if name and files.lexists(path / COMPANION):
-        places.append((target.with_name(name), None, "beside_replaces"))
+    places = [(stage.target, stage.kind, ready["replaces"])]
+    if stage.companion_target is not None and files.lexists(stage.companion):
+        places.append((stage.companion_target, None, ready["beside_replaces"]))
     return all(
-        not files.lexists(place) or mark(place, of_kind) == ready.get(key) for place, of_kind, key in places
+        not files.lexists(place) or (mark(place, kind) == known and (known != "" or kind is not None))
+        for place, kind, known in places
     )
 
 
