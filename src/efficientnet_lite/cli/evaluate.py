@@ -77,17 +77,17 @@ def evaluate(
         precision=precision,
         stage=console.progress,
     )
-    names = measured.names
     if json:
-        documents = [_document(each, names, measured) for each in measured.evaluations]
+        documents = [_document(each, measured) for each in measured.evaluations]
         console.json(documents if len(documents) > 1 else documents[0])
     else:
-        _show(console, measured, names)
+        _show(console, measured)
     show_accounting(console, measured.accounting)
-    _say_what_is_missing(console, measured, names)
+    _say_what_is_missing(console, measured)
 
 
-def _document(evaluation: Evaluation, names: tuple[str, ...], measured: Measured) -> dict[str, Any]:
+def _document(evaluation: Evaluation, measured: Measured) -> dict[str, Any]:
+    names = measured.names
     return {
         **evaluation.to_json(names),
         "split": measured.split,
@@ -100,8 +100,9 @@ def _document(evaluation: Evaluation, names: tuple[str, ...], measured: Measured
     }
 
 
-def _say_what_is_missing(console: Console, measured: Measured, names: tuple[str, ...]) -> None:
+def _say_what_is_missing(console: Console, measured: Measured) -> None:
     """Which classes these figures say nothing of."""
+    names = measured.names
     if measured.unknown:
         console.warn(
             f"{sum(measured.unknown.values())} photos were not judged, of {len(measured.unknown)} classes that the "
@@ -118,7 +119,8 @@ def _say_what_is_missing(console: Console, measured: Measured, names: tuple[str,
         )
 
 
-def _show(console: Console, measured: Measured, names: tuple[str, ...]) -> None:
+def _show(console: Console, measured: Measured) -> None:
+    names = measured.names
     rows = [
         [
             each.view,

@@ -85,9 +85,7 @@ def whole_network(settings: Settings, job: Job) -> Trained | None:
             _begin_place(place, job, _apart(settings, job))
             mark(place)
         place.mkdir(parents=True, exist_ok=True)
-        data = open_training_data(
-            job.photos, settings, settings.set, index=place, workers=job.workers, stage=job.stage
-        )
+        data = open_training_data(job.photos, settings, index=place, workers=job.workers, stage=job.stage)
         apart = _apart(settings, job, data.seen.dataset.rows if data.seen else ())
         for target in (job.out, place):
             check_apart(target, apart)

@@ -1,6 +1,6 @@
 """What a training by the recipe learns from, photos or record files, and the photos that prove its run."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,19 +38,19 @@ def is_records(photos: Path) -> bool:
 
 
 def open_training_data(
-    photos: Path, settings: Settings, given: Mapping[str, str], *, index: Path, workers: int, stage: ShowStage
+    photos: Path, settings: Settings, *, index: Path, workers: int, stage: ShowStage
 ) -> TrainingData:
     """The examples of a folder, a manifest or a folder of record files.
 
     Args:
-        given: fields of the recipe that were set; of them `holdout_shards` counts here.
+        settings: of the fields of the recipe that were set `holdout_shards` counts here.
         index: a folder for where records begin in their files, so that they are looked for once.
 
     Raises:
         UnusableInput, UnusableDataset: there is nothing to learn from.
         UsageError: shards are to be held out, and there are none.
     """
-    holdout = Recipe.from_settings(given).holdout_shards
+    holdout = Recipe.from_settings(settings.set).holdout_shards
     if is_records(photos):
         return _of_records(photos, holdout, index, workers)
     if holdout:
