@@ -14,26 +14,10 @@ from pathlib import Path
 
 os.environ |= {"COLUMNS": "110", "NO_COLOR": "1", "TERM": "dumb"}
 
+from efficientnet_lite.cli.app import COMMANDS
 from efficientnet_lite.cli.app import main as run
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "commands.md"
-COMMANDS = (
-    "train",
-    "check",
-    "shards",
-    "predict",
-    "evaluate",
-    "verify",
-    "report",
-    "export",
-    "hub-cache",
-    "embed",
-    "info",
-    "models",
-    "cache list",
-    "cache clear",
-)
-
 HEAD = """# Commands
 
 Made by `scripts/make_commands_page.py` from the commands' own help.
@@ -98,7 +82,7 @@ def help_of(command: str) -> str:
 
 
 def page() -> str:
-    return HEAD + "".join(f"\n## {command}\n\n```text\n{help_of(command)}\n```\n" for command in COMMANDS)
+    return HEAD + "".join(f"\n## {each.name}\n\n```text\n{help_of(each.name)}\n```\n" for each in COMMANDS)
 
 
 def main() -> None:

@@ -174,9 +174,10 @@ for act in sys.argv[5:]:
         else:
             kill()
         if path is None:
-            path = place / "exports" / f"run_{format}" if act.startswith("run") else place / f"m{KIND.ending}"
-            if act.startswith("run") and format in ("tflite", "onnx"):
-                path = place / "exports" / ("run_float16.tflite" if format == "tflite" else "run.onnx")
+            path = place / f"m{KIND.ending}"
+            if act.startswith("run"):
+                parts = KIND.in_a_run(ExportOptions(precision="float16"))
+                path = place / "exports" / ("_".join(["run", *parts]) + KIND.ending)
         if "full" in act:
             assert not [name for name in foreign.held(place.parent) if ".part" in name], "a stage is left"
         found = check(place, path)

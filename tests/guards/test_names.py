@@ -5,13 +5,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from efficientnet_lite.cli import app
+
 SOURCE = Path(__file__).resolve().parents[2] / "src" / "efficientnet_lite"
 # A command's name stands in commands/, in cli/ and in the room that does its work; a format's name where it is
 # written and where it is run.
-COMMANDS = {
-    *("train", "check", "shards", "predict", "evaluate", "verify", "report", "export", "hub_cache", "embed"),
-    *("info", "models", "cache", "reference"),
-}
+COMMANDS = {command.name.split()[0].replace("-", "_") for command in app.COMMANDS} | {"reference"}
 FORMATS = {"tflite", "onnx", "saved_model", "hub_module", "tf1_checkpoint", "safetensors"}
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from efficientnet_lite.artifacts.hub_module import HUB_MODULE, MODULE_KINDS, ModuleKind
 from efficientnet_lite.artifacts.origin import Origin
 from efficientnet_lite.errors import CALL, EfficientNetLiteError, UsageError
-from efficientnet_lite.network.plan import VARIANTS, Variant, model_name
+from efficientnet_lite.network.plan import FROM_TO, VARIANTS, Variant, model_name
 from efficientnet_lite.storage import files, folders
 from efficientnet_lite.storage.listing import is_own, listing, own_files
 from efficientnet_lite.storage.targets import Apart, check_apart
@@ -107,7 +107,7 @@ def addresses_of(variants: Sequence[Variant]) -> Iterator[Address]:
 def variants_of(models: Sequence[str]) -> list[Variant]:
     """The variants that `models` name, each once, in the order given."""
     if not models:
-        raise UsageError("no model is named", where=CALL, fix=f"give lite0 to lite4, or {ALL}")
+        raise UsageError("no model is named", where=CALL, fix=f"give {FROM_TO}, or {ALL}")
     variants: dict[str, Variant] = {}
     for text in models:
         if text == ALL:

@@ -25,6 +25,7 @@ from efficientnet_lite.network.plan import POOLED
 from efficientnet_lite.photos import decode as photo_door
 from efficientnet_lite.photos.accounting import COLUMNS, Skipped
 from efficientnet_lite.photos.contract import View
+from efficientnet_lite.photos.header import AS_FORMATS
 from efficientnet_lite.photos.views import prepare
 from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.runtimes.engine import Engine
@@ -143,7 +144,7 @@ def _write(
                 if lost
                 else "there are no photos",
                 where=lost[-1].name if lost else where,
-                fix="give photos as JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF",
+                fix=AS_FORMATS,
             )
         for name, reason, _ in sorted(lost):
             table.writerow(map(tables.csv_cell, (Path(name).absolute(), reason)))

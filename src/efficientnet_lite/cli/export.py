@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from efficientnet_lite.artifacts.options import ExportOptions
+from efficientnet_lite.artifacts.options import ArtifactFormat, Batching, ExportOptions
 from efficientnet_lite.cli.common import (
     Json,
     Locales,
@@ -19,6 +19,9 @@ from efficientnet_lite.cli.common import (
 )
 from efficientnet_lite.cli.results import show_exported, with_notes
 from efficientnet_lite.commands.export import write_artifact
+from efficientnet_lite.tflite.artifact import Precision
+from efficientnet_lite.tflite.int8 import Io
+from efficientnet_lite.tflite.stored_weights import DenseScales
 
 
 def export(
@@ -26,11 +29,11 @@ def export(
     /,
     *,
     out: Path | None = None,
-    format: Literal["tflite", "onnx", "savedmodel", "hub-tf1", "tf1-checkpoint"] | None = None,
-    precision: Literal["float32", "float16", "dynamic", "int8"] | None = None,
-    io: Literal["uint8", "int8", "float32"] | None = None,
-    batch: Literal["1", "dynamic"] | None = None,
-    dense: Literal["per-tensor", "per-channel"] | None = None,
+    format: ArtifactFormat | None = None,
+    precision: Precision | None = None,
+    io: Io | None = None,
+    batch: Batching | None = None,
+    dense: DenseScales | None = None,
     output: Annotated[
         tuple[Literal["probabilities", "logits", "features"], ...], Parameter(negative=())
     ] = (),

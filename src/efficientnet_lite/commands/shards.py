@@ -9,6 +9,7 @@ import numpy as np
 from efficientnet_lite.errors import UnusableDataset
 from efficientnet_lite.photos.accounting import COLUMNS, account
 from efficientnet_lite.photos.dataset import Dataset, dataset_apart, open_dataset
+from efficientnet_lite.photos.header import AS_FORMATS
 from efficientnet_lite.photos.layout import ClassFolders
 from efficientnet_lite.photos.partition import divide
 from efficientnet_lite.photos.survey import survey
@@ -83,7 +84,7 @@ def make_shards(
                 raise UnusableDataset(
                     f"no photo of the {split} part can be used, the first: {skipped[-1][1]}",
                     where=source,
-                    fix="give photos as JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF",
+                    fix=AS_FORMATS,
                 )
         written = WrittenShards(
             folder=out,

@@ -54,6 +54,7 @@ VARIANTS = {
         Variant("lite4", 1.4, 1.8, 380, 0.3, 13_006_568, 0.815, 0.802, 300),
     )
 }
+FROM_TO = f"{next(iter(VARIANTS))} to {next(reversed(VARIANTS))}"  # as messages name them all
 
 
 class Stage(NamedTuple):
@@ -278,9 +279,10 @@ class ModelName(NamedTuple):
 
 
 MIN_SIZE, MAX_SIZE = 32, 2048  # below 32 the last feature map vanishes; above, memory alone forbids it
-_NAME = re.compile(r"(?:tf[_-])?(?:efficientnet[_-])?(lite[0-4])(?:@(.*))?", re.DOTALL)
+_ANY = "|".join(VARIANTS)
+_NAME = re.compile(rf"(?:tf[_-])?(?:efficientnet[_-])?({_ANY})(?:@(.*))?", re.DOTALL)
 _HUB = re.compile(
-    r"https?://(?:www\.)?tfhub\.dev/tensorflow/efficientnet/(lite[0-4])/(?:feature-vector|classification)/[12]/?"
+    rf"https?://(?:www\.)?tfhub\.dev/tensorflow/efficientnet/({_ANY})/(?:feature-vector|classification)/[12]/?"
 )
 _FORMS = {  # as people write the names elsewhere, without what is no letter or digit
     form.format(name): name

@@ -32,6 +32,7 @@ from efficientnet_lite.errors import UnreadablePhoto, UsageError, printable
 from efficientnet_lite.photos import heif
 from efficientnet_lite.photos.contract import Box
 from efficientnet_lite.photos.header import (
+    FORMATS,
     MAGIC_BYTES,
     JpegHeader,
     format_of,
@@ -52,7 +53,7 @@ except ImportError:  # no wheel for this platform: Pillow alone serves, slower
 
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 256 * 2**20
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")  # "JPEG" covers MPO
+PILLOW_FORMATS = tuple(map(str.upper, FORMATS))  # "JPEG" covers MPO
 MAX_JPEG_SCANS = 40  # real photos have ten; one costs up to 0.4 s at 100 megapixels, however few its bytes
 _SCAN = b"\xff\xda"  # the marker; counting it is quick, but it also occurs in data behind the picture
 SEVERAL_FRAMES = "first of several frames"
@@ -277,7 +278,7 @@ def _decode_heic(data: bytes) -> Photo:
 def _decode_with_pillow(data: bytes) -> Photo:
     if kind := raw_format(data):
         raise _Refused(f"{kind}, a camera's raw file, whose first picture is a thumbnail", DEVELOP)
-    with quiet(), Image.open(BytesIO(data), formats=FORMATS) as image:
+    with quiet(), Image.open(BytesIO(data), formats=PILLOW_FORMATS) as image:
         _check_size(image.height, image.width)
         animated = bool(getattr(image, "is_animated", False))
         image.load()
@@ -362,7 +363,7 @@ def _reason(error: Exception, data: bytes) -> tuple[str, str]:
     if isinstance(error, UnidentifiedImageError):
         if standing := stands_in(data):
             return f"{standing[0]}, not the photo itself", standing[1]
-        known = "no JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC file"
+        known = f"no {', '.join(FORMATS)} or HEIC file"
         if other := other_format(data):
             return f"{other}, {known}", fix
         return f"{known}, or damaged from its first bytes", fix

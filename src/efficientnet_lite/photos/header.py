@@ -130,6 +130,9 @@ def _first_number(block: bytes, tag: int) -> int | None:
 
 # ---------------------------------------------------------------------------- which format
 
+# Those that are read without an extra, as people write them; HEIC is the other one.
+FORMATS = ("JPEG", "PNG", "WebP", "GIF", "BMP", "TIFF", "AVIF")
+AS_FORMATS = f"give photos as {', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
 MAGIC_BYTES = 64  # of a file's beginning suffice for `format_of`
 _BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)  # lengths of what follows its first 14 bytes
 HEIC_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"))

@@ -19,10 +19,10 @@ from efficientnet_lite.network.naming import (
     is_no_parameter,
     tf1_scope,
 )
-from efficientnet_lite.network.plan import DENSE, VARIANTS, Plan, Variant, make_plan
+from efficientnet_lite.network.plan import DENSE, FROM_TO, VARIANTS, Plan, Variant, make_plan
 from efficientnet_lite.weights.stored_tensors import FLOAT32, Stored, some
 
-OTHER_FILE = "give a checkpoint of lite0 to lite4"
+OTHER_FILE = f"give a checkpoint of {FROM_TO}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from efficientnet_lite.documents import json_value
 from efficientnet_lite.errors import CheckpointError, OutputFailed, WeightsMissing
-from efficientnet_lite.network.plan import Variant
+from efficientnet_lite.network.plan import VARIANTS, Variant
 from efficientnet_lite.notices import LOG
 from efficientnet_lite.storage import files
 from efficientnet_lite.storage.cache_place import cache_folder, tell_unusable
@@ -88,7 +88,7 @@ HUB_FILES = {
         license=LICENSE,
         notice="",
     )
-    for name in ("lite0", "lite1", "lite2", "lite3", "lite4")
+    for name in VARIANTS
 }
 
 
