@@ -104,6 +104,32 @@ def test_a_kill_at_any_change_loses_nothing_and_the_next_one_leaves_no_litter(tm
     assert int(done.stdout) > (10 if act == "remove" else 20)  # so many changes were killed before
 
 
+# Writes into a stage until the disk takes nothing more, of which a limit of no byte for every file is a likeness.
+FULL = """
+import resource, sys
+from pathlib import Path
+from efficientnet_lite.classifier.vectors import VECTORS
+from efficientnet_lite.errors import OutputFailed
+from efficientnet_lite.storage import files, folders
+try:
+    with folders.replacing(Path(sys.argv[1]), VECTORS) as folder:
+        files.publish(folder / "features.npy", bytes(4096))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+        files.publish(folder / "index.csv", b"path")
+except OutputFailed as error:
+    print(error.what)
+"""
+
+
+def test_a_stage_is_swept_though_nothing_more_can_be_written(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(tmp_path / "out")], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.startswith("it could not be written")
+    assert scenes.names(tmp_path) == []
+
+
 @pytest.fixture(scope="module")
 def many(weights, tmp_path_factory):
     folder = tmp_path_factory.mktemp("many")
