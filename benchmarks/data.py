@@ -179,8 +179,8 @@ def memory(inputs: Inputs) -> Table:
         rows.append([f"{count:,}", *(f"{peak / 1e6:.0f} MB" for peak in peaks)])
     note = (
         "The whole process, Grain included, which draws the order of an epoch and 8 batches of 32 from it. The more "
-        "examples are the same 100 photos under more names. Record files cost 8 bytes an example; of the names of "
-        "photos those pages count that were looked at, which memory can take back."
+        "examples are the same 100 photos under more names. Record files cost 8 bytes an example; names of photos "
+        "nothing, which are read from a file when they are asked for."
     )
     columns = ["examples", "photos in folders, peak", "TFRecord files, peak"]
     return Table("Training data: memory as the list of examples grows", columns, rows, note)
