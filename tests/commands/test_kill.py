@@ -136,7 +136,7 @@ def test_ctrl_c_between_the_two_renames_puts_the_old_run_back(fit, photos, run, 
     before, whole = scenes.contents(run), run_folder.Path.replace
 
     def interrupted(path, target):
-        if path.name == "content" and path.is_dir():
+        if path.name == "content" and target.name == run.name:
             raise KeyboardInterrupt
         return whole(path, target)
 
