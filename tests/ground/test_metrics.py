@@ -342,3 +342,9 @@ YES = np.ones(3, bool)
 def test_arrays_that_do_not_fit_together_are_a_callers_bug(call):
     with pytest.raises(ValueError, match=r"got|expected|empty|not probabilities"):
         call()
+
+
+def test_softmax_of_large_logits_is_finite():
+    found = metrics.softmax(np.float32([[1e4, 0], [-1e4, -1e4]]))
+
+    assert found.tolist() == [[1, 0], [0.5, 0.5]]

@@ -86,9 +86,3 @@ def test_a_plan_by_hand():
     assert found["features"].tolist() == [[[[-2.5]]]]
     assert found["head/dense"].tolist() == [[-2.5, 0]]
     assert np.allclose(found["probabilities"], [[1 / (1 + np.exp(2.5)), 1 / (1 + np.exp(-2.5))]])
-
-
-def test_softmax_of_large_logits_is_finite():
-    found = numpy_run.softmax(np.float32([[1e4, 0], [-1e4, -1e4]]))
-
-    assert found.tolist() == [[1, 0], [0.5, 0.5]]

@@ -16,7 +16,7 @@ from efficientnet_lite.photos.survey import survey
 from efficientnet_lite.training.examples import PhotoFiles
 
 FEW, MANY = 8, 3000
-BYTES_A_PHOTO = 100  # 30 MB for 200,000 photos are 150
+BYTES_A_PHOTO = 150  # 30 MB for 200,000 photos
 
 
 def linked(root: Path) -> Path:
