@@ -37,7 +37,7 @@ def texts(source):
 def arguments(source):
     """The arguments that its messages name; a docstring is none."""
     docstrings = {each.lineno for each in ast.walk(ast.parse(source)) if isinstance(each, ast.Expr)}
-    found = (ARGUMENT.findall(text) for line, text in texts(source) if line not in docstrings)
+    found = (re.findall(ARGUMENT, text) for line, text in texts(source) if line not in docstrings)
     return {name for each in found for name, _ in each}
 
 

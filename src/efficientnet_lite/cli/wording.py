@@ -16,7 +16,7 @@ OPTIONS = {  # argument of a call -> the option's name, where it is another
     "outputs": "output",
     "time_budget_s": "time_budget",
 }
-ARGUMENT = re.compile(r"`([a-z][a-z0-9_]*)=([^`\n]*)`")
+ARGUMENT = r"`([a-z][a-z0-9_]*)=([^`\n]*)`"  # compiled when a message is shown, which `--help` has none of
 
 Spell = Callable[[str, str], str]  # an argument's name and value, which may be empty, as text
 
@@ -31,4 +31,4 @@ def spelled(text: str, spell: Spell = option) -> str:
     """`text` with every argument in it as `spell` has it, and the command line where it says the call."""
     if text == CALL:
         return COMMAND_LINE
-    return ARGUMENT.sub(lambda found: spell(found[1], re.sub(r"[\[\]'\"]", "", found[2])), text)
+    return re.sub(ARGUMENT, lambda found: spell(found[1], re.sub(r"[\[\]'\"]", "", found[2])), text)
