@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from efficientnet_lite import extras
 from efficientnet_lite.artifacts.exported import Exported
 from efficientnet_lite.artifacts.kind import ArtifactKind, Making, NamedArrays, NewArtifact
 from efficientnet_lite.artifacts.options import ExportOptions
@@ -124,15 +125,9 @@ def require_tensorflow(where: Path) -> ModuleType:
     """The writer of modules; raises UsageError where TensorFlow is not installed."""
     # Read when TensorFlow is imported: nobody asked for its notes on processors. Errors come as exceptions.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    try:
-        from efficientnet_lite.artifacts import hub_graph as hub_tf1
-    except ImportError as error:
-        raise UsageError(
-            "TensorFlow, which writes Hub modules, is not installed",
-            where=where,
-            fix="pip install 'efficientnet-lite[train]'",
-        ) from error
-    return hub_tf1
+    with extras.needed("TensorFlow, which writes Hub modules, is not installed", where=where):
+        from efficientnet_lite.artifacts import hub_graph
+    return hub_graph
 
 
 def _check_marker(folder: Path, marker: Mapping[str, Any]) -> None:

@@ -5,6 +5,7 @@ from types import ModuleType
 
 import numpy as np
 
+from efficientnet_lite import extras
 from efficientnet_lite.artifacts.exported import Exported
 from efficientnet_lite.artifacts.kind import ArtifactKind, Making, NewArtifact
 from efficientnet_lite.artifacts.options import ExportOptions
@@ -60,12 +61,8 @@ def write(making: Making, place: Path) -> NewArtifact:
 
 def _require_onnx(where: Path) -> ModuleType:
     """The writer; raises UsageError where onnx is not installed."""
-    try:
+    with extras.needed("onnx is not installed", where=where, install=extras.ONNX):
         from efficientnet_lite.artifacts import onnx_graph
-    except ImportError as error:
-        raise UsageError(
-            "onnx is not installed", where=where, fix="pip install 'efficientnet-lite[onnx]'"
-        ) from error
     return onnx_graph
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from efficientnet_lite import extras
 from efficientnet_lite.arrays import Array
 from efficientnet_lite.artifacts import saved_model, tflite
 from efficientnet_lite.artifacts.exported import Exported
@@ -18,7 +19,7 @@ from efficientnet_lite.artifacts.kind import ArtifactKind, Making, NewArtifact
 from efficientnet_lite.artifacts.reduced import Int8Maker, twin
 from efficientnet_lite.artifacts.sample import MOST_KEPT_BACK, Sample
 from efficientnet_lite.artifacts.tflite import about_of, exported_file, output_names, outputs_of
-from efficientnet_lite.errors import UsageError, VerificationFailed
+from efficientnet_lite.errors import VerificationFailed
 from efficientnet_lite.photos.contract import MEAN, STDDEV, Contract
 from efficientnet_lite.photos.views import Image
 from efficientnet_lite.proof.gate import Bars
@@ -83,14 +84,8 @@ def write_int8(making: Making, place: Path, *, images_of: ImagesOf, count: int) 
 def write_saved_model(making: Making, place: Path) -> NewArtifact:
     """The SavedModel, once its signature has given what numpy gives."""
     out, (name,) = making.out, outputs_asked_for(making)
-    try:
+    with extras.needed("a SavedModel needs TensorFlow, which is not installed", where=out):
         from efficientnet_lite.artifacts import reference_graph
-    except ImportError as error:
-        raise UsageError(
-            "a SavedModel needs TensorFlow, which is not installed",
-            where=out,
-            fix="pip install 'efficientnet-lite[train]'",
-        ) from error
     with making.stage("Writing the SavedModel") as on_progress:
         reference_graph.write_saved_model(making.origin.plan, making.layers, name, place)
         rows = [reference_graph.run_saved_model(place, one[None]) for one in _normalized(making.images)]

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from efficientnet_lite import extras
 from efficientnet_lite.artifacts.exported import Exported
 from efficientnet_lite.artifacts.kind import ArtifactKind, Making, NamedArrays, NewArtifact
 from efficientnet_lite.artifacts.options import ExportOptions
@@ -130,14 +131,8 @@ def require_tensorflow(where: Path) -> ModuleType:
     """The writer; raises UsageError where TensorFlow or Keras is missing, or Keras runs on another backend."""
     # Read when TensorFlow is imported: nobody asked for its notes on processors. Errors come as exceptions.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    try:
+    with extras.needed("TensorFlow and Keras, which write SavedModels, are not installed", where=where):
         from efficientnet_lite.artifacts import saved_model_graph as saved_model
-    except ImportError as error:
-        raise UsageError(
-            "TensorFlow and Keras, which write SavedModels, are not installed",
-            where=where,
-            fix="pip install 'efficientnet-lite[train]'",
-        ) from error
     if other := saved_model.wrong_backend():
         raise UsageError(
             f"Keras runs on {other} here, and only TensorFlow can write a SavedModel",

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from efficientnet_lite import extras
 from efficientnet_lite import labels as class_names
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.network.plan import DENSE, make_plan, model_name
@@ -128,12 +129,6 @@ def _check_labels(labels: Sequence[str], classes: int | None) -> None:
 
 def _keras() -> tuple[ModuleType, ModuleType]:
     """What builds the network in Keras, and what reads and assigns its weights."""
-    try:
+    with extras.needed("Keras is not installed, or its backend is not", where="keras", saying_why=True):
         from efficientnet_lite.network import keras_arrays, keras_model
-    except ImportError as error:
-        raise UsageError(
-            f"Keras is not installed, or its backend is not: {error}",
-            where="keras",
-            fix="pip install 'efficientnet-lite[train]'",
-        ) from error
     return keras_model, keras_arrays

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite.errors import ArtifactError, UsageError
+from efficientnet_lite import extras
+from efficientnet_lite.errors import ArtifactError
 from efficientnet_lite.protobuf import BYTES, VARINT, Malformed, fields, typed, varint
 from efficientnet_lite.runtimes.engine import Tensor
 
@@ -26,7 +27,6 @@ MAX_NODES = 1000  # lite4 has 193
 MAX_ENTRIES = 10_000  # of metadata, inputs, outputs and arrays
 MAX_PADDING = 16  # pixels; kernels of 5 need 2
 DTYPES = {"tensor(float)": np.float32, "tensor(uint8)": np.uint8, "tensor(int8)": np.int8}
-INSTALL = "pip install 'efficientnet-lite[onnx]'"
 
 
 class OnnxRuntime:
@@ -39,10 +39,8 @@ class OnnxRuntime:
             ArtifactError: it is no ONNX file that this package could have written, or is damaged.
             UsageError: ONNX Runtime is not installed.
         """
-        try:
+        with extras.needed("ONNX Runtime is not installed", where=where, install=extras.ONNX):
             import onnxruntime
-        except ImportError as error:
-            raise UsageError("ONNX Runtime is not installed", where=where, fix=INSTALL) from error
         check(model, where=where)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1

@@ -14,7 +14,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from efficientnet_lite.errors import UnusableInput, UsageError
+from efficientnet_lite import extras
+from efficientnet_lite.errors import UnusableInput
 from efficientnet_lite.protobuf import Malformed
 from efficientnet_lite.storage import files
 from efficientnet_lite.training import riegeli
@@ -140,12 +141,7 @@ def _damaged(where: str, reason: str) -> UnusableInput:
 
 
 def _library(where: Path) -> Any:
-    try:
+    what = "ArrayRecord files need array_record, which is not installed (there is none for Windows)"
+    with extras.needed(what, where=where, install=f"{extras.TRAIN}, or make TFRecord files"):
         from array_record.python import array_record_module
-    except ImportError as error:
-        raise UsageError(
-            "ArrayRecord files need array_record, which is not installed (there is none for Windows)",
-            where=where,
-            fix="pip install 'efficientnet-lite[train]', or make TFRecord files",
-        ) from error
     return array_record_module

@@ -1,0 +1,22 @@
+"""Libraries of the extras, which not everybody has: what is said where one is missing."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from efficientnet_lite.errors import UsageError
+
+TRAIN, ONNX = "pip install 'efficientnet-lite[train]'", "pip install 'efficientnet-lite[onnx]'"
+
+
+@contextmanager
+def needed(what: str, *, where: Path | str, install: str = TRAIN, saying_why: bool = False) -> Iterator[None]:
+    """A block that imports such a library; raises UsageError, which says `what`, where it cannot be imported.
+
+    `saying_why` adds which import failed: of several libraries, or of one that needs a backend.
+    """
+    try:
+        yield
+    except ImportError as error:
+        why = f": {error}" if saying_why else ""
+        raise UsageError(f"{what}{why}", where=where, fix=install) from error
