@@ -70,9 +70,8 @@ def publish(
 
 def measured(exported: Exported, place: Path) -> Exported:
     """`exported` with the bytes and digest of what lies at `place`."""
-    if files.is_dir(place):
-        return replace(exported, bytes=files.folder_size(place), sha256=files.sha256_folder(place))
-    return replace(exported, bytes=files.size(place), sha256=files.sha256_file(place))
+    size, sha256 = files.measured(place)
+    return replace(exported, bytes=size, sha256=sha256)
 
 
 def check_place(kind: ArtifactKind, out: Path, *, overwrite: bool, apart: Collection[Apart] = ()) -> None:

@@ -36,14 +36,13 @@ class Arrivals:
         Raises UsageError where the run has it from its training, or somebody else's file lies there.
         """
         artifacts_of(run_folder.open_run(self.run))  # a list that cannot be added to, before any work is done
-        name = "".join(c if c.isalnum() or c in "-_." else "_" for c in self.run.absolute().name)
         parts, outputs = kind.in_a_run(options), tuple(options.outputs)
         if parts in (["float32"], ["int8"]) and outputs in ((), ("probabilities",)):
             raise UsageError(
                 f"the run has its {parts[0]} file already", where=self.run, fix="give `out=` for another copy"
             )
         parts += [each for each in outputs if each != "probabilities" or len(outputs) > 1]
-        place = self.run / "exports" / ("_".join([name, *parts]) + kind.ending)
+        place = self.run / run_folder.export_name(self.run.absolute().name, parts, kind.ending)
         run_folder.check_own(self.run, place)
         return place
 

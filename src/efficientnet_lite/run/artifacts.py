@@ -23,9 +23,8 @@ from efficientnet_lite.storage import files, folders
 from efficientnet_lite.storage.listing import FolderKind, inside
 
 KEY, ARRIVING = "artifacts", "arriving"  # in the card
-MAX_ARRIVING = (
-    64  # entries: two of one that comes, and of those whose processes were killed since the last one came
-)
+# Entries: two of one that comes, and of those whose processes were killed since the last one came.
+MAX_ARRIVING = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +58,8 @@ class Arriving:
         """Its entry; a folder has got what the user had put into the old one."""
         if not files.is_dir(self.path):
             return dict(self.entry)
-        measured = {"bytes": files.folder_size(self.path), "sha256": files.sha256_folder(self.path)}
-        return {**self.entry, **measured}
+        size, sha256 = files.measured(self.path)
+        return {**self.entry, "bytes": size, "sha256": sha256}
 
 
 def arriving_in(run: run_folder.Run) -> list[Arriving]:
@@ -124,7 +123,7 @@ def replay(run: run_folder.Run, *, trust: bool) -> tuple[list[str], list[str]]:
         own(run, artifact.path)
         if not files.exists(artifact.path):
             wrong.append(f"{name} is missing")
-        elif _sha256(artifact.path) != artifact.sha256:
+        elif files.measured(artifact.path)[1] != artifact.sha256:
             wrong.append(f"{name} is not what the card names: its SHA-256 differs")
         elif (kind := KINDS.get(artifact.format)) is not None and kind.executed and not trust:
             notes.append(
@@ -136,10 +135,6 @@ def replay(run: run_folder.Run, *, trust: bool) -> tuple[list[str], list[str]]:
             except UsageError as error:  # its runtime is not installed
                 notes.append(f"{name} was not replayed: {error.what} ({error.fix})")
     return wrong, notes
-
-
-def _sha256(path: Path) -> str:
-    return files.sha256_folder(path) if files.is_dir(path) else files.sha256_file(path)
 
 
 def _replay(run: run_folder.Run, artifact: RunArtifact, name: str) -> list[str]:

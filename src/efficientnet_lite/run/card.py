@@ -116,7 +116,7 @@ def card_of(folder: Path, run: NewRun, proven: ProvenFiles) -> dict[str, Any]:
         },
         "exports": [
             {
-                "path": export_path(run.name, precision),
+                "path": run_folder.export_name(run.name, [precision], ".tflite"),
                 "precision": precision,
                 "bytes": len(proven.files[precision]),
                 "sha256": files.sha256_bytes(proven.files[precision]),
@@ -135,8 +135,3 @@ def card_of(folder: Path, run: NewRun, proven: ProvenFiles) -> dict[str, Any]:
         ],
         "golden": run_folder.GOLDEN,
     }
-
-
-def export_path(name: str, precision: str) -> str:
-    """Of a file within the run `name`."""
-    return f"exports/{''.join(c if c.isalnum() or c in '-_.' else '_' for c in name)}_{precision}.tflite"

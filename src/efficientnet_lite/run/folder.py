@@ -13,7 +13,7 @@ A run comes into being whole, and its card lists the files that are ours: see `s
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -224,6 +224,12 @@ def listed(
         kept = {name: entry for name, entry in entries.items() if name in stay}
         card[WRITTEN] = dict(sorted((kept | new).items()))
     return card
+
+
+def export_name(run: str, parts: Sequence[str], ending: str) -> str:
+    """What a model of the run of that name is called within it, as a card has it; `parts` tell it from the others."""
+    safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in run)
+    return f"exports/{'_'.join([safe, *parts])}{ending}"
 
 
 def name_in(folder: Path, path: Path) -> str:

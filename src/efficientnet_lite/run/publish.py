@@ -25,7 +25,7 @@ from efficientnet_lite.proof.replay import Proof, prove
 from efficientnet_lite.quantize import calibration
 from efficientnet_lite.quantize.stages import quantize_head
 from efficientnet_lite.run import folder as run_folder
-from efficientnet_lite.run.card import NewRun, ProvenFiles, card_of, export_path
+from efficientnet_lite.run.card import NewRun, ProvenFiles, card_of
 from efficientnet_lite.run.config_toml import config_toml
 from efficientnet_lite.run.model_card import model_card
 from efficientnet_lite.run.report.facts import facts_of
@@ -150,7 +150,7 @@ def _publish(folder: Path, run: NewRun, proven: ProvenFiles) -> dict[str, Any]:
     """
     labels, photos, learned = run.photos.dataset.labels, run.photos, run.learned
     for precision, data in proven.files.items():
-        files.publish(folder / export_path(run.name, precision), data)
+        files.publish(folder / run_folder.export_name(run.name, [precision], ".tflite"), data)
     files.publish(folder / run_folder.GOLDEN, proven.proof.golden)
     files.publish(folder / run_folder.LABELS, ("\n".join(labels) + "\n").encode())
     publish_split(folder / "split.csv", photos.dataset, photos.survey.looks, photos.assignment)

@@ -257,6 +257,13 @@ def sha256_folder(folder: Path) -> str:
     return sha256_bytes("".join(f"{sha256_file(folder / name)}  {name}\n" for name in names).encode())
 
 
+def measured(path: Path) -> tuple[int, str]:
+    """Bytes and SHA-256 of what lies at `path`, a file or a folder; see `sha256_folder`."""
+    if is_dir(path):
+        return folder_size(path), sha256_folder(path)
+    return size(path), sha256_file(path)
+
+
 def read_bytes(path: Path, *, limit: int, what: str) -> bytes:
     """The content of a regular file of at most `limit` bytes.
 
