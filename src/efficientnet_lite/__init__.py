@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         UsageError,
         VerificationFailed,
         WeightsMissing,
+        WrongType,
     )
     from efficientnet_lite.network.plan import VARIANTS
     from efficientnet_lite.run.source import open_source as load
@@ -51,6 +52,7 @@ _HOMES = {  # public name -> module, and its name there where that differs
     "VARIANTS": "network.plan",
     "VerificationFailed": _ERRORS,
     "WeightsMissing": _ERRORS,
+    "WrongType": _ERRORS,
     "check": "commands.check",
     "create_model": "commands.keras",
     "export": "commands.export",
@@ -73,6 +75,7 @@ __all__ = [
     "UsageError",
     "VerificationFailed",
     "WeightsMissing",
+    "WrongType",
     "__version__",
     "check",
     "create_model",

@@ -2,7 +2,8 @@
 
     EfficientNetLiteError
     ├── UsageError            2  the command or call itself is wrong: unknown model, target exists
-    │   └── WrongArgument     2  a value that makes no sense, with the argument's name
+    │   ├── WrongArgument     2  a value that makes no sense, with the argument's name
+    │   └── WrongType         2  a value of a type that the call has no use for; a TypeError too
     ├── UnusableInput         3  what was handed over cannot be used
     │   ├── UnreadablePhoto   3  one photo, with the reason; collected and counted, rarely fatal
     │   ├── UnusableDataset   3  a folder or manifest as a whole
@@ -68,6 +69,10 @@ class WrongArgument(UsageError):
         return *super().__reduce__(), vars(self)
 
 
+class WrongType(UsageError, TypeError):
+    """An argument of a call has a type that the call has no use for: made by `wrong_type`."""
+
+
 class UnusableInput(EfficientNetLiteError):
     """What was handed over cannot be used."""
 
@@ -117,6 +122,13 @@ def wrong_argument(argument: str, value: object, *, fix: str) -> WrongArgument:
     error = WrongArgument(f"{argument}={value!r}", where=CALL, fix=fix)
     error.argument, error.value = argument, value
     return error
+
+
+def wrong_type(argument: str, value: object, *, fix: str) -> WrongType:
+    """The error for `argument` of a call, by its name in Python, whose `value` has a type without use here."""
+    kind = type(value)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return WrongType(f"`{argument}=` has the type {name}", where=CALL, fix=fix)
 
 
 def printable(value: Path | str) -> str:

@@ -21,7 +21,11 @@ def test_the_drawing_shows_every_class_in_its_place_with_its_exit_code():
     least = min(len(indent) for indent, _, _ in drawn)  # Python 3.13 takes the docstring's indentation off
 
     found = [
-        (len(kind.__mro__) - len(EfficientNetLiteError.__mro__), kind.__name__, kind.exit_code)
+        (
+            sum(issubclass(each, EfficientNetLiteError) for each in kind.__mro__) - 1,
+            kind.__name__,
+            kind.exit_code,
+        )
         for kind in descendants(EfficientNetLiteError)
         if kind.__module__ == errors.__name__  # tests of others make their own
     ]
@@ -63,6 +67,15 @@ def test_a_failure_comes_whole_out_of_another_process(kind, where):
     assert type(again) is kind
     assert (again.what, again.where, again.fix, again.args) == (error.what, where, error.fix, error.args)
     assert str(again) == str(error)
+
+
+def test_a_wrong_type_names_the_argument_and_the_type_and_is_a_type_error():
+    error = errors.wrong_type("photos", Path(), fix="give a folder")
+
+    assert isinstance(error, TypeError)
+    assert isinstance(error, errors.UsageError)
+    assert error.what == f"`photos=` has the type {Path.__module__}.{type(Path()).__name__}"
+    assert errors.wrong_type("out", 3, fix="give a folder").what == "`out=` has the type int"
 
 
 @given(st.text(st.characters(), max_size=40))
