@@ -19,7 +19,7 @@ from efficientnet_lite.commands.export import export
 from efficientnet_lite.commands.verify import verify
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.proof.golden import find_golden, golden_path
-from efficientnet_lite.tflite.artifact import PRECISIONS
+from efficientnet_lite.vocabulary import PRECISIONS
 
 USUAL = {  # option -> its usual value, in Python and on the command line, and another one
     "precision": ("float32", "float32"),

@@ -7,8 +7,8 @@ from trees import touch
 
 from efficientnet_lite.errors import UnusableDataset
 from efficientnet_lite.photos.dataset import open_dataset
-from efficientnet_lite.photos.layout import ClassFolders
 from efficientnet_lite.photos.splitwords import split_of, splits_among
+from efficientnet_lite.vocabulary import ClassFolders
 
 TRAIN = (
     "train Train TRAIN training Training training_set Training-Set train_set trainset traindata train_data"

@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from efficientnet_lite.errors import CALL, UsageError
-from efficientnet_lite.tflite.artifact import PRECISIONS, Precision
-from efficientnet_lite.tflite.int8 import Io
-from efficientnet_lite.tflite.stored_weights import DenseScales
+from efficientnet_lite.vocabulary import PRECISIONS, DenseScales, Io, Precision
 
 ArtifactFormat = Literal["tflite", "onnx", "savedmodel", "hub-tf1", "tf1-checkpoint"]
 FORMATS: tuple[ArtifactFormat, ...] = get_args(ArtifactFormat)

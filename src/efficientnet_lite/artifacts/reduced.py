@@ -35,8 +35,9 @@ from efficientnet_lite.quantize import calibration
 from efficientnet_lite.quantize.stages import quantize_head
 from efficientnet_lite.runtimes.model import Model, Outputs, model_from_bytes
 from efficientnet_lite.storage.cache import Cache
-from efficientnet_lite.tflite.artifact import INT8, About, Form, Precision, float_artifact, int8_artifact
+from efficientnet_lite.tflite.artifact import INT8, About, Form, float_artifact, int8_artifact
 from efficientnet_lite.tflite.int8 import IntegerNetwork
+from efficientnet_lite.vocabulary import Precision
 
 # Least SNR of logits, features or a feature map, against float32. Measured with official and random weights and
 # heads of 2 to 1000 classes at 32 to 260 pixels: float16 38 to 66 on the fixed inputs and 45 to 56 on photos,

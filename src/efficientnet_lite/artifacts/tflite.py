@@ -14,19 +14,19 @@ from efficientnet_lite.artifacts.sample import Sample, sample_of
 from efficientnet_lite.errors import CALL, UsageError, VerificationFailed, wrong_argument
 from efficientnet_lite.network.plan import POOLED
 from efficientnet_lite.photos.views import Image
-from efficientnet_lite.proof.gate import MAX_DROP, MIN_AGREEMENT, Bars, writable
+from efficientnet_lite.proof.gate import Bars, writable
 from efficientnet_lite.proof.parity import FLOAT_TOLERANCE, Parity, fixed_inputs, parity
-from efficientnet_lite.quantize import calibration
 from efficientnet_lite.runtimes.engine import cores
 from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.runtimes.model import Model, model_from_bytes, open_model
 from efficientnet_lite.storage import files
 from efficientnet_lite.storage.cache import Cache
-from efficientnet_lite.tflite.artifact import PRECISIONS, About, Form, float_artifact
+from efficientnet_lite.tflite.artifact import About, Form, float_artifact
 from efficientnet_lite.tflite.float import Output
-from efficientnet_lite.tflite.int8 import IOS, Io
+from efficientnet_lite.tflite.int8 import IOS
 from efficientnet_lite.tflite.slots import MODEL_IDENTIFIER
 from efficientnet_lite.tflite.translations import read_translations
+from efficientnet_lite.vocabulary import CALIBRATION_PHOTOS, MAX_DROP, MIN_AGREEMENT, PRECISIONS, Io
 
 OUTPUTS: tuple[Output, ...] = ("probabilities", "logits", "features")
 
@@ -142,7 +142,7 @@ def _reduced(
 
 def _count(options: ExportOptions) -> int:
     """How many photos set the ranges."""
-    return calibration.PHOTOS if options.calibration_photos is None else options.calibration_photos
+    return CALIBRATION_PHOTOS if options.calibration_photos is None else options.calibration_photos
 
 
 def _bars(options: ExportOptions) -> Bars:

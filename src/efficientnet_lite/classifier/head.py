@@ -8,7 +8,6 @@ ended, and the validation photos choose. They are never part of a fit.
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +19,7 @@ from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.photos.contract import FitView, base_views
 from efficientnet_lite.photos.partition import Partition
 from efficientnet_lite.progress import OnProgress
-
-ClassWeights = Literal["none", "balanced"]
+from efficientnet_lite.vocabulary import ClassWeights
 
 # Weight of 0.5 |kernel|^2 against the mean cross entropy. Measured with lite1 and 10 classes of clothes, the
 # least validation loss lies between 0.01 and 0.003, with 5 photos a class as with 160; more classes want less.

@@ -16,9 +16,9 @@ from efficientnet_lite.errors import UnusableInput, UsageError
 from efficientnet_lite.notices import direct
 from efficientnet_lite.photos.accounting import Skipped
 from efficientnet_lite.photos.dataset import FoundPhotos, list_photos
-from efficientnet_lite.photos.layout import ClassFolders
 from efficientnet_lite.plaintext import BOM, plain_lines
 from efficientnet_lite.storage import files
+from efficientnet_lite.vocabulary import ClassFolders
 
 STDIN = "-"
 MAX_LIST_BYTES = 256 * 2**20  # of paths on stdin

@@ -19,9 +19,7 @@ from efficientnet_lite.cli.common import (
 )
 from efficientnet_lite.cli.results import show_exported, with_notes
 from efficientnet_lite.commands.export import write_artifact
-from efficientnet_lite.tflite.artifact import Precision
-from efficientnet_lite.tflite.int8 import Io
-from efficientnet_lite.tflite.stored_weights import DenseScales
+from efficientnet_lite.vocabulary import DenseScales, Io, Precision
 
 
 def export(

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from efficientnet_lite.cli.common import COMMAND_LINE
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.training.fine_tuning import OPTIONS, Augment, BatchNorm, FineTuning, Optimizer
-from efficientnet_lite.training.settings import RecipeName
+from efficientnet_lite.vocabulary import RecipeName
 
 _HIDDEN = Parameter(show=False)  # no option to choose by, but a config.toml holds them
 # Where only a time is given. Training ends by --patience, which long plans with their slow cosine do not survive.

@@ -5,7 +5,6 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from efficientnet_lite.classifier.head import ClassWeights
 from efficientnet_lite.cli.common import (
     Folders,
     Json,
@@ -23,9 +22,7 @@ from efficientnet_lite.cli.learning import FineTuneOptions, RecipeOptions, field
 from efficientnet_lite.cli.results import show_trained, trained_json
 from efficientnet_lite.commands.train import train as train_classifier
 from efficientnet_lite.photos.contract import FIT_VIEWS, FitView
-from efficientnet_lite.proof.gate import MAX_DROP, MIN_AGREEMENT
-from efficientnet_lite.quantize.calibration import PHOTOS
-from efficientnet_lite.training.settings import OnBad
+from efficientnet_lite.vocabulary import CALIBRATION_PHOTOS, MAX_DROP, MIN_AGREEMENT, ClassWeights, OnBad
 
 
 def train(
@@ -42,7 +39,7 @@ def train(
     seed: int = 0,
     views: Annotated[tuple[FitView, ...], Parameter(consume_multiple=True, negative=())] = FIT_VIEWS,
     class_weights: ClassWeights = "none",
-    calibration: int = PHOTOS,
+    calibration: int = CALIBRATION_PHOTOS,
     max_drop: float = MAX_DROP,
     min_agreement: float = MIN_AGREEMENT,
     on_bad: OnBad = "skip",

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from efficientnet_lite.photos.dataset import open_dataset
 from efficientnet_lite.photos.findings import Findings, findings
-from efficientnet_lite.photos.layout import ClassFolders
 from efficientnet_lite.photos.partition import plan_split
 from efficientnet_lite.photos.survey import survey
 from efficientnet_lite.progress import OnProgress
+from efficientnet_lite.vocabulary import ClassFolders
 
 
 def check(

@@ -6,11 +6,11 @@ from typing import Literal
 
 from efficientnet_lite.errors import CALL, UsageError
 from efficientnet_lite.photos.contract import View
-from efficientnet_lite.photos.layout import ClassFolders
 from efficientnet_lite.progress import ShowStage, silent
 from efficientnet_lite.proof.evaluate import Measured, measure
 from efficientnet_lite.proof.judged import from_dataset, from_indices
-from efficientnet_lite.run.source import RunPrecision, open_source
+from efficientnet_lite.run.source import open_source
+from efficientnet_lite.vocabulary import ClassFolders, RunPrecision
 
 
 def evaluate(

@@ -14,9 +14,7 @@ from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.run.arrivals import Arrivals
 from efficientnet_lite.run.source import open_origin
 from efficientnet_lite.storage.targets import Apart
-from efficientnet_lite.tflite.artifact import Precision
-from efficientnet_lite.tflite.int8 import Io
-from efficientnet_lite.tflite.stored_weights import DenseScales
+from efficientnet_lite.vocabulary import DenseScales, Io, Precision
 from efficientnet_lite.weights.published import sources_apart
 
 

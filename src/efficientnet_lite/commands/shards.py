@@ -10,7 +10,6 @@ from efficientnet_lite.errors import UnusableDataset
 from efficientnet_lite.photos.accounting import COLUMNS, account
 from efficientnet_lite.photos.dataset import Dataset, dataset_apart, open_dataset
 from efficientnet_lite.photos.header import AS_FORMATS
-from efficientnet_lite.photos.layout import ClassFolders
 from efficientnet_lite.photos.partition import divide
 from efficientnet_lite.photos.survey import survey
 from efficientnet_lite.progress import ShowStage, silent
@@ -28,6 +27,7 @@ from efficientnet_lite.training.shards import (
     WrittenShards,
     number_of_files,
 )
+from efficientnet_lite.vocabulary import ClassFolders
 
 
 def make_shards(

@@ -3,20 +3,26 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from efficientnet_lite.classifier.head import ClassWeights
 from efficientnet_lite.commands import learn
 from efficientnet_lite.network.plan import model_name
 from efficientnet_lite.notices import Say
 from efficientnet_lite.photos.contract import FIT_VIEWS, FitView
-from efficientnet_lite.photos.layout import ClassFolders
 from efficientnet_lite.progress import ShowStage, silent
-from efficientnet_lite.proof.gate import MAX_DROP, MIN_AGREEMENT, Bars
-from efficientnet_lite.quantize.calibration import PHOTOS
+from efficientnet_lite.proof.gate import Bars
 from efficientnet_lite.run.publish import Trained
 from efficientnet_lite.runtimes.engine import cores
 from efficientnet_lite.training.fine_tuning import FineTuning
 from efficientnet_lite.training.job import Job
-from efficientnet_lite.training.settings import FRESH, OnBad, RecipeName, Settings
+from efficientnet_lite.training.settings import FRESH, Settings
+from efficientnet_lite.vocabulary import (
+    CALIBRATION_PHOTOS,
+    MAX_DROP,
+    MIN_AGREEMENT,
+    ClassFolders,
+    ClassWeights,
+    OnBad,
+    RecipeName,
+)
 
 
 def train(
@@ -31,7 +37,7 @@ def train(
     seed: int = 0,
     views: Sequence[FitView] = FIT_VIEWS,
     class_weights: ClassWeights = "none",
-    calibration_photos: int = PHOTOS,
+    calibration_photos: int = CALIBRATION_PHOTOS,
     max_drop: float = MAX_DROP,
     min_agreement: float = MIN_AGREEMENT,
     on_bad: OnBad = "skip",

@@ -12,13 +12,7 @@ from typing import NamedTuple
 from efficientnet_lite.errors import UnreadablePhoto, UnusableDataset, UnusableInput
 from efficientnet_lite.photos.accounting import Accounting, Skipped, account, plain
 from efficientnet_lite.photos.classes import check_names, check_usable
-from efficientnet_lite.photos.layout import (
-    ClassFolders,
-    Layout,
-    check_layout,
-    find_split_folders,
-    read_layout,
-)
+from efficientnet_lite.photos.layout import Layout, check_layout, find_split_folders, read_layout
 from efficientnet_lite.photos.manifest import NoLabels
 from efficientnet_lite.photos.manifest_files import Resolved, resolve
 from efficientnet_lite.photos.rows import Placed, Row, Rows
@@ -27,6 +21,7 @@ from efficientnet_lite.photos.splitwords import split_of
 from efficientnet_lite.photos.walk import LEFT_OUT, Walk, walk
 from efficientnet_lite.storage import files
 from efficientnet_lite.storage.targets import Apart
+from efficientnet_lite.vocabulary import ClassFolders
 
 METADATA_NAMES = ("metadata.csv", "metadata.jsonl")  # of the imagefolder convention
 NOT_NAMED = "not named in the metadata"

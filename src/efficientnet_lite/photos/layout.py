@@ -6,15 +6,14 @@ be read in two ways, or tell of data for another task, the folder is refused rat
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from efficientnet_lite.errors import UnusableDataset
 from efficientnet_lite.photos.classes import some
 from efficientnet_lite.photos.rows import Placed
 from efficientnet_lite.photos.split import Split
 from efficientnet_lite.photos.splitwords import is_filler, split_of, splits_among, without_split, words_of
-
-ClassFolders = Literal["outer", "inner"]
+from efficientnet_lite.vocabulary import ClassFolders
 
 # Folders side by side that hold pictures and what is to be found in them, part words taken off.
 _PICTURES = frozenset(

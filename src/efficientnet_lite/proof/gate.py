@@ -18,13 +18,10 @@ from efficientnet_lite.photos.contract import View
 from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.proof.evaluate import Scored
 from efficientnet_lite.runtimes.model import Model, Refused, images_of
-from efficientnet_lite.tflite.artifact import Precision
 from efficientnet_lite.threads import in_threads
+from efficientnet_lite.vocabulary import MAX_DROP, MIN_AGREEMENT, Precision
 
 Verdict = Literal["verified", "not refuted", "failed"]
-
-MAX_DROP = 0.01  # of top-1 accuracy
-MIN_AGREEMENT = 0.97
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ from efficientnet_lite.network.plan import IMAGENET_CLASSES
 from efficientnet_lite.photos.accounting import Skipped
 from efficientnet_lite.photos.classes import some
 from efficientnet_lite.photos.dataset import open_dataset
-from efficientnet_lite.photos.layout import ClassFolders
 from efficientnet_lite.plaintext import plain_text
 from efficientnet_lite.runtimes.model import Model
 from efficientnet_lite.storage import files
+from efficientnet_lite.vocabulary import ClassFolders
 
 MAX_INDEX_BYTES = 64 * 2**20
 NOT_OF_THE_MODEL = "its class is none of the model's"

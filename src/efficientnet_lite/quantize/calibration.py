@@ -22,8 +22,6 @@ from efficientnet_lite.storage.files import sha256_bytes
 from efficientnet_lite.tflite.float import write_float
 from efficientnet_lite.threads import in_threads
 
-PHOTOS = 100
-
 
 def stratified(
     labels: Sequence[str], contents: Sequence[str] | npt.NDArray[np.integer[Any]], count: int

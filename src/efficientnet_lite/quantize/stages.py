@@ -24,7 +24,7 @@ from efficientnet_lite.tflite import quantmath
 from efficientnet_lite.tflite.float import Output, write_float
 from efficientnet_lite.tflite.int8 import IntegerLayer, IntegerNetwork, write_int8
 from efficientnet_lite.tflite.quantmath import INPUT_SCALE, Scale
-from efficientnet_lite.tflite.stored_weights import DenseScales
+from efficientnet_lite.vocabulary import DenseScales
 
 METHOD = "1"  # to be raised whenever the same photos would give other integers
 CORRECTION_PHOTOS = 48  # of the calibration set, for gains and biases

@@ -15,10 +15,10 @@ from efficientnet_lite.proof.replay import Proof
 from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.runtimes.litert import runtime_version
 from efficientnet_lite.storage import files
-from efficientnet_lite.tflite.artifact import Precision
 from efficientnet_lite.training.learned import Learned
 from efficientnet_lite.training.settings import Settings
 from efficientnet_lite.version import __version__
+from efficientnet_lite.vocabulary import Precision
 
 PRECISIONS: tuple[Precision, ...] = ("float32", "int8")
 

@@ -5,12 +5,13 @@ import numpy as np
 from efficientnet_lite.errors import ArtifactError
 from efficientnet_lite.network.plan import PROBABILITIES
 from efficientnet_lite.proof import golden
-from efficientnet_lite.proof.gate import MAX_DROP, MIN_AGREEMENT, Bars
+from efficientnet_lite.proof.gate import Bars
 from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.run.folder import Run
 from efficientnet_lite.run.proven import own
 from efficientnet_lite.runtimes.model import Model
 from efficientnet_lite.storage import files
+from efficientnet_lite.vocabulary import MAX_DROP, MIN_AGREEMENT
 
 
 def changed_exports(run: Run) -> list[str]:

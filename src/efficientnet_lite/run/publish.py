@@ -34,9 +34,10 @@ from efficientnet_lite.run.report.pictures import pictures_of
 from efficientnet_lite.runtimes.model import Model, model_from_bytes
 from efficientnet_lite.storage import files, tables
 from efficientnet_lite.storage.cache import Cache
-from efficientnet_lite.tflite.artifact import About, Precision, float_artifact, int8_artifact
+from efficientnet_lite.tflite.artifact import About, float_artifact, int8_artifact
 from efficientnet_lite.tflite.int8 import IntegerNetwork
 from efficientnet_lite.training.curves import drawn_log, publish_log
+from efficientnet_lite.vocabulary import Precision
 from efficientnet_lite.weights.safetensors import write_safetensors
 
 BLOCK = 2048  # photos whose features are in memory at once

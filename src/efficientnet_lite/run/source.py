@@ -5,7 +5,6 @@ for a runtime; of the others it is written in memory, which takes a fraction of 
 """
 
 from pathlib import Path
-from typing import Literal
 
 from efficientnet_lite.artifacts.origin import Origin, named_model, origin_of, origin_of_checkpoint
 from efficientnet_lite.errors import ArtifactError, CheckpointError, UsageError
@@ -17,9 +16,9 @@ from efficientnet_lite.storage import files
 from efficientnet_lite.tflite.artifact import About, float_artifact
 from efficientnet_lite.tflite.float import Output
 from efficientnet_lite.tflite.slots import MODEL_IDENTIFIER
+from efficientnet_lite.vocabulary import RunPrecision
 from efficientnet_lite.weights.read import load_weights, read_checkpoint
 
-RunPrecision = Literal["float32", "int8"]  # of the files that a run has
 PUBLISHED = "imagenet"  # the weights that a bare name means
 CLASSIFIER: tuple[Output, ...] = ("logits", "probabilities")
 BACKBONE: tuple[Output, ...] = ("features",)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal, get_args
+from typing import Final
 
 from efficientnet_lite.labels import digest
 from efficientnet_lite.network.numpy_run import Layer
@@ -10,14 +10,12 @@ from efficientnet_lite.network.plan import Plan
 from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.tflite.float import write_float
 from efficientnet_lite.tflite.identity import OWN_ENTRY, Identity
-from efficientnet_lite.tflite.int8 import IntegerNetwork, Io, write_int8
+from efficientnet_lite.tflite.int8 import IntegerNetwork, write_int8
 from efficientnet_lite.tflite.label_files import label_files, pack_labels
 from efficientnet_lite.tflite.metadata import TEXT_ENTRY, build_metadata
-from efficientnet_lite.tflite.stored_weights import DenseScales, WeightForm
+from efficientnet_lite.tflite.stored_weights import WeightForm
 from efficientnet_lite.version import __version__
-
-Precision = Literal["float32", "float16", "dynamic", "int8"]
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+from efficientnet_lite.vocabulary import DenseScales, Io, Precision
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,8 @@ from efficientnet_lite.tflite.float import (
     tensors_of,
 )
 from efficientnet_lite.tflite.quantmath import INPUT_SCALE, SOFTMAX_SCALE, Scale
+from efficientnet_lite.vocabulary import Io
 
-Io = Literal["uint8", "int8", "float32"]
 Codes = Literal["uint8", "int8"]
 IOS: tuple[Io, ...] = get_args(Io)
 MIN_RUNTIME = "1.14.0"

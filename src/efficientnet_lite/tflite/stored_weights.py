@@ -20,9 +20,9 @@ from efficientnet_lite.arrays import Array
 from efficientnet_lite.network.plan import Conv, Dense, Step
 from efficientnet_lite.tflite.container import Graph, Quantization
 from efficientnet_lite.tflite.quantmath import WEIGHT_MAX
+from efficientnet_lite.vocabulary import DenseScales
 
 WeightPrecision = Literal["float32", "float16", "dynamic"]
-DenseScales = Literal["per-tensor", "per-channel"]  # of the dense layer's kernel
 
 FEWEST_QUANTIZED = 1024  # elements; smaller kernels stay float32, as in the stock converter's files
 SMALLEST_SCALE = 2.0**-64  # of a kernel of zeros

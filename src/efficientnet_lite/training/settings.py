@@ -3,21 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
-from efficientnet_lite.classifier.head import ClassWeights
 from efficientnet_lite.errors import CALL, UnusableInput, UsageError, wrong_argument
 from efficientnet_lite.network.plan import ModelName, Plan, make_plan
 from efficientnet_lite.photos.contract import FIT_VIEWS, BaseView, Contract, FitView, base_views
-from efficientnet_lite.photos.layout import ClassFolders
 from efficientnet_lite.proof.gate import Bars
-from efficientnet_lite.quantize.calibration import PHOTOS
 from efficientnet_lite.training.fine_tuning import FineTuning
 from efficientnet_lite.training.recipe import Recipe
+from efficientnet_lite.vocabulary import CALIBRATION_PHOTOS, ClassFolders, ClassWeights, OnBad, RecipeName
 from efficientnet_lite.weights.read import Weights, load_weights
 
-OnBad = Literal["skip", "fail"]
-RecipeName = Literal["imagenet"]
 FRESH = "none"  # weights: random ones
 
 
@@ -54,7 +50,7 @@ class Settings:
     seed: int = 0
     views: tuple[FitView, ...] = FIT_VIEWS
     class_weights: ClassWeights = "none"
-    calibration_photos: int = PHOTOS
+    calibration_photos: int = CALIBRATION_PHOTOS
     bars: Bars = field(default_factory=Bars)
     on_bad: OnBad = "skip"
     links: bool = True

@@ -1,0 +1,22 @@
+"""The words that callers choose among, and the defaults that several of their doors state.
+
+The command line and the code that acts on a word read it here. Nothing of ours is imported: to say what an option
+may be takes neither a runtime nor a network.
+"""
+
+from typing import Literal, get_args
+
+Precision = Literal["float32", "float16", "dynamic", "int8"]  # of a .tflite file
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+RunPrecision = Literal["float32", "int8"]  # of the files that a run has
+Io = Literal["uint8", "int8", "float32"]  # what an int8 file takes and gives
+DenseScales = Literal["per-tensor", "per-channel"]  # of the dense layer's kernel
+
+ClassFolders = Literal["outer", "inner"]  # where folders can be read in two ways
+ClassWeights = Literal["none", "balanced"]
+OnBad = Literal["skip", "fail"]
+RecipeName = Literal["imagenet"]
+
+CALIBRATION_PHOTOS = 100
+MAX_DROP = 0.01  # of top-1 accuracy
+MIN_AGREEMENT = 0.97
