@@ -170,7 +170,7 @@ def test_what_nobody_expected_keeps_its_traceback(call, monkeypatch, place):
     def broken(*_, **__):
         raise RuntimeError("a fault of ours")
 
-    monkeypatch.setattr("efficientnet_lite.cli.check.check_photos", broken)
+    monkeypatch.setattr("efficientnet_lite.commands.check.check", broken)
     with pytest.raises(RuntimeError, match="a fault of ours"):
         call("check", place / "photos")
 

@@ -3,11 +3,12 @@
 import time
 
 from efficientnet_lite.cli.common import AnyJson, Json, Quiet, Verbose, console_of
-from efficientnet_lite.commands.cache import cache_contents, clear_cache
 
 
 def cache_list(*, json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) -> None:
     """Show what the cache holds, the most recently used first."""
+    from efficientnet_lite.commands.cache import cache_contents
+
     console = console_of(json, verbose, quiet)
     contents = cache_contents()
     if json:
@@ -34,6 +35,8 @@ def cache_clear(*, json: AnyJson = False, verbose: Verbose = 0, quiet: Quiet = F
     Args:
         json: print one JSON document instead of the line.
     """
+    from efficientnet_lite.commands.cache import clear_cache
+
     console = console_of(json, verbose, quiet)
     folder, freed = clear_cache()
     if json:

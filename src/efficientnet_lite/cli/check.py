@@ -1,6 +1,7 @@
 """`check`: look at a data set without training."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from efficientnet_lite.cli.common import (
     COMMAND_LINE,
@@ -12,9 +13,10 @@ from efficientnet_lite.cli.common import (
     console_of,
 )
 from efficientnet_lite.cli.console import Console
-from efficientnet_lite.commands.check import check as check_photos
 from efficientnet_lite.errors import EXIT_INPUT, UsageError
-from efficientnet_lite.photos.findings import Findings
+
+if TYPE_CHECKING:
+    from efficientnet_lite.photos.findings import Findings
 
 MOST_ROWS = 20  # of each list, unless --verbose
 
@@ -42,6 +44,8 @@ def check(
         json: print one JSON document instead of the tables.
         verbose: print lists whole.
     """
+    from efficientnet_lite.commands.check import check as check_photos
+
     if not 0 < val < 1:
         raise UsageError(f"--val is {val}", where=COMMAND_LINE, fix="give a fraction between 0 and 1")
     console = console_of(json, verbose, quiet)
@@ -62,7 +66,7 @@ def check(
         raise SystemExit(EXIT_INPUT)
 
 
-def _show(console: Console, found: Findings, most: int | None) -> None:
+def _show(console: Console, found: "Findings", most: int | None) -> None:
     columns = ["class", "train", "validation", "test", "all"]
     rows = [
         [row.label, row.train, row.validation, row.test, row.train + row.validation + row.test]

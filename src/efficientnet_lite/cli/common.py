@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -15,10 +15,12 @@ from efficientnet_lite.cli.wording import COMMAND_LINE as COMMAND_LINE
 from efficientnet_lite.errors import UnusableInput, UsageError
 from efficientnet_lite.notices import direct
 from efficientnet_lite.photos.accounting import Skipped
-from efficientnet_lite.photos.dataset import FoundPhotos, list_photos
 from efficientnet_lite.plaintext import BOM, plain_lines
 from efficientnet_lite.storage import files
 from efficientnet_lite.vocabulary import ClassFolders
+
+if TYPE_CHECKING:
+    from efficientnet_lite.photos.dataset import FoundPhotos
 
 STDIN = "-"
 MAX_LIST_BYTES = 256 * 2**20  # of paths on stdin
@@ -72,7 +74,7 @@ def one_form(**given: bool) -> None:
         raise UsageError(f"{' and '.join(asked)} exclude each other", where=COMMAND_LINE, fix="give one")
 
 
-def photos_given(given: Sequence[str], *, links: bool) -> FoundPhotos:
+def photos_given(given: Sequence[str], *, links: bool) -> "FoundPhotos":
     """The photos that a command line names, each once, as path and the name to show, and what is skipped.
 
     A list on stdin names photos and folders, never patterns; a photo of it that is missing is refused
@@ -81,6 +83,8 @@ def photos_given(given: Sequence[str], *, links: bool) -> FoundPhotos:
     Raises:
         UnusableInput: a path neither exists nor matches, or there is no photo at all.
     """
+    from efficientnet_lite.photos.dataset import FoundPhotos, list_photos
+
     photos: dict[str, Path] = {}
     skipped: dict[str, Skipped] = {}
     passed_over: Counter[str] = Counter()

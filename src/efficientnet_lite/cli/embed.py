@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from efficientnet_lite.classifier.vectors import FEATURES, Vector
 from efficientnet_lite.cli.common import (
     COMMAND_LINE,
     AnyJson,
@@ -23,14 +22,14 @@ from efficientnet_lite.cli.common import (
     photos_given,
 )
 from efficientnet_lite.cli.console import Console
-from efficientnet_lite.cli.results import show_accounting
-from efficientnet_lite.commands.embed import embed as embed_photos
-from efficientnet_lite.commands.embed import embed_each
 from efficientnet_lite.errors import EXIT_INPUT, UsageError
 from efficientnet_lite.photos.accounting import Skipped, account
 from efficientnet_lite.photos.contract import BaseView
-from efficientnet_lite.photos.dataset import FoundPhotos
-from efficientnet_lite.runtimes.model import Refused
+
+if TYPE_CHECKING:
+    from efficientnet_lite.classifier.vectors import Vector
+    from efficientnet_lite.photos.dataset import FoundPhotos
+    from efficientnet_lite.runtimes.model import Refused
 
 
 def embed(
@@ -61,6 +60,11 @@ def embed(
         json: print one JSON document instead of the line.
         jsonl: print one JSON object a photo instead, path and features.
     """
+    from efficientnet_lite.classifier.vectors import FEATURES
+    from efficientnet_lite.cli.results import show_accounting
+    from efficientnet_lite.commands.embed import embed as embed_photos
+    from efficientnet_lite.commands.embed import embed_each
+
     console = console_of(json or jsonl, verbose, quiet)
     if (out is None) != jsonl:
         raise UsageError("either --out or --jsonl says where vectors go", where=COMMAND_LINE, fix="give one")
@@ -88,8 +92,11 @@ def embed(
         console.line(f"{embedded.count} feature vectors in {embedded.folder / FEATURES}")
 
 
-def _print_each(console: Console, vectors: Iterable[Vector | Refused], given: FoundPhotos) -> None:
+def _print_each(console: Console, vectors: "Iterable[Vector | Refused]", given: "FoundPhotos") -> None:
     """One JSON object a photo, each as soon as it is known; ends with the exit code where none could be used."""
+    from efficientnet_lite.cli.results import show_accounting
+    from efficientnet_lite.runtimes.model import Refused
+
     count, skipped = 0, []
     for found in vectors:
         if isinstance(found, Refused):

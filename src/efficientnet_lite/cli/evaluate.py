@@ -1,9 +1,8 @@
 """`evaluate`: how good a model is on labelled photos, as each consumer sees them."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import numpy as np
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
@@ -19,12 +18,10 @@ from efficientnet_lite.cli.common import (
     console_of,
 )
 from efficientnet_lite.cli.console import Console, percent
-from efficientnet_lite.cli.results import show_accounting
-from efficientnet_lite.commands.evaluate import evaluate as evaluate_model
-from efficientnet_lite.metrics import too_few_to_judge
-from efficientnet_lite.photos.classes import some
 from efficientnet_lite.photos.contract import View
-from efficientnet_lite.proof.evaluate import Evaluation, Measured
+
+if TYPE_CHECKING:
+    from efficientnet_lite.proof.evaluate import Evaluation, Measured
 
 MOST_IN_CONFUSION = 20  # classes; with more, the largest confusions are listed instead
 MOST_CONFUSIONS = 10
@@ -61,6 +58,9 @@ def evaluate(
         num_images: for --images, only the first so many.
         json: print one JSON document instead of the tables: one object, or a list for several --as.
     """
+    from efficientnet_lite.cli.results import show_accounting
+    from efficientnet_lite.commands.evaluate import evaluate as evaluate_model
+
     console = console_of(json, verbose, quiet)
     measured = evaluate_model(
         model,
@@ -86,7 +86,9 @@ def evaluate(
     _say_what_is_missing(console, measured)
 
 
-def _document(evaluation: Evaluation, measured: Measured) -> dict[str, Any]:
+def _document(evaluation: "Evaluation", measured: "Measured") -> dict[str, Any]:
+    from efficientnet_lite.metrics import too_few_to_judge
+
     names = measured.names
     return {
         **evaluation.to_json(names),
@@ -100,8 +102,10 @@ def _document(evaluation: Evaluation, measured: Measured) -> dict[str, Any]:
     }
 
 
-def _say_what_is_missing(console: Console, measured: Measured) -> None:
+def _say_what_is_missing(console: Console, measured: "Measured") -> None:
     """Which classes these figures say nothing of."""
+    from efficientnet_lite.photos.classes import some
+
     names = measured.names
     if measured.unknown:
         console.warn(
@@ -119,7 +123,9 @@ def _say_what_is_missing(console: Console, measured: Measured) -> None:
         )
 
 
-def _show(console: Console, measured: Measured) -> None:
+def _show(console: Console, measured: "Measured") -> None:
+    from efficientnet_lite.metrics import too_few_to_judge
+
     names = measured.names
     rows = [
         [
@@ -147,7 +153,9 @@ def _show(console: Console, measured: Measured) -> None:
         _show_confusion(console, each, names)
 
 
-def _show_confusion(console: Console, evaluation: Evaluation, names: tuple[str, ...]) -> None:
+def _show_confusion(console: Console, evaluation: "Evaluation", names: tuple[str, ...]) -> None:
+    import numpy as np
+
     matrix = evaluation.confusion
     if len(names) <= MOST_IN_CONFUSION:
         columns = ["true \\ named", *names]

@@ -17,8 +17,6 @@ from efficientnet_lite.cli.common import (
     console_of,
     locales_of,
 )
-from efficientnet_lite.cli.results import show_exported, with_notes
-from efficientnet_lite.commands.export import write_artifact
 from efficientnet_lite.vocabulary import DenseScales, Io, Precision
 
 
@@ -80,6 +78,9 @@ def export(
         min_agreement: fraction of photos on which it must name the same class as float32 (0.97 where not given).
         overwrite: replace an existing file.
     """
+    from efficientnet_lite.cli.results import show_exported, with_notes
+    from efficientnet_lite.commands.export import write_artifact
+
     console = console_of(json, verbose, quiet)
     options = ExportOptions(
         format=format,

@@ -1,14 +1,16 @@
 """The command that makes the published TF Hub addresses work again: hub-cache."""
 
 import os
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from efficientnet_lite.cli.common import COMMAND_LINE, Json, NoEma, Quiet, Switch, Verbose, console_of
 from efficientnet_lite.cli.console import Console
-from efficientnet_lite.commands.hub_cache import CacheEntry, place_modules, remove_modules
 from efficientnet_lite.errors import UsageError
+
+if TYPE_CHECKING:
+    from efficientnet_lite.commands.hub_cache import CacheEntry
 
 CACHE_VARIABLE = "TFHUB_CACHE_DIR"  # where tensorflow_hub looks
 
@@ -38,6 +40,8 @@ def hub_cache(
         weights: imagenet (installed packages), hub (download), or the path of a checkpoint.
         remove: take out what this command has put there; other entries stay.
     """
+    from efficientnet_lite.commands.hub_cache import place_modules
+
     console = console_of(json, verbose, quiet)
     cache = dir or os.environ.get(CACHE_VARIABLE)
     if not cache:
@@ -57,7 +61,7 @@ def hub_cache(
         _show(console, placed, cache)
 
 
-def _show(console: Console, placed: list[CacheEntry], cache: str) -> None:
+def _show(console: Console, placed: "list[CacheEntry]", cache: str) -> None:
     columns = ["address", "bytes", "proof"]
     rows = [
         [each.address, f"{each.exported.bytes:,}", f"within {each.exported.parity.difference:.1g} of numpy"]
@@ -68,6 +72,8 @@ def _show(console: Console, placed: list[CacheEntry], cache: str) -> None:
 
 
 def _remove(console: Console, models: tuple[str, ...], cache: str) -> None:
+    from efficientnet_lite.commands.hub_cache import remove_modules
+
     removed = remove_modules(models, cache)
     if console.as_json:
         console.json({"dir": cache, "removed": removed.removed, "kept": removed.kept})

@@ -1,7 +1,7 @@
 """`predict`: name what is in each photo."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
@@ -22,12 +22,12 @@ from efficientnet_lite.cli.common import (
     photos_given,
 )
 from efficientnet_lite.cli.console import percent
-from efficientnet_lite.cli.results import show_accounting
-from efficientnet_lite.commands.predict import NamedPhoto
-from efficientnet_lite.commands.predict import predict as predict_photos
 from efficientnet_lite.errors import EXIT_INPUT
 from efficientnet_lite.photos.accounting import Skipped, account
 from efficientnet_lite.photos.contract import View
+
+if TYPE_CHECKING:
+    from efficientnet_lite.commands.predict import NamedPhoto
 
 
 def predict(
@@ -64,6 +64,9 @@ def predict(
         csv: print CSV instead of the table: path, rank, label, index, probability.
         jsonl: print one JSON object a line, each as soon as it is known.
     """
+    from efficientnet_lite.cli.results import show_accounting
+    from efficientnet_lite.commands.predict import predict as predict_photos
+
     one_form(json=json, jsonl=jsonl, csv=csv)
     console = console_of(json or jsonl or csv, verbose, quiet)
     given = photos_given(photos, links=not no_links)
@@ -104,13 +107,13 @@ def predict(
         raise SystemExit(EXIT_INPUT)
 
 
-def _document(photo: NamedPhoto) -> dict[str, Any]:
+def _document(photo: "NamedPhoto") -> dict[str, Any]:
     if photo.reason is not None:
         return {"path": photo.path.absolute(), "error": photo.reason}
     return {"path": photo.path.absolute(), "predictions": photo.predictions}
 
 
-def _rows(photo: NamedPhoto) -> list[list[object]]:
+def _rows(photo: "NamedPhoto") -> list[list[object]]:
     if photo.reason is not None:
         return [[photo.name, f"({photo.reason})", "", ""]]
     return [
@@ -119,7 +122,7 @@ def _rows(photo: NamedPhoto) -> list[list[object]]:
     ]
 
 
-def _cells(photo: NamedPhoto) -> list[list[object]]:
+def _cells(photo: "NamedPhoto") -> list[list[object]]:
     path = str(photo.path.absolute())
     if photo.reason is not None:
         return [[path, "", "", "", ""]]

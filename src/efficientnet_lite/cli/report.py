@@ -3,8 +3,6 @@
 from pathlib import Path
 
 from efficientnet_lite.cli.common import AnyJson, Quiet, Switch, Verbose, console_of
-from efficientnet_lite.cli.results import with_notes
-from efficientnet_lite.commands.report import report as make_report
 
 
 def report(
@@ -27,6 +25,9 @@ def report(
         overwrite: replace an existing file.
         json: print one JSON document instead of the path.
     """
+    from efficientnet_lite.cli.results import with_notes
+    from efficientnet_lite.commands.report import report as make_report
+
     console = console_of(json, verbose, quiet)
     reported = make_report(run, photos=photos, out=out, overwrite=overwrite, stage=console.progress)
     if json:

@@ -13,8 +13,6 @@ from efficientnet_lite.cli.common import (
     Verbose,
     console_of,
 )
-from efficientnet_lite.cli.results import show_accounting
-from efficientnet_lite.commands.shards import make_shards
 from efficientnet_lite.errors import UsageError
 
 
@@ -50,6 +48,9 @@ def shards(
         seed: of that split, and of the order in which photos are written.
         overwrite: replace the files of an earlier call; what is not ours beside them stays.
     """
+    from efficientnet_lite.cli.results import show_accounting
+    from efficientnet_lite.commands.shards import make_shards
+
     if not 0 < val < 1:
         raise UsageError(f"--val is {val}", where=COMMAND_LINE, fix="give a fraction between 0 and 1")
     if seed < 0:

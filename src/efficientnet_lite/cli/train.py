@@ -19,8 +19,6 @@ from efficientnet_lite.cli.common import (
 )
 from efficientnet_lite.cli.config import photos_of
 from efficientnet_lite.cli.learning import FineTuneOptions, RecipeOptions, fields_of, recipe_of
-from efficientnet_lite.cli.results import show_trained, trained_json
-from efficientnet_lite.commands.train import train as train_classifier
 from efficientnet_lite.photos.contract import FIT_VIEWS, FitView
 from efficientnet_lite.vocabulary import CALIBRATION_PHOTOS, MAX_DROP, MIN_AGREEMENT, ClassWeights, OnBad
 
@@ -74,6 +72,9 @@ def train(
         on_bad: what to do about a photo that cannot be used, or is not, for whatever reason: skip and list it, or fail.
         overwrite: replace an earlier run; what is not ours in it stays.
     """
+    from efficientnet_lite.cli.results import show_trained, trained_json
+    from efficientnet_lite.commands.train import train as train_classifier
+
     console = console_of(json, verbose, quiet)
     photos = photos_of(photos)
     tuning, by_recipe = tuning or FineTuneOptions(), by_recipe or RecipeOptions()

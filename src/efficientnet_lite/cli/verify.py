@@ -1,13 +1,14 @@
 """`verify`: prove a run, or a file, once more."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from efficientnet_lite.cli.common import Json, Quiet, Switch, Verbose, console_of
 from efficientnet_lite.cli.console import Console, percent
-from efficientnet_lite.cli.results import VERDICTS, with_notes
-from efficientnet_lite.commands.verify import verify as verify_target
 from efficientnet_lite.errors import EXIT_VERIFICATION
-from efficientnet_lite.proof.verified import Verified
+
+if TYPE_CHECKING:
+    from efficientnet_lite.proof.verified import Verified
 
 
 def verify(
@@ -38,6 +39,9 @@ def verify(
         trust: also let TensorFlow execute the SavedModels and Hub modules of the run.
         strict: what is not refuted fails too.
     """
+    from efficientnet_lite.cli.results import with_notes
+    from efficientnet_lite.commands.verify import verify as verify_target
+
     console = console_of(json, verbose, quiet)
     verified = verify_target(
         target,
@@ -58,8 +62,10 @@ def verify(
         raise SystemExit(EXIT_VERIFICATION)
 
 
-def _show(console: Console, verified: Verified) -> None:
+def _show(console: Console, verified: "Verified") -> None:
     """The comparisons, and whether all of it holds."""
+    from efficientnet_lite.cli.results import VERDICTS
+
     if verified.comparisons:
         columns = ["photos as", "photos", "agreement", "top-1 float", "top-1 int8", "drop", "SNR"]
         rows = [
