@@ -1,6 +1,8 @@
 """`train`: photos become a proven classifier: what is asked for is checked here, its steps stand in `learn`."""
 
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from efficientnet_lite.commands import learn
@@ -87,6 +89,7 @@ def train(
         KeyboardInterrupt: a signal came; what was done by a recipe is saved.
         VerificationFailed: a file is too far from its parent; nothing is published.
     """
+    started = time.monotonic()
     settings = Settings(
         model=model_name(model),
         weights=str(weights if weights is not None else FRESH if recipe else "imagenet"),
@@ -121,4 +124,5 @@ def train(
     )
     settings.check()
     job.check(settings)
-    return learn.whole_network(settings, job) if settings.recipe else learn.from_features(settings, job)
+    trained = learn.whole_network(settings, job) if settings.recipe else learn.from_features(settings, job)
+    return None if trained is None else replace(trained, seconds=time.monotonic() - started)

@@ -53,6 +53,7 @@ class Trained:
     proof: Proof
     notes: tuple[str, ...]  # what a person should know about the data set, and what the run lacks
     accounting: Accounting  # of every photo of the data set
+    seconds: float | None = None  # that the training took, from the call on; no run says it of itself
 
 
 def publish_run(folder: Path, run: NewRun, cache: Cache, stage: ShowStage) -> Trained:

@@ -1,0 +1,51 @@
+"""Figures as people read them: in the terminal, in a notebook and on a run's page alike. Pure."""
+
+from efficientnet_lite.metrics import Interval
+
+NARROW = 0.01  # of an interval: from there on tenths of a percent say something
+
+
+def percent(fraction: float, interval: Interval | None = None) -> str:
+    """A fraction in whole percents with its interval: "88 % (84-91)", where few photos allow no more.
+
+    Tenths are shown where the interval is narrower than a point. What is not all is never "100 %", nor what is not
+    nothing "0 %".
+    """
+    digits = 1 if interval is not None and interval.high - interval.low < NARROW else 0
+    if interval is None:
+        return f"{_hundredths(fraction, digits)} %"
+    ends = (f"{100 * end:.{digits}f}" for end in interval)
+    return f"{_hundredths(fraction, digits)} % ({'-'.join(ends)})"
+
+
+def points(fraction: float) -> str:
+    """A difference of fractions: "1 point", "0.5 points"."""
+    return f"{100 * fraction:g} {'point' if fraction == 0.01 else 'points'}"
+
+
+def megabytes(count: int) -> str:
+    """Bytes as app stores count them, in millions: "16.5 MB", "0.03 MB"."""
+    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e6:.2g} MB"
+
+
+def milliseconds(value: float) -> str:
+    """ "7.8 ms", and from ten on "20 ms"."""
+    return f"{value:.0f} ms" if value >= 9.95 else f"{value:.1f} ms"
+
+
+def duration(seconds: float) -> str:
+    """ "4 s", "1 min 52 s", "2 h 5 min"."""
+    whole = max(1, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _hundredths(fraction: float, digits: int) -> str:
+    for more in (digits, 1):
+        text = f"{100 * fraction:.{more}f}"
+        if float(text) not in (0, 100) or fraction in (0, 1):
+            return text
+    return "99.9" if fraction > 0.5 else "0.1"

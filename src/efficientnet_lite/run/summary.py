@@ -1,0 +1,234 @@
+"""A run in a few lines: what it is good for, what it is not proven to be, and what to do next.
+
+The end of `train`, `info RUN`, a notebook and the tiles of the run's page show this one value. Pure; the card may be a
+stranger's, or of an older version.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from efficientnet_lite.errors import printable
+from efficientnet_lite.figures import percent, points
+from efficientnet_lite.metrics import ENOUGH_TO_JUDGE, Interval
+from efficientnet_lite.photos.classes import some
+from efficientnet_lite.photos.contract import View
+from efficientnet_lite.proof.gate import Bars, Verdict
+from efficientnet_lite.run import folder as run_folder
+from efficientnet_lite.run.report.facts import Facts, File, Gate, ViewScore, facts_of
+from efficientnet_lite.shell import command_line
+from efficientnet_lite.vocabulary import MAX_DROP, MIN_AGREEMENT
+
+# How apps on phones look at photos, the truest first: older runs were not measured as MediaPipe sees them.
+PHONE_VIEWS: tuple[View, ...] = ("mediapipe", "squash")
+CaveatKind = Literal["few", "unproven", "lost", "skipped", "leaks", "unseen", "view", "chosen"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """One model file of a run. Fractions are 0 to 1."""
+
+    precision: str  # "float32", "int8"
+    path: str  # in the run: "exports/clothing_int8.tflite"
+    bytes: int
+    top1: float  # on photos as phones see them
+    interval: Interval  # 95 % of top1
+    latency_ms: float  # median of one image in one thread where the run was made
+    agreement: (
+        float | None
+    )  # photos that get the same class as from the float32 file, in the same view; of int8 only
+    agreement_interval: Interval | None  # 95 %
+
+
+@dataclass(frozen=True, slots=True)
+class Caveat:
+    """What a person must know of the figures: one plain sentence without a full stop."""
+
+    kind: CaveatKind
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What there is to say of a run first.
+
+    Attributes:
+        folder: the run, as it was named.
+        name: of the run, on one line.
+        classes: how many.
+        photos: how many were used: for training, validation and test together.
+        seconds: that the training took; None where nobody knows, as for a run that is opened again.
+        files: float32 first.
+        view: how the photos were looked at for the figures: "mediapipe", and "squash" of older runs.
+        split: which photos the figures are of, "validation" or "test".
+        judged: how many those are.
+        whole: how many there were; more than `judged` where some were lost while the run was made.
+        verdict: of the int8 file against the float32 file.
+        max_drop: fraction of photos that it was allowed to lose.
+        caveats: the gravest first.
+        report: the page of the run; None where there is none.
+        next: what to do now, each a command as words, with `PHOTO` for a photo of the user's.
+    """
+
+    folder: Path
+    name: str
+    classes: int
+    photos: int
+    seconds: float | None
+    files: tuple[ModelFile, ...]
+    view: str
+    split: str
+    judged: int
+    whole: int
+    verdict: Verdict
+    max_drop: float
+    caveats: tuple[Caveat, ...]
+    report: Path | None
+    next: tuple[tuple[str, ...], ...]
+
+    @property
+    def next_lines(self) -> list[str]:
+        """`next` as lines to copy into this system's shell."""
+        return [command_line(words, windows=os.name == "nt") for words in self.next]
+
+    @property
+    def proof(self) -> str:
+        """What is known of the int8 file's loss, as a sentence without a full stop."""
+        if self.verdict == "verified":
+            return f"int8 is proven to within {points(self.max_drop)} of float32"
+        return f"int8 is not proven to within {points(self.max_drop)} of float32"
+
+
+PHOTO = "photo.jpg"  # in `Summary.next`
+
+
+def summary_of(card: Mapping[str, Any], folder: Path, *, seconds: float | None = None) -> Summary:
+    """The summary of the run in `folder`, whose card is this.
+
+    Raises ArtifactError where the card is damaged.
+    """
+    facts = facts_of(card, folder)
+    verification = card["verification"]
+    bars = Bars(
+        _fraction(verification.get("max_drop"), MAX_DROP),
+        _fraction(verification.get("min_agreement"), MIN_AGREEMENT),
+    )
+    said = verification.get("verdict")
+    view = next((each for each in PHONE_VIEWS if each in facts.views), facts.views[0])
+    judged = _seen(facts.files[0], view).count
+    listed = card.get("files")
+    report = folder / run_folder.REPORT if listed and run_folder.REPORT in listed else None
+    return Summary(
+        folder=folder,
+        name=printable(folder.absolute().name),
+        classes=len(facts.labels),
+        photos=facts.training.photos if facts.training else sum(facts.photos.values()),
+        seconds=seconds,
+        files=tuple(_file(each, facts, view) for each in facts.files),
+        view=view,
+        split=facts.split,
+        judged=judged,
+        whole=judged + facts.lost,
+        verdict=said if said in get_args(Verdict) else "verified" if facts.enough_photos else "not refuted",
+        max_drop=bars.max_drop,
+        caveats=tuple(_caveats(facts, bars, view, judged)),
+        report=report,
+        next=_next(folder, report),
+    )
+
+
+def _fraction(value: object, usual: float) -> float:
+    return float(value) if isinstance(value, int | float) and 0 <= value <= 1 else usual
+
+
+def _seen(file: File, view: str) -> ViewScore:
+    return next(score for score in file.scores if score.view == view)
+
+
+def _file(file: File, facts: Facts, view: str) -> ModelFile:
+    score, gate = _seen(file, view), None
+    if file.precision != "float32":
+        gate = next((each for each in facts.gates if each.view == view), None)
+    return ModelFile(
+        file.precision,
+        file.path,
+        file.bytes,
+        score.top1,
+        score.interval,
+        file.latency_ms,
+        gate.agreement if gate else None,
+        gate.agreement_interval if gate else None,
+    )
+
+
+def _caveats(facts: Facts, bars: Bars, view: str, judged: int) -> list[Caveat]:
+    found = list[Caveat]()
+
+    def add(kind: CaveatKind, text: str) -> None:
+        found.append(Caveat(kind, text))
+
+    photos = f"{judged:,} {facts.split} photo{'' if judged == 1 else 's'}"
+    if judged < ENOUGH_TO_JUDGE:
+        cannot = "is too few" if judged == 1 else "are too few"
+        add(
+            "few",
+            f"{photos} {cannot} to judge by: with fewer than {ENOUGH_TO_JUDGE} a good model can look bad",
+        )
+    elif (unproven := _unproven(facts.gates, bars)) is not None:
+        add("unproven", f"{photos} cannot prove {unproven}")
+    if facts.lost:
+        add(
+            "lost",
+            f"{facts.lost:,} {facts.split} photos were lost while the run was made: the figures are of the other "
+            f"{judged:,}",
+        )
+    if unseen := [each.label for each in facts.classes if not each.count]:
+        classes = "1 class" if len(unseen) == 1 else f"{len(unseen):,} classes"
+        add(
+            "unseen",
+            f"of {classes} there is no {facts.split} photo, so these figures say nothing of {some(unseen)}",
+        )
+    if facts.leaks:
+        add(
+            "leaks",
+            f"{facts.leaks:,} photos for judging are copies of photos in another part: the figures are better than "
+            "they should be",
+        )
+    if facts.skipped:
+        add("skipped", f"{facts.skipped:,} photos could not be used: skipped.csv in the run says why")
+    if view != PHONE_VIEWS[0]:
+        add(
+            "view",
+            "the version that made this run did not measure photos as MediaPipe sees them: these are of whole photos "
+            "squashed into a square, as most apps do"
+            if view in PHONE_VIEWS
+            else f"not measured on photos as phones see them: these figures are of photos as {view}",
+        )
+    if facts.split == "validation":
+        add("chosen", f"the validation photos also chose {facts.choices}: new photos may do a little worse")
+    return found
+
+
+def _unproven(gates: Sequence[Gate], bars: Bars) -> str | None:
+    """What the photos are too few to prove of the int8 file; None where they are enough."""
+    if any(gate.drop_interval.high > bars.max_drop for gate in gates):
+        return f"int8 to within {points(bars.max_drop)}"
+    if any(gate.agreement_interval.low < bars.min_agreement for gate in gates):
+        return f"that int8 gives the same class as float32 on {percent(bars.min_agreement)} of photos"
+    return None
+
+
+def _next(folder: Path, report: Path | None) -> tuple[tuple[str, ...], ...]:
+    program, run = "efficientnet-lite", _operand(folder)
+    predict = (program, "predict", run, PHOTO)
+    if report is not None:
+        return predict, ("open", _operand(report))
+    return predict, ("pip", "install", "efficientnet-lite[report]"), (program, "report", run)
+
+
+def _operand(path: Path) -> str:
+    """A path that no program takes for an option."""
+    text = str(path)
+    return f".{os.sep}{text}" if text.startswith("-") else text

@@ -1,0 +1,144 @@
+"""A run in a few lines: the figures of its card, and every caveat that they need."""
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+
+from efficientnet_lite.errors import ArtifactError
+from efficientnet_lite.run.summary import PHOTO, summary_of
+
+
+@pytest.fixture
+def card(trained):
+    return json.loads((trained.run / "card.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def changed(card):
+    """The card with other values at dotted places."""
+
+    def changed(**places):
+        spoiled = copy.deepcopy(card)
+        for place, value in places.items():
+            *parts, last = place.split("__")
+            into = spoiled
+            for part in parts:
+                into = into[int(part) if part.isdigit() else part]
+            into[last] = value
+        return spoiled
+
+    return changed
+
+
+def caveats(card, folder="runs/shown"):
+    return {each.kind: each.text for each in summary_of(card, Path(folder)).caveats}
+
+
+def test_the_figures_are_those_of_the_card(card, trained):
+    summary = summary_of(card, trained.run, seconds=3.5)
+    scored = {name: {each["as"]: each for each in card["metrics"][name]} for name in ("float32", "int8")}
+
+    assert (summary.name, summary.classes, summary.photos, summary.seconds) == ("a<i>run", 3, 36, 3.5)
+    assert [each.precision for each in summary.files] == ["float32", "int8"]
+    for file, export in zip(summary.files, card["exports"], strict=True):
+        own = scored[file.precision][summary.view]
+        assert (file.path, file.bytes, file.latency_ms) == (
+            export["path"],
+            export["bytes"],
+            export["latency_ms"],
+        )
+        assert (file.top1, list(file.interval)) == (own["top1"], own["top1_interval"])
+    compared = {each["as"]: each["agreement"] for each in card["verification"]["comparisons"]}
+    assert [each.agreement for each in summary.files] == [None, compared[summary.view]]
+    assert (summary.split, summary.judged, summary.whole) == ("validation", 18, 18)
+    assert summary.verdict == card["verification"]["verdict"]
+
+
+def test_few_photos_are_told_before_what_they_cannot_prove(card):
+    found = caveats(card)
+
+    assert found["few"].startswith("18 validation photos are too few to judge by")
+    assert "unproven" not in found
+    assert list(found)[-1] == "chosen"
+
+
+@pytest.mark.parametrize(
+    ("allowed", "agreement", "text"),
+    [
+        (0.01, 0.97, "40 validation photos cannot prove int8 to within 1 point"),
+        (1.0, 0.97, "cannot prove that int8 gives the same class as float32 on 97 % of photos"),
+    ],
+)
+def test_what_the_photos_cannot_prove_is_said_with_their_number(changed, allowed, agreement, text):
+    card = changed(verification__max_drop=allowed, verification__min_agreement=agreement)
+    for precision in ("float32", "int8"):
+        for each in card["metrics"][precision]:
+            each["count"] = 40
+
+    assert text in caveats(card)["unproven"]
+
+
+def test_lost_skipped_and_leaked_photos_are_told_with_their_numbers(changed):
+    lost = [{"path": "a.png", "split": "validation", "reason": "gone"}] * 2
+    found = caveats(changed(data__lost=lost, data__skipped=1234, data__leaks=5))
+
+    assert found["lost"].startswith("2 validation photos were lost")
+    assert "the other 18" in found["lost"]
+    assert found["skipped"].startswith("1,234 photos could not be used: skipped.csv")
+    assert found["leaks"].startswith("5 photos")
+    assert not {"lost", "skipped", "leaks"} & caveats(changed()).keys()
+
+
+def test_a_class_without_photos_to_judge_by_is_named(changed):
+    card = changed()
+    for precision in ("float32", "int8"):
+        for each in card["metrics"][precision]:
+            each["confusion"][2] = [0, 0, 0]
+
+    assert "of 1 class there is no validation photo" in caveats(card)["unseen"]
+    assert "stripes" in caveats(card)["unseen"]
+
+
+def test_an_older_card_falls_back_to_squashed_photos_and_says_so(changed):
+    card = changed()
+    for precision in ("float32", "int8"):
+        card["metrics"][precision] = [e for e in card["metrics"][precision] if e["as"] != "mediapipe"]
+    comparisons = card["verification"]["comparisons"]
+    card["verification"]["comparisons"] = [e for e in comparisons if e["as"] != "mediapipe"]
+
+    assert summary_of(card, Path("runs/old")).view == "squash"
+    assert "did not measure photos as MediaPipe sees them" in caveats(card)["view"]
+
+
+def test_a_card_without_a_verdict_has_one_by_whether_its_photos_sufficed(changed):
+    for enough, verdict in ((True, "verified"), (False, "not refuted")):
+        card = changed(verification__enough_photos=enough)
+        del card["verification"]["verdict"]
+
+        assert summary_of(card, Path("runs/old")).verdict == verdict
+
+
+def test_a_test_part_chose_nothing(changed):
+    assert "chosen" not in caveats(changed(metrics__split="test"))
+
+
+def test_what_to_do_next_can_be_copied(changed):
+    with_page = summary_of(changed(files=["card.json", "report.html"]), Path("runs/my clothes"))
+    without = summary_of(changed(files=["card.json"]), Path("-x"))
+
+    assert with_page.next_lines == [
+        f"efficientnet-lite predict 'runs/my clothes' {PHOTO}",
+        "open 'runs/my clothes/report.html'",
+    ]
+    assert without.next_lines == [
+        f"efficientnet-lite predict ./-x {PHOTO}",
+        "pip install 'efficientnet-lite[report]'",
+        "efficientnet-lite report ./-x",
+    ]
+
+
+def test_a_damaged_card_is_refused_as_one(changed):
+    with pytest.raises(ArtifactError, match="cannot be shown"):
+        summary_of(changed(metrics__int8=None), Path("runs/x"))
