@@ -11,3 +11,15 @@ ShowStage = Callable[[str], AbstractContextManager[OnProgress]]
 def silent(description: str) -> Iterator[OnProgress]:
     """A stage that nobody watches."""
     yield lambda done, total: None
+
+
+def duration(seconds: float) -> str:
+    """Time for people: "0.4 s", "12 s", "1 min 52 s", "2 h 5 min"."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -38,6 +38,8 @@ TOP = ("__main__", "__init__", "export_model")  # front doors, above all rooms
 
 EVERYWHERE = {"numpy"}
 LIBRARIES = {  # a room, or one module of it -> what it may import beside the standard library
+    "terminal": {"os", "rich"},  # what is behind a stream
+    "bars": {"sys", "time"},
     "crc32c": {"google_crc32c"},
     "storage.files": {"filelock"},
     "storage.cache": {"sqlite3"},

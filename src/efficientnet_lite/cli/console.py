@@ -13,20 +13,18 @@ import json
 import math
 import os
 import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TextIO
 
+from efficientnet_lite.bars import Stages
 from efficientnet_lite.cli.wording import Spell, option, spelled
 from efficientnet_lite.errors import EfficientNetLiteError, OutputFailed, bounded, printable
-from efficientnet_lite.progress import OnProgress
+from efficientnet_lite.progress import OnProgress, silent
 from efficientnet_lite.storage.tables import csv_line
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from efficientnet_lite.metrics import Interval
 
 EXIT_READER_GONE = 141  # what a shell reports for `efficientnet-lite ... | head`: 128 + SIGPIPE
@@ -60,7 +58,7 @@ class Console:
         self.as_json, self.quiet, self.verbose, self.spell = json, quiet, verbose, spell
         self._stdout = stdout or sys.stdout or io.StringIO()  # sys.stdout is None where the shell closed it
         self._stderr = stderr or sys.stderr or io.StringIO()
-        self._bar: Progress | None = None  # while one is drawn
+        self._stages = Stages(self._stderr)
 
     def line(self, text: str) -> None:
         """One line of the result, on stdout."""
@@ -113,56 +111,9 @@ class Console:
         """`text` of any length and origin on one line, its arguments as this command line has them."""
         return bounded(printable(spelled(text, self.spell) if isinstance(text, str) else text))
 
-    @contextmanager
-    def progress(self, description: str) -> Iterator[OnProgress]:
-        """Show one stage of the work on stderr; gives on_progress(done, total).
-
-        On a terminal it is a bar, which stays when the stage is over. Elsewhere it is a line when the
-        stage begins and one when it ends, so that a log holds neither thousands of lines nor none.
-        One stage at a time.
-        """
-        if self.quiet:
-            yield lambda done, total: None
-        elif self._stderr.isatty():
-            with self._drawn_bar(printable(description)) as on_progress:
-                yield on_progress
-        else:
-            with self._begin_and_end(description) as on_progress:
-                yield on_progress
-
-    @contextmanager
-    def _drawn_bar(self, description: str) -> Iterator[OnProgress]:
-        from rich import progress
-        from rich.console import Console as RichConsole
-
-        bar = progress.Progress(
-            progress.TextColumn("{task.description}", markup=False),
-            progress.BarColumn(),
-            progress.MofNCompleteColumn(),
-            progress.TimeRemainingColumn(elapsed_when_finished=True),
-            console=RichConsole(file=self._stderr),
-        )
-        task = bar.add_task(description, total=None)
-        with bar:
-            self._bar = bar
-            try:
-                yield lambda done, total: bar.update(task, completed=done, total=total)
-                if bar.tasks[0].total is None:  # a stage without steps is over all the same
-                    bar.update(task, completed=1, total=1)
-            finally:
-                self._bar = None
-
-    @contextmanager
-    def _begin_and_end(self, description: str) -> Iterator[OnProgress]:
-        self._write_aside(f"{printable(description)} ...")
-        reached, started = "", time.monotonic()
-
-        def on_progress(done: int, total: int) -> None:
-            nonlocal reached
-            reached = f"{done} of {total}, "
-
-        yield on_progress
-        self._write_aside(f"{printable(description)}: {reached}{time.monotonic() - started:.1f} s")
+    def progress(self, description: str) -> AbstractContextManager[OnProgress]:
+        """Show one stage of the work on stderr; gives on_progress(done, total). See `bars`; --quiet shows none."""
+        return silent(description) if self.quiet else self._stages.shown(description)
 
     def _drawn(
         self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], right: Sequence[str]
@@ -235,11 +186,8 @@ class Console:
             _discard(self._stderr)
 
     def _write(self, stream: TextIO, text: str) -> None:
-        text = _encodable(text, stream)
-        if self._bar is not None and stream.isatty():  # above the bar, not into it
-            self._bar.console.print(text, end="", markup=False, emoji=False, highlight=False, soft_wrap=True)
-        else:
-            stream.write(text)
+        with self._stages.above() if stream.isatty() else nullcontext():
+            stream.write(_encodable(text, stream))
             stream.flush()
 
 

@@ -1,0 +1,205 @@
+"""Bars: what a line says of a stage at every width, and that it never claims what is not so."""
+
+import io
+import re
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from efficientnet_lite import bars
+from efficientnet_lite.bars import EMPTY, FILLED, Stages, shown_on
+from efficientnet_lite.progress import duration
+from efficientnet_lite.terminal import cells, columns, has_colors
+
+CODES = re.compile(r"\x1b\[\d*m")
+
+
+class Screen(io.StringIO):
+    """A terminal in memory."""
+
+    encoding = "utf-8"
+
+    def isatty(self):
+        return True
+
+
+@pytest.fixture(autouse=True)
+def _a_usual_terminal(monkeypatch):
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+
+
+def last(screen):
+    """What stands in each line in the end, as a terminal shows it."""
+    shown = []
+    for line in CODES.sub("", screen.getvalue()).split("\n"):
+        row = ""
+        for text in line.split("\r"):
+            row = text + row[len(text) :]
+        shown.append(row.rstrip())
+    return shown
+
+
+@pytest.mark.parametrize("width", [80, 60])
+@pytest.mark.parametrize("total", [1, 8, 2000, 10**6])
+def test_a_bar_ends_full_and_so_does_one_without_a_count(monkeypatch, width, total):
+    monkeypatch.setenv("COLUMNS", str(width))
+    screen = Screen()
+
+    with shown_on(screen)("Fitting the head") as on_progress:
+        on_progress(total, total)
+    with shown_on(screen)("Writing"):
+        pass
+
+    counted, uncounted, _ = last(screen)
+    assert FILLED * bars.SHORTEST_BAR in counted
+    assert EMPTY not in counted + uncounted
+    assert (f"{total:,}/{total:,}" in counted) == (total > 1)
+    assert FILLED * bars.SHORTEST_BAR in uncounted
+    assert "/" not in uncounted
+
+
+def test_what_ends_early_without_an_error_is_all_there_was():
+    screen = Screen()
+
+    with shown_on(screen)("Training") as on_progress:
+        on_progress(3, 8)
+
+    assert "3/3" in last(screen)[0]
+    assert EMPTY not in last(screen)[0]
+
+
+@pytest.mark.parametrize("done", [0, 3, 7])
+def test_a_stage_that_fails_keeps_its_count_and_says_that_it_stopped(done):
+    screen = Screen()
+
+    def interrupted():
+        with shown_on(screen)("Training") as on_progress:
+            on_progress(done, 8)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+
+    assert f"{done}/8" in last(screen)[0]
+    assert last(screen)[0].endswith("stopped")
+    assert EMPTY in last(screen)[0]
+
+
+@given(
+    st.text(st.characters(blacklist_categories=("Cc", "Cs", "Zl", "Zp", "Cf")), max_size=60, min_size=1),
+    st.integers(0, 10**7),
+    st.integers(0, 10**7),
+    st.integers(1, 200),
+    st.booleans(),
+)
+def test_a_line_never_is_wider_than_its_terminal_and_never_breaks_its_count(text, done, total, width, over):
+    stage = bars._Stage(text)
+    stage.count(min(done, total), total)
+    if over:
+        stage.end()
+
+    line = stage.line(width)
+    drawn = line.drawn(FILLED, EMPTY, "")
+
+    assert cells(drawn) == line.cells() <= width
+    if total > 1 and width > cells(text) + 25:
+        assert f"{stage.done:,}/{stage.total:,}" in drawn
+    if line.full and not over and total > 1 and done < total:
+        assert EMPTY in drawn
+
+
+def test_colors_are_written_only_where_they_may_be(monkeypatch):
+    def shown(**environment):
+        screen = Screen()
+        with monkeypatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            with shown_on(screen)("Training") as on_progress:
+                on_progress(8, 8)
+        return screen.getvalue()
+
+    assert f"{bars.FULL}{FILLED}" in shown()
+    assert "\x1b" not in shown(NO_COLOR="1")
+    assert re.fullmatch(r"Training \.\.\.\nTraining: 8 of 8, \d+\.\d s\n", shown(TERM="dumb"))
+
+
+def test_force_color_colors_a_pipe_and_no_color_wins(monkeypatch):
+    pipe = io.StringIO()
+    assert not has_colors(pipe)
+
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert has_colors(pipe)
+
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not has_colors(pipe)
+
+
+@pytest.mark.parametrize(
+    ("said", "width"), [("120", 120), ("0", 80), ("-5", 80), ("wide", 80), ("", 80), ("²", 80)]
+)
+def test_a_terminal_is_as_wide_as_columns_says_where_it_says_something(monkeypatch, said, width):
+    monkeypatch.setenv("COLUMNS", said)
+
+    assert columns(Screen()) == width
+    assert columns(io.StringIO()) is None
+
+
+def test_lines_written_meanwhile_stand_above_the_bar():
+    screen = Screen()
+    stages = Stages(screen)
+
+    with stages.shown("Training") as on_progress:
+        for epoch in range(3):
+            on_progress(epoch + 1, 3)
+            stages._draw()
+            with stages.above():
+                screen.write(f"epoch {epoch + 1}\n")
+
+    assert last(screen)[:3] == ["epoch 1", "epoch 2", "epoch 3"]
+    assert last(screen)[3].startswith("Training")
+
+
+def test_a_bar_leaves_no_thread_and_needs_no_reader():
+    class Gone(Screen):
+        def write(self, text):
+            raise BrokenPipeError
+
+    before = threading.active_count()
+
+    with shown_on(Gone())("Training") as on_progress:
+        on_progress(1, 1)
+
+    assert threading.active_count() == before
+
+
+def test_a_stream_without_utf_8_gets_a_plain_bar():
+    class Ascii(Screen):
+        encoding = "ascii"
+
+    screen = Ascii()
+
+    with shown_on(screen)("Größe") as on_progress:
+        on_progress(8, 8)
+
+    assert screen.getvalue().isascii()
+    assert "########" in screen.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0.0 s"),
+        (9.949, "9.9 s"),
+        (9.96, "10 s"),
+        (59.6, "1 min 0 s"),
+        (112, "1 min 52 s"),
+        (3599.7, "1 h 0 min"),
+        (7500, "2 h 5 min"),
+    ],
+)
+def test_time_is_said_as_people_say_it(seconds, text):
+    assert duration(seconds) == text
