@@ -38,7 +38,7 @@ setup-all: .venv/setup-all.stamp  ## the same with every extra
 	$(BIN)/python $(INSTALL_LOCK) locks/all.txt
 	@touch $@
 
-.PHONY: test test-all test-trace test-jax test-hub1 test-mediapipe test-peers test-lowest test-fuzz
+.PHONY: test test-all test-trace test-jax test-hub1 test-mediapipe test-peers test-lowest test-fuzz test-wheel
 test: setup  ## the tests, in five minutes on two cores
 	$(BIN)/python -m pytest --numprocesses $(WORKERS)
 
@@ -65,6 +65,9 @@ test-mediapipe: .venv-mediapipe/setup.stamp  ## MediaPipe Tasks, the real consum
 test-hub1: .venv-hub1/setup.stamp .venv-all/setup.stamp  ## hub.Module of tensorflow_hub 0.15, on our TF1 Hub modules
 	.venv-all/bin/efficientnet-lite hub-cache lite1 --dir .venv-hub1/modules
 	TFHUB_CACHE_DIR=.venv-hub1/modules .venv-hub1/bin/python -m pytest -W ignore tests/hub1
+
+test-wheel: .venv-wheel/setup.stamp  ## sdist and wheel, built and installed in empty environments; needs an index
+	.venv-wheel/bin/python -m pytest tests/wheel
 
 test-lowest: .venv-lowest/setup.stamp  ## the tests with the oldest dependencies that pyproject.toml allows
 	.venv-lowest/bin/python -m pytest --numprocesses $(WORKERS) --ignore tests/docs  # pages are made with the lock
