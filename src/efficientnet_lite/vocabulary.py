@@ -16,6 +16,7 @@ ClassFolders = Literal["outer", "inner"]  # where folders can be read in two way
 ClassWeights = Literal["none", "balanced"]
 OnBad = Literal["skip", "fail"]
 RecipeName = Literal["imagenet"]
+TargetName = Literal["edgetpu", "gpu", "npu"]  # an accelerator
 
 CALIBRATION_PHOTOS = 100
 MAX_DROP = 0.01  # of top-1 accuracy

@@ -60,7 +60,7 @@ COMMANDS = (
     ),
     Command("embed", f"{HERE}.embed:embed", "Write the feature vectors of photos."),
     Command("info", f"{HERE}.info:info", "Say what a file, a run or a model contains."),
-    Command("models", f"{HERE}.info:models", "List the five variants."),
+    Command("models", f"{HERE}.models:models", "List the five variants."),
     Command("cache list", f"{HERE}.cache:cache_list", "Show what the cache holds."),
     Command("cache clear", f"{HERE}.cache:cache_clear", "Empty the cache."),
 )

@@ -1,24 +1,21 @@
-"""Commands that only look: info, models."""
+"""`info`: look at a file, a run or a model."""
 
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from efficientnet_lite.cli.common import Json, Quiet, Verbose, console_of
 from efficientnet_lite.cli.console import Console, percent
-from efficientnet_lite.commands.info import info as info_of
-from efficientnet_lite.commands.info import models as models_of_package
-from efficientnet_lite.commands.info import readiness
 from efficientnet_lite.errors import ArtifactError
 from efficientnet_lite.network.plan import make_plan
-from efficientnet_lite.proof.gate import Verdict
-from efficientnet_lite.run import folder as run_folder
-from efficientnet_lite.strangers.accelerators import MIB, TargetName
-from efficientnet_lite.strangers.description import ModelInfo, Port
-from efficientnet_lite.strangers.readiness import Finding, OperatorPlace, Readiness
-from efficientnet_lite.weights.offers import Offer
-from efficientnet_lite.weights.read import Weights
+from efficientnet_lite.vocabulary import TargetName
+
+if TYPE_CHECKING:
+    from efficientnet_lite.run.folder import Run
+    from efficientnet_lite.strangers.description import ModelInfo, Port
+    from efficientnet_lite.strangers.readiness import Finding, OperatorPlace, Readiness
+    from efficientnet_lite.weights.read import Weights
 
 _READY = {
     "ready": "ready: every operator maps, by the rules",
@@ -43,12 +40,18 @@ def info(
         source: a .tflite file of anyone's, a run folder, a checkpoint, or a model such as lite1.
         target: say instead whether a .tflite file would map onto this accelerator, and why not.
     """
+    from efficientnet_lite.commands.info import info as info_of
+    from efficientnet_lite.commands.info import readiness
+    from efficientnet_lite.run.folder import Run
+    from efficientnet_lite.strangers.description import ModelInfo
+    from efficientnet_lite.weights.read import Weights
+
     console = console_of(json, verbose, quiet)
     if target is not None:
         _show_readiness(console, Path(source), readiness(Path(source), target))
         return
     match info_of(source):
-        case run_folder.Run() as run:
+        case Run() as run:
             document: dict[str, Any] = {"run": run.folder.absolute(), "card": dict(run.card)}
             rows = _run_rows(run)
         case ModelInfo() as described:
@@ -66,17 +69,7 @@ def info(
         console.table("", ["", source], rows)
 
 
-def models(*, json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) -> None:
-    """List the five variants: input size, parameters, multiply-adds, published accuracy, and their weights."""
-    console = console_of(json, verbose, quiet)
-    offers = models_of_package()
-    if json:
-        console.json(offers)
-    else:
-        _show_models(console, offers)
-
-
-def _show_readiness(console: Console, path: Path, found: Readiness) -> None:
+def _show_readiness(console: Console, path: Path, found: "Readiness") -> None:
     """Operators by kind, the verdict, and what it rests on."""
     if console.as_json:
         console.json({"path": path.absolute(), **found.to_json()})
@@ -105,13 +98,13 @@ def _show_readiness(console: Console, path: Path, found: Readiness) -> None:
         console.line(remark)
 
 
-def _said(finding: Finding) -> str:
+def _said(finding: "Finding") -> str:
     place = f"operator {finding.operator} ({finding.name} v{finding.version}), tensor {finding.tensor!r}"
     unverified = "" if finding.verified else "unverified; "
     return f"{place}: {finding.found}; the rule: {finding.rule} ({unverified}{finding.source})"
 
 
-def _why(placed: OperatorPlace) -> str:
+def _why(placed: "OperatorPlace") -> str:
     """The rule that keeps an operator from the target, or that its mapping hangs on."""
     order = ("refused", "cpu", "option", "unknown")
     findings = sorted(placed.findings, key=lambda each: order.index(each.effect))
@@ -120,7 +113,9 @@ def _why(placed: OperatorPlace) -> str:
     return "outside of the partition" if placed.on == "cpu" else ""
 
 
-def _memory(found: Readiness, memory: tuple[int, int]) -> str:
+def _memory(found: "Readiness", memory: tuple[int, int]) -> str:
+    from efficientnet_lite.strangers.accelerators import MIB
+
     sure, best = (f"{each / MIB:.1f}" for each in memory)
     weights = f"{found.weights_bytes / MIB:.2f} MiB"
     room = f"the {sure} to {best} MiB that logs show usable on the chip ({found.memory_source})"
@@ -131,7 +126,7 @@ def _memory(found: Readiness, memory: tuple[int, int]) -> str:
     return f"weights: {weights}, more than {room}: the rest is streamed with every photo, which is slow"
 
 
-def _checkpoint(path: Path, found: Weights) -> dict[str, Any]:
+def _checkpoint(path: Path, found: "Weights") -> dict[str, Any]:
     return {
         "path": path.absolute(),
         "format": found.format,
@@ -142,34 +137,16 @@ def _checkpoint(path: Path, found: Weights) -> dict[str, Any]:
     }
 
 
-def _show_models(console: Console, offers: list[Offer]) -> None:
-    columns = ["model", "size", "parameters", "MAdds", "top-1 float", "top-1 int8", "weights"]
-    rows = [
-        [
-            each.model,
-            each.size,
-            f"{each.parameters:,}",
-            f"{each.madds / 1e6:,.0f} M",
-            f"{percent(each.top1)} at {each.top1_size}",
-            f"{percent(each.top1_int8)} at {each.top1_int8_size}",
-            "installed" if each.installed else each.weights.rpartition(" from ")[2],
-        ]
-        for each in offers
-    ]
-    console.table("", columns, rows, right=columns[1:6])
-    console.line("Accuracies as published, on ImageNet's validation photos; int8 is the reference's own.")
-
-
 def _shown(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
-def _port(port: Port) -> str:
+def _port(port: "Port") -> str:
     quantized = f", scale {port.scale:.9g}, zero point {port.zero_point}" if port.scale else ""
     return f"{port.name}: {port.dtype} {list(port.shape)}{quantized}"
 
 
-def _file_rows(described: ModelInfo) -> list[list[object]]:
+def _file_rows(described: "ModelInfo") -> list[list[object]]:
     rows: list[list[object]] = [
         ["bytes", f"{described.bytes:,}"],
         ["parameters", f"{described.parameters:,}"],
@@ -206,7 +183,10 @@ def _file_rows(described: ModelInfo) -> list[list[object]]:
     return rows
 
 
-def _run_rows(run: run_folder.Run) -> list[list[object]]:
+def _run_rows(run: "Run") -> list[list[object]]:
+    from efficientnet_lite.proof.gate import Verdict
+    from efficientnet_lite.run.folder import CARD
+
     card = run.card
     rows: list[list[object]] = [
         ["model", f"{card.get('variant')} at {card.get('size')} pixels"],
@@ -223,7 +203,7 @@ def _run_rows(run: run_folder.Run) -> list[list[object]]:
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ArtifactError(
             f"the card's exports cannot be read: {error!r:.200}",
-            where=run.folder / run_folder.CARD,
+            where=run.folder / CARD,
             fix="train the run again",
         ) from error
     said = card["verification"].get("verdict")

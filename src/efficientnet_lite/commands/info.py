@@ -1,18 +1,17 @@
-"""`info`, `models`: what a file, a run, a checkpoint or a variant is, told by what lies there."""
+"""`info`: what a file, a run, a checkpoint or a variant is, told by what lies there."""
 
 from pathlib import Path
 
 from efficientnet_lite.artifacts.origin import named_model
 from efficientnet_lite.errors import ArtifactError, CheckpointError, UsageError
-from efficientnet_lite.network.plan import VARIANTS, ModelName
 from efficientnet_lite.photos.header import MAGIC_BYTES, format_of
 from efficientnet_lite.run.folder import Run, is_run, open_run
 from efficientnet_lite.runtimes.model import MAX_MODEL_BYTES
 from efficientnet_lite.storage import files
-from efficientnet_lite.strangers.accelerators import TargetName
 from efficientnet_lite.strangers.description import ModelInfo, describe
 from efficientnet_lite.strangers.readiness import Readiness, check_readiness
 from efficientnet_lite.tflite.slots import MODEL_IDENTIFIER
+from efficientnet_lite.vocabulary import TargetName
 from efficientnet_lite.weights.offers import Offer, offer
 from efficientnet_lite.weights.read import Weights, read_checkpoint
 from efficientnet_lite.weights.stored_tensors import MAX_CHECKPOINT_BYTES
@@ -31,11 +30,6 @@ def info(source: str) -> Run | ModelInfo | Weights | Offer:
     if files.exists(path) or path.suffix == ".tflite":
         return _file(path)
     return offer(named_model(source))
-
-
-def models() -> list[Offer]:
-    """The five variants at their own input sizes."""
-    return [offer(ModelName(variant, variant.size)) for variant in VARIANTS.values()]
 
 
 def readiness(path: Path, target: TargetName) -> Readiness:

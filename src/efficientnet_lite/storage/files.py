@@ -15,8 +15,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from filelock import FileLock, Timeout
-
 from efficientnet_lite.errors import OutputFailed, UnusableInput, UsageError, printable
 
 AnyPath = str | os.PathLike[str]
@@ -363,6 +361,8 @@ def locked(target: Path, *, wait: float = 0) -> Iterator[None]:
             name of the lock, which would be emptied and deleted.
         OutputFailed: the folder cannot be written to.
     """
+    from filelock import FileLock, Timeout
+
     place = real(target)  # one lock for all spellings; `.` and `..` have no name of their own
     if not place.name:
         raise UsageError("this place cannot be locked", where=target, fix="choose a folder below it")

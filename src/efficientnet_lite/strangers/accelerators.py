@@ -11,8 +11,7 @@ from typing import Literal
 
 from efficientnet_lite.strangers import limits
 from efficientnet_lite.strangers.limits import Effect, Evidence, Limit
-
-TargetName = Literal["edgetpu", "gpu", "npu"]
+from efficientnet_lite.vocabulary import TargetName
 
 MIB = 1 << 20
 

@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from efficientnet_lite.strangers.accelerators import TARGETS, Target, TargetName
+from efficientnet_lite.strangers.accelerators import TARGETS, Target
 from efficientnet_lite.strangers.limits import Broken, Effect, Evidence, Place
 from efficientnet_lite.strangers.structure import CheckedModel, check_model
+from efficientnet_lite.vocabulary import TargetName
 
 ONLY_LISTED = "only listed operators map"
 # Ready with every operator; ready with an option of the delegate; not ready; not for rules to say.

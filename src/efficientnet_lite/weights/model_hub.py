@@ -12,7 +12,6 @@ from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from efficientnet_lite.errors import printable
 from efficientnet_lite.notices import LOG
@@ -97,6 +96,8 @@ def _temporary() -> tempfile.TemporaryDirectory[str]:
 
 def _unreachable(address: str) -> str | None:
     """Why no connection to the server of `address`, or to the proxy before it, comes about; None where one does."""
+    from urllib.request import getproxies, proxy_bypass
+
     server = urlsplit(address)
     proxy = getproxies().get(server.scheme) or getproxies().get("all")
     if proxy and not proxy_bypass(server.hostname or ""):
