@@ -11,6 +11,7 @@ import pytest
 import scenes
 
 from efficientnet_lite.classifier.features import FeatureStore
+from efficientnet_lite.commands.evaluate import evaluate
 from efficientnet_lite.errors import (
     ArtifactError,
     UnreadablePhoto,
@@ -22,7 +23,7 @@ from efficientnet_lite.errors import (
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import DENSE
 from efficientnet_lite.photos import dataset
-from efficientnet_lite.photos.contract import FIT_VIEWS, Contract
+from efficientnet_lite.photos.contract import FIT_VIEWS, PROOF_VIEWS, Contract
 from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.run import publish
 from efficientnet_lite.run.report.page import is_installed
@@ -76,7 +77,7 @@ def test_the_card_says_what_the_run_is(trained, photos):
     assert card["metrics"]["chosen_on_the_same_photos"] is True
     assert card["head"]["views"] == list(FIT_VIEWS)
     for precision in ("float32", "int8"):
-        assert [each["as"] for each in card["metrics"][precision]] == ["crop", "squash"]
+        assert [each["as"] for each in card["metrics"][precision]] == list(PROOF_VIEWS)
         for each in card["metrics"][precision]:
             low, high = each["top1_interval"]
             assert 0 <= low <= each["top1"] <= high <= 1
@@ -215,10 +216,10 @@ def test_two_classes_are_enough(fit, tmp_path):
     assert model.predict(np.asarray(scenes.draw("box", 50))).argmax() == 1
 
 
-def test_a_run_on_crops_alone_is_proven_on_crops_alone(fit, photos, tmp_path):
+def test_a_run_on_crops_alone_is_proven_on_crops_and_as_phones_see_photos(fit, photos, tmp_path):
     trained = fit(photos, tmp_path / "run", views=("crop",))
 
-    assert [each.view for each in trained.proof.comparisons] == ["crop"]
+    assert [each.view for each in trained.proof.comparisons] == ["crop", "mediapipe"]
     assert trained.card["head"]["views"] == ["crop"]
 
 
@@ -227,7 +228,7 @@ def test_a_run_on_squashed_photos_alone_squashes_what_it_predicts(fit, photos, t
 
     model = open_model(run_folder.open_run(trained.run).export("float32"))
     assert model.contract.view == "squash"
-    assert [each.view for each in trained.proof.comparisons] == ["squash"]
+    assert [each.view for each in trained.proof.comparisons] == ["squash", "mediapipe"]
 
 
 def test_accuracy_is_of_the_test_part_where_there_is_one(fit, tmp_path):
@@ -240,6 +241,12 @@ def test_accuracy_is_of_the_test_part_where_there_is_one(fit, tmp_path):
     assert trained.card["data"]["split_given"] is True
     assert trained.card["metrics"]["split"] == "test"
     assert trained.card["metrics"]["chosen_on_the_same_photos"] is False
+    for precision in ("float32", "int8"):
+        views = trained.card["metrics"][precision]
+        measured = evaluate(
+            str(trained.run), tmp_path / "photos", views=[each["as"] for each in views], precision=precision
+        )
+        assert [each.to_json(scenes.LABELS) for each in measured.evaluations] == views
 
 
 def test_translations_travel_in_both_files(fit, photos, tmp_path):

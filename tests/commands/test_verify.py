@@ -12,6 +12,7 @@ import scenes
 from efficientnet_lite.commands.export import export
 from efficientnet_lite.commands.verify import verify
 from efficientnet_lite.errors import ArtifactError, EfficientNetLiteError, UnusableInput, UsageError
+from efficientnet_lite.photos.contract import PROOF_VIEWS
 from efficientnet_lite.proof import golden
 from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.storage import files
@@ -45,6 +46,15 @@ def test_a_fresh_run_passes_on_the_photos_that_proved_it(trained):
     assert document["drop"] == max(each.drop for each in trained.proof.comparisons)
     assert document["snr_db"] == min(each.snr_db for each in trained.proof.comparisons)
     json.dumps(document, allow_nan=False)
+
+
+@pytest.mark.parametrize("judged", [["crop", "squash"], ["crop"], [7], 7])
+def test_a_run_that_was_not_judged_as_phones_see_photos_is_not_now_either(run, judged):
+    card = json.loads((run / run_folder.CARD).read_text())
+    given = [{"as": view} for view in judged] if isinstance(judged, list) else judged
+    change_card(run, verification=card["verification"] | {"comparisons": given})
+
+    assert [each.view for each in verify(run).comparisons] == ["crop", "squash"]
 
 
 @pytest.mark.parametrize("precision", ["float32", "int8"])
@@ -92,7 +102,8 @@ def test_photos_that_went_are_a_note_and_no_fault(fit, tmp_path):
     assert found.comparisons == ()
     assert "`data=`" in found.notes[0]
     assert found.to_json()["agreement"] is None
-    assert len(verify(run, data=tmp_path / "moved").comparisons) == 2
+    found = verify(run, data=tmp_path / "moved")
+    assert [each.view for each in found.comparisons] == list(PROOF_VIEWS)
 
 
 def test_a_photo_with_another_content_is_not_taken_for_the_one_that_proved(fit, tmp_path):
@@ -115,9 +126,9 @@ def test_labelled_photos_tell_the_drop_and_others_the_agreement_alone(trained, p
     (tmp_path / "loose" / "broken.jpg").write_bytes(b"\xff\xd8\xff")
     loose = verify(trained.run, data=tmp_path / "loose")
 
-    assert [each.count for each in labelled.comparisons] == [36, 36]
+    assert [each.count for each in labelled.comparisons] == [36, 36, 36]
     assert all(each.drop is not None for each in labelled.comparisons)
-    assert [each.count for each in loose.comparisons] == [18, 18]
+    assert [each.count for each in loose.comparisons] == [18, 18, 18]
     assert all(each.drop is None for each in loose.comparisons)
     assert loose.to_json()["drop"] is None
     assert loose.notes[0].startswith("1 of 19 photos could not be used: broken.jpg (no JPEG")
@@ -144,7 +155,7 @@ def test_a_file_is_held_against_its_parent(trained, photos):
 
     assert found.passed
     assert found.target == int8_file
-    assert [each.view for each in found.comparisons] == ["crop", "squash"]
+    assert [each.view for each in found.comparisons] == list(PROOF_VIEWS)
 
 
 def test_a_file_equal_to_its_parent_has_no_snr_in_json(trained, photos):

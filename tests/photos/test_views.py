@@ -107,14 +107,35 @@ def test_mediapipes_stretch_equals_opencvs_fixed_point_warp():
     ]
 
 
-def test_a_large_jpeg_is_shrunk_in_decoding_only_where_every_view_allows_it():
+def test_each_view_is_the_same_whatever_else_is_asked_for():
+    data = jpeg(soft_pixels(720, 960))
+    views = (*FIT_VIEWS, *VIEWS)
+
+    together = prepare(data, views, CONTRACT).images
+
+    for view, image in zip(views, together, strict=True):
+        np.testing.assert_array_equal(image, prepare(data, [view], CONTRACT).images[0], view)
+
+
+def test_a_large_jpeg_is_shrunk_in_decoding_for_the_views_that_allow_it():
     data = jpeg(soft_pixels(720, 960))
 
     ours = prepare(data, FIT_VIEWS, CONTRACT).photo
     with_consumer = prepare(data, ["crop", "mediapipe"], CONTRACT).photo
+    consumer = prepare(data, ["mediapipe"], CONTRACT).photo
 
     assert (ours.scale, ours.full_size) == (4, (720, 960))
-    assert (with_consumer.scale, with_consumer.pixels.shape) == (1, (720, 960, 3))
+    assert with_consumer.scale == 4
+    assert (consumer.scale, consumer.pixels.shape) == (1, (720, 960, 3))
+
+
+def test_a_photo_that_is_not_shrunk_is_decoded_once_for_all_consumers(monkeypatch):
+    calls, decode = [], photo_door.decode
+    monkeypatch.setattr(photo_door, "decode", lambda *a, **k: calls.append("decode") or decode(*a, **k))
+
+    prepare(jpeg(soft_pixels(90, 120)), ["crop", "squash", "mediapipe", "android-bitmap"], CONTRACT)
+
+    assert calls == ["decode"]
 
 
 def test_views_of_a_shrunk_decode_are_close_to_those_of_the_full_one(shared):

@@ -10,7 +10,7 @@ from efficientnet_lite.proof.gate import Bars, Comparison
 from efficientnet_lite.proof.verified import Verified, compare_on
 from efficientnet_lite.run.artifacts import replay
 from efficientnet_lite.run.folder import Run, open_run
-from efficientnet_lite.run.intact import bars_of, changed_exports, golden_faults
+from efficientnet_lite.run.intact import bars_of, changed_exports, golden_faults, views_of
 from efficientnet_lite.run.proven import proven_photos
 from efficientnet_lite.runtimes.model import open_model
 from efficientnet_lite.storage import files
@@ -85,10 +85,10 @@ def _verify_run(run: Run, data: Path | None, bars: Bars, trust: bool, stage: Sho
         faults += wrong
         on_progress(1, 1)
     comparisons: Sequence[Comparison] = ()
-    whole = True
+    whole, views = True, views_of(run)
     if data is not None:
         given = labelled_photos(data, run.labels)
-        comparisons, refused, whole = compare_on(models, given.paths, given.truth, stage)
+        comparisons, refused, whole = compare_on(models, given.paths, given.truth, stage, views=views)
         notes += [*refused, *given.notes]
     else:
         try:
@@ -97,7 +97,7 @@ def _verify_run(run: Run, data: Path | None, bars: Bars, trust: bool, stage: Sho
             notes.append(f"{error.what} (in {printable(error.where)}); give some with `data=`")
         else:
             comparisons, refused, whole = compare_on(
-                models, photos.paths, photos.truth, stage, photos.contents
+                models, photos.paths, photos.truth, stage, photos.contents, views
             )
             notes += refused
     faults += [fault for each in comparisons for fault in each.failures(bars)]

@@ -15,9 +15,15 @@ CROP_PADDING = 32  # pixels; Source: preprocessing.py until 2021-11, and timm's 
 
 View = Literal["crop", "squash", "mediapipe", "android-bitmap", "reference"]
 VIEWS: tuple[View, ...] = get_args(View)
+# As MediaPipe Tasks sees a photo on a phone: all of it, stretched to the square. "phone" on every screen is this view.
+PHONE_VIEW: View = "mediapipe"
 BaseView = Literal["crop", "squash"]  # views that both consumers and the fit of a head have
 FitView = Literal["crop", "crop-mirrored", "squash", "squash-mirrored"]
 FIT_VIEWS: tuple[FitView, ...] = get_args(FitView)
+PROOF_VIEWS: tuple[View, ...] = (
+    *get_args(BaseView),
+    PHONE_VIEW,
+)  # in which a file is held to the one it came from
 
 
 def base_views(views: Sequence[FitView]) -> list[BaseView]:

@@ -29,6 +29,7 @@ from efficientnet_lite.photos.resample import bilinear, legacy_bicubic
 Image = NDArray[Any]  # uint8 (size, size, 3); float32 for `reference`
 
 MIRRORED = "-mirrored"
+ANTIALIASED = {"crop", "squash"}  # views that average over pixels, rather than read single ones
 OPENCV_STEPS = 32  # per pixel; Source: opencv, imgproc.hpp, `INTER_TAB_SIZE`
 
 
@@ -43,10 +44,11 @@ class Prepared:
 def prepare(
     data: bytes, views: Sequence[View | FitView], contract: Contract, *, where: Path | str = "photo"
 ) -> Prepared:
-    """The images of the photo in `data`, which is decoded once, and once more for `reference`.
+    """The images of the photo in `data`; each is the same whatever else is asked for.
 
-    A large JPEG is decoded at a fraction of its size where every view allows it (crop, squash and
-    their mirror images); the other views read single pixels, so they get all of them.
+    Crop, squash and their mirror images shrink the photo, so a large JPEG is decoded at a fraction of its size for
+    them. The other views read single pixels and get all of them: of a large JPEG that is a decode of its own, and so is
+    `reference`, which has its own decoder. `photo` is the smallest that was decoded.
 
     Raises:
         UnreadablePhoto: the bytes are no photo that can be used.
@@ -54,14 +56,16 @@ def prepare(
         ValueError: there is no view, or an unknown one.
     """
     _check(views)
-    exact = photo_door.decode_reference(data, where=where) if "reference" in views else None
-    antialiased = all(_base(view) in ("crop", "squash") for view in views)
-    if exact is not None and set(views) == {"reference"}:
-        photo = exact
-    else:
-        min_side = contract.size + contract.crop_padding if antialiased else None
-        photo = photo_door.decode(data, where=where, min_side=min_side)
-    return Prepared(_images(photo, views, contract, exact or photo), photo)
+    bases = {_base(view) for view in views}
+    exact = photo_door.decode_reference(data, where=where) if "reference" in bases else None
+    small = full = None
+    if bases & ANTIALIASED:
+        small = photo_door.decode(data, where=where, min_side=contract.size + contract.crop_padding)
+    if bases - ANTIALIASED - {"reference"}:
+        full = small if small and small.scale == 1 else photo_door.decode(data, where=where)
+    photo = small or full or exact
+    assert photo is not None  # there is a view
+    return Prepared(_images(views, contract, small or photo, full or photo, exact or photo), photo)
 
 
 def prepare_pixels(
@@ -75,7 +79,7 @@ def prepare_pixels(
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
         raise ValueError(f"pixels must be uint8 (height, width, 3), got {pixels.dtype} {pixels.shape}")
     photo = Photo(np.ascontiguousarray(pixels), pixels.shape[:2])
-    return _images(photo, views, contract, photo)
+    return _images(views, contract, photo, photo, photo)
 
 
 def to_float(image: Image) -> NDArray[np.float32]:
@@ -93,10 +97,15 @@ def _base(view: str) -> str:
     return view.removesuffix(MIRRORED)
 
 
-def _images(photo: Photo, views: Sequence[str], contract: Contract, exact: Photo) -> tuple[Image, ...]:
-    """One image per view; a view and its mirror image share the work."""
-    bases = dict.fromkeys(_base(view) for view in views)
-    made = {base: _image(base, exact if base == "reference" else photo, contract) for base in bases}
+def _images(
+    views: Sequence[str], contract: Contract, small: Photo, full: Photo, exact: Photo
+) -> tuple[Image, ...]:
+    """One image per view, of the decoded photo that it takes; a view and its mirror image share the work."""
+
+    def seen(base: str) -> Photo:
+        return small if base in ANTIALIASED else exact if base == "reference" else full
+
+    made = {base: _image(base, seen(base), contract) for base in dict.fromkeys(map(_base, views))}
     return tuple(_mirrored(made[_base(view)]) if view.endswith(MIRRORED) else made[view] for view in views)
 
 

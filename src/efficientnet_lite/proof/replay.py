@@ -13,7 +13,7 @@ from efficientnet_lite.arrays import Array
 from efficientnet_lite.errors import UnusableInput, VerificationFailed
 from efficientnet_lite.network.plan import PROBABILITIES
 from efficientnet_lite.photos.classes import some
-from efficientnet_lite.photos.contract import View
+from efficientnet_lite.photos.contract import PHONE_VIEW, View
 from efficientnet_lite.photos.labelled import LostPhoto, Surveyed
 from efficientnet_lite.photos.views import Image
 from efficientnet_lite.progress import OnProgress
@@ -36,7 +36,7 @@ class Proof:
     int8: tuple[Evaluation, ...]
     comparisons: tuple[Comparison, ...]
     float_difference: float  # largest, of a probability, from the head and features that the file is made of
-    float_agreement: dict[View, float]  # with those
+    float_agreement: dict[View, float]  # with those, in the views that the head was fitted on
     latency: dict[str, Latency]  # by precision
     golden: bytes  # the content of golden.npz
     mistakes: tuple[Mistake, ...]  # of the float file in the contract's view, by positions in the photos
@@ -57,7 +57,7 @@ def prove(
     on_progress: OnProgress,
     gone: Mapping[int, str] | None = None,
 ) -> Proof:
-    """Replay both files on the same pixels of every photo and hold them to the bars.
+    """Replay both files on the same pixels of every photo, as phones see them besides, and hold them to the bars.
 
     Photos that are lost meanwhile stand behind none of the figures, and are named in the proof.
 
@@ -74,7 +74,8 @@ def prove(
         VerificationFailed: a file is further from what it was made of than the bars allow.
         UnusableInput: of a class of the split every photo was lost.
     """
-    views, gone = list(expected), gone or {}
+    known, gone = list(expected), gone or {}
+    views: list[View] = [*known, PHONE_VIEW]  # what ships is judged as it will be used
     there = [place for place in range(len(photos.paths)) if place not in gone]
     parent, child = score_together(
         [float_model, int8_model],
@@ -89,7 +90,7 @@ def prove(
     reasons = {**gone, **{place: each.reason for place, each in refused.items()}}
     lost = tuple(LostPhoto(photos.names[place], split, reasons[place]) for place in sorted(reasons))
     _require_classes(photos.truth, kept, lost, labels, split, where)
-    difference = max(float(np.abs(parent.scores[view] - expected[view][kept]).max()) for view in views)
+    difference = max(float(np.abs(parent.scores[view] - expected[view][kept]).max()) for view in known)
     if not difference <= FLOAT_TOLERANCE:  # NaN neither
         raise VerificationFailed(
             f"the float32 file's probabilities are {difference:.2g} from the network that it is made of, "
@@ -108,7 +109,7 @@ def prove(
         comparisons=comparisons,
         float_difference=difference,
         float_agreement={
-            view: metrics.agreement(parent.scores[view], expected[view][kept]) for view in views
+            view: metrics.agreement(parent.scores[view], expected[view][kept]) for view in known
         },
         latency={"float32": latency(float_model), "int8": latency(int8_model)},
         golden=golden(
@@ -120,7 +121,7 @@ def prove(
         lost=lost,
         network_top1=None
         if gone
-        else {view: metrics.accuracy(true, expected[view].argmax(axis=1)) for view in views},
+        else {view: metrics.accuracy(true, expected[view].argmax(axis=1)) for view in known},
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from efficientnet_lite.errors import UnusableInput
 from efficientnet_lite.photos.classes import some
+from efficientnet_lite.photos.contract import PROOF_VIEWS, View
 from efficientnet_lite.progress import ShowStage
 from efficientnet_lite.proof.gate import (
     Bars,
@@ -75,6 +76,7 @@ def compare_on(
     truth: Sequence[int] | None,
     stage: ShowStage,
     contents: Sequence[str] | None = None,
+    views: Sequence[View] = PROOF_VIEWS,
 ) -> tuple[list[Comparison], list[str], bool]:
     """A comparison of a parent and a child for each view, notes, and whether no photo was lost meanwhile.
 
@@ -82,7 +84,7 @@ def compare_on(
     """
     with stage("Replaying the photos") as on_progress:
         parent, child = score_together(
-            models, photos, truth, ["crop", "squash"], contents=contents, on_progress=on_progress
+            models, photos, truth, views, contents=contents, on_progress=on_progress
         )
     if not parent.kept:
         raise UnusableInput(

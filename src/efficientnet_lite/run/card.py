@@ -125,7 +125,7 @@ def card_of(folder: Path, run: NewRun, proven: ProvenFiles) -> dict[str, Any]:
                 ),
                 "agreement": min(agreements[precision].values()),  # of float32 with what it is made of
                 "as": {
-                    each.view: {"top1": each.top1, "agreement": agreements[precision][each.view]}
+                    each.view: {"top1": each.top1, "agreement": agreements[precision].get(each.view)}
                     for each in evaluations[precision]
                 },
                 "latency_ms": proof.latency[precision].median_ms,

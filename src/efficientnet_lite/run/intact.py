@@ -4,6 +4,7 @@ import numpy as np
 
 from efficientnet_lite.errors import ArtifactError
 from efficientnet_lite.network.plan import PROBABILITIES
+from efficientnet_lite.photos.contract import PHONE_VIEW, PROOF_VIEWS, View
 from efficientnet_lite.proof import golden
 from efficientnet_lite.proof.gate import Bars
 from efficientnet_lite.run import folder as run_folder
@@ -42,6 +43,15 @@ def bars_of(run: Run, max_drop: float | None, min_agreement: float | None) -> Ba
             fix="train the run again",
         )
     return Bars(*found).changed(max_drop, min_agreement)
+
+
+def views_of(run: Run) -> list[View]:
+    """The views in which the run is replayed: runs of older versions were not judged as phones see photos."""
+    judged = run.card["verification"].get("comparisons")
+    seen = (
+        {each.get("as") for each in judged if isinstance(each, dict)} if isinstance(judged, list) else set()
+    )
+    return [view for view in PROOF_VIEWS if view != PHONE_VIEW or view in seen]
 
 
 def golden_faults(run: Run, float_model: Model, int8_model: Model) -> list[str]:

@@ -14,7 +14,7 @@ from efficientnet_lite.errors import printable
 from efficientnet_lite.figures import percent, points
 from efficientnet_lite.metrics import ENOUGH_TO_JUDGE, Interval
 from efficientnet_lite.photos.classes import some
-from efficientnet_lite.photos.contract import View
+from efficientnet_lite.photos.contract import PHONE_VIEW, View
 from efficientnet_lite.proof.gate import Bars, Verdict
 from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.run.report.facts import Facts, File, Gate, ViewScore, facts_of
@@ -22,7 +22,7 @@ from efficientnet_lite.shell import command_line
 from efficientnet_lite.vocabulary import MAX_DROP, MIN_AGREEMENT
 
 # How apps on phones look at photos, the truest first: older runs were not measured as MediaPipe sees them.
-PHONE_VIEWS: tuple[View, ...] = ("mediapipe", "squash")
+PHONE_VIEWS: tuple[View, ...] = (PHONE_VIEW, "squash")
 CaveatKind = Literal["few", "unproven", "lost", "skipped", "leaks", "unseen", "view", "chosen"]
 
 

@@ -23,7 +23,7 @@ def test_the_facts_are_those_of_the_run(card, trained):
     facts = read_facts(card)
 
     assert (facts.variant, facts.size, facts.split, facts.view) == ("lite0", 32, "validation", "crop")
-    assert facts.views == ("crop", "squash")
+    assert facts.views == ("crop", "squash", "mediapipe")
     assert facts.photos["train"] + facts.photos["validation"] == 36
     assert [file.precision for file in facts.files] == ["float32", "int8"]
     for file, evaluations in zip(facts.files, (trained.proof.float32, trained.proof.int8), strict=True):
