@@ -6,6 +6,7 @@ The order of a label list is the order of the model's outputs. Pure: no file is 
 import hashlib
 import unicodedata
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 MAX_LABEL_LENGTH = 255
 
@@ -32,12 +33,38 @@ def fault(label: str) -> str | None:
     return None
 
 
+class ClassNames:
+    """The classes of a model as people write them: by label and, where there are others, by those names."""
+
+    def __init__(self, labels: Sequence[str], others: Iterable[tuple[str, int]] = ()) -> None:
+        """`others` are further names, each with the index of the class that it means; a name may mean several."""
+        self.labels = labels
+        self._places: dict[str, list[int]] = {}
+        named = ((label, index) for index, label in enumerate(labels))
+        for name, index in chain(named, others):
+            places = self._places.setdefault(_normal(name), [])
+            if index not in places:
+                places.append(index)
+
+    def places(self, name: str) -> tuple[int, ...]:
+        """The indices of the classes that `name` may mean; names that look the same in Unicode are the same."""
+        return tuple(self._places.get(_normal(name), ()))
+
+    def ambiguous(self, names: Iterable[str]) -> list[str]:
+        """What to say of each of `names` that may mean several classes."""
+        return [
+            f"{name} ({' or '.join(f'class {place}, {self.labels[place]}' for place in places)})"
+            for name in names
+            if len(places := self.places(name)) > 1
+        ]
+
+
 def same_after_normalization(labels: Iterable[str]) -> list[tuple[str, str]]:
     """Pairs of different names that look the same: equal once Unicode is normalised (NFC)."""
     seen: dict[str, str] = {}
     pairs = []
     for label in labels:
-        other = seen.setdefault(unicodedata.normalize("NFC", label), label)
+        other = seen.setdefault(_normal(label), label)
         if other != label:
             pairs.append((other, label))
     return pairs
@@ -48,8 +75,12 @@ def same_but_for_case(labels: Iterable[str]) -> list[tuple[str, str]]:
     seen: dict[str, str] = {}
     pairs = []
     for label in labels:
-        name = unicodedata.normalize("NFC", label)
+        name = _normal(label)
         other = seen.setdefault(name.casefold(), label)
-        if unicodedata.normalize("NFC", other) != name:
+        if _normal(other) != name:
             pairs.append((other, label))
     return pairs
+
+
+def _normal(name: str) -> str:
+    return unicodedata.normalize("NFC", name)

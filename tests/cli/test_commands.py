@@ -308,8 +308,12 @@ def test_labels_come_in_another_language_and_from_a_map(place, call, tmp_path):
     french = call("predict", place / "model.tflite", photo, "--locale", "fr")
     assert (french.code, french.out) == (2, "")
     assert "known: de" in french.err
+    names.write_text("tench\ngoldfish\ncrane\n")
+    assert labels("plain.tflite", "--labels-map", names) == {0: "tench", 1: "goldfish", 2: "crane"}
     names.write_text("tench\ngoldfish\n")
-    assert call("predict", place / "plain.tflite", photo, "--labels-map", names).code == 3
+    wrong = call("predict", place / "plain.tflite", photo, "--labels-map", names)
+    assert (wrong.code, wrong.out) == (3, "")
+    assert "it names 2 classes, the model has 3" in wrong.err
 
 
 def test_a_map_of_1000_names_leaves_the_background_of_1001_classes_alone(place, call, tmp_path):

@@ -9,6 +9,7 @@ import scenes
 from efficientnet_lite.cli.app import main
 from efficientnet_lite.commands.verify import verify
 from efficientnet_lite.errors import ArtifactError, UnusableInput
+from efficientnet_lite.labels import ClassNames
 from efficientnet_lite.photos.labelled import labelled_photos
 from efficientnet_lite.proof.evaluate import measure
 from efficientnet_lite.proof.judged import NOT_OF_THE_MODEL, from_dataset
@@ -130,7 +131,7 @@ def test_the_command_says_what_is_missing(trained, tmp_path, capsys):
 def test_verify_takes_labels_from_one_photo_a_class(trained, tmp_path):
     folder = made(tmp_path / "data", {"": (scenes.LABELS, 1)})
 
-    assert labelled_photos(folder, scenes.LABELS)[1] == [0, 1, 2]
+    assert labelled_photos(folder, ClassNames(scenes.LABELS))[1] == [0, 1, 2]
     assert all(each.drop is not None for each in verify(trained.run, data=folder).comparisons)
 
 

@@ -17,6 +17,7 @@ from efficientnet_lite.errors import EfficientNetLiteError
 from efficientnet_lite.photos.dataset import open_dataset
 from efficientnet_lite.proof.golden import read_golden
 from efficientnet_lite.run import folder as run_folder
+from efficientnet_lite.runtimes.labels_map import read_labels_map
 from efficientnet_lite.tflite.identity import Identity
 from efficientnet_lite.tflite.label_files import read_files, read_labels
 from efficientnet_lite.training import saved_states, tfrecord
@@ -39,6 +40,7 @@ READERS = {
     "golden": lambda path: read_golden(path, ["images"]),
     "identity": lambda path: Identity.from_bytes(path.read_bytes(), where=path),
     "labels": labels,
+    "labels map": lambda path: read_labels_map(path, 1000),
     "manifest": open_dataset,
     "state": lambda path: saved_states.newest(path.parent, warn=lambda line: None),
     "tfrecord": lambda path: list(tfrecord.read_examples(path)),

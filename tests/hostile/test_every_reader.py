@@ -124,6 +124,7 @@ REAL = {
     ],
     "golden": [zipped("images.npy", npy((4,), bytes(16)))],
     "labels": [tflite(zipped("labels.txt", b"a\nb\n"))],
+    "labels map": [b'{"0": "tench", "1": "goldfish"}', b"\n".join([b"name"] * 1000)],
     "card": [card()],
     "config": [b'model = "lite0"\nseed = 3\n'],
     "identity": [b'{"schema": 1, "classes": 2}'],
@@ -157,6 +158,7 @@ NUMBERS = {
         b'{"path": ' + deep("[") + b"}",
         b'{"path": "a.jpg", "label": "b", "split": ' + BIG + b"}",
     ],
+    "labels map": [b'{"' + BIG + b'": "a"}', b'{"0": ' + BIG + b"}", deep("["), deep('{"0":')],
     "identity": [b'{"schema": ' + BIG + b"}", b'{"schema": 1, "classes": ' + BIG + b"}", deep("[")],
     "state": [b'{"schema": ' + BIG + b"}", deep("["), b'{"schema": 1, "step": ' + BIG + b"}"],
     "checkpoint": [
@@ -225,6 +227,7 @@ BOMBS = {
         tflite(zipped("labels.txt", b"a\n", zipfile.ZIP_DEFLATED, encrypted)),
         tflite(zipped("labels.txt", b"a\n", zipfile.ZIP_BZIP2)),
     ],
+    "labels map": [b"a\n" * 2**22, b"[" + b'"a",' * 2**21 + b'"a"]', b"x" * (2**24 + 1)],
     "card": [b'{"schema": 1, "x": [' + b"[]," * 2_000_000 + b"[]]}", deep('{"a":'), deep("[")],
     "tfrecord": [struct.pack("<Q", 2**60) + bytes(4), struct.pack("<QI", 2**31, 0) + bytes(100)],
 }
@@ -295,6 +298,6 @@ def test_cut_changed_and_random_bytes_are_read_or_refused(tmp_path):
 
 
 def test_the_files_that_are_changed_are_sound_themselves(tmp_path):
-    cases = [(reader, REAL[reader][0]) for reader in ("config", "golden", "labels")]
+    cases = [(reader, REAL[reader][0]) for reader in ("config", "golden", "labels", "labels map")]
 
     assert {row["outcome"] for row in read_all(tmp_path, cases)} == {"read"}

@@ -23,6 +23,7 @@ from efficientnet_lite.quantize.stages import quantize_backbone, quantize_head
 from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.runtimes.model import open_model
 from efficientnet_lite.tflite.artifact import About, float_artifact, int8_artifact
+from efficientnet_lite.weights import imagenet
 from efficientnet_lite.weights.read import load_weights
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tflite"))
@@ -164,6 +165,23 @@ def test_the_view_mediapipe_is_what_mediapipe_makes_of_whole_photos(lite0, photo
         theirs, ours = scores(classify(lite0[precision], pixels)), our_scores(lite0[precision], image)
 
         assert np.abs(theirs - ours).max() <= tolerance
+
+
+@pytest.mark.parametrize("kind", [{}, {"precision": "int8"}], ids=["float32", "int8"])
+def test_an_exported_lite0_shows_the_names_of_imagenets_classes(shared, tmp_path, kind):
+    data = shared / "data/imagenet-300" if kind else None
+    try:
+        path = export("lite0", tmp_path / "lite0.tflite", data=data, **kind).path
+    except WeightsMissing as error:
+        pytest.skip(error.what)
+    photo = shared / "reference/panda.jpg"
+
+    categories = classify(path.read_bytes(), decode(photo.read_bytes(), where=photo).pixels)
+
+    assert (categories[0].category_name, categories[0].index) == ("giant panda", 388)
+    assert [each.category_name for each in sorted(categories, key=lambda one: one.index)] == list(
+        imagenet.labels()
+    )
 
 
 def test_mediapipe_decodes_a_jpeg_within_three_gray_levels_of_us(shared):

@@ -6,6 +6,8 @@ float64: random deep networks amplify float32 roundings, to 1e-4 of the largest 
 float32 as in ours. We may be at most three times as far from float64 as timm in float32 is, and a few roundings.
 """
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -15,6 +17,7 @@ from efficientnet_lite.network.plan import VARIANTS, make_plan
 from efficientnet_lite.photos.contract import MEAN, STDDEV
 from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.tflite.float import write_float
+from efficientnet_lite.weights.imagenet import classes
 from efficientnet_lite.weights.read import load_weights
 
 REASON = "timm and torch live in an environment of their own: requirements.txt"
@@ -35,6 +38,16 @@ def shuffled(name):
             elif key.endswith(("running_mean", "bias")):
                 tensor.normal_(0, 0.3)
     return network
+
+
+def test_names_and_order_of_imagenets_classes_are_timms():
+    tables = Path(timm.__file__).with_name("data") / "_info"
+    synsets = (tables / "imagenet_synsets.txt").read_text(encoding="utf-8").split()
+    lines = (tables / "imagenet_synset_to_lemma.txt").read_text(encoding="utf-8").splitlines()
+    lemmas = dict(line.split("\t", 1) for line in lines)
+
+    assert [each.synset for each in classes()] == synsets
+    assert [each.name for each in classes()] == [lemmas[synset].split(", ")[0] for synset in synsets]
 
 
 @pytest.mark.parametrize("name", list(VARIANTS))

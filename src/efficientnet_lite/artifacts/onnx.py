@@ -73,8 +73,9 @@ def _outputs(options: ExportOptions) -> tuple[str, ...]:
 def _metadata(origin: Origin, outputs: tuple[str, ...]) -> dict[str, str]:
     """What a `.tflite` of ours has as entries and attached files, as texts."""
     classes = origin.plan.classes if outputs != ("features",) else None
-    identity = origin.identity(outputs, classes=classes, labels=origin.labels)
-    attached = label_files(origin.labels) if origin.labels else {}
+    labels = origin.labels_of(outputs)
+    identity = origin.identity(outputs, classes=classes, labels=labels)
+    attached = label_files(labels) if labels else {}
     texts = {OWN_ENTRY: identity.to_bytes(), **attached}
     return {"license": origin.weights.license} | {name: text.decode() for name, text in texts.items()}
 

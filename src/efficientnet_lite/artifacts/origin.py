@@ -1,5 +1,6 @@
 """What a model is made of: the weights of a published model, a checkpoint or a run, with labels and contract."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,8 @@ from efficientnet_lite.labels import digest
 from efficientnet_lite.network.fold import fold
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import (
+    LOGITS,
+    PROBABILITIES,
     ModelName,
     Plan,
     make_plan,
@@ -35,6 +38,10 @@ class Origin:
     def layers(self) -> dict[str, Layer]:
         """Batch norm folded in."""
         return fold(self.plan, self.weights.parameters)
+
+    def labels_of(self, outputs: Sequence[str]) -> tuple[str, ...] | None:
+        """The labels of a file with these outputs: none where it ends at the features."""
+        return self.labels if {LOGITS, PROBABILITIES} & set(outputs) else None
 
     def identity(
         self, outputs: tuple[str, ...], *, classes: int | None, labels: tuple[str, ...] | None

@@ -14,6 +14,7 @@ from efficientnet_lite.photos.views import Image
 from efficientnet_lite.quantize import calibration
 from efficientnet_lite.runtimes.model import Refused
 from efficientnet_lite.storage import files
+from efficientnet_lite.weights.imagenet import class_names
 
 VIEWS: tuple[BaseView, ...] = ("crop", "squash")  # of the photos for calibration and proof, in turn
 MOST_KEPT_BACK = 500
@@ -50,7 +51,7 @@ def sample_of(data: Path, origin: Origin, count: int, workers: int) -> Sample:
     Each content once, or a copy of a photo that calibrated would prove the file. Raises UnusableInput where fewer
     than two can be used.
     """
-    paths, truth, notes = labelled_photos(data, origin.labels)
+    paths, truth, notes = labelled_photos(data, class_names(origin.labels) if origin.labels else None)
     by_content: dict[str, int] = {}
     refused: list[Refused] = []
     for place, path in enumerate(paths):

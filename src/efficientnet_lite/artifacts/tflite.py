@@ -53,7 +53,8 @@ def write(making: Making, place: Path) -> NewArtifact:
     names = output_names(
         origin, tuple(options.outputs) or (() if endpoints else ("probabilities",)), endpoints
     )
-    about = about_of(origin, names, read_translations(options.labels_locale or {}, origin.labels or ()))
+    translations = read_translations(options.labels_locale or {}, origin.labels_of(names) or ())
+    about = about_of(origin, names, translations)
     float_form = form if form.precision == "float32" else Form()
     with stage("Checking the float file") as on_progress, writable("float32", out):
         result = float_artifact(origin.plan, making.layers, about, float_form)
@@ -114,8 +115,8 @@ def about_of(
     origin: Origin, outputs: tuple[str, ...], translations: Mapping[str, tuple[str, ...]] | None = None
 ) -> About:
     """What a file of `origin` says of itself."""
-    weights = origin.weights
-    return About(origin.contract, weights.sha256, weights.license, outputs, origin.labels, translations or {})
+    weights, labels = origin.weights, origin.labels_of(outputs)
+    return About(origin.contract, weights.sha256, weights.license, outputs, labels, translations or {})
 
 
 def _reduced(

@@ -1,6 +1,7 @@
 """`info`: look at a file, a run or a model."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from efficientnet_lite.strangers.description import ModelInfo, Port
     from efficientnet_lite.strangers.readiness import Finding, OperatorPlace, Readiness
     from efficientnet_lite.weights.read import Weights
+
+FIRST_NAMES, LONGEST = 10, 60  # of a model's classes, and characters of each; --json has all
 
 _READY = {
     "ready": "ready: every operator maps, by the rules",
@@ -44,6 +47,7 @@ def info(
     from efficientnet_lite.commands.info import readiness
     from efficientnet_lite.run.folder import Run
     from efficientnet_lite.strangers.description import ModelInfo
+    from efficientnet_lite.weights import imagenet
     from efficientnet_lite.weights.read import Weights
 
     console = console_of(json, verbose, quiet)
@@ -59,10 +63,10 @@ def info(
             rows = _file_rows(described)
         case Weights() as checkpoint:
             document = _checkpoint(Path(source), checkpoint)
-            rows = [[key, _shown(value)] for key, value in document.items()]
+            rows = _rows(document)
         case offer:
-            document = asdict(offer)
-            rows = [[key.replace("_", " "), _shown(value)] for key, value in document.items()]
+            document = asdict(offer) | {"labels": imagenet.labels()}
+            rows = _rows(document)
     if json:
         console.json(document)
     else:
@@ -134,10 +138,25 @@ def _checkpoint(path: Path, found: "Weights") -> dict[str, Any]:
         "classes": found.classes,
         "parameters": make_plan(found.variant, classes=found.classes).trainable_parameters(),
         "sha256": found.sha256,
+        "labels": found.labels,
     }
 
 
+def _rows(document: dict[str, Any]) -> list[list[object]]:
+    return [[key.replace("_", " "), _shown(value)] for key, value in document.items()]
+
+
+def _names(names: Sequence[str]) -> str:
+    """How many there are, and the first of them."""
+    first = [name if len(name) <= LONGEST else f"{name[:LONGEST]}…" for name in names[:FIRST_NAMES]]
+    return f"{len(names):,}: {', '.join(first)}{', ...' if len(names) > FIRST_NAMES else ''}"
+
+
 def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return _names(value)
+    if value is None:
+        return "none"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
@@ -165,12 +184,11 @@ def _file_rows(described: "ModelInfo") -> list[list[object]]:
         ["constants", "aligned to 16 bytes" if described.aligned else "not aligned to 16 bytes"],
         ["memory for tensors", f"{described.arena_bytes:,} bytes"],
         ["oldest runtime", described.min_runtime or "not said"],
-        [
-            "labels",
-            ", ".join(f"{count} {locale or 'default'}" for locale, count in described.labels.items())
-            or "none",
-        ],
     ]
+    rows += [
+        [f"labels, {locale}" if locale else "labels", _names(names)]
+        for locale, names in described.names.items()
+    ] or [["labels", "none"]]
     if described.text:
         rows.append(["metadata", f"{described.text.name}; {described.text.description}"])
         rows += [
@@ -190,10 +208,7 @@ def _run_rows(run: "Run") -> list[list[object]]:
     card = run.card
     rows: list[list[object]] = [
         ["model", f"{card.get('variant')} at {card.get('size')} pixels"],
-        [
-            "classes",
-            f"{len(run.labels)}: {', '.join(run.labels[:10])}{', ...' if len(run.labels) > 10 else ''}",
-        ],
+        ["classes", _names(run.labels)],
     ]
     try:
         for export in card["exports"]:

@@ -29,6 +29,8 @@ from efficientnet_lite.photos.contract import View
 if TYPE_CHECKING:
     from efficientnet_lite.commands.predict import NamedPhoto
 
+CSV_COLUMNS = ["path", "rank", "label", "index", "probability"]
+
 
 def predict(
     model: str,
@@ -58,10 +60,10 @@ def predict(
         photos: files, folders (searched recursively), globs; - reads paths from stdin, one a line.
         top_k: how many classes to name for each photo.
         view: how the photo is looked at, instead of the model's own way.
-        labels_map: class names as JSON, {"0": "tench", ...}, instead of the file's own.
+        labels_map: class names instead of the file's own: one a line, or JSON such as {"0": "tench", ...}.
         locale: language of the class names, where the file has several.
         no_links: skip every link instead of following it.
-        csv: print CSV instead of the table: path, rank, label, index, probability.
+        csv: print CSV instead of the table: path, rank, label, index, probability; of ImageNet's classes synset.
         jsonl: print one JSON object a line, each as soon as it is known.
     """
     from efficientnet_lite.cli.results import show_accounting
@@ -82,10 +84,10 @@ def predict(
         locale=locale,
         stage=console.progress,
     )
-    if csv:
-        console.csv_line(["path", "rank", "label", "index", "probability"])
     kept, skipped = [], []
-    for photo in named:
+    for number, photo in enumerate(named):
+        if csv and not number:
+            console.csv_line([*CSV_COLUMNS, "synset"] if photo.with_synsets else CSV_COLUMNS)
         if photo.reason is not None:
             skipped.append(Skipped(photo.name, photo.reason))
         if jsonl:
@@ -110,14 +112,14 @@ def predict(
 def _document(photo: "NamedPhoto") -> dict[str, Any]:
     if photo.reason is not None:
         return {"path": photo.path.absolute(), "error": photo.reason}
-    return {"path": photo.path.absolute(), "predictions": photo.predictions}
+    return {"path": photo.path.absolute(), "predictions": [each.to_json() for each in photo.predictions]}
 
 
 def _rows(photo: "NamedPhoto") -> list[list[object]]:
     if photo.reason is not None:
         return [[photo.name, f"({photo.reason})", "", ""]]
     return [
-        [photo.name if rank == 0 else "", found.label, found.index, percent(found.probability)]
+        [photo.name if rank == 0 else "", found.name, found.index, percent(found.probability)]
         for rank, found in enumerate(photo.predictions)
     ]
 
@@ -125,8 +127,8 @@ def _rows(photo: "NamedPhoto") -> list[list[object]]:
 def _cells(photo: "NamedPhoto") -> list[list[object]]:
     path = str(photo.path.absolute())
     if photo.reason is not None:
-        return [[path, "", "", "", ""]]
+        return [[path, "", "", "", "", *[""] * photo.with_synsets]]
     return [
-        [path, rank, found.label, found.index, found.probability]
+        [path, rank, found.label, found.index, found.probability, *[found.synset] * photo.with_synsets]
         for rank, found in enumerate(photo.predictions, 1)
     ]

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-import numpy as np
-
 from efficientnet_lite.errors import CALL, UsageError
 from efficientnet_lite.photos.contract import View
 from efficientnet_lite.photos.dataset import FoundPhotos
@@ -15,16 +13,8 @@ from efficientnet_lite.run.source import open_source
 from efficientnet_lite.runtimes.engine import cores
 from efficientnet_lite.runtimes.labels_map import read_labels_map
 from efficientnet_lite.runtimes.model import Model, Refused
+from efficientnet_lite.runtimes.prediction import Prediction, best_of
 from efficientnet_lite.vocabulary import RunPrecision
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """One class of a photo."""
-
-    label: str
-    index: int
-    probability: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +25,7 @@ class NamedPhoto:
     name: str  # to show
     predictions: tuple[Prediction, ...]
     reason: str | None = None
+    with_synsets: bool = False  # the model's classes are ImageNet's
 
 
 def predict(
@@ -78,6 +69,7 @@ def _names(model: Model, labels_map: Path | None, locale: str | None) -> tuple[s
 def _each(
     model: Model, photos: FoundPhotos, names: tuple[str, ...], top_k: int, view: View | None, stage: ShowStage
 ) -> Iterator[NamedPhoto]:
+    synsets = model.synsets
     listed = [*photos.photos, *((Path(each.name), each.name) for each in photos.skipped)]
     with stage("Predicting") as on_progress:
         predicted = model.predict_each((path for path, _ in photos.photos), view=view)
@@ -85,8 +77,7 @@ def _each(
         for number, ((path, name), outcome) in enumerate(zip(listed, outcomes, strict=True), 1):
             on_progress(min(number, len(photos.photos)), len(photos.photos))
             if isinstance(outcome, Refused):
-                yield NamedPhoto(path, name, (), outcome.reason)
+                yield NamedPhoto(path, name, (), outcome.reason, synsets is not None)
             else:
-                best = np.argsort(-outcome, kind="stable")[:top_k]
-                found = (Prediction(names[index], int(index), float(outcome[index])) for index in best)
-                yield NamedPhoto(path, name, tuple(found))
+                best = best_of(outcome, top_k, names, synsets)
+                yield NamedPhoto(path, name, best, with_synsets=synsets is not None)

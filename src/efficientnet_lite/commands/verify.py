@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from efficientnet_lite.errors import CALL, ArtifactError, UnusableInput, UsageError, printable
+from efficientnet_lite.labels import ClassNames
 from efficientnet_lite.photos.labelled import labelled_photos
 from efficientnet_lite.progress import ShowStage, silent
 from efficientnet_lite.proof.gate import Bars, Comparison
@@ -64,7 +65,7 @@ def verify(
             where=target,
             fix="compare files of the same export",
         )
-    photos = labelled_photos(Path(data), models[0].labels)
+    photos = labelled_photos(Path(data), models[0].class_names if models[0].labels else None)
     comparisons, lost, whole = compare_on(models, photos.paths, photos.truth, stage)
     notes = [*lost, *photos.notes]
     faults = [fault for each in comparisons for fault in each.failures(bars)]
@@ -87,7 +88,7 @@ def _verify_run(run: Run, data: Path | None, bars: Bars, trust: bool, stage: Sho
     comparisons: Sequence[Comparison] = ()
     whole, views = True, views_of(run)
     if data is not None:
-        given = labelled_photos(data, run.labels)
+        given = labelled_photos(data, ClassNames(run.labels))
         comparisons, refused, whole = compare_on(models, given.paths, given.truth, stage, views=views)
         notes += [*refused, *given.notes]
     else:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from efficientnet_lite.errors import UnusableInput
+from efficientnet_lite.labels import ClassNames
 from efficientnet_lite.photos.accounting import Skipped, account
 from efficientnet_lite.photos.classes import some
 from efficientnet_lite.photos.dataset import list_photos, open_dataset
@@ -42,8 +43,8 @@ class ForProof(NamedTuple):
     notes: list[str]  # why there is no truth, and what was skipped before a photo was opened
 
 
-def labelled_photos(data: Path, labels: Sequence[str] | None) -> ForProof:
-    """Photos of `data`, with class indices where all its classes are among `labels`; else a note says why not.
+def labelled_photos(data: Path, known: ClassNames | None) -> ForProof:
+    """Photos of `data`, with class indices where all its classes are `known`; else a note says why not.
 
     Raises:
         UnusableInput: there is no such folder, or a manifest cannot be used.
@@ -57,12 +58,14 @@ def labelled_photos(data: Path, labels: Sequence[str] | None) -> ForProof:
                 raise
             why = error.what
         else:
-            index = {label: number for number, label in enumerate(labels or ())}
-            strange = [repr(label) for label in dataset.labels if label not in index]
-            if not strange:
-                truth = [index[row.label] for row in dataset.rows]
+            places = {label: known.places(label) if known else () for label in dataset.labels}
+            strange = [repr(label) for label, found in places.items() if not found]
+            twofold = known.ambiguous(dataset.labels) if known else []
+            if not strange and not twofold:
+                truth = [places[row.label][0] for row in dataset.rows]
                 return ForProof([row.path for row in dataset.rows], truth, _lost(dataset.skipped))
-            why = f"the model has no class {some(strange)}" if labels else "the model has no names of classes"
+            why = f"the model has no class {some(strange)}" if strange else some(twofold, 2)
+            why = why if known else "the model has no names of classes"
             if files.is_file(data):
                 return ForProof(
                     [row.path for row in dataset.rows], None, [_unlabelled(why), *_lost(dataset.skipped)]

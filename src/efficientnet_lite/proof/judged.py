@@ -2,7 +2,6 @@
 
 import glob
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -45,24 +44,25 @@ def from_dataset(
 ) -> Judged:
     """The photos of a data set; its test split where there is one, else validation, else all.
 
-    Classes are found by name; names that look the same in Unicode are the same. It judges what there is: one
-    photo of a class, one class, splits that differ; photos of classes that the model does not know are skipped.
+    Classes are found by name, ImageNet's by synset too; names that look the same in Unicode are the same. It
+    judges what there is: one photo of a class, one class, splits that differ; photos of classes that the model does
+    not know are skipped.
 
     Raises:
-        ArtifactError: the model knows none of the classes, or one of them twice.
+        ArtifactError: the model knows none of the classes, or several by one name.
         UnusableInput: the wanted split has no photos.
     """
     dataset = open_dataset(path, links=links, class_folders=class_folders, to_learn=False)
-    names = model.names
-    known = [_normal(name) for name in names]
-    index = {name: number for number, name in enumerate(known)}
-    counts = Counter(known)
-    if twice := [label for label in dataset.labels if counts[_normal(label)] > 1]:
+    known = model.class_names
+    if twofold := known.ambiguous(dataset.labels):
         raise ArtifactError(
-            f"the model has several classes of one name: {', '.join(twice[:8])}",
+            f"the model has several classes of one name: {some(twofold)}",
             where=model.where,
-            fix="evaluate it by class indices: `images=` with `labels=`",
+            fix="name the folders by what tells them apart, for example by synset"
+            if model.synsets
+            else "evaluate it by class indices: `images=` with `labels=`",
         )
+    index = {label: places[0] for label in dataset.labels if (places := known.places(label))}
     there = {row.split for row in dataset.rows}
     wanted = split or next((name for name in ("test", "validation") if name in there), "all")
     rows = [row for row in dataset.rows if wanted == "all" or row.split == wanted]
@@ -70,18 +70,19 @@ def from_dataset(
         raise UnusableInput(
             f"the data set has no {wanted} photos", where=path, fix="give another `split=`, or all"
         )
-    strange = [row for row in rows if _normal(row.label) not in index]
+    strange = [row for row in rows if row.label not in index]
     unknown = Counter(row.label for row in strange)
     rows = [row for row in rows if row.label not in unknown]
     if not rows:
         raise ArtifactError(
             f"the data set has {len(unknown)} classes, and the model knows none of them: {some(sorted(unknown))}",
             where=model.where,
-            fix=f"name the folders as the model's classes: {some(names)}",
+            fix=f"name the folders as the model's classes: {some(model.names)}"
+            + (", or by synset" if model.synsets else ""),
         )
     return Judged(
         [row.path for row in rows],
-        [index[_normal(row.label)] for row in rows],
+        [index[row.label] for row in rows],
         wanted,
         (*dataset.skipped, *(Skipped(row.name, NOT_OF_THE_MODEL) for row in strange)),
         dataset.passed_over,
@@ -140,7 +141,3 @@ def _read_indices(path: Path, classes: int) -> list[int]:
             )
         indices.append(int(digits))
     return indices
-
-
-def _normal(name: str) -> str:
-    return unicodedata.normalize("NFC", name)

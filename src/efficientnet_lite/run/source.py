@@ -173,15 +173,14 @@ def _written(
     if files.exists(source):
         _check_own_weights(Path(source), weights)
     origin = open_origin(source, weights=weights, ema=ema)
-    classifies = outputs == CLASSIFIER
-    if classifies and origin.plan.classes is None:
+    if outputs == CLASSIFIER and origin.plan.classes is None:
         raise ArtifactError(
             "these weights end at the features, so they name no classes",
             where=str(source),
             fix="use `embed`, or give weights with a classifier",
         )
-    labels = origin.labels if classifies else None
-    about = About(origin.contract, origin.weights.sha256, origin.weights.license, outputs, labels=labels)
+    own, labels = origin.weights, origin.labels_of(outputs)
+    about = About(origin.contract, own.sha256, own.license, outputs, labels=labels)
     return model_from_bytes(
         float_artifact(origin.plan, origin.layers(), about), where=str(source), workers=workers
     )

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from efficientnet_lite import metrics
 from efficientnet_lite.arrays import Array
 from efficientnet_lite.errors import ArtifactError, UnreadablePhoto, UsageError
+from efficientnet_lite.labels import ClassNames
 from efficientnet_lite.network.plan import LOGITS, POOLED, PROBABILITIES
 from efficientnet_lite.photos import decode as photo_door
 from efficientnet_lite.photos.contract import Contract, FitView, View
@@ -30,6 +31,7 @@ from efficientnet_lite.strangers.tensors import TensorInfo
 from efficientnet_lite.tflite.identity import OWN_ENTRY, Identity
 from efficientnet_lite.tflite.label_files import labels_of, read_labels
 from efficientnet_lite.tflite.metadata import read_entries, read_normalization
+from efficientnet_lite.weights.imagenet import class_names, synsets_of
 
 PhotoSource = str | Path | npt.NDArray[np.uint8]  # a photo: its path, or its pixels (H, W, 3), RGB, upright
 Outputs = dict[str, Array]
@@ -83,6 +85,16 @@ class Model:
     def names(self) -> tuple[str, ...]:
         """A name for every class: its label, or its index where the file has none."""
         return self.labels or tuple(str(index) for index in range(self.classes))
+
+    @cached_property
+    def synsets(self) -> tuple[str, ...] | None:
+        """The WordNet id of every class, in the order of `labels`; None where they are not ImageNet's."""
+        return synsets_of(self.labels)
+
+    @property
+    def class_names(self) -> ClassNames:
+        """The classes as people write them: of ImageNet's the synset and the bare name too."""
+        return class_names(self.names)
 
     def names_in(self, locale: str) -> tuple[str, ...]:
         """The labels in another language; raises UsageError where the file has none in it."""

@@ -55,6 +55,7 @@ class ModelInfo:
     min_runtime: str  # "" where the file says nothing
     text: ModelText | None  # the metadata that MediaPipe reads
     labels: dict[str, int]  # locale -> number of labels, "" for the default
+    names: dict[str, tuple[str, ...]]  # the labels themselves, in the order of the outputs
     files: dict[str, int]  # behind the model, name -> bytes
     identity: Identity | None  # files of ours only
 
@@ -72,6 +73,7 @@ def describe(data: bytes, *, where: Path | str = "the model") -> ModelInfo:
     model = check_model(data, where=where)
     entries = read_entries(data, where=where)
     text = parse_text(entries[TEXT_ENTRY], where=where) if TEXT_ENTRY in entries else None
+    names = read_labels(data, where=where) or {}
     counts = Counter((operator.name, operator.version) for operator in model.operators)
     constants = [tensor for tensor in model.tensors if tensor.constant_bytes is not None]
     return ModelInfo(
@@ -96,7 +98,8 @@ def describe(data: bytes, *, where: Path | str = "the model") -> ModelInfo:
         description=model.description,
         min_runtime=entries.get(_RUNTIME_ENTRY, b"").rstrip(b"\0").decode(errors="backslashreplace"),
         text=text,
-        labels={locale: len(names) for locale, names in (read_labels(data, where=where) or {}).items()},
+        labels={locale: len(found) for locale, found in names.items()},
+        names=names,
         files={name: len(content) for name, content in read_files(data, where=where).items()},
         identity=Identity.from_bytes(entries[OWN_ENTRY], where=where) if OWN_ENTRY in entries else None,
     )

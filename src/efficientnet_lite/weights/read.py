@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from efficientnet_lite import labels as class_names
 from efficientnet_lite.documents import json_value
 from efficientnet_lite.errors import CheckpointError, UnusableInput, printable
-from efficientnet_lite.network.plan import Variant
+from efficientnet_lite.network.plan import DENSE, IMAGENET_CLASSES, Variant
 from efficientnet_lite.notices import LOG
 from efficientnet_lite.packers import PACKERS
 from efficientnet_lite.storage import files
-from efficientnet_lite.weights import published
+from efficientnet_lite.weights import imagenet, published
 from efficientnet_lite.weights.archive import is_archive, read_archive
-from efficientnet_lite.weights.fit import fit
+from efficientnet_lite.weights.fit import Fitted, fit
 from efficientnet_lite.weights.keras_h5 import H5_MAGIC, check_head, read_keras, zipped_config, zipped_weights
 from efficientnet_lite.weights.prefixes import network_of
 from efficientnet_lite.weights.pth import MAGIC_NUMBER, ZIP_PREFIX, is_pth, read_state_dict
@@ -55,7 +55,7 @@ class Weights:
     license: str  # SPDX, or "unknown"
     sha256: str  # of the file; of a TF1 checkpoint in a folder: the index, then the data shards
     classes: int | None
-    labels: tuple[str, ...] | None  # only files that we wrote have them
+    labels: tuple[str, ...] | None  # of files that we wrote, and of the published weights
     path: Path
     notice: str = ""  # to be kept with copies, where the license asks for it
     format: str = ""  # "torch .pth", "safetensors", "TF1 checkpoint" or "Keras weights"
@@ -81,7 +81,8 @@ def load_weights(
     if isinstance(weights, str) and weights in published.NAMES:
         path, known = published.locate(variant, weights, download=download)
         found = read_checkpoint(path, variant=variant, ema=ema, with_raw=with_raw)
-        return replace(found, source=known.origin, license=known.license, notice=known.notice)
+        labels = imagenet.labels() if found.classes == IMAGENET_CLASSES else found.labels
+        return replace(found, source=known.origin, license=known.license, notice=known.notice, labels=labels)
     _check_there(weights)
     found = read_checkpoint(Path(weights), variant=variant, ema=ema, with_raw=with_raw)
     return found if found.source != found.format else replace(found, source=f"{found.format} {found.path}")
@@ -141,7 +142,7 @@ def _weights(content: "_Content", path: Path, variant: Variant | None, *, ema: b
         license=printable(content.metadata.get("license") or "unknown"),
         sha256=content.sha256,
         classes=fitted.classes,
-        labels=_labels(content.metadata, fitted.classes, path),
+        labels=_labels(content.metadata, fitted, path),
         path=path,
         format=content.format,
         notes=tuple(notes),
@@ -324,10 +325,16 @@ def _bundle(
     return _Content(read_tensors(index, shards, where=where), "TF1 checkpoint", digest.hexdigest())
 
 
-def _labels(metadata: Mapping[str, str], classes: int | None, path: Path) -> tuple[str, ...] | None:
-    """The class names in the metadata of a file that we wrote, in the order of the outputs."""
+def _labels(metadata: Mapping[str, str], fitted: Fitted, path: Path) -> tuple[str, ...] | None:
+    """The class names, in the order of the outputs: of a file that we wrote, or of a published last layer.
+
+    Others have none: a thousand classes are not ImageNet's for their number.
+    """
+    classes = fitted.classes
     if "labels" not in metadata:
-        return None
+        kernel, bias = (fitted.parameters.get(f"{DENSE}/{part}") for part in ("kernel", "bias"))
+        known = kernel is not None and bias is not None and imagenet.is_published_head(kernel, bias)
+        return imagenet.labels() if known else None
     try:
         names = json_value(metadata["labels"])
     except ValueError as error:
