@@ -14,9 +14,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from efficientnet_lite.commands.cache import cache_clear, cache_list
     from efficientnet_lite.commands.check import check
+    from efficientnet_lite.commands.evaluate import evaluate
     from efficientnet_lite.commands.export import export
+    from efficientnet_lite.commands.hub_cache import hub_cache
+    from efficientnet_lite.commands.info import info
     from efficientnet_lite.commands.keras import create_model, save_weights
+    from efficientnet_lite.commands.load import load
+    from efficientnet_lite.commands.models import models
+    from efficientnet_lite.commands.report import report
+    from efficientnet_lite.commands.shards import shards
     from efficientnet_lite.commands.train import train
     from efficientnet_lite.commands.verify import verify
     from efficientnet_lite.errors import (
@@ -33,13 +41,12 @@ if TYPE_CHECKING:
         WrongType,
     )
     from efficientnet_lite.network.plan import VARIANTS
-    from efficientnet_lite.run.source import open_source as load
     from efficientnet_lite.runtimes.model import Model
 
 from efficientnet_lite.version import __version__ as __version__
 
 _ERRORS = "errors"
-_HOMES = {  # public name -> module, and its name there where that differs
+_HOMES = {  # public name -> module
     "ArtifactError": _ERRORS,
     "CheckpointError": _ERRORS,
     "EfficientNetLiteError": _ERRORS,
@@ -53,11 +60,19 @@ _HOMES = {  # public name -> module, and its name there where that differs
     "VerificationFailed": _ERRORS,
     "WeightsMissing": _ERRORS,
     "WrongType": _ERRORS,
+    "cache_clear": "commands.cache",
+    "cache_list": "commands.cache",
     "check": "commands.check",
     "create_model": "commands.keras",
+    "evaluate": "commands.evaluate",
     "export": "commands.export",
-    "load": "run.source:open_source",
+    "hub_cache": "commands.hub_cache",
+    "info": "commands.info",
+    "load": "commands.load",
+    "models": "commands.models",
+    "report": "commands.report",
     "save_weights": "commands.keras",
+    "shards": "commands.shards",
     "train": "commands.train",
     "verify": "commands.verify",
 }
@@ -77,11 +92,19 @@ __all__ = [
     "WeightsMissing",
     "WrongType",
     "__version__",
+    "cache_clear",
+    "cache_list",
     "check",
     "create_model",
+    "evaluate",
     "export",
+    "hub_cache",
+    "info",
     "load",
+    "models",
+    "report",
     "save_weights",
+    "shards",
     "train",
     "verify",
 ]
@@ -90,8 +113,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, _, other = _HOMES[name].partition(":")
-    return getattr(import_module(f"{__name__}.{module}"), other or name)
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:

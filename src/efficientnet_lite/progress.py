@@ -5,6 +5,9 @@ from contextlib import AbstractContextManager, contextmanager
 
 OnProgress = Callable[[int, int], None]  # done, total
 ShowStage = Callable[[str], AbstractContextManager[OnProgress]]
+Progress = (
+    bool | ShowStage
+)  # of a public function: nothing is shown, bars are, or what the caller makes of stages
 
 
 @contextmanager

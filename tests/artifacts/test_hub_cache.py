@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import scenes
 
+from efficientnet_lite.artifacts import hub_modules
+from efficientnet_lite.artifacts.hub_modules import Address, place_modules, remove_modules
 from efficientnet_lite.cli.app import run
-from efficientnet_lite.commands import hub_cache
-from efficientnet_lite.commands.hub_cache import Address, place_modules, remove_modules
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.network.plan import FEATURES, VARIANTS
 from efficientnet_lite.proof.parity import Parity
@@ -68,8 +68,8 @@ def made(cache, monkeypatch):
         shutil.copytree(Address(making.origin.plan.variant, kind, 1).entry(cache), folder, dirs_exist_ok=True)
         return Parity(0, 1, 99, None)
 
-    monkeypatch.setattr(hub_cache, "write_module", copy)
-    monkeypatch.setattr(hub_cache, "run_in_numpy", lambda making: None)
+    monkeypatch.setattr(hub_modules, "write_module", copy)
+    monkeypatch.setattr(hub_modules, "run_in_numpy", lambda making: None)
 
 
 @pytest.fixture
@@ -201,7 +201,7 @@ def test_an_interrupted_command_leaves_nothing_half_written(hub, tmp_path, weigh
         (folder / "saved_model.pb").write_bytes(b"half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(hub_cache, "write_module", interrupted)
+    monkeypatch.setattr(hub_modules, "write_module", interrupted)
     with pytest.raises(KeyboardInterrupt):
         place_modules(["lite0"], tmp_path / "cache", weights=weights)
 

@@ -149,7 +149,7 @@ def test_verify_names_the_photos_that_go_while_they_are_replayed(trained, photos
     found = verify(
         trained.run,
         data=own,
-        stage=when("Replaying the photos", lambda: (own / "ball" / "ball-03.jpg").unlink()),
+        progress=when("Replaying the photos", lambda: (own / "ball" / "ball-03.jpg").unlink()),
     )
 
     assert {each.count for each in found.comparisons} == {35}

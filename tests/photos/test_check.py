@@ -153,7 +153,7 @@ def test_a_report_says_everything_and_goes_into_json(tmp_path: Path) -> None:
     photograph(tmp_path / "a/small enough.jpg", 52, size=(64, 256))
     (tmp_path / "b/broken.jpg").write_bytes(b"\xff\xd8\xff\xe0")
     (tmp_path / "beside.jpg").write_bytes(b"")
-    report = check(tmp_path, fraction=0.3, seed=7)
+    report = check(tmp_path, val=0.3, seed=7)
     assert report.photos == 15
     assert [(row.label, row.train + row.validation) for row in report.classes] == [("a", 9), ("b", 6)]
     assert all(row.validation >= 1 and row.train >= 1 for row in report.classes)

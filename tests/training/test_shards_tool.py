@@ -13,7 +13,7 @@ from trees import photograph
 
 from efficientnet_lite.cli import app
 from efficientnet_lite.commands.check import check
-from efficientnet_lite.commands.shards import make_shards
+from efficientnet_lite.commands.shards import shards as write_shards
 from efficientnet_lite.errors import UnusableDataset, UnusableInput, UsageError
 from efficientnet_lite.photos.decode import decode
 from efficientnet_lite.training import shards, tfrecord
@@ -61,7 +61,7 @@ def contents(folder):
 def test_every_photo_comes_once_to_the_byte_in_the_files_of_its_split(split_root, tmp_path, format):
     if format == "arrayrecord":
         pytest.importorskip("array_record", reason="the extra [train]: make test-all")
-    make_shards(split_root, tmp_path / "out", format=format, train_shards=5, validation_shards=2)
+    write_shards(split_root, tmp_path / "out", format=format, train_shards=5, validation_shards=2)
 
     for split, files in (("train", 5), ("validation", 2)):
         source = open_records(tmp_path / "out", split, classes=3)
@@ -74,7 +74,7 @@ def test_every_photo_comes_once_to_the_byte_in_the_files_of_its_split(split_root
 
 def test_classes_are_mixed_over_the_files_by_the_seed_and_no_byte_depends_on_workers(split_root, tmp_path):
     for name, seed, workers in (("a", 0, 1), ("b", 0, 5), ("c", 1, 2)):
-        make_shards(split_root, tmp_path / name, train_shards=2, seed=seed, workers=workers)
+        write_shards(split_root, tmp_path / name, train_shards=2, seed=seed, workers=workers)
     first, second, third = ([each.data for each in read(tmp_path / name, "train")] for name in "abc")
 
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
@@ -88,9 +88,9 @@ def test_classes_are_mixed_over_the_files_by_the_seed_and_no_byte_depends_on_wor
 
 
 def test_a_split_that_is_not_given_is_the_one_that_check_tells(plain_root, tmp_path):
-    written = make_shards(plain_root, tmp_path / "out", fraction=0.3, seed=4)
+    written = write_shards(plain_root, tmp_path / "out", val=0.3, seed=4)
 
-    report = check(plain_root, fraction=0.3, seed=4)
+    report = check(plain_root, val=0.3, seed=4)
     for split in ("train", "validation"):
         found = Counter(each.class_index for each in read(tmp_path / "out", split))
         assert [found[n] for n in range(3)] == [getattr(row, split) for row in report.classes]
@@ -99,7 +99,7 @@ def test_a_split_that_is_not_given_is_the_one_that_check_tells(plain_root, tmp_p
 
 
 def test_the_manifest_counts_what_is_there_and_its_digest_is_that_of_sha256sum(split_root, tmp_path):
-    make_shards(split_root, tmp_path / "out", train_shards=3)
+    write_shards(split_root, tmp_path / "out", train_shards=3)
     said = json.loads((tmp_path / "out/shards.json").read_text())
 
     paths = sorted((tmp_path / "out").glob("*-of-*"))
@@ -115,7 +115,7 @@ def test_a_file_holds_as_many_photos_as_one_of_imagenet_where_nothing_is_asked(
     split_root, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(shards, "PHOTOS_A_FILE", 7)
-    written = make_shards(split_root, tmp_path / "out")
+    written = write_shards(split_root, tmp_path / "out")
 
     assert {split: part.files for split, part in written.parts.items()} == {"train": 4, "validation": 1}
 
@@ -138,7 +138,7 @@ def test_what_is_no_plain_jpeg_becomes_an_rgb_jpeg(split_root, tmp_path, kind):
         photograph(root / "validation" / label / "9.jpg", 9)
     (root / "train/b/odd.JPEG").write_bytes(stream.getvalue())
 
-    written = make_shards(root, tmp_path / "out")
+    written = write_shards(root, tmp_path / "out")
 
     again = [each for each in read(tmp_path / "out", "train") if each.data not in expected_bytes(root)]
     assert len(again) == written.parts["train"].encoded_again == 1
@@ -163,7 +163,7 @@ def test_a_jpeg_that_exif_turns_and_a_gray_one_are_kept_and_the_turned_are_count
     Image.open(root / "train/a/0.jpg").save(root / "train/a/turned.jpg", exif=exif)
     Image.open(root / "train/a/0.jpg").convert("L").save(root / "train/a/gray.jpg")
 
-    written = make_shards(root, tmp_path / "out")
+    written = write_shards(root, tmp_path / "out")
 
     kept = {each.data for each in read(tmp_path / "out", "train")}
     assert {path.read_bytes() for path in (root / "train").rglob("*.jpg")} == kept
@@ -180,7 +180,7 @@ def test_photos_that_cannot_be_read_are_left_out_and_listed(tmp_path, given):
     (bad / "cut.jpg").write_bytes((bad / "2.jpg").read_bytes()[:900])
     (bad / "text.jpg").write_bytes(b"no photo")
 
-    written = make_shards(root, tmp_path / "out", train_shards=3, fraction=0.4)
+    written = write_shards(root, tmp_path / "out", train_shards=3, val=0.4)
 
     assert sum(part.photos for part in written.parts.values()) == 12
     listed = (tmp_path / "out/skipped.csv").read_text().splitlines()
@@ -195,7 +195,7 @@ def test_a_test_part_is_left_out_and_counted(split_root, tmp_path):
     for number, part in enumerate(["train"] * 4 + ["validation"] * 2 + ["test"] * 2):
         photograph(root / part / "ab"[number % 2] / f"{number}.jpg", number)
 
-    written = make_shards(root, tmp_path / "out")
+    written = write_shards(root, tmp_path / "out")
 
     assert {split: part.photos for split, part in written.parts.items()} == {"train": 4, "validation": 2}
     assert written.test == 2
@@ -206,7 +206,7 @@ def test_a_test_part_is_left_out_and_counted(split_root, tmp_path):
 
 def test_tensorflow_reads_every_key(split_root, tmp_path):
     tf = pytest.importorskip("tensorflow", reason="the extra [train]: make test-all")
-    make_shards(split_root, tmp_path / "out", train_shards=4)
+    write_shards(split_root, tmp_path / "out", train_shards=4)
     keys = {
         **{f"image/{key}": tf.io.FixedLenFeature([], tf.int64) for key in ("height", "width", "channels")},
         **{
@@ -237,7 +237,7 @@ def test_tensorflow_reads_every_key(split_root, tmp_path):
 
 
 def test_a_flipped_bit_in_a_written_file_is_named(split_root, tmp_path):
-    make_shards(split_root, tmp_path / "out", train_shards=2)
+    write_shards(split_root, tmp_path / "out", train_shards=2)
     path = tmp_path / "out/train-00001-of-00002"
     data = bytearray(path.read_bytes())
     data[-50] ^= 1
@@ -254,24 +254,24 @@ def test_a_flipped_bit_in_a_written_file_is_named(split_root, tmp_path):
 
 def test_a_target_is_replaced_only_where_it_is_ours_and_that_is_asked(split_root, tmp_path):
     out = tmp_path / "out"
-    make_shards(split_root, out, seed=1)
+    write_shards(split_root, out, seed=1)
     with pytest.raises(UsageError, match="the target exists"):
-        make_shards(split_root, out)
+        write_shards(split_root, out)
     before = contents(out)
 
-    make_shards(split_root, out, overwrite=True)
+    write_shards(split_root, out, overwrite=True)
 
     assert contents(out) != before
     (out / "shards.json").unlink()
     with pytest.raises(UsageError, match="never replaced"):
-        make_shards(split_root, out, overwrite=True)
+        write_shards(split_root, out, overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "No space left on device")])
 def test_an_end_in_the_middle_leaves_what_was_there(split_root, tmp_path, monkeypatch, error):
     out = tmp_path / "out"
-    make_shards(split_root, out)
+    write_shards(split_root, out)
     before, calls = contents(out), []
 
     def failing(path):
@@ -282,7 +282,7 @@ def test_an_end_in_the_middle_leaves_what_was_there(split_root, tmp_path, monkey
 
     monkeypatch.setattr(shards.files, "sha256_file", failing)
     with pytest.raises((KeyboardInterrupt, UnusableInput)):
-        make_shards(split_root, out, train_shards=3, overwrite=True)
+        write_shards(split_root, out, train_shards=3, overwrite=True)
 
     assert contents(out) == before
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
@@ -296,13 +296,13 @@ def test_a_target_in_or_above_the_photos_is_refused(tmp_path, place):
     (tmp_path / "photos/shards.json").touch()
 
     with pytest.raises(UsageError, match="inside, above or on"):
-        make_shards(tmp_path / "photos", tmp_path / place, overwrite=True)
+        write_shards(tmp_path / "photos", tmp_path / place, overwrite=True)
 
 
 def test_more_files_than_photos_are_refused(split_root, tmp_path):
     for values in ({"train_shards": 25}, {"validation_shards": 0}, {"validation_shards": 7}):
         with pytest.raises(UsageError, match="one at least in each") as caught:
-            make_shards(split_root, tmp_path / "out", **values)
+            write_shards(split_root, tmp_path / "out", **values)
         assert caught.value.where == f"`{next(iter(values))}=`"
     assert not list(tmp_path.iterdir())
 
@@ -314,7 +314,7 @@ def test_photos_that_all_fail_leave_no_folder(tmp_path):
         path.write_bytes(b"no photo %d" % number)
 
     with pytest.raises(UnusableDataset, match="no photo of the train part can be used"):
-        make_shards(tmp_path / "photos", tmp_path / "out")
+        write_shards(tmp_path / "photos", tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
 
 

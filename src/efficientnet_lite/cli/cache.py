@@ -7,10 +7,10 @@ from efficientnet_lite.cli.common import AnyJson, Json, Quiet, Verbose, console_
 
 def cache_list(*, json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) -> None:
     """Show what the cache holds, the most recently used first."""
-    from efficientnet_lite.commands.cache import cache_contents
+    from efficientnet_lite.commands.cache import cache_list as contents_of_cache
 
     console = console_of(json, verbose, quiet)
-    contents = cache_contents()
+    contents = contents_of_cache()
     if json:
         console.json(contents)
         return
@@ -35,11 +35,11 @@ def cache_clear(*, json: AnyJson = False, verbose: Verbose = 0, quiet: Quiet = F
     Args:
         json: print one JSON document instead of the line.
     """
-    from efficientnet_lite.commands.cache import clear_cache
+    from efficientnet_lite.commands.cache import cache_clear as clear_cache
 
     console = console_of(json, verbose, quiet)
-    folder, freed = clear_cache()
+    cleared = clear_cache()
     if json:
-        console.json({"folder": folder, "freed_bytes": freed})
+        console.json(cleared)
     else:
-        console.line(f"freed {freed:,} bytes in {folder or 'no folder'}")
+        console.line(f"freed {cleared.freed_bytes:,} bytes in {cleared.folder or 'no folder'}")

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from efficientnet_lite.cli.common import (
-    COMMAND_LINE,
     AnyJson,
     AnyVerbose,
     Folders,
@@ -13,7 +12,7 @@ from efficientnet_lite.cli.common import (
     console_of,
 )
 from efficientnet_lite.cli.console import Console
-from efficientnet_lite.errors import EXIT_INPUT, UsageError
+from efficientnet_lite.errors import EXIT_INPUT
 
 if TYPE_CHECKING:
     from efficientnet_lite.photos.findings import Findings
@@ -46,18 +45,15 @@ def check(
     """
     from efficientnet_lite.commands.check import check as check_photos
 
-    if not 0 < val < 1:
-        raise UsageError(f"--val is {val}", where=COMMAND_LINE, fix="give a fraction between 0 and 1")
     console = console_of(json, verbose, quiet)
-    with console.progress("Looking at the photos") as on_progress:
-        found = check_photos(
-            photos,
-            fraction=val,
-            seed=seed,
-            links=not no_links,
-            class_folders=class_folders,
-            on_progress=on_progress,
-        )
+    found = check_photos(
+        photos,
+        val=val,
+        seed=seed,
+        links=not no_links,
+        class_folders=class_folders,
+        progress=console.progress,
+    )
     if json:
         console.json(found.to_json())
     else:

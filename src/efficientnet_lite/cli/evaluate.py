@@ -65,7 +65,7 @@ def evaluate(
     measured = evaluate_model(
         model,
         data,
-        views=view,
+        view=view,
         split=split,
         images=images,
         labels=labels,
@@ -75,7 +75,7 @@ def evaluate(
         weights=weights,
         ema=not no_ema,
         precision=precision,
-        stage=console.progress,
+        progress=console.progress,
     )
     if json:
         documents = [_document(each, measured) for each in measured.evaluations]

@@ -1,18 +1,14 @@
 """The command that makes the published TF Hub addresses work again: hub-cache."""
 
-import os
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from efficientnet_lite.cli.common import COMMAND_LINE, Json, NoEma, Quiet, Switch, Verbose, console_of
+from efficientnet_lite.cli.common import Json, NoEma, Quiet, Switch, Verbose, console_of
 from efficientnet_lite.cli.console import Console
-from efficientnet_lite.errors import UsageError
 
 if TYPE_CHECKING:
-    from efficientnet_lite.commands.hub_cache import CacheEntry
-
-CACHE_VARIABLE = "TFHUB_CACHE_DIR"  # where tensorflow_hub looks
+    from efficientnet_lite.commands.hub_cache import HubCache
 
 
 def hub_cache(
@@ -40,47 +36,39 @@ def hub_cache(
         weights: imagenet (installed packages), hub (download), or the path of a checkpoint.
         remove: take out what this command has put there; other entries stay.
     """
-    from efficientnet_lite.commands.hub_cache import place_modules
+    from efficientnet_lite.commands.hub_cache import hub_cache as edit_cache
 
     console = console_of(json, verbose, quiet)
-    cache = dir or os.environ.get(CACHE_VARIABLE)
-    if not cache:
-        raise UsageError(
-            f"{CACHE_VARIABLE} is not set, so tensorflow_hub would look in a folder for temporary files",
-            where=COMMAND_LINE,
-            fix=f"give --dir FOLDER, and set {CACHE_VARIABLE} to it where the modules are used",
-        )
-    if remove:
-        _remove(console, models, cache)
-        return
-    placed = place_modules(models, cache, weights=weights, ema=not no_ema, stage=console.progress)
-    if json:
-        modules = [{"address": each.address, **each.exported.to_json()} for each in placed]
-        console.json({"dir": cache, "modules": modules})
+    done = edit_cache(
+        models, dir=dir, weights=weights, ema=not no_ema, remove=remove, progress=console.progress
+    )
+    if json and remove:
+        console.json({"dir": done.dir, "removed": done.removed, "kept": done.kept})
+    elif json:
+        modules = [{"address": each.address, **each.exported.to_json()} for each in done.modules]
+        console.json({"dir": done.dir, "modules": modules})
+    elif remove:
+        _show_removed(console, done)
     else:
-        _show(console, placed, cache)
+        _show(console, done)
 
 
-def _show(console: Console, placed: "list[CacheEntry]", cache: str) -> None:
+def _show(console: Console, done: "HubCache") -> None:
+    from efficientnet_lite.commands.hub_cache import CACHE_VARIABLE
+
     columns = ["address", "bytes", "proof"]
     rows = [
         [each.address, f"{each.exported.bytes:,}", f"within {each.exported.parity.difference:.1g} of numpy"]
-        for each in placed
+        for each in done.modules
     ]
     console.table("", columns, rows, right=["bytes"])
-    console.line(f"With {CACHE_VARIABLE}={cache} these addresses need no network.")
+    console.line(f"With {CACHE_VARIABLE}={done.dir} these addresses need no network.")
 
 
-def _remove(console: Console, models: tuple[str, ...], cache: str) -> None:
-    from efficientnet_lite.commands.hub_cache import remove_modules
-
-    removed = remove_modules(models, cache)
-    if console.as_json:
-        console.json({"dir": cache, "removed": removed.removed, "kept": removed.kept})
-        return
-    for address in removed.removed:
+def _show_removed(console: Console, done: "HubCache") -> None:
+    for address in done.removed:
         console.line(f"removed {address}")
-    for address in removed.kept:
+    for address in done.kept:
         console.warn(f"left alone, since not all of it is ours: {address}")
-    if not removed.removed:
-        console.line(f"there is nothing of ours in {cache}")
+    if not done.removed:
+        console.line(f"there is nothing of ours in {done.dir}")

@@ -29,7 +29,7 @@ def report(
     from efficientnet_lite.commands.report import report as make_report
 
     console = console_of(json, verbose, quiet)
-    reported = make_report(run, photos=photos, out=out, overwrite=overwrite, stage=console.progress)
+    reported = make_report(run, photos=photos, out=out, overwrite=overwrite, progress=console.progress)
     if json:
         console.json(with_notes(reported.to_json()))
         return

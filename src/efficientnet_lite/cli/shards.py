@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Literal
 
 from efficientnet_lite.cli.common import (
-    COMMAND_LINE,
     Folders,
     Json,
     NoLinks,
@@ -13,7 +12,6 @@ from efficientnet_lite.cli.common import (
     Verbose,
     console_of,
 )
-from efficientnet_lite.errors import UsageError
 
 
 def shards(
@@ -49,25 +47,21 @@ def shards(
         overwrite: replace the files of an earlier call; what is not ours beside them stays.
     """
     from efficientnet_lite.cli.results import show_accounting
-    from efficientnet_lite.commands.shards import make_shards
+    from efficientnet_lite.commands.shards import shards as write_shards
 
-    if not 0 < val < 1:
-        raise UsageError(f"--val is {val}", where=COMMAND_LINE, fix="give a fraction between 0 and 1")
-    if seed < 0:
-        raise UsageError(f"--seed is {seed}", where=COMMAND_LINE, fix="give 0 or more")
     console = console_of(json, verbose, quiet)
-    written = make_shards(
+    written = write_shards(
         photos,
         out,
         format=format,
         train_shards=train_shards,
         validation_shards=validation_shards,
-        fraction=val,
+        val=val,
         seed=seed,
         links=not no_links,
         class_folders=class_folders,
         overwrite=overwrite,
-        stage=console.progress,
+        progress=console.progress,
     )
     for text in written.notes:
         console.note(text)

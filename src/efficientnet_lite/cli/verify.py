@@ -50,7 +50,7 @@ def verify(
         max_drop=max_drop,
         min_agreement=min_agreement,
         trust=trust,
-        stage=console.progress,
+        progress=console.progress,
     )
     for note in verified.notes:
         console.warn(note)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from efficientnet_lite.arguments import called
 from efficientnet_lite.storage.cache import Cache, Held
 
 
@@ -16,13 +17,23 @@ class CacheContents:
     spaces: tuple[Held, ...]  # the most recently used first
 
 
-def cache_contents() -> CacheContents:
-    """What the cache holds now."""
+@dataclass(frozen=True, slots=True)
+class CacheCleared:
+    """What emptying the cache gave back."""
+
+    folder: Path | None  # None: there is no place for one
+    freed_bytes: int
+
+
+@called
+def cache_list() -> CacheContents:
+    """Say what the cache holds: features of photos, kept by their content, and digests of weights from a hub."""
     with Cache() as cache:
         return CacheContents(cache.folder, cache.size_bytes(), cache.limit_bytes, tuple(cache.held()))
 
 
-def clear_cache() -> tuple[Path | None, int]:
-    """Empty the cache; gives its folder and the bytes that are free now."""
+@called
+def cache_clear() -> CacheCleared:
+    """Empty the cache. What was in it is computed again when it is needed."""
     with Cache() as cache:
-        return cache.folder, cache.clear()
+        return CacheCleared(cache.folder, cache.clear())

@@ -3,33 +3,45 @@
 import os
 from pathlib import Path
 
+from efficientnet_lite.arguments import called
+from efficientnet_lite.errors import wrong_argument
 from efficientnet_lite.photos.dataset import open_dataset
 from efficientnet_lite.photos.findings import Findings, findings
 from efficientnet_lite.photos.partition import plan_split
 from efficientnet_lite.photos.survey import survey
-from efficientnet_lite.progress import OnProgress
+from efficientnet_lite.progress import Progress
+from efficientnet_lite.showing import stages
 from efficientnet_lite.vocabulary import ClassFolders
 
 
+@called
 def check(
-    path: Path,
+    photos: str | Path,
     *,
-    fraction: float = 0.2,
+    val: float = 0.2,
     seed: int = 0,
     links: bool = True,
     class_folders: ClassFolders | None = None,
-    on_progress: OnProgress | None = None,
+    progress: Progress = False,
 ) -> Findings:
-    """Open the data set at `path`, look at every photo, and plan the split; nothing is written.
+    """Look at a data set without training on it: counts, bad files, duplicates, leaks, odd sizes. Nothing is written.
 
     Args:
-        fraction, seed: of the split that training would make.
-        links, class_folders: how the folder is read; see `open_dataset`.
+        photos: a folder of photos or a manifest, as `train` takes it.
+        val: fraction that training would keep back, where the data set does not say.
+        seed: of that split.
+        links: False skips every link in the data set instead of following it.
+        class_folders: "outer" or "inner", where the folders can be read in two ways.
+        progress: True shows a bar.
 
-    Raises UnusableDataset where the data set cannot be opened at all. Where it is too small only once
-    unreadable photos are left out, the findings say so in `problem`.
+    Raises:
+        UnusableDataset: it cannot be opened at all. Where it is too small only once unreadable photos are left out,
+            the findings say so in `problem`.
     """
-    dataset = open_dataset(path, links=links, class_folders=class_folders)
-    seen = survey(dataset.rows, workers=os.cpu_count() or 1, on_progress=on_progress)
-    assignment = plan_split(dataset, seen.looks, fraction=fraction, seed=seed)
-    return findings(dataset, seen, assignment, fraction=fraction, seed=seed)
+    if not 0 < val < 1:
+        raise wrong_argument("val", val, fix="give a fraction between 0 and 1")
+    dataset = open_dataset(Path(photos), links=links, class_folders=class_folders)
+    with stages(progress)("Looking at the photos") as on_progress:
+        seen = survey(dataset.rows, workers=os.cpu_count() or 1, on_progress=on_progress)
+    assignment = plan_split(dataset, seen.looks, fraction=val, seed=seed)
+    return findings(dataset, seen, assignment, fraction=val, seed=seed)

@@ -4,43 +4,63 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from efficientnet_lite.errors import CALL, UsageError
+from efficientnet_lite.arguments import called
+from efficientnet_lite.errors import CALL, UsageError, wrong_argument
 from efficientnet_lite.photos.contract import View
-from efficientnet_lite.progress import ShowStage, silent
+from efficientnet_lite.progress import Progress
 from efficientnet_lite.proof.evaluate import Measured, measure
 from efficientnet_lite.proof.judged import from_dataset, from_indices
 from efficientnet_lite.run.source import open_source
+from efficientnet_lite.showing import stages
 from efficientnet_lite.vocabulary import ClassFolders, RunPrecision
 
 
+@called
 def evaluate(
     model: str | Path,
-    data: Path | None = None,
+    data: str | Path | None = None,
     *,
-    views: Sequence[View] = (),
+    view: View | Sequence[View] = (),
     split: Literal["train", "validation", "test", "all"] | None = None,
     images: str | None = None,
-    labels: Path | None = None,
+    labels: str | Path | None = None,
     links: bool = True,
     class_folders: ClassFolders | None = None,
     num_images: int | None = None,
     weights: str | Path = "imagenet",
     ema: bool = True,
     precision: RunPrecision | None = None,
-    stage: ShowStage = silent,
+    progress: Progress = False,
 ) -> Measured:
-    """Measure a model on a data set, or on a glob of photos with a file of class indices.
+    """Measure a model on labelled photos: top-1, top-5, macro-F1, balanced accuracy, each class, confusions.
 
     Args:
-        model: what `open_source` takes, with `weights`, `ema` and `precision`.
-        data: a data set whose classes the model knows, with `split`, `links` and `class_folders`.
-        views: how photos are looked at; where none is given the model's own way, or "reference" for `images`.
-        images, labels, num_images: instead of a data set: the glob, the file, and how many photos at most.
+        model: a .tflite file, a run folder, a checkpoint, or a model such as "lite1".
+        data: a data set, as `train` takes it, whose classes the model knows.
+        view: how photos are looked at: "crop", "squash", "mediapipe", "android-bitmap" or "reference", one or several.
+            Where none is given it is the model's own way, or "reference" with `images`.
+        split: "train", "validation", "test" or "all" of the data set; where None test where there is one, else
+            validation, else all.
+        images: instead of a data set, a glob of photos, in the manner of the reference's eval_ckpt_main.py.
+        labels: for `images`, a file with one class index a line, in the sorted order of the photos' names.
+        links: False skips every link in the data set instead of following it.
+        class_folders: "outer" or "inner", where the folders can be read in two ways.
+        num_images: for `images`, only the first so many.
+        weights: for a model name: "imagenet", "hub", or the path of a checkpoint.
+        ema: of a checkpoint that has both, read the moving averages rather than the raw weights.
+        precision: of a run, which file to use, "float32" or "int8"; int8 where None.
+        progress: True shows a bar.
+
+    Returns:
+        The measures. `evaluations` has one for each view, with `top1`, its 95 % `interval`, `top5`, `macro_f1`,
+        `balanced_accuracy`, `classes` and `confusion`; `names` are the classes.
 
     Raises:
-        UsageError: photos are named in both ways or in neither, or an option belongs to the other way.
+        UsageError: photos are named in both ways or in neither, or an argument belongs to the other way.
         UnusableInput, ArtifactError: the model, the data set or every photo cannot be used.
     """
+    if num_images is not None and num_images < 1:
+        raise wrong_argument("num_images", num_images, fix="give at least 1")
     if (data is None) == (images is None) or (images is None) != (labels is None):
         raise UsageError(
             "photos come as a data set, or as `images=` with `labels=`", where=CALL, fix="give one of the two"
@@ -52,12 +72,13 @@ def evaluate(
     opened = open_source(model, precision=precision, weights=weights, ema=ema)
     usual: View
     if images is not None and labels is not None:
-        judged, usual = from_indices(images, labels, opened, num_images), "reference"
+        judged, usual = from_indices(images, Path(labels), opened, num_images), "reference"
     else:
         assert data is not None
-        judged = from_dataset(data, opened, split, links=links, class_folders=class_folders)
+        judged = from_dataset(Path(data), opened, split, links=links, class_folders=class_folders)
         usual = opened.contract.view
-    with stage("Evaluating") as on_progress:
+    views: Sequence[View] = (view,) if isinstance(view, str) else view
+    with stages(progress)("Evaluating") as on_progress:
         return measure(opened, judged, tuple(dict.fromkeys(views)) or (usual,), on_progress=on_progress)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from efficientnet_lite.arguments import called
 from efficientnet_lite.artifacts.exported import Exported
 from efficientnet_lite.artifacts.kind import Making
 from efficientnet_lite.artifacts.kinds import chosen_kind
@@ -18,6 +19,7 @@ from efficientnet_lite.vocabulary import DenseScales, Io, Precision
 from efficientnet_lite.weights.published import sources_apart
 
 
+@called
 def export(
     source: str | Path,
     out: str | Path | None = None,

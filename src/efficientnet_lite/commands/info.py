@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from efficientnet_lite.arguments import called
 from efficientnet_lite.artifacts.origin import named_model
 from efficientnet_lite.errors import ArtifactError, CheckpointError, UsageError
 from efficientnet_lite.photos.header import MAGIC_BYTES, format_of
@@ -17,19 +18,32 @@ from efficientnet_lite.weights.read import Weights, read_checkpoint
 from efficientnet_lite.weights.stored_tensors import MAX_CHECKPOINT_BYTES
 
 
-def info(source: str) -> Run | ModelInfo | Weights | Offer:
-    """What `source` names: a run folder, a .tflite file, a checkpoint, or a variant.
+@called
+def info(
+    source: str | Path, *, target: TargetName | None = None
+) -> Run | ModelInfo | Weights | Offer | Readiness:
+    """Say what a file contains: operators, shapes, quantization, metadata, contract; or a run, or a model.
+
+    Args:
+        source: a .tflite file of anyone's, a run folder, a checkpoint, or a model such as "lite1".
+        target: say instead whether a .tflite file would map onto this accelerator, and why not.
+
+    Returns:
+        Of a run folder the run, of a .tflite file what it contains, of a checkpoint its weights, of a model's name
+        what this package has of it; with `target` the verdict and every operator.
 
     Raises:
         UsageError: nothing lies there, and it is no variant's name.
         ArtifactError: what lies there is none of these, or damaged.
     """
     path = Path(source)
+    if target is not None:
+        return readiness(path, target)
     if files.is_dir(path):
         return open_run(path) if is_run(path) else read_checkpoint(path)
     if files.exists(path) or path.suffix == ".tflite":
         return _file(path)
-    return offer(named_model(source))
+    return offer(named_model(str(source)))
 
 
 def readiness(path: Path, target: TargetName) -> Readiness:

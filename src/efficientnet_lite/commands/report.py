@@ -4,15 +4,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from efficientnet_lite.arguments import called
 from efficientnet_lite.errors import UnusableInput, UsageError, printable
 from efficientnet_lite.photos.labelled import Surveyed
-from efficientnet_lite.progress import ShowStage, silent
+from efficientnet_lite.progress import Progress
 from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.run.folder import Run
 from efficientnet_lite.run.proven import own, proven_photos, split_rows
 from efficientnet_lite.run.report import page
 from efficientnet_lite.run.report.facts import facts_of
 from efficientnet_lite.run.report.pictures import replayed_mistakes
+from efficientnet_lite.showing import stages
 from efficientnet_lite.storage import files
 from efficientnet_lite.storage.targets import check_file
 from efficientnet_lite.training.curves import drawn_log
@@ -40,13 +42,14 @@ class Reported:
         }
 
 
+@called
 def report(
     run: str | Path,
     *,
     photos: str | Path | None = None,
     out: str | Path | None = None,
     overwrite: bool = False,
-    stage: ShowStage = silent,
+    progress: Progress = False,
 ) -> Reported:
     """Write the page of a finished run. Its photos are replayed; where they are gone, it has none.
 
@@ -55,6 +58,7 @@ def report(
         photos: where the photos lie now that it was trained on, if they have moved.
         out: the file to write, report.html in the run where None.
         overwrite: replace an existing file.
+        progress: True shows a bar.
 
     Raises:
         UsageError: jinja2 or matplotlib is missing, the file exists, or its name is not that of a page.
@@ -71,7 +75,7 @@ def report(
     facts = facts_of(opened.card, opened.folder)
     counts = page.class_counts(opened.labels, ((label, split) for _, label, split, _ in split_rows(opened)))
     proven, notes = _proven(opened, Path(photos) if photos is not None else None)
-    pictures, unread = replayed_mistakes(opened, proven, stage) if proven else (None, ())
+    pictures, unread = replayed_mistakes(opened, proven, stages(progress)) if proven else (None, ())
     if unread:
         notes.append(f"{len(unread)} photos could not be replayed; the first: {unread[0].reason}")
     content = page.render(

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from efficientnet_lite.errors import UnusableDataset
+from efficientnet_lite.arguments import called
+from efficientnet_lite.errors import UnusableDataset, wrong_argument
 from efficientnet_lite.photos.accounting import COLUMNS, account
 from efficientnet_lite.photos.dataset import Dataset, dataset_apart, open_dataset
 from efficientnet_lite.photos.header import AS_FORMATS
 from efficientnet_lite.photos.partition import divide
 from efficientnet_lite.photos.survey import survey
-from efficientnet_lite.progress import ShowStage, silent
+from efficientnet_lite.progress import Progress, ShowStage
+from efficientnet_lite.showing import stages
 from efficientnet_lite.storage import files, folders, tables
 from efficientnet_lite.storage.listing import seal
 from efficientnet_lite.storage.targets import check_folder
@@ -30,32 +32,39 @@ from efficientnet_lite.training.shards import (
 from efficientnet_lite.vocabulary import ClassFolders
 
 
-def make_shards(
-    source: Path,
-    out: Path,
+@called
+def shards(
+    photos: str | Path,
+    out: str | Path,
     *,
     format: RecordFormat = "tfrecord",
     train_shards: int | None = None,
     validation_shards: int | None = None,
-    fraction: float = 0.2,
+    val: float = 0.2,
     seed: int = 0,
     links: bool = True,
     class_folders: ClassFolders | None = None,
     overwrite: bool = False,
     workers: int | None = None,
-    stage: ShowStage = silent,
+    progress: Progress = False,
 ) -> WrittenShards:
-    """Write the photos of a folder or manifest as the record files `out`.
+    """Write photos as the record files that the reference trains from, and their labels.
 
-    A split that comes with the photos stays; else `fraction` of them is kept back for validation, just as
-    `train` and `check` do. Photos of a test part are left out.
+    The folder appears whole or not at all, and its bytes depend on the arguments alone.
 
     Args:
-        train_shards, validation_shards: files of each part; None: one for every 1,251 photos.
-        seed: of the split and of the order.
-        links, class_folders: how the photos are read; see `photos.dataset.open_dataset`.
-        overwrite: replace an earlier folder of this kind; what is not ours in it stays.
-        workers: threads; no byte depends on their number.
+        photos: a folder of photos or a manifest, as `train` takes it; a test part is left out.
+        out: the folder to write.
+        format: "tfrecord", or "arrayrecord", which needs the extra `train`.
+        train_shards: files for training; None: one for every 1,251 photos, as in ImageNet.
+        validation_shards: files for validation, likewise.
+        val: fraction of the photos that is kept back, where the data set does not say.
+        seed: of that split, and of the order in which photos are written.
+        links: False skips every link in the data set instead of following it.
+        class_folders: "outer" or "inner", where the folders can be read in two ways.
+        overwrite: replace the files of an earlier call; what is not ours beside them stays.
+        workers: threads; one for each core where None.
+        progress: True shows bars.
 
     Raises:
         UsageError: `out` exists and may not be replaced, lies in or above the photos, or another run is writing to
@@ -63,12 +72,17 @@ def make_shards(
         UnusableInput: there is nothing to write; nothing is published.
         OutputFailed: the disk is full or cannot be written to.
     """
-    out, workers = files.real(out), workers or os.cpu_count() or 1
+    if not 0 < val < 1:
+        raise wrong_argument("val", val, fix="give a fraction between 0 and 1")
+    if seed < 0:
+        raise wrong_argument("seed", seed, fix="give 0 or more")
+    source, out, stage = Path(photos), files.real(out), stages(progress)
+    workers = workers or os.cpu_count() or 1
     check_folder(out, FOLDER, overwrite=overwrite, apart=dataset_apart(source))
     dataset = open_dataset(source, links=links, class_folders=class_folders)
     apart = dataset_apart(source, dataset.rows)
     with folders.replacing(out, FOLDER, overwrite=overwrite, apart=apart) as folder:
-        splits, skipped, notes = _planned(dataset, fraction, seed, workers, stage)
+        splits, skipped, notes = _planned(dataset, val, seed, workers, stage)
         places = {split: np.flatnonzero([own == split for own in splits]) for split in SPLITS}
         parts = {
             split: WrittenPart(number_of_files(split, len(places[split]), asked, source))
@@ -91,7 +105,7 @@ def make_shards(
             format=format,
             labels=dataset.labels,
             seed=seed,
-            fraction=None if "validation" in dataset.rows.splits else fraction,
+            fraction=None if "validation" in dataset.rows.splits else val,
             parts=parts,
             accounting=account(
                 len(dataset.rows) - len(skipped), [*skipped, *dataset.skipped], dataset.passed_over

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from efficientnet_lite.arguments import called
 from efficientnet_lite.commands import learn
 from efficientnet_lite.network.plan import model_name
 from efficientnet_lite.notices import Say
@@ -27,6 +28,7 @@ from efficientnet_lite.vocabulary import (
 )
 
 
+@called
 def train(
     photos: str | Path,
     out: str | Path,

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from efficientnet_lite.arguments import called
 from efficientnet_lite.errors import CALL, ArtifactError, UnusableInput, UsageError, printable
 from efficientnet_lite.labels import ClassNames
 from efficientnet_lite.photos.labelled import labelled_photos
-from efficientnet_lite.progress import ShowStage, silent
+from efficientnet_lite.progress import Progress, ShowStage
 from efficientnet_lite.proof.gate import Bars, Comparison
 from efficientnet_lite.proof.verified import Verified, compare_on
 from efficientnet_lite.run.artifacts import replay
@@ -14,9 +15,11 @@ from efficientnet_lite.run.folder import Run, open_run
 from efficientnet_lite.run.intact import bars_of, changed_exports, golden_faults, views_of
 from efficientnet_lite.run.proven import proven_photos
 from efficientnet_lite.runtimes.model import open_model
+from efficientnet_lite.showing import stages
 from efficientnet_lite.storage import files
 
 
+@called
 def verify(
     target: str | Path,
     *,
@@ -25,22 +28,32 @@ def verify(
     max_drop: float | None = None,
     min_agreement: float | None = None,
     trust: bool = False,
-    stage: ShowStage = silent,
+    progress: Progress = False,
 ) -> Verified:
-    """Replay a run's files, or one file against its parent.
+    """Replay a run's files, or one file against its parent, and say whether all still holds.
 
-    For a run: every export has the bytes that the card names, gives the golden outputs, and the int8 file
-    is held to the bars on the photos that proved it, where they are still there. With `data` other
-    photos are used: labelled ones as `train` takes them, or any folder.
+    For a run: every export has the bytes that the card names, gives the golden outputs, and the int8 file is held to
+    the bars on the photos that proved it, where they are still there.
 
     Args:
         target: a run folder, or a .tflite file.
-        data: photos; needed with `parent`.
-        parent: the file that a .tflite `target` came from.
-        max_drop, min_agreement: other bars than those of the run.
-        trust: let TensorFlow execute a SavedModel or Hub module of the run.
+        data: photos to replay instead, labelled ones as `train` takes them or any folder; needed with `parent`.
+        parent: for a .tflite file, the one that it came from.
+        max_drop: another bar than the run's: the fraction of top-1 accuracy that the int8 file may lose.
+        min_agreement: another bar than the run's: the fraction of photos on which both must name the same class.
+        trust: also let TensorFlow execute the SavedModels and Hub modules of the run.
+        progress: True shows bars.
+
+    Returns:
+        What the replay showed. It has a `verdict` ("verified", "not refuted" or "failed"), `passed`, `comparisons`,
+        `faults`, `doubts` and `notes`.
+
+    Raises:
+        UsageError: an argument has no use with this target.
+        UnusableInput: there is no such run or file, or no photo can be used.
+        ArtifactError: the run or the file is damaged.
     """
-    target = Path(target)
+    target, stage = Path(target), stages(progress)
     if files.is_dir(target):
         if parent is not None:
             raise _unused("`parent=`", "a single file", "a run has both of its files")
