@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import unicodedata
@@ -22,6 +23,7 @@ from efficientnet_lite.network.plan import VARIANTS, make_plan
 from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.run.source import open_features, open_source
 from efficientnet_lite.tflite.artifact import About, float_artifact
+from efficientnet_lite.training.fine_tuning import FineTuning
 from efficientnet_lite.weights.safetensors import write_safetensors
 
 SIZE = 32
@@ -132,6 +134,22 @@ def test_every_command_is_in_the_overview_and_has_help_of_its_own(command, call)
     helped = call(*command.name.split(), "--help")
     assert helped.code == 0
     assert "--json" in helped.out
+
+
+def test_the_help_of_train_has_its_options_in_groups_each_with_its_default(call, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    text = call("train", "--help").out
+    groups = dict(re.findall(r"^╭─ ([\w-]+) ─+╮\n(.*?)^╰", text, re.MULTILINE | re.DOTALL))
+
+    assert list(groups) == ["Arguments", "Data", "Head", "Int8", "Fine-tuning", "Recipe", "Output"]
+    for name, body in groups.items():
+        options = re.split(r"^│ (?=--|[A-Z])", body, flags=re.MULTILINE)[1:]
+        assert options, name
+        for option in options:
+            assert "[default: " in option, option
+    measured = FineTuning()
+    for option, value in (("patience", measured.patience), ("batch-size", measured.batch)):
+        assert re.search(rf"--{option} .*\[default: {value}\]", groups["Fine-tuning"])
 
 
 def test_versions_name_the_package_the_runtime_and_the_weights(call):

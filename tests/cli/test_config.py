@@ -53,6 +53,22 @@ def test_a_run_from_its_config_alone_is_the_same_run(first, place):
         assert found[file.format("second")] == wanted[file.format("first")]
 
 
+def test_the_run_lies_in_runs_under_the_photos_name_unless_the_config_says_where(
+    first, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "where.toml").write_text((first / "config.toml").read_text() + 'out = "elsewhere"\n')
+    command = ["train", "--config", str(first / "config.toml")]
+
+    assert run(command) == 0
+    assert (tmp_path / "runs" / "photos" / "card.json").is_file()
+    assert run(command) == EXIT_USAGE
+    assert "the target exists" in capsys.readouterr().err
+    assert run([*command, "--overwrite"]) == 0
+    assert run(["train", "--config", "where.toml"]) == 0
+    assert (tmp_path / "elsewhere" / "card.json").is_file()
+
+
 def test_what_the_command_line_says_wins(first, place):
     assert made_again(first / "config.toml", place / "other", "--seed", 5, "--views", "crop") == 0
 

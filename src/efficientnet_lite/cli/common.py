@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
 from efficientnet_lite.cli.console import Console
 from efficientnet_lite.cli.wording import COMMAND_LINE as COMMAND_LINE
@@ -25,20 +25,36 @@ if TYPE_CHECKING:
 STDIN = "-"
 MAX_LIST_BYTES = 256 * 2**20  # of paths on stdin
 
-Switch = Annotated[bool, Parameter(negative=())]
-Jsonl = Annotated[bool, Parameter(name="--jsonl", negative=())]
+# Parts of a long help, in their order.
+DATA, HEAD, INT8, FINE_TUNING, RECIPE, OUTPUT = (
+    Group(title, sort_key=place)
+    for place, title in enumerate(("Data", "Head", "Int8", "Fine-tuning", "Recipe", "Output"))
+)
+
+
+def shown(default: object) -> Parameter:
+    """What the help names as an option's default, where the value itself would say nothing."""
+    return Parameter(show_default=lambda value: str(default))
+
+
+OFF = shown("off")
+Switch = Annotated[bool, Parameter(negative=()), OFF]
+Jsonl = Annotated[bool, Parameter(name="--jsonl", negative=(), group=OUTPUT), OFF]
 # `Any...` leaves to the command's docstring what it does; what several say in the same words stands here.
-AnyJson = Annotated[bool, Parameter(name="--json", negative=())]
-AnyVerbose = Annotated[int, Parameter(name=["--verbose", "-v"], count=True)]
-AnyLinks = Annotated[bool, Parameter(name="--no-links", negative=())]
+AnyJson = Annotated[bool, Parameter(name="--json", negative=(), group=OUTPUT), OFF]
+AnyVerbose = Annotated[int, Parameter(name=["--verbose", "-v"], count=True, group=OUTPUT), OFF]
+AnyLinks = Annotated[bool, Parameter(name="--no-links", negative=()), OFF]
 Json = Annotated[AnyJson, Parameter(help="print one JSON document instead of the table.")]
 Verbose = Annotated[AnyVerbose, Parameter(help="say more; may be given again.")]
 Quiet = Annotated[
-    Switch, Parameter(name=["--quiet", "-q"], help="say nothing but results, warnings and errors.")
+    Switch,
+    Parameter(name=["--quiet", "-q"], group=OUTPUT, help="say nothing but results, warnings and errors."),
 ]
 NoLinks = Annotated[AnyLinks, Parameter(help="skip every link in the data set instead of following it.")]
 Folders = Annotated[
-    ClassFolders | None, Parameter(help="outer or inner, where the folders can be read in two ways.")
+    ClassFolders | None,
+    Parameter(help="which folders are the classes, where they can be read in two ways."),
+    shown("the only way, or an error that names both"),
 ]
 NoEma = Annotated[
     Switch,
@@ -52,9 +68,10 @@ Locales = Annotated[
         negative=(),
         help="LOCALE=FILE, class names in another language, one a line; may be given again.",
     ),
+    shown("none"),
 ]
 RunFile = Annotated[
-    Literal["float32", "int8"] | None, Parameter(help="of a run, which file to use (int8 where not given).")
+    Literal["float32", "int8"] | None, Parameter(help="of a run, which file to use."), shown("int8")
 ]
 # A single hyphen is stdin, and a photo's name may begin with one; `spellings` tells options apart.
 Photos = Annotated[tuple[str, ...], Parameter(negative=(), allow_leading_hyphen=True)]

@@ -6,6 +6,10 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from efficientnet_lite.cli.common import (
+    DATA,
+    HEAD,
+    INT8,
+    OUTPUT,
     Folders,
     Json,
     Locales,
@@ -16,6 +20,7 @@ from efficientnet_lite.cli.common import (
     Verbose,
     console_of,
     locales_of,
+    shown,
 )
 from efficientnet_lite.cli.config import photos_of
 from efficientnet_lite.cli.learning import FineTuneOptions, RecipeOptions, fields_of, recipe_of
@@ -24,29 +29,33 @@ from efficientnet_lite.vocabulary import CALIBRATION_PHOTOS, MAX_DROP, MIN_AGREE
 
 
 def train(
-    photos: Path | None = None,
+    photos: Annotated[Path | None, shown("those of --config")] = None,
     /,
     *,
-    out: Path,
-    config: Path | None = None,
-    model: str = "lite1",
-    weights: str | None = None,
+    config: Annotated[Path | None, Parameter(group=DATA), shown("none")] = None,
+    val: Annotated[float, Parameter(group=DATA)] = 0.2,
+    seed: Annotated[int, Parameter(group=DATA)] = 0,
+    on_bad: Annotated[OnBad, Parameter(group=DATA)] = "skip",
+    no_links: Annotated[NoLinks, Parameter(group=DATA)] = False,
+    class_folders: Annotated[Folders, Parameter(group=DATA)] = None,
+    labels_locale: Annotated[Locales, Parameter(group=DATA)] = (),
+    model: Annotated[str, Parameter(group=HEAD)] = "lite1",
+    weights: Annotated[str | None, Parameter(group=HEAD), shown("imagenet; none with --recipe")] = None,
     weights_sha256: Annotated[str | None, Parameter(show=False)] = None,
-    no_ema: NoEma = False,
-    val: float = 0.2,
-    seed: int = 0,
-    views: Annotated[tuple[FitView, ...], Parameter(consume_multiple=True, negative=())] = FIT_VIEWS,
-    class_weights: ClassWeights = "none",
-    calibration: int = CALIBRATION_PHOTOS,
-    max_drop: float = MAX_DROP,
-    min_agreement: float = MIN_AGREEMENT,
-    on_bad: OnBad = "skip",
-    no_links: NoLinks = False,
-    class_folders: Folders = None,
-    labels_locale: Locales = (),
-    overwrite: Switch = False,
+    no_ema: Annotated[NoEma, Parameter(group=HEAD)] = False,
+    views: Annotated[
+        tuple[FitView, ...],
+        Parameter(group=HEAD, consume_multiple=True, negative=()),
+        shown(" ".join(FIT_VIEWS)),
+    ] = FIT_VIEWS,
+    class_weights: Annotated[ClassWeights, Parameter(group=HEAD)] = "none",
+    calibration: Annotated[int, Parameter(group=INT8)] = CALIBRATION_PHOTOS,
+    max_drop: Annotated[float, Parameter(group=INT8)] = MAX_DROP,
+    min_agreement: Annotated[float, Parameter(group=INT8)] = MIN_AGREEMENT,
     tuning: FineTuneOptions | None = None,
     by_recipe: RecipeOptions | None = None,
+    out: Annotated[Path | None, Parameter(group=OUTPUT), shown("runs/NAME, NAME that of PHOTOS")] = None,
+    overwrite: Annotated[Switch, Parameter(group=OUTPUT)] = False,
     json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -54,22 +63,20 @@ def train(
     """Make a classifier from photos: float32 and int8 files, proven on the real runtime.
 
     Args:
-        photos: a folder with a folder per class, one with train/ and validation/ (and test/) folders of such,
-            or a CSV or JSONL manifest (path, label, split). With --config it may be left out.
-        out: the run folder to make.
-        config: the config.toml of a run: every option, and the photos, that are not given here are as they stand in it.
-        model: lite0 to lite4; with @SIZE for another input size than its own, as lite4@300.
-        weights: imagenet (installed packages; the default), hub (download), or the path of a checkpoint. With
-            --recipe the default is none: random ones.
+        photos: a folder with a folder per class, one with train/ and validation/ folders of such, or a manifest.
+        config: the config.toml of a run; what is not given here is as it stands in it, the photos too.
+        val: fraction of the photos that is kept back to judge by, where the data set does not say which.
+        seed: of the choice of those, and of all chance in a training.
+        on_bad: what to do about a photo that cannot be used: skip it and list it, or fail.
+        model: lite0 to lite4, small and fast to large and accurate; lite4@300 for another input size than its own.
+        weights: imagenet (installed), hub (download), or the path of a checkpoint; none (random) with --recipe.
         weights_sha256: what they must be, to the bit.
-        val: fraction of the photos that is kept back for choosing, where the data set does not say.
-        seed: of the split.
-        views: how the head sees each photo; at least crop or squash.
+        views: how the head sees each photo while it is fitted; at least crop or squash.
         class_weights: balanced gives every class the same say, however few its photos.
-        calibration: how many training photos set the ranges of the int8 file.
-        max_drop: fraction of top-1 accuracy that the int8 file may lose.
-        min_agreement: fraction of photos on which int8 and float must name the same class.
-        on_bad: what to do about a photo that cannot be used, or is not, for whatever reason: skip and list it, or fail.
+        calibration: how many training photos set the ranges of numbers in the int8 file.
+        max_drop: fraction of top-1 accuracy that the int8 file may lose; beyond it nothing is published.
+        min_agreement: fraction of photos on which int8 and float32 must name the same class.
+        out: the run folder to make.
         overwrite: replace an earlier run; what is not ours in it stays.
     """
     from efficientnet_lite.cli.results import show_trained, trained_json

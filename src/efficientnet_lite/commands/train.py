@@ -12,6 +12,7 @@ from efficientnet_lite.notices import Say
 from efficientnet_lite.photos.contract import FIT_VIEWS, FitView
 from efficientnet_lite.progress import ShowStage, silent
 from efficientnet_lite.proof.gate import Bars
+from efficientnet_lite.run.folder import default_out
 from efficientnet_lite.run.publish import Trained
 from efficientnet_lite.runtimes.engine import cores
 from efficientnet_lite.training.fine_tuning import FineTuning
@@ -31,7 +32,7 @@ from efficientnet_lite.vocabulary import (
 @called
 def train(
     photos: str | Path,
-    out: str | Path,
+    out: str | Path | None = None,
     *,
     model: str = "lite1",
     weights: str | Path | None = None,
@@ -68,7 +69,7 @@ def train(
     Args:
         photos: a folder with a folder per class, one with train/ and validation/ (and test/) folders of such, a CSV or
             JSONL manifest, or, for a recipe, a folder of record files (train-*, validation-*).
-        out: the run folder to make.
+        out: the run folder to make; where None, runs/NAME, NAME that of the photos' folder or manifest.
         model: "lite0" to "lite4", with "@SIZE" for another input size than its own.
         weights: where None, "imagenet", and with a recipe "none".
         max_drop, min_agreement: what the int8 file may lose; see `proof.gate`.
@@ -113,7 +114,7 @@ def train(
     )
     job = Job(
         photos=Path(photos),
-        out=Path(out),
+        out=default_out(Path(photos)) if out is None else Path(out),
         resume=resume,
         overwrite=overwrite,
         tensorboard=None if tensorboard is None else Path(tensorboard),

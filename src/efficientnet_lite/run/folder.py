@@ -12,6 +12,7 @@
 A run comes into being whole, and its card lists the files that are ours: see `storage.folders`.
 """
 
+import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from typing import Any
 from efficientnet_lite.documents import json_value
 from efficientnet_lite.errors import ArtifactError, UnusableInput, UsageError
 from efficientnet_lite.labels import fault
+from efficientnet_lite.photos.dataset import METADATA_NAMES
+from efficientnet_lite.photos.splitwords import split_of
 from efficientnet_lite.storage import files
 from efficientnet_lite.storage.listing import (
     WRITTEN,
@@ -34,6 +37,9 @@ from efficientnet_lite.storage.listing import (
 )
 
 SCHEMA = 1
+RUNS = Path("runs")  # where runs lie when nobody says
+METADATA_STEMS = {Path(name).stem for name in METADATA_NAMES}
+MAX_NAME_BYTES = 200  # of 255: names of files in a run and of the stage beside it are longer than the run's
 CARD, WEIGHTS, LABELS, GOLDEN = "card.json", "weights.safetensors", "labels.txt", "exports/golden.npz"
 REPORT = "report.html"
 MAX_CARD_BYTES = 4 * 2**20  # a card of a thousand classes has 0.4 MB
@@ -78,6 +84,40 @@ class Run:
             where=self.folder,
             fix=f"known: {', '.join(export.precision for export in self.exports) or 'none'}; or train it again",
         )
+
+
+def default_out(photos: Path) -> Path:
+    """Where the run of these photos lies when nobody says: runs/NAME, NAME that of the folder or the manifest.
+
+    A name that only says which part of the photos it is, such as photos/train, is that of the folder above.
+
+    Raises UsageError where there is no such name, or the run would lie in the photos' own folder.
+    """
+    given = Path(os.path.abspath(photos))  # noqa: PTH100 - the name that the user gave, not that of a link's goal
+    name = given.stem if files.is_file(photos) else given.name
+    if split_of(name) or (files.is_file(photos) and name in METADATA_STEMS):
+        name = given.parent.name or name
+    name = _usable(name)
+    if not name:
+        raise UsageError(
+            "these photos have no name that a run could have",
+            where=photos,
+            fix="give `out=`, such as runs/clothing",
+        )
+    out = RUNS / name
+    if not files.is_file(photos) and files.real(out).is_relative_to(files.real(photos)):
+        raise UsageError(
+            f"the run would lie in {out}, which is inside of the photos' own folder",
+            where=photos,
+            fix=f"give `out={os.path.relpath(given.parent / out)}`, or another folder outside of it",
+        )
+    return out
+
+
+def _usable(name: str) -> str:
+    """`name` without what a terminal cannot show, not hidden, and short enough for what is made of it."""
+    shown = "".join(c if c.isprintable() else "_" for c in name).lstrip(".").strip()
+    return shown.encode()[:MAX_NAME_BYTES].decode(errors="ignore")
 
 
 def is_run(path: Path) -> bool:
