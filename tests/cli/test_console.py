@@ -124,6 +124,7 @@ def test_an_error_is_three_lines_of_stderr_whatever_its_parts_contain(out, err):
 @pytest.mark.parametrize("width", [None, "40"])
 def test_hostile_names_reach_no_terminal_raw_and_are_no_markup(monkeypatch, width):
     terminal = Terminal()
+    monkeypatch.setenv("NO_COLOR", "1")
     if width:
         monkeypatch.setenv("COLUMNS", width)
     console = Console(stdout=terminal, stderr=terminal)
@@ -134,9 +135,10 @@ def test_hostile_names_reach_no_terminal_raw_and_are_no_markup(monkeypatch, widt
     console.table(HOSTILE, [HOSTILE], [[HOSTILE]])
 
     text = terminal.getvalue()
-    assert text.startswith(f"{HARMLESS}\n{HARMLESS}\nwarning: {HARMLESS}\n")
+    joined = " ".join(text.split()) + " "
+    assert joined.startswith(f"{HARMLESS} {HARMLESS} warning: {HARMLESS} ")
     assert text.replace("\n", "").isprintable()
-    assert text.replace("\n", "").replace(" ", "").count(HARMLESS.replace(" ", "")) == 6
+    assert joined.count(HARMLESS) == 6
 
 
 def test_hostile_names_are_harmless_beside_a_progress_bar(monkeypatch):
@@ -160,6 +162,28 @@ def test_hostile_names_are_harmless_beside_a_progress_bar(monkeypatch):
     assert styles <= {"0", "1", "2", "3", "4"}  # NO_COLOR forbids 30 and above
 
 
+def test_labels_of_errors_have_colors_where_a_terminal_has_them(monkeypatch):
+    def shown(target, **environment):
+        with monkeypatch.context() as patch:
+            for name in ("NO_COLOR", "FORCE_COLOR"):
+                patch.delenv(name, raising=False)
+            for name, value in {"TERM": "xterm-256color", "COLUMNS": "30", **environment}.items():
+                patch.setenv(name, value)
+            error = UnusableInput("the try: of an error: went wrong again", where="it", fix="give another")
+            Console(stdout=stream(), stderr=target).error(error)
+        return target.getvalue() if isinstance(target, Terminal) else written(target)
+
+    plain_text = "error: the try: of an error:\n       went wrong again\n  in:  it\n  try: give another\n"
+    assert shown(Terminal()) == plain_text.replace("error:", "\x1b[31merror:\x1b[0m", 1).replace(
+        "  try:", "  \x1b[1mtry:\x1b[0m"
+    )
+    assert shown(Terminal(), NO_COLOR="1") == plain_text
+    assert shown(Terminal(), TERM="dumb") == plain_text
+    in_a_pipe = plain_text.replace("\n      ", "")
+    assert shown(stream()) == in_a_pipe
+    assert shown(stream(), FORCE_COLOR="1").startswith("\x1b[31merror:\x1b[0m the try: of an error: went")
+
+
 def test_a_table_in_a_pipe_is_as_wide_as_its_cells_and_without_trailing_blanks(out, err):
     console = Console(stdout=out, stderr=err)
     long = "a long class name " * 20 + "end"
@@ -175,15 +199,20 @@ def test_a_table_in_a_pipe_is_as_wide_as_its_cells_and_without_trailing_blanks(o
     assert all(line == line.rstrip() for line in lines)
 
 
-def test_a_table_folds_to_a_narrow_terminal_and_loses_nothing(monkeypatch):
+def test_what_is_wider_than_the_terminal_stays_whole_to_be_copied(monkeypatch):
     monkeypatch.setenv("COLUMNS", "20")
     terminal = Terminal()
+    path = "photos of the sea/" * 5
 
-    Console(stdout=terminal, stderr=terminal).table("", ["class"], [["0123456789" * 5]])
+    console = Console(stdout=terminal, stderr=terminal)
+    console.table("", ["photo", "n"], [[path, 1]])
+    console.facts("about", [("path", Path(path))])
+    console.line(f"it lies in {path}", keep=[path])
+    console.note(f"it lies in {path}", keep=[path])
+    console.error(UnusableInput("it is empty", where=Path(path), fix=f"fill {path}"))
 
     lines = terminal.getvalue().splitlines()
-    assert max(map(len, lines)) <= 20
-    assert "".join(line.strip() for line in lines[2:]) == "0123456789" * 5
+    assert [line.strip(" ").rstrip("/") for line in lines].count(path.rstrip("/")) == 6
 
 
 def test_colors_and_styles_never_enter_a_table(monkeypatch):
@@ -191,7 +220,10 @@ def test_colors_and_styles_never_enter_a_table(monkeypatch):
     monkeypatch.setenv("TERM", "xterm-256color")
     terminal = Terminal()
 
-    Console(stdout=terminal, stderr=terminal).table("Title", ["a"], [["b"]])
+    console = Console(stdout=terminal, stderr=terminal)
+    console.table("Title", ["a"], [["b"]])
+    console.facts("Title", [("a", "b")])
+    console.json({"a": "b"})
 
     assert "\x1b" not in terminal.getvalue()
 
@@ -206,7 +238,8 @@ def test_what_a_stream_cannot_encode_arrives_escaped_and_the_table_keeps_its_col
 
     lines = written(out).splitlines()
     assert lines[0] == r"\u5199\u771f"
-    assert [line.index("|") for line in lines[1:] if "|" in line] == [13, 13, 13]
+    assert [len(line) for line in lines[1:]] == [16, 16, 16, 16]
+    assert lines[2] == 16 * "-"
     assert written(err) == "\\u5199\\u771f\n"
 
 

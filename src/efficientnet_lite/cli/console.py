@@ -1,11 +1,10 @@
 """What the user sees. The only module that prints: results on stdout, everything else on stderr.
 
-Text of any origin can be given as it is. Control characters arrive escaped, one line stays one line,
-markup is never interpreted, and a character that the stream cannot encode arrives as an escape. rich is
-imported with the first table or progress bar, so that `--help` does not pay for it.
+Text of any origin can be given as it is. Control characters arrive escaped, and so does a character that the stream
+cannot encode. A terminal gets lines of its width that break between words alone (`wrapping`, `drawn_table`), colors
+in labels of errors and in bars alone; elsewhere one line stays one line, and a table is as wide as its cells need.
 """
 
-import codecs
 import dataclasses
 import errno
 import io
@@ -16,8 +15,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
+from efficientnet_lite import terminal
 from efficientnet_lite.bars import Stages
 from efficientnet_lite.cli.wording import Spell, option, spelled
 from efficientnet_lite.errors import EfficientNetLiteError, OutputFailed, bounded, printable
@@ -25,10 +25,12 @@ from efficientnet_lite.progress import OnProgress, silent
 from efficientnet_lite.storage.tables import csv_line
 
 if TYPE_CHECKING:
+    from efficientnet_lite.cli.drawn_table import Table
     from efficientnet_lite.metrics import Interval
 
 EXIT_READER_GONE = 141  # what a shell reports for `efficientnet-lite ... | head`: 128 + SIGPIPE
-PIPED_WIDTH = 10_000  # columns; where nobody looks, a cell is never wrapped
+HANG = 2  # cells before what a line of prose goes on with
+RED, YELLOW, BOLD, PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
 
 
 class Console:
@@ -60,10 +62,15 @@ class Console:
         self._stderr = stderr or sys.stderr or io.StringIO()
         self._stages = Stages(self._stderr)
 
-    def line(self, text: str) -> None:
-        """One line of the result, on stdout."""
+    @property
+    def width(self) -> int | None:
+        """Cells of the terminal that shows the result; None where it goes elsewhere."""
+        return terminal.columns(self._stdout)
+
+    def line(self, text: str, *, keep: Sequence[object] = ()) -> None:
+        """One line of the result, on stdout; what `keep` names does not break on a terminal."""
         if not self.as_json:
-            self._write_result(printable(text) + "\n")
+            self._write_result("".join(f"{line}\n" for line in self._wrapped(text, self._stdout, keep)))
 
     def table(
         self,
@@ -72,13 +79,37 @@ class Console:
         rows: Sequence[Sequence[object]],
         *,
         right: Sequence[str] = (),
+        drop: Sequence[str] = (),
+        prose: Sequence[str] = (),
     ) -> None:
-        """A table on stdout; the columns named in `right` are aligned right, as numbers are read.
+        """A table on stdout, as wide as its cells need, and folded to the terminal where there is one.
 
-        It is as wide as its cells need, and folded to the terminal where there is one.
+        Args:
+            right: the columns that are aligned right, as numbers are read.
+            drop: the columns that can be left out where room is short, the least important first.
+            prose: the columns whose cells may break between words; those of others never break.
         """
-        if not self.as_json:
-            self._write_result(self._drawn(title, columns, rows, right))
+        if self.as_json:
+            return
+        if title:
+            self.line(title)
+        table = self._table(columns, rows, right, drop, prose)
+        self._write_result("".join(f"{line}\n" for line in table.lines(self.width)))
+
+    def fits(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> bool:
+        """Whether a table finds room as it is, with nothing left out."""
+        return self.width is None or self._table(columns, rows, (), (), ()).widths(self.width) is not None
+
+    def facts(self, title: object, rows: Sequence[tuple[str, object]]) -> None:
+        """What is known of one thing, on stdout: names, and their values beside them; a path does not break."""
+        from efficientnet_lite.cli.drawn_table import facts
+
+        if self.as_json:
+            return
+        shown = [(self._cell(name), self._cell(value)) for name, value in rows]
+        whole = [self._cell(value) for _, value in rows if isinstance(value, Path)]
+        lines = [self._cell(title), *facts(shown, self.width, keep=whole)]
+        self._write_result("".join(f"{line}\n" for line in lines))
 
     def json(self, document: object) -> None:
         """One JSON document on stdout, indented, whether or not the user asked for JSON; see `plain`."""
@@ -92,68 +123,73 @@ class Console:
         """One row of CSV on stdout, at once, whether or not the user asked for JSON."""
         self._write_result(csv_line(cells))
 
-    def note(self, text: str, *, verbose: int = 0) -> None:
+    def note(self, text: str, *, verbose: int = 0, keep: Sequence[object] = ()) -> None:
         """A line on stderr, for users who gave at least `verbose` times --verbose and not --quiet."""
         if not self.quiet and self.verbose >= verbose:
-            self._write_aside(self._told(text))
+            self._tell("", text, keep=keep)
 
-    def warn(self, text: str) -> None:
+    def warn(self, text: str, *, keep: Sequence[object] = ()) -> None:
         """A line on stderr about something that the user should look at, --quiet or not."""
-        self._write_aside(f"warning: {self._told(text)}")
+        self._tell("warning: ", text, YELLOW, keep=keep)
 
     def error(self, error: EfficientNetLiteError) -> None:
         """What is wrong, where, and what to do, on three lines of stderr."""
-        self._write_aside(f"error: {self._told(error.what)}")
-        self._write_aside(f"  in:  {self._told(error.where)}")
-        self._write_aside(f"  try: {self._told(error.fix)}")
+        self._tell("error: ", error.what, RED, hang=7, keep=[error.where])
+        self._tell("  in:  ", error.where, hang=7, keep=[error.where])
+        self._tell("  try: ", error.fix, BOLD, hang=7, keep=[error.where])
 
-    def _told(self, text: Path | str) -> str:
-        """`text` of any length and origin on one line, its arguments as this command line has them."""
-        return bounded(printable(spelled(text, self.spell) if isinstance(text, str) else text))
+    def _tell(
+        self, label: str, text: Path | str, color: str = "", *, hang: int = HANG, keep: Sequence[object] = ()
+    ) -> None:
+        """`text` of any length and origin, its arguments as this command line has them."""
+        said = bounded(printable(spelled(text, self.spell) if isinstance(text, str) else text))
+        lines = self._wrapped(label + said, self._stderr, keep, hang=hang)
+        if color and terminal.has_colors(self._stderr):
+            word = label.strip()
+            lines[0] = lines[0].replace(word, f"{color}{word}{PLAIN}", 1)
+        self._write_aside("\n".join(lines))
 
     def progress(self, description: str) -> AbstractContextManager[OnProgress]:
         """Show one stage of the work on stderr; gives on_progress(done, total). See `bars`; --quiet shows none."""
         return silent(description) if self.quiet else self._stages.shown(description)
 
-    def _drawn(
-        self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], right: Sequence[str]
-    ) -> str:
-        """The table as plain text: without colors or bold there is nothing for NO_COLOR to turn off."""
-        from rich import box
-        from rich.console import Console as RichConsole
-        from rich.table import Table
-        from rich.text import Text
+    def _wrapped(
+        self, text: str, stream: TextIO, keep: Sequence[object] = (), *, hang: int = HANG
+    ) -> list[str]:
+        """`text` in lines for a stream, on a terminal of its width; they go on below its own first word."""
+        from efficientnet_lite.cli.wrapping import wrapped
 
-        def cell_text(cell: object) -> Text:  # a Text is never markup
-            return Text(_encodable(printable(str(cell)), self._stdout))
+        shown = _encodable(printable(text), stream)
+        whole = [_encodable(printable(str(each)), stream) for each in keep]
+        lead = len(shown) - len(shown.lstrip(" ")) if hang == HANG else 0
+        return wrapped(shown, terminal.columns(stream), hang=lead + hang, keep=whole)
 
-        table = Table(
-            title=cell_text(title) if title else None,
-            title_justify="left",
-            box=box.SIMPLE_HEAD if _is_utf8(self._stdout) else box.ASCII,
-            show_edge=False,
-            pad_edge=False,
+    def _cell(self, value: object) -> str:
+        return _encodable(printable(str(value)), self._stdout)
+
+    def _table(
+        self,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[object]],
+        right: Sequence[str],
+        drop: Sequence[str],
+        prose: Sequence[str],
+    ) -> "Table":
+        from efficientnet_lite.cli.drawn_table import Table
+
+        return Table(
+            [self._cell(name) for name in columns],
+            [[self._cell(cell) for cell in row] for row in rows],
+            frozenset(map(self._cell, right)),
+            tuple(map(self._cell, drop)),
+            frozenset(map(self._cell, prose)),
+            rule="\u2500" if terminal.is_utf8(self._stdout) else "-",
         )
-        for column in columns:
-            justify: Literal["left", "right"] = "right" if column in right else "left"
-            table.add_column(cell_text(column), justify=justify, overflow="fold")
-        for row in rows:
-            table.add_row(*map(cell_text, row))
-        text = io.StringIO()
-        drawer = RichConsole(
-            file=text,
-            width=None if self._stdout.isatty() else PIPED_WIDTH,
-            color_system=None,
-            force_terminal=False,
-            legacy_windows=False,
-        )
-        drawer.print(table)
-        return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
 
     def _dumped(self, document: object, *, indent: int | None) -> str:
         """JSON text that is safe for a terminal: what is not printable comes as \\u escape."""
         text = json.dumps(
-            plain(document), indent=indent, ensure_ascii=not _is_utf8(self._stdout), allow_nan=False
+            plain(document), indent=indent, ensure_ascii=not terminal.is_utf8(self._stdout), allow_nan=False
         )
         return "".join(
             line + "\n"
@@ -232,10 +268,6 @@ def _encodable(text: str, stream: TextIO) -> str:
     """`text` with an escape for every character that `stream` cannot encode."""
     encoding = stream.encoding or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)
-
-
-def _is_utf8(stream: TextIO) -> bool:
-    return codecs.lookup(stream.encoding or "utf-8").name == "utf-8"
 
 
 def _discard(stream: TextIO) -> None:

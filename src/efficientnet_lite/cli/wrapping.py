@@ -1,0 +1,76 @@
+"""Prose in lines of a width: it breaks between words, and never where that would spoil what is meant. Pure.
+
+Whole stay numbers with their unit and interval, what stands in quotes, an option with its value, a command to copy,
+and whatever a caller names. What is wider than a line has a line of its own, so that it can be copied as it is.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from efficientnet_lite.terminal import cells
+
+UNITS = (
+    "%|points?|ms|µs|s|min|h|bytes|B|kB|KB|MB|GB|KiB|MiB|GiB|TiB|dB|M|MAdds|pixels?|px|photos?|images?|files?|classes|"
+    "columns?|characters?|epochs?|steps?|iterations?|operators?|tensors?|lines?|times?"
+)
+NUMBER = r"[-+±≤≥<>~]?\d[\d.,:/x×e+-]*"
+QUANTITY = rf"{NUMBER}(?: (?:{UNITS})\b|\s?%)?"
+INTERVAL = rf" \({NUMBER}(?: to |-|, | ){NUMBER}[^()]{{0,12}}\)"
+ARGUMENT = (
+    r"(?: (?:'[^']*'|\"[^\"]*\"|[^\s'\";,()]*[-/.=@:\dA-Z][^\s'\";,()]*))"  # no plain word of a sentence
+)
+WHOLE = re.compile(
+    r"(?<![^\s(])(?:"
+    rf"(?:efficientnet-lite|pip|python) [a-z-]+{ARGUMENT}*"
+    rf"|--?[a-z][\w-]* (?:'[^']*'|\"[^\"]*\"|[A-Z\d./~][^\s;,()]*)"
+    r"|'[^'\n]+'(?=[\s.,;:)]|$)"
+    r"|\"[^\"\n]+\"(?=[\s.,;:)]|$)"
+    r"|`[^`\n]+`"
+    r"|\d+ (?:h|min) \d+ (?:min|s)\b"
+    rf"|{QUANTITY}(?:{INTERVAL})?"
+    r")"
+)
+
+
+def atoms(text: str, keep: Sequence[str] = ()) -> list[str]:
+    """`text` in the parts that must not break, in order; between two of them stands a space.
+
+    What `keep` names stays whole wherever it stands, a path with spaces for example.
+    """
+    inside = {
+        place
+        for begin, end in (*_named(text, keep), *(found.span() for found in WHOLE.finditer(text)))
+        for place in range(begin, end)
+    }
+    parts, start = [], 0
+    for place, character in enumerate(text):
+        if character == " " and place not in inside:
+            parts.append(text[start:place])
+            start = place + 1
+    return [part for part in (*parts, text[start:]) if part]
+
+
+def _named(text: str, keep: Sequence[str]) -> Iterator[tuple[int, int]]:
+    for part in filter(None, keep):
+        yield from (found.span() for found in re.finditer(re.escape(part), text))
+
+
+def wrapped(text: str, width: int | None, *, hang: int = 0, keep: Sequence[str] = ()) -> list[str]:
+    """`text` in lines of at most `width` cells but for what cannot break; all but the first begin with `hang` spaces.
+
+    The first keeps the spaces that `text` begins with. Without a width it is one line.
+    """
+    if width is None or cells(text) <= width:
+        return [text]
+    lead = text[: len(text) - len(text.lstrip(" "))]
+    lines, line = [], lead
+    for atom in atoms(text.strip(" "), keep):
+        joined = f"{line} {atom}" if line.strip(" ") else f"{line}{atom}"
+        if cells(joined) <= width:
+            line = joined
+            continue
+        if line.strip(" "):
+            lines.append(line)
+        fits = hang + cells(atom) <= width
+        line = " " * hang + atom if fits else atom
+    return [*lines, line]
