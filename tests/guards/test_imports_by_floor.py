@@ -226,7 +226,7 @@ def test_the_plan_is_applied_to_the_whole_package():
     assert len(module_names(SOURCE)) == len(list(SOURCE.rglob("*.py")))
     assert {arrow.source for arrow in found} > {"errors", "metrics", "storage.files", "cli.console"}
     assert Arrow("cli.console", 0, "errors", ours=True) in [arrow._replace(line=0) for arrow in found]
-    assert Arrow("cli.console", 0, "rich", ours=False) in [arrow._replace(line=0) for arrow in found]
+    assert Arrow("terminal", 0, "rich", ours=False) in [arrow._replace(line=0) for arrow in found]
 
 
 def house(root: Path, files: Mapping[str, str]) -> Path:
