@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from efficientnet_lite.cli.drawn_table import Table, facts
+from efficientnet_lite.cli.drawn_table import Grid, facts
 from efficientnet_lite.terminal import cells
 
-FILES = Table(
+FILES = Grid(
     ["file", "bytes", "top-1 crop", "balanced accuracy", "latency"],
     [
         ["exports/clothing_float32.tflite", "13,470,122", "84.5 % (80.2-87.9)", "84.1 %", "9.2 ms"],
@@ -44,14 +44,14 @@ def test_rows_become_lines_where_no_column_can_go_any_more():
 
 
 def test_a_first_cell_is_said_once_for_all_its_rows():
-    table = Table(["photo", "label"], [["a/long/path/to/a.jpg", "giant panda"], ["", "red panda"]])
+    table = Grid(["photo", "label"], [["a/long/path/to/a.jpg", "giant panda"], ["", "red panda"]])
 
     assert table.lines(22)[3:] == ["a/long/path/to/a.jpg", "  giant panda", "  red panda"]
 
 
 def test_prose_in_a_column_breaks_between_words_and_a_number_in_it_does_not():
     proof = "agreement 98.2 % (96.2-99.2), 31.4 dB from float32, top-1 drops by 0.3 points on 341 photos"
-    table = Table(["file", "proof"], [["lite0_int8.tflite", proof]], prose=frozenset(["proof"]))
+    table = Grid(["file", "proof"], [["lite0_int8.tflite", proof]], prose=frozenset(["proof"]))
 
     lines = table.lines(60)
 
@@ -61,15 +61,15 @@ def test_prose_in_a_column_breaks_between_words_and_a_number_in_it_does_not():
 
 
 def test_wide_characters_are_measured_in_cells():
-    table = Table(["class", "n"], [["写真", "1"], ["cafe\u0301", "2"], ["hat", "3"]], right=frozenset(["n"]))
+    table = Grid(["class", "n"], [["写真", "1"], ["cafe\u0301", "2"], ["hat", "3"]], right=frozenset(["n"]))
 
     assert {cells(line) for line in table.lines(None)} == {8}
 
 
 @pytest.mark.parametrize("width", [None, 80])
 def test_a_table_without_rows_or_columns_is_its_header_or_nothing(width):
-    assert Table(["a", "b"], []).lines(width) == ["a  b", "\u2500" * 4]
-    assert Table([], []).lines(width) == []
+    assert Grid(["a", "b"], []).lines(width) == ["a  b", "\u2500" * 4]
+    assert Grid([], []).lines(width) == []
 
 
 words = st.text("ab1%写.", min_size=1, max_size=8)
@@ -78,7 +78,7 @@ cell_texts = st.lists(words, min_size=0, max_size=4).map(" ".join)
 
 @given(st.lists(st.lists(cell_texts, min_size=3, max_size=3), max_size=4), st.integers(1, 70), st.booleans())
 def test_every_cell_stands_whole_on_a_line_at_every_width(rows, width, prose):
-    table = Table(["first one", "b", "c"], rows, drop=("c",), prose=frozenset(["b"] if prose else []))
+    table = Grid(["first one", "b", "c"], rows, drop=("c",), prose=frozenset(["b"] if prose else []))
 
     lines = table.lines(width)
 

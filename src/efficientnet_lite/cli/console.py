@@ -25,7 +25,7 @@ from efficientnet_lite.progress import OnProgress, silent
 from efficientnet_lite.storage.tables import csv_line
 
 if TYPE_CHECKING:
-    from efficientnet_lite.cli.drawn_table import Table
+    from efficientnet_lite.cli.drawn_table import Grid
     from efficientnet_lite.metrics import Interval
 
 EXIT_READER_GONE = 141  # what a shell reports for `efficientnet-lite ... | head`: 128 + SIGPIPE
@@ -174,10 +174,10 @@ class Console:
         right: Sequence[str],
         drop: Sequence[str],
         prose: Sequence[str],
-    ) -> "Table":
-        from efficientnet_lite.cli.drawn_table import Table
+    ) -> "Grid":
+        from efficientnet_lite.cli.drawn_table import Grid
 
-        return Table(
+        return Grid(
             [self._cell(name) for name in columns],
             [[self._cell(cell) for cell in row] for row in rows],
             frozenset(map(self._cell, right)),

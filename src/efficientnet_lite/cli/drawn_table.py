@@ -16,8 +16,8 @@ LEAST_PROSE = 20  # cells; narrower columns of prose read badly
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """What a table shows. All of its text is fit for a terminal already."""
+class Grid:
+    """A table. All of its text is fit for a terminal already."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -71,7 +71,7 @@ class Table:
         )
         return max(_longest(name), *needed, 0)
 
-    def _narrower(self, first: int = 0) -> Iterator[tuple["Table", tuple[str, ...]]]:
+    def _narrower(self, first: int = 0) -> Iterator[tuple["Grid", tuple[str, ...]]]:
         """This table from its column `first` on, then without ever more of what can be left out."""
         for count in range(len(self.drop) + 1):
             left_out = self.drop[:count]
@@ -110,7 +110,7 @@ class Table:
             found.append((" " * GAP).join(line).rstrip())
         return found
 
-    def _first_above(self, others: "Table", widths: Sequence[int]) -> Iterator[str]:
+    def _first_above(self, others: "Grid", widths: Sequence[int]) -> Iterator[str]:
         """Each row as a line with its first cell, where it has one, and below it the others as in a table."""
         indent = " " * GAP
         yield self.columns[0]
