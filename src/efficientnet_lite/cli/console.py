@@ -108,7 +108,7 @@ class Console:
             return
         shown = [(self._cell(name), self._cell(value)) for name, value in rows]
         whole = [self._cell(value) for _, value in rows if isinstance(value, Path)]
-        lines = [self._cell(title), *facts(shown, self.width, keep=whole)]
+        lines = [self._cell(title), *facts(shown, self.width, whole=whole)]
         self._write_result("".join(f"{line}\n" for line in lines))
 
     def json(self, document: object) -> None:

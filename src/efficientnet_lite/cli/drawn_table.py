@@ -116,7 +116,7 @@ class Grid:
         yield self.columns[0]
         for line in others._header(widths):
             yield indent + line
-        yield self.rule * max(cells(self.columns[0]), GAP + sum(widths) + GAP * (len(widths) - 1))
+        yield self.rule * (GAP + sum(widths) + GAP * (len(widths) - 1))
         for whole, row in zip(self.rows, others.rows, strict=True):
             if whole[0]:
                 yield whole[0]
@@ -129,15 +129,16 @@ class Grid:
         for row in self.rows:
             pairs = [(name, cell) for name, cell in zip(self.columns, row, strict=True) if cell]
             whole = [cell for name, cell in pairs if name not in self.prose]
-            found += ["", *facts(pairs, width, keep=whole)]
+            found += ["", *facts(pairs, width, whole=whole)]
         return found[1:]
 
 
-def facts(rows: Sequence[tuple[str, str]], width: int | None, *, keep: Sequence[str] = ()) -> list[str]:
-    """Names and their values beside each other; long values break between words, but for what `keep` names."""
+def facts(rows: Sequence[tuple[str, str]], width: int | None, *, whole: Sequence[str] = ()) -> list[str]:
+    """Names and their values beside each other; long values break between words, but for those in `whole`."""
     key = max((cells(name) for name, _ in rows), default=0)
     found = []
     for name, value in rows:
+        keep = [value] if value in whole else []
         before = f"{name}{' ' * (key - cells(name))}{' ' * GAP}"
         if width is None or key + GAP + max(_longest(value, keep), min(cells(value), LEAST_PROSE)) <= width:
             beside = wrapped(value, None if width is None else width - key - GAP, keep=keep)
