@@ -9,7 +9,7 @@ Machines differ and are noisy: read the ratios first.
 import argparse
 from pathlib import Path
 
-from benchmarks import data, job, memory, quality, recipe_memory, speed, stock
+from benchmarks import data, job, memory, quality, recipe_memory, speed, startup, stock
 from benchmarks.inputs import Inputs
 from benchmarks.page import put, section
 from benchmarks.table import machine
@@ -17,7 +17,7 @@ from benchmarks.table import machine
 BENCHMARKS = {
     "files": speed.files,
     "workers": speed.workers,
-    "startup": speed.startup,
+    "startup": startup.startup,
     "quality": quality.int8,
     "job": job.main_job,
     "memory": memory.features,

@@ -1,16 +1,13 @@
-"""Latency of the files, threads against processes, and start-up."""
+"""Latency of the files, and threads against processes."""
 
-import subprocess
-import sys
-import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 
-from benchmarks.inputs import Inputs, photos_below
+from benchmarks.inputs import Inputs
 from benchmarks.table import Table
-from benchmarks.timing import Timed, finished, timed
+from benchmarks.timing import Timed, timed
 from efficientnet_lite.network.fold import fold
 from efficientnet_lite.network.plan import DENSE, VARIANTS, make_plan
 from efficientnet_lite.quantize.stages import quantize_backbone, quantize_head
@@ -20,7 +17,7 @@ from efficientnet_lite.tflite.float import write_float
 from efficientnet_lite.tflite.int8 import write_int8
 from efficientnet_lite.weights.read import load_weights
 
-RUNS, STARTS = 40, 7
+RUNS = 40
 
 
 def files(_inputs: Inputs) -> Table:
@@ -107,23 +104,3 @@ def workers(_inputs: Inputs) -> Table:
         "Images a second; in brackets the ratio to one thread. The pool of threads is what the package uses."
     )
     return Table("Workers: threads against processes", columns, rows, note)
-
-
-def startup(inputs: Inputs) -> Table:
-    """Time and memory of short commands from a cold start, against a bare interpreter."""
-    photo = photos_below(inputs.photos)[0]
-    tool = [sys.executable, "-m", "efficientnet_lite"]
-    with tempfile.TemporaryDirectory() as folder:
-        file = f"{folder}/lite0.tflite"
-        subprocess.run([*tool, "export", "lite0", "--out", file, "-q"], check=True, capture_output=True)
-        commands = {
-            "python -c pass": [sys.executable, "-c", "pass"],
-            "efficientnet-lite --help": [*tool, "--help"],
-            "efficientnet-lite predict lite0.tflite PHOTO": [*tool, "predict", file, str(photo)],
-            "efficientnet-lite predict lite0 PHOTO": [*tool, "predict", "lite0", str(photo)],
-        }
-        rows = []
-        for name, command in commands.items():
-            took = timed(lambda command=command: finished(command), STARTS)
-            rows.append([name, f"{took.least / 1000:.2f} s", f"{took.median / 1000:.2f} s"])
-    return Table("Start-up", ["command", "least", "median"], rows)
