@@ -33,7 +33,7 @@ such as `lite1` or `lite4@300`, with `--weights` for a checkpoint of one's own.
 | 2 | wrong usage: unknown option or model, target exists |
 | 3 | unusable input: no photos, a data set that cannot be learned from, a disk that is full |
 | 4 | an artifact or checkpoint is damaged, of another variant, or not to be had |
-| 5 | a file is further from its parent than the bars allow; nothing was published. With `verify --strict` also what is not refuted |
+| 5 | a file is further from its parent than the bars allow; nothing was published. With `verify --strict` also what is not refuted; with `info --target` a file that does not map |
 | 130 | interrupted |
 
 JSON keys that scripts may rely on:
@@ -49,6 +49,7 @@ JSON keys that scripts may rely on:
 | `export` | `path`, `precision`, `outputs`, `bytes`, `sha256`; of a smaller precision `reduction`: `snr_db` of its logits, or of what else it gives, from float32; with photos also `verdict`, `doubts`, `agreement`, `snr_db`, `count`, `skipped`: a list of path and reason |
 | `hub-cache` | `dir`, `modules`: a list of `address` and what `export` has; with `--remove` `dir`, `removed`, `kept`: lists of addresses |
 | `shards` | `folder`, `format`, `classes`, `seed`, `parts`: for `train` and `validation` each `files`, `photos`, `bytes`, `encoded_again`, `turned`; `found`, `used`, `skipped`, `digest` |
+| `info --target` | `verdict`: `ready`, `conditional` (only with an option of the delegate), `not ready` (exit code 5) or `not known` (no obstacle, and no rule says more); `ready`, `mapped`, `operators`, `obstacle` |
 | `embed` | `folder`, `count`, `found`, `used`, `skipped` |
 
 Wherever they stand, `found` = `used` + `skipped`: what became of every photo and row of a manifest, see

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from efficientnet_lite.cli.drawn_table import Grid, facts
+from efficientnet_lite.cli.wrapping import atoms
 from efficientnet_lite.terminal import cells
 
 FILES = Grid(
@@ -88,24 +89,15 @@ def test_every_cell_stands_whole_on_a_line_at_every_width(rows, width, prose):
         assert row[1] in shown or (prose and all(word in shown for word in row[1].split()))
         assert row[2] in shown or "(no room here for c" in " ".join(shown.split())
     whole = {*table.columns, *(cell for row in rows for cell in row)}
-    words = {word for text in whole for word in text.split()} | {"(no", "room", "here", "for", "has", "all)"}
+    words = {word for text in whole for word in atoms(text)} | {"(no", "room", "here", "for", "has", "all)"}
     for line in lines:
         assert cells(line) <= width or line.strip() in whole | words or line in ("c:", "--json")
 
 
 def test_facts_stand_beside_their_names_or_below_them():
-    rows = [
-        ("path", "/a/long path/of a model.tflite"),
-        ("bytes", "1,234"),
-        ("labels", "one, two, three, four"),
-    ]
+    path = "/a/long path/of a model.tflite"
+    pandas = ["polar bear", "red panda"]
+    rows = [("path", path, [path]), ("bytes", "1,234", []), ("labels", ", ".join(pandas), pandas)]
 
-    assert facts(rows, None)[0] == "path    /a/long path/of a model.tflite"
-    assert facts(rows, 20, whole=[rows[0][1]]) == [
-        "path",
-        "/a/long path/of a model.tflite",
-        "bytes   1,234",
-        "labels",
-        "  one, two, three,",
-        "  four",
-    ]
+    assert facts(rows, None)[0] == f"path    {path}"
+    assert facts(rows, 20) == ["path", path, "bytes   1,234", "labels", "  polar bear,", "  red panda"]

@@ -27,6 +27,14 @@ def placed(readiness: Readiness) -> list[tuple[str, str]]:
     return [(each.name, each.on) for each in readiness.operators]
 
 
+def ended(arguments: list[str]) -> object:
+    """The exit code of a command line."""
+    try:
+        return run(arguments)
+    except SystemExit as ending:
+        return ending.code
+
+
 def eight_bit(graph: Graph, name: str, shape: tuple[int, ...], data=None, dtype="int8") -> int:
     quantization = Quantization(np.array([0.1], np.float32), 0)
     return graph.tensor(name, shape, dtype, quantization=quantization, data=data)
@@ -341,20 +349,43 @@ def test_a_file_with_one_byte_changed_is_refused_or_answered():
 def test_the_command_names_the_first_obstacle_by_operator_and_tensor(capsys, tmp_path):
     (tmp_path / "float.tflite").write_bytes(FLOAT)
 
-    code = run(["info", str(tmp_path / "float.tflite"), "--target", "edgetpu"])
+    code = ended(["info", str(tmp_path / "float.tflite"), "--target", "edgetpu"])
 
     out = capsys.readouterr().out
-    assert code == 0
+    assert code == 5
     assert "NOT READY" in out
     assert "0 of 4 operators map" in out
     assert "first obstacle: operator 0 (CONV_2D v1), tensor 'images': float32" in out
     assert "Nothing was compiled" in out
 
 
+@pytest.mark.parametrize(
+    ("model", "target", "verdict", "code"),
+    [
+        (FLOAT, "edgetpu", "not ready", 5),
+        (INT8, "edgetpu", "ready", 0),
+        (INT8, "gpu", "conditional", 0),
+        (INT8, "npu", "not known", 0),
+    ],
+)
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_script_can_tell_by_the_exit_code_that_a_file_does_not_map(
+    capsys, tmp_path, model, target, verdict, code, form
+):
+    (tmp_path / "a.tflite").write_bytes(model)
+
+    found = ended(["info", str(tmp_path / "a.tflite"), "--target", target, *form])
+
+    out = capsys.readouterr().out
+    assert found == code
+    said = {"conditional": "ready only with an option"}.get(verdict, verdict)
+    assert json.loads(out)["verdict"] == verdict if form else said in out.lower()
+
+
 def test_the_command_marks_what_is_unverified(capsys, tmp_path):
     (tmp_path / "new.tflite").write_bytes(dense(4, 8, version=12))
 
-    run(["info", str(tmp_path / "new.tflite"), "--target", "edgetpu"])
+    ended(["info", str(tmp_path / "new.tflite"), "--target", "edgetpu"])
 
     out = capsys.readouterr().out
     assert "first obstacle: operator 0 (FULLY_CONNECTED v12), tensor 'scores': version 12" in out

@@ -101,14 +101,20 @@ class Console:
         return self.width is None or self._table(columns, rows, (), (), ()).widths(self.width) is not None
 
     def facts(self, title: object, rows: Sequence[tuple[str, object]]) -> None:
-        """What is known of one thing, on stdout: names, and their values beside them; a path does not break."""
+        """What is known of one thing, on stdout: names, and their values beside them.
+
+        A path does not break, and neither does what a tuple or list has, which is shown with commas.
+        """
         from efficientnet_lite.cli.drawn_table import facts
 
         if self.as_json:
             return
-        shown = [(self._cell(name), self._cell(value)) for name, value in rows]
-        whole = [self._cell(value) for _, value in rows if isinstance(value, Path)]
-        lines = [self._cell(title), *facts(shown, self.width, whole=whole)]
+        shown = []
+        for name, value in rows:
+            parts = [self._cell(each) for each in (value if isinstance(value, tuple | list) else [value])]
+            whole = parts if isinstance(value, tuple | list | Path) else []
+            shown.append((self._cell(name), ", ".join(parts), whole))
+        lines = [self._cell(title), *facts(shown, self.width)]
         self._write_result("".join(f"{line}\n" for line in lines))
 
     def json(self, document: object) -> None:

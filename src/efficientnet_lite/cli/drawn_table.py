@@ -128,17 +128,18 @@ class Grid:
         found: list[str] = []
         for row in self.rows:
             pairs = [(name, cell) for name, cell in zip(self.columns, row, strict=True) if cell]
-            whole = [cell for name, cell in pairs if name not in self.prose]
-            found += ["", *facts(pairs, width, whole=whole)]
+            found += [
+                "",
+                *facts([(name, cell, [] if name in self.prose else [cell]) for name, cell in pairs], width),
+            ]
         return found[1:]
 
 
-def facts(rows: Sequence[tuple[str, str]], width: int | None, *, whole: Sequence[str] = ()) -> list[str]:
-    """Names and their values beside each other; long values break between words, but for those in `whole`."""
-    key = max((cells(name) for name, _ in rows), default=0)
+def facts(rows: Sequence[tuple[str, str, Sequence[str]]], width: int | None) -> list[str]:
+    """Names and their values beside each other; long values break between words, but for the named parts of each."""
+    key = max((cells(name) for name, _, _ in rows), default=0)
     found = []
-    for name, value in rows:
-        keep = [value] if value in whole else []
+    for name, value, keep in rows:
         before = f"{name}{' ' * (key - cells(name))}{' ' * GAP}"
         if width is None or key + GAP + max(_longest(value, keep), min(cells(value), LEAST_PROSE)) <= width:
             beside = wrapped(value, None if width is None else width - key - GAP, keep=keep)

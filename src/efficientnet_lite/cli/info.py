@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from efficientnet_lite.cli.common import Json, Quiet, Verbose, console_of
 from efficientnet_lite.cli.console import Console, percent
-from efficientnet_lite.errors import ArtifactError
+from efficientnet_lite.errors import EXIT_VERIFICATION, ArtifactError
 from efficientnet_lite.network.plan import make_plan
 from efficientnet_lite.vocabulary import TargetName
 
@@ -39,6 +39,9 @@ def info(
 ) -> None:
     """Say what a file contains: operators, shapes, quantization, metadata, contract; or a run, or a model.
 
+    With --target the exit code is 5 where the file does not map onto the accelerator; 0 where it does, where that hangs
+    on an option of the delegate, and where no rule says more: `verdict` of --json tells these apart.
+
     Args:
         source: a .tflite file of anyone's, a run folder, a checkpoint, or a model such as lite1.
         target: say instead whether a .tflite file would map onto this accelerator, and why not.
@@ -52,7 +55,10 @@ def info(
 
     console = console_of(json, verbose, quiet)
     if target is not None:
-        _show_readiness(console, Path(source), readiness(Path(source), target))
+        found = readiness(Path(source), target)
+        _show_readiness(console, Path(source), found)
+        if found.verdict == "not ready":
+            raise SystemExit(EXIT_VERIFICATION)
         return
     match info_of(source):
         case Run() as run:
@@ -70,7 +76,7 @@ def info(
     if json:
         console.json(document)
     else:
-        console.table("", ["", source], rows)
+        console.facts(source, rows)
 
 
 def _show_readiness(console: Console, path: Path, found: "Readiness") -> None:
@@ -91,7 +97,7 @@ def _show_readiness(console: Console, path: Path, found: "Readiness") -> None:
         for (name, version, on, why), count in kinds.items()
     ]
     columns = ["operator", "version", "count", "on", "rule"]
-    console.table("", columns, rows, right=columns[1:3])
+    console.table("", columns, rows, right=columns[1:3], drop=["version"], prose=["rule"])
     unsure: dict[str, Finding] = {}  # the first for each rule
     for finding in (each for placed in found.operators for each in placed.findings):
         if finding != obstacle and (finding.effect in ("option", "unknown") or not finding.verified):
@@ -142,19 +148,22 @@ def _checkpoint(path: Path, found: "Weights") -> dict[str, Any]:
     }
 
 
-def _rows(document: dict[str, Any]) -> list[list[object]]:
-    return [[key.replace("_", " "), _shown(value)] for key, value in document.items()]
+def _rows(document: dict[str, Any]) -> list[tuple[str, object]]:
+    return [(key.replace("_", " "), _shown(value)) for key, value in document.items()]
 
 
-def _names(names: Sequence[str]) -> str:
+def _names(names: Sequence[str]) -> list[str]:
     """How many there are, and the first of them."""
     first = [name if len(name) <= LONGEST else f"{name[:LONGEST]}…" for name in names[:FIRST_NAMES]]
-    return f"{len(names):,}: {', '.join(first)}{', ...' if len(names) > FIRST_NAMES else ''}"
+    more = ["..."] if len(names) > FIRST_NAMES else []
+    return [f"{len(names):,}: {first[0]}", *first[1:], *more] if first else ["none"]
 
 
-def _shown(value: object) -> str:
+def _shown(value: object) -> object:
     if isinstance(value, tuple):
         return _names(value)
+    if isinstance(value, Path):
+        return value
     if value is None:
         return "none"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
@@ -165,56 +174,55 @@ def _port(port: "Port") -> str:
     return f"{port.name}: {port.dtype} {list(port.shape)}{quantized}"
 
 
-def _file_rows(described: "ModelInfo") -> list[list[object]]:
-    rows: list[list[object]] = [
-        ["bytes", f"{described.bytes:,}"],
-        ["parameters", f"{described.parameters:,}"],
+def _file_rows(described: "ModelInfo") -> list[tuple[str, object]]:
+    rows: list[tuple[str, object]] = [
+        ("bytes", f"{described.bytes:,}"),
+        ("parameters", f"{described.parameters:,}"),
     ]
-    rows += [["input", _port(port)] for port in described.inputs]
-    rows += [["output", _port(port)] for port in described.outputs]
+    rows += [("input", _port(port)) for port in described.inputs]
+    rows += [("output", _port(port)) for port in described.outputs]
     if len(described.signatures) > 1:
         run, *others = described.signatures
-        rows.append(["signature", f"{run} is run; also {', '.join(others)}"])
-    operators = ", ".join(f"{each.count} {each.name} v{each.version}" for each in described.operators)
+        rows.append(("signature", f"{run} is run; also {', '.join(others)}"))
     rows += [
-        ["operators", operators],
-        ["float operators", described.float_operators],
-        ["weights", "one scale a channel" if described.per_channel else "one scale a tensor, or float"],
-        ["shapes", "may change at run time" if described.dynamic else "fixed"],
-        ["constants", "aligned to 16 bytes" if described.aligned else "not aligned to 16 bytes"],
-        ["memory for tensors", f"{described.arena_bytes:,} bytes"],
-        ["oldest runtime", described.min_runtime or "not said"],
+        ("operators", [f"{each.count} {each.name} v{each.version}" for each in described.operators]),
+        ("float operators", described.float_operators),
+        ("weights", "one scale a channel" if described.per_channel else "one scale a tensor, or float"),
+        ("shapes", "may change at run time" if described.dynamic else "fixed"),
+        ("constants", "aligned to 16 bytes" if described.aligned else "not aligned to 16 bytes"),
+        ("memory for tensors", f"{described.arena_bytes:,} bytes"),
+        ("oldest runtime", described.min_runtime or "not said"),
     ]
     rows += [
-        [f"labels, {locale}" if locale else "labels", _names(names)]
+        (f"labels, {locale}" if locale else "labels", _names(names))
         for locale, names in described.names.items()
-    ] or [["labels", "none"]]
+    ] or [("labels", "none")]
     if described.text:
-        rows.append(["metadata", f"{described.text.name}; {described.text.description}"])
+        rows.append(("metadata", f"{described.text.name}; {described.text.description}"))
         rows += [
-            ["normalization", f"mean {list(tensor.mean)}, std {list(tensor.std)}"]
+            ("normalization", f"mean {list(tensor.mean)}, std {list(tensor.std)}")
             for tensor in described.text.inputs
         ]
     if described.identity:
         contract = described.identity.contract
-        rows.append(["contract", f"{described.identity.variant} at {contract.size} pixels, {contract.view}"])
+        rows.append(("contract", f"{described.identity.variant} at {contract.size} pixels, {contract.view}"))
     return rows
 
 
-def _run_rows(run: "Run") -> list[list[object]]:
+def _run_rows(run: "Run") -> list[tuple[str, object]]:
     from efficientnet_lite.proof.gate import Verdict
     from efficientnet_lite.run.folder import CARD
 
     card = run.card
-    rows: list[list[object]] = [
-        ["model", f"{card.get('variant')} at {card.get('size')} pixels"],
-        ["classes", _names(run.labels)],
+    rows: list[tuple[str, object]] = [
+        ("model", f"{card.get('variant')} at {card.get('size')} pixels"),
+        ("classes", _names(run.labels)),
     ]
     try:
         for export in card["exports"]:
             top1 = ", ".join(f"{view} {percent(each['top1'])}" for view, each in export.get("as", {}).items())
             size = f"{int(export.get('bytes', 0)):,}"
-            rows.append([export["precision"], f"{export['path']}, {size} bytes, top-1 {top1}"])
+            rows.append((export["precision"], [export["path"], f"{size} bytes", f"top-1 {top1}"]))
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ArtifactError(
             f"the card's exports cannot be read: {error!r:.200}",
@@ -223,8 +231,8 @@ def _run_rows(run: "Run") -> list[list[object]]:
         ) from error
     said = card["verification"].get("verdict")
     if said in get_args(Verdict):  # cards of older versions have none
-        rows.append(["int8 against float32", said])
+        rows.append(("int8 against float32", said))
     judged, whole = (card["metrics"].get(name) for name in ("judged", "photos"))
     if type(judged) is type(whole) is int:
-        rows.append(["judged on", f"{judged} photos" if judged == whole else f"{judged} of {whole} photos"])
+        rows.append(("judged on", f"{judged} photos" if judged == whole else f"{judged} of {whole} photos"))
     return rows
