@@ -332,7 +332,8 @@ def test_progress_on_a_terminal_keeps_a_bar_for_each_stage(monkeypatch):
     with console.progress("writing"):
         pass
 
-    lines = [line.rsplit("\r", 1)[-1] for line in terminal.getvalue().split("\n")]
+    shown = re.sub(r"\x1b\[\??[\d;]*[A-Za-z]", "", terminal.getvalue())
+    lines = [line.rsplit("\r", 1)[-1] for line in shown.split("\n")]
     assert [line.split()[0] for line in lines if line] == ["a", "decoding", "writing"]
     assert "5/5" in lines[1]
     assert "/" not in lines[2]

@@ -1,19 +1,23 @@
 """Bars: what a line says of a stage at every width, and that it never claims what is not so."""
 
 import io
+import os
 import re
 import threading
+from contextlib import suppress
+from unittest import mock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from efficientnet_lite import bars
-from efficientnet_lite.bars import EMPTY, FILLED, Stages, shown_on
+from efficientnet_lite.bars import Stages, shown_on
 from efficientnet_lite.progress import duration
 from efficientnet_lite.terminal import cells, columns, has_colors
 
-CODES = re.compile(r"\x1b\[\d*m")
+CODES = re.compile(r"\x1b\[\??[\d;]*[A-Za-z]")
+FULL, FAINT = "\x1b[32m", "\x1b[38;5;237m"  # green, and what rich draws the rest of a bar with
+FILLED = "\u2501"
 
 
 class Screen(io.StringIO):
@@ -34,13 +38,13 @@ def _a_usual_terminal(monkeypatch):
 
 def last(screen):
     """What stands in each line in the end, as a terminal shows it."""
-    shown = []
-    for line in CODES.sub("", screen.getvalue()).split("\n"):
-        row = ""
-        for text in line.split("\r"):
-            row = text + row[len(text) :]
-        shown.append(row.rstrip())
-    return shown
+    lines = CODES.sub("", screen.getvalue()).split("\n")
+    return [line.rpartition("\r")[2].rstrip() for line in lines]
+
+
+def bar_of(screen):
+    """The cells of the last bar, with the codes of their colors."""
+    return re.findall(rf"((?:\x1b\[[\d;]*m|[{FILLED}\u2578\u257a])+)", screen.getvalue())[-1]
 
 
 @pytest.mark.parametrize("width", [80, 60])
@@ -55,11 +59,12 @@ def test_a_bar_ends_full_and_so_does_one_without_a_count(monkeypatch, width, tot
         pass
 
     counted, uncounted, _ = last(screen)
-    assert FILLED * bars.SHORTEST_BAR in counted
-    assert EMPTY not in counted + uncounted
+    cells_of_bar = 24 if width == 80 else 12
+    assert FILLED * cells_of_bar in counted
+    assert FILLED * cells_of_bar in uncounted
     assert (f"{total:,}/{total:,}" in counted) == (total > 1)
-    assert FILLED * bars.SHORTEST_BAR in uncounted
     assert "/" not in uncounted
+    assert FULL in bar_of(screen)
 
 
 def test_what_ends_early_without_an_error_is_all_there_was():
@@ -69,7 +74,8 @@ def test_what_ends_early_without_an_error_is_all_there_was():
         on_progress(3, 8)
 
     assert "3/3" in last(screen)[0]
-    assert EMPTY not in last(screen)[0]
+    assert FILLED * 24 in last(screen)[0]
+    assert FULL in bar_of(screen)
 
 
 @pytest.mark.parametrize("done", [0, 3, 7])
@@ -86,7 +92,7 @@ def test_a_stage_that_fails_keeps_its_count_and_says_that_it_stopped(done):
 
     assert f"{done}/8" in last(screen)[0]
     assert last(screen)[0].endswith("stopped")
-    assert EMPTY in last(screen)[0]
+    assert FULL not in bar_of(screen)
 
 
 @given(
@@ -97,19 +103,24 @@ def test_a_stage_that_fails_keeps_its_count_and_says_that_it_stopped(done):
     st.booleans(),
 )
 def test_a_line_never_is_wider_than_its_terminal_and_never_breaks_its_count(text, done, total, width, over):
-    stage = bars._Stage(text)
-    stage.count(min(done, total), total)
-    if over:
-        stage.end()
+    screen = Screen()
+    done = min(done, total)
 
-    line = stage.line(width)
-    drawn = line.drawn(FILLED, EMPTY, "")
+    def shown():
+        with shown_on(screen)(text) as on_progress:
+            on_progress(done, total)
+            if not over:
+                raise KeyboardInterrupt
 
-    assert cells(drawn) == line.cells() <= width
-    if stage.counted and width > cells(text) + 25:
-        assert f"{stage.done:,}/{stage.total:,}" in drawn
-    if line.full and not over and total > 1 and done < total:
-        assert EMPTY in drawn
+    with mock.patch.dict(os.environ, {"COLUMNS": str(width), "TERM": "xterm"}), suppress(KeyboardInterrupt):
+        shown()
+
+    (line, after) = last(screen)
+    count = f"{done:,}/{done if over else total:,}"
+    assert after == ""
+    assert cells(line) < max(width, 2)
+    if (done if over else total) > 1 and width > len(count) + 20:
+        assert count in line
 
 
 def test_colors_are_written_only_where_they_may_be(monkeypatch):
@@ -122,8 +133,8 @@ def test_colors_are_written_only_where_they_may_be(monkeypatch):
                 on_progress(8, 8)
         return screen.getvalue()
 
-    assert f"{bars.FULL}{FILLED}" in shown()
-    assert "\x1b" not in shown(NO_COLOR="1")
+    assert f"{FULL}{FILLED}" in shown()
+    assert not re.search(r"\x1b\[[\d;]*m", shown(NO_COLOR="1"))
     assert re.fullmatch(r"Training \.\.\.\nTraining: 8 of 8, \d+\.\d s\n", shown(TERM="dumb"))
 
 
@@ -155,9 +166,7 @@ def test_lines_written_meanwhile_stand_above_the_bar():
     with stages.shown("Training") as on_progress:
         for epoch in range(3):
             on_progress(epoch + 1, 3)
-            stages._draw()
-            with stages.above():
-                screen.write(f"epoch {epoch + 1}\n")
+            assert stages.print_above(f"epoch {epoch + 1}\n")
 
     assert last(screen)[:3] == ["epoch 1", "epoch 2", "epoch 3"]
     assert last(screen)[3].startswith("Training")
@@ -168,12 +177,14 @@ def test_a_bar_leaves_no_thread_and_needs_no_reader():
         def write(self, text):
             raise BrokenPipeError
 
-    before = threading.active_count()
+    before = set(threading.enumerate())
 
     with shown_on(Gone())("Training") as on_progress:
         on_progress(1, 1)
 
-    assert threading.active_count() == before
+    for thread in set(threading.enumerate()) - before:
+        thread.join(timeout=10)
+        assert not thread.is_alive()
 
 
 def test_a_stream_without_utf_8_gets_a_plain_bar():
@@ -186,7 +197,7 @@ def test_a_stream_without_utf_8_gets_a_plain_bar():
         on_progress(8, 8)
 
     assert screen.getvalue().isascii()
-    assert "########" in screen.getvalue()
+    assert "--------" in screen.getvalue()
 
 
 @pytest.mark.parametrize(

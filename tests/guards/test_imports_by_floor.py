@@ -38,8 +38,9 @@ TOP = ("__main__", "__init__", "export_model")  # front doors, above all rooms
 
 EVERYWHERE = {"numpy"}
 LIBRARIES = {  # a room, or one module of it -> what it may import beside the standard library
+    "drawn_bar": {"rich"},
     "terminal": {"os", "rich"},  # what is behind a stream
-    "bars": {"sys", "time"},
+    "bars": {"rich", "sys", "time"},
     "crc32c": {"google_crc32c"},
     "storage.files": {"filelock"},
     "storage.cache": {"sqlite3"},

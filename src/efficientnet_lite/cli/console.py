@@ -13,7 +13,7 @@ import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
@@ -228,9 +228,10 @@ class Console:
             _discard(self._stderr)
 
     def _write(self, stream: TextIO, text: str) -> None:
-        with self._stages.above() if stream.isatty() else nullcontext():
-            stream.write(_encodable(text, stream))
-            stream.flush()
+        if stream.isatty() and self._stages.print_above(_encodable(text, stream)):
+            return
+        stream.write(_encodable(text, stream))
+        stream.flush()
 
 
 def percent(fraction: float | None, interval: "Interval | None" = None) -> str:
