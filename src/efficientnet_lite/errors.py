@@ -126,9 +126,13 @@ def wrong_argument(argument: str, value: object, *, fix: str) -> WrongArgument:
 
 def wrong_type(argument: str, value: object, *, fix: str) -> WrongType:
     """The error for `argument` of a call, by its name in Python, whose `value` has a type without use here."""
+    return WrongType(f"`{argument}=` has the type {type_name(value)}", where=CALL, fix=fix)
+
+
+def type_name(value: object) -> str:
+    """The type of `value` as messages call it: "int", "torch.Tensor"."""
     kind = type(value)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    return WrongType(f"`{argument}=` has the type {name}", where=CALL, fix=fix)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def printable(value: Path | str) -> str:

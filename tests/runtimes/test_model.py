@@ -2,18 +2,26 @@
 
 import json
 from dataclasses import replace
+from io import BytesIO
 
 import numpy as np
 import pytest
 import tiny
 from PIL import Image
 
-from efficientnet_lite.errors import ArtifactError, UnreadablePhoto, UnusableInput
+from efficientnet_lite.errors import (
+    ArtifactError,
+    EfficientNetLiteError,
+    UnreadablePhoto,
+    UnusableInput,
+    UsageError,
+)
 from efficientnet_lite.metrics import softmax
 from efficientnet_lite.photos.contract import CROP_PADDING, Contract
+from efficientnet_lite.photos.images import Refused
 from efficientnet_lite.photos.views import prepare_pixels
 from efficientnet_lite.runtimes import model as predict
-from efficientnet_lite.runtimes.model import Refused, model_from_bytes, open_model
+from efficientnet_lite.runtimes.model import model_from_bytes, open_model
 from efficientnet_lite.tflite.identity import OWN_ENTRY
 from efficientnet_lite.tflite.label_files import pack_labels
 from efficientnet_lite.tflite.metadata import TEXT_ENTRY
@@ -155,14 +163,92 @@ def test_the_overshoot_of_the_reference_view_is_cut_off_for_integers_alone(model
     assert np.allclose((found.max(), found.min()), ends)
 
 
-def test_an_unknown_view_or_pixels_that_are_none_are_the_callers_bug(models):
-    model = models["float32"]
+def test_an_unknown_view_is_refused_with_those_that_there_are(models):
+    with pytest.raises(UsageError, match="view='fisheye'") as refused:
+        models["float32"].predict(PIXELS, view="fisheye")
+    assert "mediapipe" in refused.value.fix
 
-    with pytest.raises(ValueError, match="views"):
-        model.predict(PIXELS, view="fisheye")
-    for wrong in (PIXELS.astype(float), PIXELS[..., 0], PIXELS[None], PIXELS[:0]):
-        with pytest.raises(ValueError, match="uint8"):
-            model.predict([wrong])
+
+FORMS = {
+    "str": lambda path: str(path),
+    "path": lambda path: path,
+    "bytes": lambda path: path.read_bytes(),
+    "bytearray": lambda path: bytearray(path.read_bytes()),
+    "memoryview": lambda path: memoryview(path.read_bytes()),
+    "file": lambda path: BytesIO(path.read_bytes()),
+    "pillow": Image.open,
+    "pixels": lambda path: PIXELS,
+    "floats": lambda path: PIXELS / 255,
+    "float32": lambda path: PIXELS.astype(np.float32) / 255,
+    "float16": lambda path: (PIXELS / 255).astype(np.float16),
+    "opaque": lambda path: np.dstack([PIXELS, np.full(PIXELS.shape[:2], 255, np.uint8)]),
+    "list": lambda path: [path],
+    "generator": lambda path: (each for each in [path]),
+    "batch": lambda path: PIXELS[None],
+    "batch in a list": lambda path: [PIXELS[None]],
+    "objects": lambda path: np.array([path], object),
+    "texts": lambda path: np.array([str(path)]),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_a_photo_gives_the_same_row(models, photo, form):
+    found = models["float32"].predict(FORMS[form](photo))
+
+    assert np.array_equal(found, models["float32"].predict(photo))
+
+
+@PRECISIONS
+def test_classify_names_the_best_classes_of_one_photo_or_of_several(models, precision, photo):
+    model = models[precision]
+    (row,) = model.predict(photo)
+
+    one, (first, second) = model.classify(photo, k=2), model.classify([photo, PIXELS], 99)
+
+    assert [each.index for each in one] == np.argsort(-row, kind="stable")[:2].tolist()
+    assert [each.label for each in one] == [tiny.LABELS[each.index] for each in one]
+    assert [each.probability for each in one] == [float(row[each.index]) for each in one]
+    assert one[0].synset is None
+    assert first[:2] == one
+    assert first == second
+    assert len(first) == tiny.CLASSES
+    assert model.classify(PIXELS[None])[0] == first
+    assert model.classify([]) == []
+
+
+@pytest.mark.parametrize(
+    ("k", "error"), [(0, UsageError), (-1, UsageError), (2.0, TypeError), (True, TypeError)]
+)
+def test_classify_refuses_a_number_of_classes_that_is_none(models, photo, k, error):
+    with pytest.raises(error, match="k"):
+        models["int8"].classify(photo, k=k)
+
+
+def test_a_bad_array_is_refused_with_its_place_and_the_others_go_on(models, photo):
+    given = [photo, np.full((8, 8, 3), np.nan), PIXELS]
+
+    with pytest.raises(UnreadablePhoto, match="finite") as failure:
+        models["int8"].predict(given)
+    each = list(models["int8"].predict_each(given))
+
+    assert failure.value.where == "photos[1]"
+    assert failure.value.fix == each[1].fix != Refused("", "").fix
+    assert [isinstance(one, Refused) for one in each] == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    "wrong", [None, 3, 1.5, {"a": 1}, {"a.jpg"}, object(), [None], [["a.jpg"]], [float("nan")]]
+)
+def test_what_is_no_photo_is_a_type_error_and_one_of_ours(models, wrong):
+    for call in (
+        models["int8"].predict,
+        models["int8"].classify,
+        lambda one: list(models["int8"].predict_each(one)),
+    ):
+        with pytest.raises(TypeError) as refused:
+            call(wrong)
+        assert isinstance(refused.value, EfficientNetLiteError)
+        assert "Pillow" in refused.value.fix
 
 
 def test_predict_stops_at_a_bad_photo_and_predict_each_goes_on(models, photo, tmp_path):

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from efficientnet_lite.photos.images import Refused
 from efficientnet_lite.proof.gate import Comparison, Verdict, finite
 from efficientnet_lite.proof.parity import Parity
-from efficientnet_lite.runtimes.model import Refused
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from efficientnet_lite.errors import UnreadablePhoto, UnusableInput
 from efficientnet_lite.photos import decode as photo_door
 from efficientnet_lite.photos.classes import some
 from efficientnet_lite.photos.contract import BaseView
+from efficientnet_lite.photos.images import Refused
 from efficientnet_lite.photos.labelled import labelled_photos
 from efficientnet_lite.photos.views import Image
 from efficientnet_lite.quantize import calibration
-from efficientnet_lite.runtimes.model import Refused
 from efficientnet_lite.storage import files
 from efficientnet_lite.weights.imagenet import class_names
 

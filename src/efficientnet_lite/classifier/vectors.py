@@ -26,10 +26,11 @@ from efficientnet_lite.photos import decode as photo_door
 from efficientnet_lite.photos.accounting import COLUMNS, Skipped
 from efficientnet_lite.photos.contract import View
 from efficientnet_lite.photos.header import AS_FORMATS
+from efficientnet_lite.photos.images import Refused
 from efficientnet_lite.photos.views import prepare
 from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.runtimes.engine import Engine
-from efficientnet_lite.runtimes.model import Model, Refused
+from efficientnet_lite.runtimes.model import Model
 from efficientnet_lite.storage import files, folders, tables
 from efficientnet_lite.storage.listing import FolderKind, seal, tree
 from efficientnet_lite.storage.targets import Apart

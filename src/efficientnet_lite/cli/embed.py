@@ -29,7 +29,7 @@ from efficientnet_lite.photos.contract import BaseView
 if TYPE_CHECKING:
     from efficientnet_lite.classifier.vectors import Vector
     from efficientnet_lite.photos.dataset import FoundPhotos
-    from efficientnet_lite.runtimes.model import Refused
+    from efficientnet_lite.photos.images import Refused
 
 
 def embed(
@@ -95,7 +95,7 @@ def embed(
 def _print_each(console: Console, vectors: "Iterable[Vector | Refused]", given: "FoundPhotos") -> None:
     """One JSON object a photo, each as soon as it is known; ends with the exit code where none could be used."""
     from efficientnet_lite.cli.results import show_accounting
-    from efficientnet_lite.runtimes.model import Refused
+    from efficientnet_lite.photos.images import Refused
 
     count, skipped = 0, []
     for found in vectors:

@@ -6,9 +6,9 @@ from pathlib import Path
 from efficientnet_lite.classifier.vectors import VECTORS, Embedded, Vector, publish_vectors, vectors
 from efficientnet_lite.photos.contract import View
 from efficientnet_lite.photos.dataset import FoundPhotos
+from efficientnet_lite.photos.images import Refused
 from efficientnet_lite.progress import ShowStage, silent
 from efficientnet_lite.run.source import open_features
-from efficientnet_lite.runtimes.model import Refused
 from efficientnet_lite.storage.targets import check_folder
 from efficientnet_lite.weights.published import sources_apart
 

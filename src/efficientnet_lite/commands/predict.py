@@ -8,11 +8,12 @@ from pathlib import Path
 from efficientnet_lite.errors import CALL, UsageError
 from efficientnet_lite.photos.contract import View
 from efficientnet_lite.photos.dataset import FoundPhotos
+from efficientnet_lite.photos.images import Refused
 from efficientnet_lite.progress import ShowStage, silent
 from efficientnet_lite.run.source import open_source
 from efficientnet_lite.runtimes.engine import cores
 from efficientnet_lite.runtimes.labels_map import read_labels_map
-from efficientnet_lite.runtimes.model import Model, Refused
+from efficientnet_lite.runtimes.model import Model
 from efficientnet_lite.runtimes.prediction import Prediction, best_of
 from efficientnet_lite.vocabulary import RunPrecision
 

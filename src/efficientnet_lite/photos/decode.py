@@ -7,6 +7,7 @@ color management; a file whose pixels are not all there is refused. Safe in many
 
 import os
 import stat
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -61,8 +62,10 @@ OTHER_DECODER = "not decoded as the reference does: a rare kind of JPEG, or dama
 DEVELOP = "develop it to JPEG or TIFF with the camera's program"
 SHRINK_MARGIN = 2  # a shrunk decode keeps at least so many pixels for one of the final image
 
+PillowImage = Image.Image
 Filter = Literal["bicubic", "bilinear"]
 _RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+_loading = threading.Lock()  # an image reads its file at first use, and may stand twice in a list
 _GRAY16_TO_8 = ((np.arange(65536) + 128) // 257).astype(np.uint8)  # white is 65535 = 257 * 255
 
 
@@ -96,8 +99,13 @@ def read_bytes(path: Path) -> bytes:
         raise UnreadablePhoto(
             f"it cannot be read: {reason}", where=path, fix="check it, or leave it out"
         ) from error
+    return bounded_bytes(data, path)
+
+
+def bounded_bytes(data: bytes, where: Path | str) -> bytes:
+    """`data`, unless it is more than a photo may have. Raises UnreadablePhoto."""
     if len(data) > MAX_BYTES:
-        raise _too_long(len(data), path)
+        raise _too_long(len(data), where)
     return data
 
 
@@ -158,6 +166,27 @@ def decode_reference(data: bytes, *, where: Path | str = "photo") -> Photo:
             return Photo(pixels, pixels.shape[:2])
         pixels = _slow_jpeg(data, header, 1)
         return Photo(pixels, pixels.shape[:2], (OTHER_DECODER,))
+
+
+def from_pillow(image: PillowImage, *, where: Path | str = "photo") -> Photo:
+    """An image that Pillow has opened or made, as `decode` gives the file that it was read from, at its full size.
+
+    The frame that it stands at counts. Raises UnreadablePhoto.
+    """
+    with _one_kind_of_error(b"an image", where), quiet():
+        _check_size(image.height, image.width)
+        with _loading:
+            image.load()
+        pixels, notes = _rgb(image)
+        exif = image.info.get("exif")
+        orientation, note = orientation_of(exif if isinstance(exif, bytes) else None)
+        pixels = _upright(pixels, orientation)
+    return Photo(pixels, pixels.shape[:2], tuple(notes + ([note] if note else [])))
+
+
+def on_white(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """RGBA (height, width, 4) as RGB, what is transparent painted on white as it is in files."""
+    return _rgb(Image.fromarray(pixels))[0]
 
 
 def resize(
@@ -394,6 +423,6 @@ def _check_regular(status: os.stat_result, path: Path) -> None:
         raise _too_long(status.st_size, path)
 
 
-def _too_long(size: int, path: Path) -> UnreadablePhoto:
+def _too_long(size: int, where: Path | str) -> UnreadablePhoto:
     reason = f"at least {size:,} bytes, more than a photo may have ({MAX_BYTES:,})"
-    return UnreadablePhoto(reason, where=path, fix="make it smaller, or leave it out")
+    return UnreadablePhoto(reason, where=where, fix="make it smaller, or leave it out")

@@ -13,9 +13,10 @@ from efficientnet_lite.errors import UnusableInput
 from efficientnet_lite.metrics import ClassScores, Interval
 from efficientnet_lite.photos.accounting import Accounting, Skipped, account
 from efficientnet_lite.photos.contract import View
+from efficientnet_lite.photos.images import Refused
 from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.proof.judged import Judged
-from efficientnet_lite.runtimes.model import Model, Refused
+from efficientnet_lite.runtimes.model import Model
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,10 @@ from efficientnet_lite.arrays import Array
 from efficientnet_lite.errors import ArtifactError, CheckpointError, VerificationFailed, wrong_argument
 from efficientnet_lite.metrics import Interval
 from efficientnet_lite.photos.contract import View
+from efficientnet_lite.photos.images import Refused, images_of
 from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.proof.evaluate import Scored
-from efficientnet_lite.runtimes.model import Model, Refused, images_of
+from efficientnet_lite.runtimes.model import Model
 from efficientnet_lite.threads import in_threads
 from efficientnet_lite.vocabulary import MAX_DROP, MIN_AGREEMENT, Precision
 

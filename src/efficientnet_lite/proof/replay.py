@@ -14,6 +14,7 @@ from efficientnet_lite.errors import UnusableInput, VerificationFailed
 from efficientnet_lite.network.plan import PROBABILITIES
 from efficientnet_lite.photos.classes import some
 from efficientnet_lite.photos.contract import PHONE_VIEW, View
+from efficientnet_lite.photos.images import Refused, images_of
 from efficientnet_lite.photos.labelled import LostPhoto, Surveyed
 from efficientnet_lite.photos.views import Image
 from efficientnet_lite.progress import OnProgress
@@ -21,7 +22,7 @@ from efficientnet_lite.proof.evaluate import Evaluation, evaluation
 from efficientnet_lite.proof.gate import Bars, Comparison, compare, require, score_together
 from efficientnet_lite.proof.mistakes import Mistake, most_confident
 from efficientnet_lite.runtimes.latency import Latency, latency
-from efficientnet_lite.runtimes.model import Model, Refused, images_of
+from efficientnet_lite.runtimes.model import Model
 from efficientnet_lite.sequences import Made
 
 GOLDEN_INPUTS = 5

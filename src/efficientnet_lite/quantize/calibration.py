@@ -12,11 +12,11 @@ from efficientnet_lite.classifier.features import PIXELS_VERSION
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import Plan
 from efficientnet_lite.photos.contract import Contract, FitView
+from efficientnet_lite.photos.images import Refused, images_of
 from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.quantize import stored_backbone
 from efficientnet_lite.quantize.stages import METHOD, QuantizedBackbone, quantize_backbone
 from efficientnet_lite.runtimes.litert import runtime_version
-from efficientnet_lite.runtimes.model import Refused, images_of
 from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.storage.files import sha256_bytes
 from efficientnet_lite.tflite.float import write_float

@@ -25,6 +25,9 @@ class Prediction:
             return self.label
         return f"{self.label} ({self.synset})"
 
+    def __str__(self) -> str:
+        return f"{self.name}, {100 * self.probability:.1f} %"
+
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary; no `synset` where there is none."""
         return {name: value for name, value in asdict(self).items() if value is not None}

@@ -8,12 +8,13 @@ import numpy as np
 
 from efficientnet_lite.errors import ArtifactError, UnreadablePhoto, UnusableInput, printable
 from efficientnet_lite.photos import decode as photo_door
+from efficientnet_lite.photos.images import Refused
 from efficientnet_lite.photos.labelled import Surveyed
 from efficientnet_lite.progress import ShowStage
 from efficientnet_lite.proof.mistakes import Mistake, most_confident
 from efficientnet_lite.run.folder import Run
 from efficientnet_lite.run.proven import own
-from efficientnet_lite.runtimes.model import Refused, open_model
+from efficientnet_lite.runtimes.model import open_model
 from efficientnet_lite.storage import files
 
 THUMBNAIL_PX = 160  # the longer side
