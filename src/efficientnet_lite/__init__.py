@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     )
     from efficientnet_lite.network.plan import VARIANTS
     from efficientnet_lite.runtimes.model import Model
+    from efficientnet_lite.runtimes.prediction import Prediction
 
 from efficientnet_lite.version import __version__ as __version__
 
@@ -52,6 +53,7 @@ _HOMES = {  # public name -> module
     "EfficientNetLiteError": _ERRORS,
     "Model": "runtimes.model",
     "OutputFailed": _ERRORS,
+    "Prediction": "runtimes.prediction",
     "UnreadablePhoto": _ERRORS,
     "UnusableDataset": _ERRORS,
     "UnusableInput": _ERRORS,
@@ -84,6 +86,7 @@ __all__ = [
     "EfficientNetLiteError",
     "Model",
     "OutputFailed",
+    "Prediction",
     "UnreadablePhoto",
     "UnusableDataset",
     "UnusableInput",
