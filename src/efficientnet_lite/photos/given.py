@@ -40,7 +40,7 @@ class Readable(Protocol):
 
 
 OnePhoto = str | os.PathLike[str] | bytes | bytearray | memoryview | Readable | PillowImage | HasArray
-Photos = OnePhoto | Iterable[OnePhoto]
+GivenPhotos = OnePhoto | Iterable[OnePhoto]
 _ONE = (str, os.PathLike, bytes, bytearray, memoryview, PillowImage)
 _TEXT_OR_OBJECTS = "OUST"  # kinds of numpy's types whose items are paths, bytes or objects
 
@@ -66,7 +66,7 @@ class Gathered:
     photos: Iterable[GivenPhoto]
 
 
-def gather(photos: Photos) -> Gathered:
+def gather(photos: GivenPhotos) -> Gathered:
     """The photos in what was given, one after another, as they are asked for.
 
     Raises WrongType for what holds no photos, UnreadablePhoto for a batch of another shape.

@@ -21,7 +21,7 @@ from efficientnet_lite.labels import ClassNames
 from efficientnet_lite.network.plan import LOGITS, POOLED, PROBABILITIES
 from efficientnet_lite.photos.contract import VIEWS, Contract, FitView, View
 from efficientnet_lite.photos.decode import PillowImage
-from efficientnet_lite.photos.given import GivenPhoto, OnePhoto, Photos, gather
+from efficientnet_lite.photos.given import GivenPhoto, GivenPhotos, OnePhoto, gather
 from efficientnet_lite.photos.images import Refused, images_of
 from efficientnet_lite.photos.views import Image, to_float
 from efficientnet_lite.runtimes.engine import Engine, EnginePool, Tensor, cores
@@ -142,10 +142,10 @@ class Model:
     ) -> list[tuple[Prediction, ...]]: ...
     @overload
     def classify(
-        self, photos: Photos, k: int = 5, *, view: View | None = None
+        self, photos: GivenPhotos, k: int = 5, *, view: View | None = None
     ) -> tuple[Prediction, ...] | list[tuple[Prediction, ...]]: ...
     def classify(
-        self, photos: Photos, k: int = 5, *, view: View | None = None
+        self, photos: GivenPhotos, k: int = 5, *, view: View | None = None
     ) -> tuple[Prediction, ...] | list[tuple[Prediction, ...]]:
         """The `k` most probable classes of a photo with their probabilities, the surest first.
 
@@ -163,7 +163,7 @@ class Model:
         found = [best_of(row, k, names, self.synsets) for row in self._sure(gathered.photos, view)]
         return found[0] if gathered.single else found
 
-    def predict(self, photos: Photos, *, view: View | None = None) -> Array:
+    def predict(self, photos: GivenPhotos, *, view: View | None = None) -> Array:
         """Probabilities of each photo's classes, float32 (N, classes), each row in the order of `labels`.
 
         Args:
@@ -198,7 +198,7 @@ class Model:
                 raise UnreadablePhoto(outcome.reason, where=outcome.where, fix=outcome.fix)
             yield outcome
 
-    def predict_each(self, photos: Photos, *, view: View | None = None) -> Iterator[Array | Refused]:
+    def predict_each(self, photos: GivenPhotos, *, view: View | None = None) -> Iterator[Array | Refused]:
         """Like `predict`, one photo after another, (classes,), and the reason where one cannot be used."""
         return self._each(gather(photos).photos, view)
 
@@ -210,7 +210,7 @@ class Model:
             yield outcome if isinstance(outcome, Refused) else self.probabilities(outcome[0])
 
     def look(
-        self, photos: Photos, views: Sequence[View | FitView]
+        self, photos: GivenPhotos, views: Sequence[View | FitView]
     ) -> Iterator[tuple[Outputs, ...] | Refused]:
         """Every output as reals, for each view of each photo: {name: (C,)}. Each is decoded once."""
         return self._look(gather(photos).photos, views)
