@@ -33,16 +33,6 @@ def milliseconds(value: float) -> str:
     return f"{value:.0f} ms" if value >= 9.95 else f"{value:.1f} ms"
 
 
-def duration(seconds: float) -> str:
-    """ "4 s", "1 min 52 s", "2 h 5 min"."""
-    whole = max(1, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
 def _hundredths(fraction: float, digits: int) -> str:
     for more in (digits, 1):
         text = f"{100 * fraction:.{more}f}"

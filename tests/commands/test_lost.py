@@ -170,19 +170,18 @@ def test_an_export_names_the_photos_that_it_could_not_use(trained, photos, tmp_p
     assert any("1 of 37 photos could not be used" in note for note in found.notes)
 
 
-def test_the_table_of_a_training_says_what_was_lost(fit, own, tmp_path, capsys):
+def test_the_end_of_a_training_says_what_was_lost(fit, own, tmp_path, capsys):
     from efficientnet_lite.cli.console import Console
-    from efficientnet_lite.cli.results import show_trained
+    from efficientnet_lite.cli.run_summary import show_trained
 
     trained = fit(
         own,
         tmp_path / "run",
         stage=when(PROVING, lambda: (own / "validation" / "box" / "box-22.png").unlink()),
     )
-    show_trained(Console(), trained)
+    show_trained(Console(verbose=1), trained, tmp_path / "run")
 
-    printed = capsys.readouterr()
-    assert "Accuracy on the validation photos (8 of 9)" in printed.out
-    assert "not refuted, too few photos to be sure" in printed.out
-    assert "of all 9" in printed.out
-    assert "1 validation photos were lost during the run: validation/box/box-22.png" in printed.err
+    printed = capsys.readouterr().out
+    assert "named right, of 8 validation photos" in printed
+    assert "! 1 of 9 validation photos was lost during the run: validation/box/box-22.png" in printed
+    assert "of all 9" in printed

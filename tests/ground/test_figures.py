@@ -2,7 +2,7 @@
 
 import pytest
 
-from efficientnet_lite.figures import duration, megabytes, milliseconds, percent, points
+from efficientnet_lite.figures import megabytes, milliseconds, percent, points
 from efficientnet_lite.metrics import Interval, wilson_interval
 
 
@@ -40,10 +40,6 @@ def test_one_wrong_answer_of_any_number_is_never_all_right():
         (3.08, milliseconds, "3.1 ms"),
         (9.96, milliseconds, "10 ms"),
         (21.7, milliseconds, "22 ms"),
-        (0.2, duration, "1 s"),
-        (59.6, duration, "1 min 0 s"),
-        (112.3, duration, "1 min 52 s"),
-        (7_530.0, duration, "2 h 5 min"),
         (0.01, points, "1 point"),
         (0.005, points, "0.5 points"),
         (0.02, points, "2 points"),

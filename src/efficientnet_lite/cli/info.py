@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from efficientnet_lite.cli.common import Json, Quiet, Verbose, console_of
-from efficientnet_lite.cli.console import Console, percent
-from efficientnet_lite.errors import EXIT_VERIFICATION, ArtifactError
+from efficientnet_lite.cli.console import Console
+from efficientnet_lite.errors import EXIT_VERIFICATION
 from efficientnet_lite.network.plan import make_plan
 from efficientnet_lite.vocabulary import TargetName
 
@@ -62,10 +62,13 @@ def info(
         return
     match info_of(source):
         case Run() as run:
-            document: dict[str, Any] = {"run": run.folder.absolute(), "card": dict(run.card)}
-            rows = _run_rows(run)
+            if json:
+                console.json({"run": run.folder.absolute(), "card": dict(run.card)})
+            else:
+                _show_run(console, run)
+            return
         case ModelInfo() as described:
-            document = {"path": Path(source).absolute(), **described.to_json()}
+            document: dict[str, Any] = {"path": Path(source).absolute(), **described.to_json()}
             rows = _file_rows(described)
         case Weights() as checkpoint:
             document = _checkpoint(Path(source), checkpoint)
@@ -77,6 +80,22 @@ def info(
         console.json(document)
     else:
         console.facts(source, rows)
+
+
+def _show_run(console: Console, run: "Run") -> None:
+    from efficientnet_lite.cli.run_summary import show_next, show_summary
+    from efficientnet_lite.run.summary import summary_of
+
+    summary = summary_of(run.card, run.folder)
+    show_summary(console, summary)
+    rows: list[tuple[str, object]] = [
+        ("model", f"{run.card.get('variant')} at {run.card.get('size')} pixels"),
+        ("classes", _names(run.labels)),
+        *((export.precision, export.path) for export in run.exports),
+    ]
+    console.facts("", rows)
+    if not console.quiet:
+        show_next(console, summary)
 
 
 def _show_readiness(console: Console, path: Path, found: "Readiness") -> None:
@@ -206,33 +225,4 @@ def _file_rows(described: "ModelInfo") -> list[tuple[str, object]]:
     if described.identity:
         contract = described.identity.contract
         rows.append(("contract", f"{described.identity.variant} at {contract.size} pixels, {contract.view}"))
-    return rows
-
-
-def _run_rows(run: "Run") -> list[tuple[str, object]]:
-    from efficientnet_lite.proof.gate import Verdict
-    from efficientnet_lite.run.folder import CARD
-
-    card = run.card
-    rows: list[tuple[str, object]] = [
-        ("model", f"{card.get('variant')} at {card.get('size')} pixels"),
-        ("classes", _names(run.labels)),
-    ]
-    try:
-        for export in card["exports"]:
-            top1 = ", ".join(f"{view} {percent(each['top1'])}" for view, each in export.get("as", {}).items())
-            size = f"{int(export.get('bytes', 0)):,}"
-            rows.append((export["precision"], [export["path"], f"{size} bytes", f"top-1 {top1}"]))
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise ArtifactError(
-            f"the card's exports cannot be read: {error!r:.200}",
-            where=run.folder / CARD,
-            fix="train the run again",
-        ) from error
-    said = card["verification"].get("verdict")
-    if said in get_args(Verdict):  # cards of older versions have none
-        rows.append(("int8 against float32", said))
-    judged, whole = (card["metrics"].get(name) for name in ("judged", "photos"))
-    if type(judged) is type(whole) is int:
-        rows.append(("judged on", f"{judged} photos" if judged == whole else f"{judged} of {whole} photos"))
     return rows

@@ -79,8 +79,10 @@ def train(
         out: the run folder to make.
         overwrite: replace an earlier run; what is not ours in it stays.
     """
-    from efficientnet_lite.cli.results import show_trained, trained_json
+    from efficientnet_lite.cli.results import trained_json
+    from efficientnet_lite.cli.run_summary import show_trained
     from efficientnet_lite.commands.train import train as train_classifier
+    from efficientnet_lite.run.folder import default_out
 
     console = console_of(json, verbose, quiet)
     photos = photos_of(photos)
@@ -120,4 +122,4 @@ def train(
     elif json:
         console.json(trained_json(trained))
     else:
-        show_trained(console, trained)
+        show_trained(console, trained, default_out(photos) if out is None else out)

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 
 from efficientnet_lite.errors import printable
 from efficientnet_lite.figures import percent, points
-from efficientnet_lite.metrics import ENOUGH_TO_JUDGE, Interval
+from efficientnet_lite.metrics import ENOUGH_TO_JUDGE, Interval, too_few_to_judge
 from efficientnet_lite.photos.classes import some
 from efficientnet_lite.photos.contract import PHONE_VIEW, View
 from efficientnet_lite.proof.gate import Bars, Verdict
@@ -23,7 +23,9 @@ from efficientnet_lite.vocabulary import MAX_DROP, MIN_AGREEMENT
 
 # How apps on phones look at photos, the truest first: older runs were not measured as MediaPipe sees them.
 PHONE_VIEWS: tuple[View, ...] = (PHONE_VIEW, "squash")
-CaveatKind = Literal["few", "unproven", "lost", "skipped", "leaks", "unseen", "view", "chosen"]
+PHOTO = "photo.jpg"  # in `Summary.next`, for one of the user's
+ENOUGH_OF_A_CLASS = 5  # photos; with fewer, nobody can say how well the class is known
+CaveatKind = Literal["few", "unproven", "loss", "lost", "thin", "leaks", "skipped", "view", "chosen"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +103,6 @@ class Summary:
         return f"int8 is not proven to within {points(self.max_drop)} of float32"
 
 
-PHOTO = "photo.jpg"  # in `Summary.next`
-
-
 def summary_of(card: Mapping[str, Any], folder: Path, *, seconds: float | None = None) -> Summary:
     """The summary of the run in `folder`, whose card is this.
 
@@ -170,26 +169,31 @@ def _caveats(facts: Facts, bars: Bars, view: str, judged: int) -> list[Caveat]:
         found.append(Caveat(kind, text))
 
     photos = f"{judged:,} {facts.split} photo{'' if judged == 1 else 's'}"
-    if judged < ENOUGH_TO_JUDGE:
-        cannot = "is too few" if judged == 1 else "are too few"
-        add(
-            "few",
-            f"{photos} {cannot} to judge by: with fewer than {ENOUGH_TO_JUDGE} a good model can look bad",
-        )
+    if few := too_few_to_judge(judged):
+        add("few", f"the {facts.split} photos are {few}")
     elif (unproven := _unproven(facts.gates, bars)) is not None:
         add("unproven", f"{photos} cannot prove {unproven}")
+    if (
+        loss := next((each for each in facts.gates if each.view == view), None)
+    ) and loss.drop_interval.low > MAX_DROP:
+        add(
+            "loss",
+            f"int8 is right on {points(round(loss.drop, 3))} fewer of these photos than float32; ship float32, or "
+            "calibrate with more photos",
+        )
     if facts.lost:
         add(
             "lost",
             f"{facts.lost:,} {facts.split} photos were lost while the run was made: the figures are of the other "
             f"{judged:,}",
         )
-    if unseen := [each.label for each in facts.classes if not each.count]:
-        classes = "1 class" if len(unseen) == 1 else f"{len(unseen):,} classes"
-        add(
-            "unseen",
-            f"of {classes} there is no {facts.split} photo, so these figures say nothing of {some(unseen)}",
+    if judged >= ENOUGH_TO_JUDGE and (
+        thin := [each for each in facts.classes if each.count < ENOUGH_OF_A_CLASS]
+    ):
+        names = some(
+            [f"{each.label} ({each.count})" for each in sorted(thin, key=lambda each: each.class_index)]
         )
+        add("thin", f"too few {facts.split} photos to say how well it knows {names}")
     if facts.leaks:
         add(
             "leaks",
@@ -201,8 +205,7 @@ def _caveats(facts: Facts, bars: Bars, view: str, judged: int) -> list[Caveat]:
     if view != PHONE_VIEWS[0]:
         add(
             "view",
-            "the version that made this run did not measure photos as MediaPipe sees them: these are of whole photos "
-            "squashed into a square, as most apps do"
+            "an older version made this run: it measured photos squashed into a square, not as MediaPipe sees them"
             if view in PHONE_VIEWS
             else f"not measured on photos as phones see them: these figures are of photos as {view}",
         )
@@ -222,10 +225,8 @@ def _unproven(gates: Sequence[Gate], bars: Bars) -> str | None:
 
 def _next(folder: Path, report: Path | None) -> tuple[tuple[str, ...], ...]:
     program, run = "efficientnet-lite", _operand(folder)
-    predict = (program, "predict", run, PHOTO)
-    if report is not None:
-        return predict, ("open", _operand(report))
-    return predict, ("pip", "install", "efficientnet-lite[report]"), (program, "report", run)
+    look = (program, "report", run) if report is None else ("open", _operand(report))
+    return (program, "predict", run, PHOTO), look
 
 
 def _operand(path: Path) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from efficientnet_lite.errors import ArtifactError
+from efficientnet_lite.errors import ArtifactError, printable
 from efficientnet_lite.run.summary import PHOTO, summary_of
 
 
@@ -59,7 +59,7 @@ def test_the_figures_are_those_of_the_card(card, trained):
 def test_few_photos_are_told_before_what_they_cannot_prove(card):
     found = caveats(card)
 
-    assert found["few"].startswith("18 validation photos are too few to judge by")
+    assert found["few"].startswith("the validation photos are too few to judge: 18 photos decide")
     assert "unproven" not in found
     assert list(found)[-1] == "chosen"
 
@@ -73,11 +73,7 @@ def test_few_photos_are_told_before_what_they_cannot_prove(card):
 )
 def test_what_the_photos_cannot_prove_is_said_with_their_number(changed, allowed, agreement, text):
     card = changed(verification__max_drop=allowed, verification__min_agreement=agreement)
-    for precision in ("float32", "int8"):
-        for each in card["metrics"][precision]:
-            each["count"] = 40
-
-    assert text in caveats(card)["unproven"]
+    assert text in caveats(judged_on(card, 40))["unproven"]
 
 
 def test_lost_skipped_and_leaked_photos_are_told_with_their_numbers(changed):
@@ -91,14 +87,32 @@ def test_lost_skipped_and_leaked_photos_are_told_with_their_numbers(changed):
     assert not {"lost", "skipped", "leaks"} & caveats(changed()).keys()
 
 
-def test_a_class_without_photos_to_judge_by_is_named(changed):
-    card = changed()
+def judged_on(card, count):
     for precision in ("float32", "int8"):
         for each in card["metrics"][precision]:
-            each["confusion"][2] = [0, 0, 0]
+            each["count"] = count
+    return card
 
-    assert "of 1 class there is no validation photo" in caveats(card)["unseen"]
-    assert "stripes" in caveats(card)["unseen"]
+
+def test_classes_with_too_few_photos_to_judge_by_are_named_with_their_number(changed):
+    card = judged_on(changed(), 40)
+    for precision in ("float32", "int8"):
+        for each in card["metrics"][precision]:
+            each["confusion"] = [[1, 1, 0], [0, 38, 0], [0, 0, 0]]
+
+    first, _, third = card["labels"]
+    assert caveats(card)["thin"] == (
+        f"too few validation photos to say how well it knows {printable(first)} (2), {printable(third)} (0)"
+    )
+    assert "thin" not in caveats(judged_on(card, 29))  # all of them are too few
+
+
+def test_an_int8_file_that_loses_more_than_usual_is_no_good_news_even_where_it_was_allowed(changed):
+    card = judged_on(changed(), 400)
+    for each in card["verification"]["comparisons"]:
+        each |= {"drop": 0.0512, "drop_interval": [0.03, 0.07]}
+
+    assert caveats(card)["loss"].startswith("int8 is right on 5.1 points fewer of these photos than float32")
 
 
 def test_an_older_card_falls_back_to_squashed_photos_and_says_so(changed):
@@ -109,7 +123,7 @@ def test_an_older_card_falls_back_to_squashed_photos_and_says_so(changed):
     card["verification"]["comparisons"] = [e for e in comparisons if e["as"] != "mediapipe"]
 
     assert summary_of(card, Path("runs/old")).view == "squash"
-    assert "did not measure photos as MediaPipe sees them" in caveats(card)["view"]
+    assert "not as MediaPipe sees them" in caveats(card)["view"]
 
 
 def test_a_card_without_a_verdict_has_one_by_whether_its_photos_sufficed(changed):
@@ -134,7 +148,6 @@ def test_what_to_do_next_can_be_copied(changed):
     ]
     assert without.next_lines == [
         f"efficientnet-lite predict ./-x {PHOTO}",
-        "pip install 'efficientnet-lite[report]'",
         "efficientnet-lite report ./-x",
     ]
 
