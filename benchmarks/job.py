@@ -21,7 +21,7 @@ def stage(name):
     start = time.perf_counter()
     yield lambda done, total: None
     times[name] = times.get(name, 0) + time.perf_counter() - start
-trained = train(photos, out, model=model, stage=stage, **json.loads(bars))
+trained = train(photos, out, model=model, progress=stage, **json.loads(bars))
 exports = {each["precision"]: each["as"] for each in trained.card["exports"]}
 print(json.dumps({"times": times, "exports": exports, "photos": trained.card["data"]["photos"]}))
 """

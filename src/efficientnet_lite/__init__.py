@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from efficientnet_lite.commands.cache import cache_clear, cache_list
     from efficientnet_lite.commands.check import check
+    from efficientnet_lite.commands.embed import embed
     from efficientnet_lite.commands.evaluate import evaluate
     from efficientnet_lite.commands.export import export
     from efficientnet_lite.commands.hub_cache import hub_cache
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from efficientnet_lite.commands.keras import create_model, save_weights
     from efficientnet_lite.commands.load import load
     from efficientnet_lite.commands.models import models
+    from efficientnet_lite.commands.predict import predict
     from efficientnet_lite.commands.report import report
     from efficientnet_lite.commands.shards import shards
     from efficientnet_lite.commands.train import train
@@ -66,12 +68,14 @@ _HOMES = {  # public name -> module
     "cache_list": "commands.cache",
     "check": "commands.check",
     "create_model": "commands.keras",
+    "embed": "commands.embed",
     "evaluate": "commands.evaluate",
     "export": "commands.export",
     "hub_cache": "commands.hub_cache",
     "info": "commands.info",
     "load": "commands.load",
     "models": "commands.models",
+    "predict": "commands.predict",
     "report": "commands.report",
     "save_weights": "commands.keras",
     "shards": "commands.shards",
@@ -99,12 +103,14 @@ __all__ = [
     "cache_list",
     "check",
     "create_model",
+    "embed",
     "evaluate",
     "export",
     "hub_cache",
     "info",
     "load",
     "models",
+    "predict",
     "report",
     "save_weights",
     "shards",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, wraps
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin
 
 from efficientnet_lite.errors import CALL, WrongType, wrong_argument, wrong_type
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+OPEN = "open"  # in an Annotated: of many types, which the function looks at itself
 WORDS: Mapping[object, str] = {
     NoneType: "None",
     bool: "True or False",
@@ -94,6 +95,8 @@ def _help(function: Callable[..., object]) -> str:
 
 def _fitted(value: object, hint: Any) -> Any:
     origin = get_origin(hint)
+    if origin is Annotated:
+        return value if OPEN in get_args(hint) else _fitted(value, get_args(hint)[0])
     if origin in (Union, UnionType):
         return _one_of(value, get_args(hint))
     if origin is Literal:

@@ -8,10 +8,26 @@ from typing import TYPE_CHECKING, TextIO
 
 from efficientnet_lite import terminal
 from efficientnet_lite.errors import printable
-from efficientnet_lite.progress import OnProgress, ShowStage
+from efficientnet_lite.notices import listening
+from efficientnet_lite.progress import OnProgress, Progress, ShowStage, silent
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+def stages(progress: Progress) -> ShowStage:
+    """What `progress=` of a public function means: bars on the stream of errors, nothing, or the caller's own."""
+    if isinstance(progress, bool):
+        return _with_lines if progress else silent
+    return progress
+
+
+@contextmanager
+def _with_lines(description: str) -> Iterator[OnProgress]:
+    """A stage on the stream of errors, and the lines that it says meanwhile."""
+    drawn = Stages(sys.stderr)
+    with listening(lambda line: drawn.say(f"warning: {line}"), drawn.say), drawn.shown(description) as shown:
+        yield shown
 
 
 def shown_on(stream: TextIO | None = None) -> ShowStage:
@@ -34,6 +50,12 @@ class Stages:
         """
         form = self._bar if terminal.can_redraw(self.stream) else self._two_lines
         return form(printable(description))
+
+    def say(self, line: str) -> None:
+        """Write a line, above the bar where one is drawn."""
+        text = f"{printable(line)}\n"
+        if not self.print_above(text):
+            self._write(text)
 
     def print_above(self, text: str) -> bool:
         """Write `text` above the bar; False where none is drawn, and it is to be written as ever."""

@@ -74,7 +74,7 @@ def trained(random_weights, tmp_path_factory):
             folder / "runs" / "shapes",
             model=scenes.MODEL,
             weights=random_weights,
-            calibration_photos=8,
+            calibration=8,
             workers=2,
         )
 

@@ -7,9 +7,8 @@ import pytest
 import scenes
 
 from efficientnet_lite.cli.app import run
-from efficientnet_lite.cli.learning import FineTuneOptions, recipe_of
 from efficientnet_lite.errors import EXIT_INPUT, EXIT_USAGE
-from efficientnet_lite.training.fine_tuning import FineTuning
+from efficientnet_lite.training.fine_tuning import FineTuning, asked_for
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +120,7 @@ def test_a_field_that_is_wrong_is_named_with_its_file(place, tmp_path, capsys, l
 
 def test_a_time_budget_may_plan_more_epochs_than_are_usual_where_none_are_given():
     def epochs(**given):
-        return recipe_of(FineTuneOptions(fine_tune=True, **given)).epochs
+        return asked_for(True, **given).epochs
 
     assert epochs() == FineTuning().epochs == 8
     assert epochs(time_budget="2h") == 30

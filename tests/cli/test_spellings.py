@@ -125,7 +125,7 @@ SENSELESS = (
     ("val", "2.0", "val", 2.0),
     ("val", "0", "val", 0),
     ("val", "nan", "val", float("nan")),
-    ("calibration", "0", "calibration_photos", 0),
+    ("calibration", "0", "calibration", 0),
     ("max_drop", "-0.5", "max_drop", -0.5),
     ("min_agreement", "7.5", "min_agreement", 7.5),
     ("views", '["crop-mirrored"]', "views", ("crop-mirrored",)),

@@ -19,7 +19,7 @@ from efficientnet_lite.errors import CALL, UsageError
         ("leave `io=` out, or give `precision='int8'`", "leave --io out, or give --precision int8"),
         ("give `outputs=['features']`", "give --output features"),
         ("leave `links=False` out", "leave --no-links out"),
-        ("`calibration_photos=` is for int8", "--calibration is for int8"),
+        ("`calibration=` is for int8", "--calibration is for int8"),
         ("use `embed`, not `a = 1` or `x`", "use `embed`, not `a = 1` or `x`"),
         (CALL, "the command line"),
     ],

@@ -32,7 +32,7 @@ def photos(tmp_path_factory):
 @pytest.fixture(scope="session")
 def fit(weights):
     """`train` for the small model, with few photos for calibration."""
-    return partial(train, model=scenes.MODEL, weights=weights, calibration_photos=8, workers=2)
+    return partial(train, model=scenes.MODEL, weights=weights, calibration=8, workers=2)
 
 
 @pytest.fixture(scope="session")

@@ -114,7 +114,7 @@ def test_few_photos_prove_an_int8_file_in_two_halves(trained, few, tmp_path, mon
 
 
 def test_photos_beyond_the_calibration_prove_the_file(trained, many, tmp_path):
-    found = export(trained.run, tmp_path / "m.tflite", precision="int8", data=many, calibration_photos=10)
+    found = export(trained.run, tmp_path / "m.tflite", precision="int8", data=many, calibration=10)
 
     assert found.cross_fitted is False
     assert found.comparison.count == 30 - 10
@@ -128,7 +128,7 @@ def test_a_copy_of_a_photo_that_calibrated_proves_nothing(trained, many, tmp_pat
             (tmp_path / "photos" / f"{number}-{copy}.png").write_bytes(photo.read_bytes())
 
     found = export(
-        trained.run, tmp_path / "m.tflite", precision="int8", data=tmp_path / "photos", calibration_photos=5
+        trained.run, tmp_path / "m.tflite", precision="int8", data=tmp_path / "photos", calibration=5
     )
 
     assert found.comparison.count == 15 - 5
@@ -239,7 +239,7 @@ def test_a_float_file_that_is_not_its_network_is_not_published(trained, tmp_path
         ({"precision": "int8"}, "photos"),
         ({"outputs": ("logits", "logits")}, "outputs"),
         ({"outputs": ("classes",)}, "outputs"),
-        ({"precision": "int8", "data": "photos", "calibration_photos": 0}, "calibration_photos=0"),
+        ({"precision": "int8", "data": "photos", "calibration": 0}, "calibration=0"),
         ({"precision": "int8", "data": "photos", "min_agreement": float("nan")}, "min_agreement=nan"),
         ({"precision": "float16", "data": "photos", "max_drop": 2.0}, "max_drop=2.0"),
         ({"io": "uint8"}, "io="),

@@ -31,7 +31,7 @@ USUAL = {  # option -> its usual value, in Python and on the command line, and a
     "max_drop": (0.01, 0.5),
     "min_agreement": (0.97, 0.5),
     "io": ("uint8", "int8"),
-    "calibration_photos": (100, 3),
+    "calibration": (100, 3),
     "dense": ("per-tensor", "per-channel"),
 }
 PAIRS = [(kind, name, number) for kind in SORTS for name in USUAL for number in (0, 1)]
@@ -50,15 +50,15 @@ def on_command_line(name, value):
 
 def test_the_table_knows_every_option_of_both_doors():
     of_source_and_target = {"source", "out", "format", "model", "weights", "ema", "no_ema", "overwrite"}
-    of_output = {"json", "verbose", "quiet", "stage"}
-    spelled = {"output": "outputs", "endpoint": "endpoints", "calibration": "calibration_photos"}
+    of_output = {"json", "verbose", "quiet", "progress"}
+    spelled = {"output": "outputs", "endpoint": "endpoints"}
     names = {spelled.get(name, name) for name in inspect.signature(export_command).parameters}
     python = set(inspect.signature(export).parameters)
     record = {field.name for field in fields(ExportOptions)}
 
-    assert names - of_source_and_target - of_output == set(USUAL)
+    assert names - of_source_and_target - of_output == set(USES)
     assert python - of_source_and_target - of_output == set(USES)
-    assert record == python - {"source", "out", "stage"}
+    assert record == python - {"source", "out", "progress"}
     assert set(USES) == {*USUAL, "workers"}
 
 

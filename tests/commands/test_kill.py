@@ -27,7 +27,7 @@ try:
     if file_limit:
         import resource
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(file_limit), int(file_limit)))
-    train(photos, out, model=model, weights=weights, overwrite=overwrite == "1", calibration_photos=8, workers=2)
+    train(photos, out, model=model, weights=weights, overwrite=overwrite == "1", calibration=8, workers=2)
 except EfficientNetLiteError as error:
     print(type(error).__name__, error.what, file=sys.stderr)
     sys.exit(error.exit_code)

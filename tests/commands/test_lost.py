@@ -53,7 +53,7 @@ def card_of(trained):
 def test_a_photo_lost_before_its_replay_is_named_and_counted(fit, own, tmp_path, spoil):
     lost = own / "validation" / "ball" / "ball-21.jpg"
 
-    trained = fit(own, tmp_path / "run", stage=when(PROVING, lambda: spoil(lost)))
+    trained = fit(own, tmp_path / "run", progress=when(PROVING, lambda: spoil(lost)))
 
     card = card_of(trained)
     assert [each["path"] for each in card["data"]["lost"]] == ["validation/ball/ball-21.jpg"]
@@ -75,7 +75,7 @@ def test_a_class_that_is_lost_whole_leaves_no_run(fit, own, tmp_path):
         fit(
             own,
             tmp_path / "run",
-            stage=when(PROVING, lambda: shutil.rmtree(own / "validation" / "stripes")),
+            progress=when(PROVING, lambda: shutil.rmtree(own / "validation" / "stripes")),
         )
 
     assert "3 of the 9 validation photos were lost" in failure.value.what
@@ -90,7 +90,7 @@ def test_photos_lost_with_their_features_are_named_too(fit, own, tmp_path):
             cache.clear()
         (own / "validation" / "ball" / "ball-20.png").unlink()
 
-    trained = fit(own, tmp_path / "run", stage=when(PROVING, spoil))
+    trained = fit(own, tmp_path / "run", progress=when(PROVING, spoil))
 
     card = card_of(trained)
     assert [each["path"] for each in card["data"]["lost"]] == ["validation/ball/ball-20.png"]
@@ -101,8 +101,8 @@ def test_photos_that_were_to_calibrate_are_named_too(fit, own, tmp_path):
     trained = fit(
         own,
         tmp_path / "run",
-        calibration_photos=12,
-        stage=when(CALIBRATING, lambda: shutil.rmtree(own / "train" / "box")),
+        calibration=12,
+        progress=when(CALIBRATING, lambda: shutil.rmtree(own / "train" / "box")),
     )
 
     card = card_of(trained)
@@ -116,8 +116,8 @@ def test_without_a_photo_left_to_calibrate_there_is_no_run(fit, own, tmp_path):
         fit(
             own,
             tmp_path / "run",
-            calibration_photos=12,
-            stage=when(CALIBRATING, lambda: shutil.rmtree(own / "train")),
+            calibration=12,
+            progress=when(CALIBRATING, lambda: shutil.rmtree(own / "train")),
         )
 
     assert scenes.names(tmp_path) == ["photos"]
@@ -134,7 +134,7 @@ def test_golden_inputs_are_those_that_are_still_there(fit, own, tmp_path):
 
         yield on_progress
 
-    trained = fit(own, tmp_path / "run", stage=stage)
+    trained = fit(own, tmp_path / "run", progress=stage)
 
     card = card_of(trained)
     assert card["metrics"]["judged"] == 9
@@ -177,7 +177,7 @@ def test_the_end_of_a_training_says_what_was_lost(fit, own, tmp_path, capsys):
     trained = fit(
         own,
         tmp_path / "run",
-        stage=when(PROVING, lambda: (own / "validation" / "box" / "box-22.png").unlink()),
+        progress=when(PROVING, lambda: (own / "validation" / "box" / "box-22.png").unlink()),
     )
     show_trained(Console(verbose=1), trained, tmp_path / "run")
 

@@ -29,7 +29,6 @@ from efficientnet_lite.run import publish
 from efficientnet_lite.run.report.page import is_installed
 from efficientnet_lite.runtimes.model import open_model
 from efficientnet_lite.storage.cache import Cache
-from efficientnet_lite.training.fine_tuning import FineTuning
 from efficientnet_lite.weights.read import read_checkpoint
 
 FILES = {
@@ -150,7 +149,7 @@ def test_the_config_reproduces_the_run(trained, fit, tmp_path):
         seed=config["seed"],
         views=config["views"],
         class_weights=config["class_weights"],
-        calibration_photos=config["calibration"],
+        calibration=config["calibration"],
     )
 
     assert exports(again) == exports(trained)
@@ -244,7 +243,7 @@ def test_accuracy_is_of_the_test_part_where_there_is_one(fit, tmp_path):
     for precision in ("float32", "int8"):
         views = trained.card["metrics"][precision]
         measured = evaluate(
-            str(trained.run), tmp_path / "photos", views=[each["as"] for each in views], precision=precision
+            str(trained.run), tmp_path / "photos", view=[each["as"] for each in views], precision=precision
         )
         assert [each.to_json(scenes.LABELS) for each in measured.evaluations] == views
 
@@ -361,7 +360,7 @@ def test_a_class_that_only_bad_photos_would_fill_is_named(fit, tmp_path):
         ({"views": ("crop-mirrored",)}, "keep crop or squash"),
         ({"views": ()}, "keep crop or squash"),
         ({"views": ("crop", "fisheye")}, "fisheye"),
-        ({"calibration_photos": 0}, "calibration_photos="),
+        ({"calibration": 0}, "calibration="),
         ({"max_drop": float("inf")}, "max_drop="),
         ({"max_drop": float("nan")}, "max_drop="),
         ({"max_drop": -0.1}, "max_drop="),
@@ -375,8 +374,13 @@ def test_a_class_that_only_bad_photos_would_fill_is_named(fit, tmp_path):
         ({"recipe": "imagenet", "val": 2}, "val="),
         ({"recipe": "imagenet", "set": {"batches": 64}}, "did you mean|no field 'batches'"),
         ({"recipe": "imagenet", "class_weights": "balanced"}, "no class weights"),
-        ({"recipe": "imagenet", "fine_tuning": FineTuning()}, "`recipe=` and `fine_tuning=` exclude"),
-        ({"fine_tuning": FineTuning(epochs=0)}, "epochs="),
+        ({"recipe": "imagenet", "fine_tune": True}, "`recipe=` and `fine_tune=True` exclude"),
+        ({"fine_tune": True, "epochs": 0}, "epochs=0"),
+        ({"fine_tune": True, "batch_size": 0}, "batch_size=0"),
+        ({"fine_tune": True, "fine_tune_blocks": 99}, "fine_tune_blocks=99"),
+        ({"fine_tune": True, "time_budget": "soon"}, "time_budget='soon'"),
+        ({"epochs": 3}, "`epochs=` is given without `fine_tune=True`"),
+        ({"workers": 0}, "workers=0"),
         ({"set": {"batch": 64}}, "`set=` is given without `recipe=`"),
         ({"devices": 2}, "`devices=` is given without"),
         ({"data_processes": 2}, "`data_processes=` is given without"),

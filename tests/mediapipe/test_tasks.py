@@ -232,7 +232,7 @@ def test_the_embedder_refuses_int8_input_as_export_warns(shared, tmp_path):
         precision="int8",
         io="int8",
         data=shared / "data/imagenet-300",
-        calibration_photos=16,
+        calibration=16,
     )
     base = mediapipe.tasks.BaseOptions(model_asset_buffer=found.path.read_bytes())
 

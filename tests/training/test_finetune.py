@@ -4,7 +4,7 @@ import csv
 import json
 import math
 import tomllib
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ from efficientnet_lite.errors import UsageError
 from efficientnet_lite.network import numpy_run
 from efficientnet_lite.network.fold import fold
 from efficientnet_lite.network.plan import DENSE, INPUT, VARIANTS, make_plan
+from efficientnet_lite.notices import listening
 from efficientnet_lite.photos import decode as photo_door
 from efficientnet_lite.photos.contract import FIT_VIEWS, Contract
 from efficientnet_lite.photos.views import prepare
@@ -33,7 +34,7 @@ from efficientnet_lite.training.augment import Augmentation
 from efficientnet_lite.training.bookkeeping import Bookkeeping
 from efficientnet_lite.training.chance import generator
 from efficientnet_lite.training.curves import draw_curves
-from efficientnet_lite.training.fine_tuning import FineTuning, upper_part
+from efficientnet_lite.training.fine_tuning import OPTIONS, FineTuning, upper_part
 from efficientnet_lite.training.kept_features import Drawn, keep, make_lower
 from efficientnet_lite.training.learner import Journal
 from efficientnet_lite.training.random_views import draw
@@ -222,22 +223,28 @@ def cache(tmp_path_factory):
         yield folder
 
 
+def asked(recipe):
+    """A fine-tuning as the options of `train`."""
+    given = {OPTIONS.get(name, name): value for name, value in asdict(recipe).items()}
+    return given | {"fine_tune": True, "fine_tune_blocks": "all" if recipe.blocks is None else recipe.blocks}
+
+
 def run_of(photos, out, recipe, said=None, **options):
     """A run on drawn photos with random weights, whose head alone has room to improve."""
     weights = scenes.write_random_weights(photos.parent / "random.safetensors")
-    return train(
-        photos,
-        out,
-        model=scenes.MODEL,
-        weights=str(weights),
-        calibration_photos=8,
-        max_drop=1,
-        min_agreement=0,
-        workers=2,
-        fine_tuning=recipe,
-        say=(lambda line: None) if said is None else said.append,
-        **options,
-    )
+    with listening(print, print if said is None else said.append):
+        return train(
+            photos,
+            out,
+            model=scenes.MODEL,
+            weights=str(weights),
+            calibration=8,
+            max_drop=1,
+            min_agreement=0,
+            workers=2,
+            **asked(recipe),
+            **options,
+        )
 
 
 def test_a_fine_tuned_run_is_a_run_like_any_other(photos, cache, tmp_path):
@@ -311,14 +318,13 @@ def test_a_run_that_is_interrupted_leaves_its_states_alone_and_says_how_to_go_on
         if line.startswith("epoch 1"):
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt), listening(print, interrupt):
         train(
             photos,
             tmp_path / "run",
             model=scenes.MODEL,
             weights=str(scenes.write_random_weights(tmp_path / "w.safetensors")),
-            fine_tuning=QUICK,
-            say=interrupt,
+            **asked(QUICK),
         )
 
     assert scenes.names(tmp_path) == ["run.training", "w.safetensors"]
@@ -337,8 +343,8 @@ def test_a_time_budget_plans_the_epochs(photos, cache, tmp_path):
 
 def tuned_run(photos, weights, out, **more):
     recipe = replace(QUICK, epochs=4, mixup=0.2)
-    return train(photos, out, model=scenes.MODEL, weights=weights, calibration_photos=8, min_agreement=0.0,
-                 max_drop=1.0, fine_tuning=recipe, **more)  # fmt: skip
+    return train(photos, out, model=scenes.MODEL, weights=weights, calibration=8, min_agreement=0.0,
+                 max_drop=1.0, **asked(recipe), **more)  # fmt: skip
 
 
 def killed_run(photos, weights, out, behind):
@@ -380,7 +386,8 @@ def test_a_fine_tuning_that_was_killed_goes_on_to_the_bit(photos, whole, tmp_pat
     with pytest.raises(UsageError, match=r"seed was 0|photos is another|head is another"):
         tuned_run(photos, weights, tmp_path / "run", resume=True, seed=1)
     said = []
-    tuned_run(photos, weights, tmp_path / "run", resume=True, say=said.append)
+    with listening(print, said.append):
+        tuned_run(photos, weights, tmp_path / "run", resume=True)
 
     assert f"goes on behind epoch {killed_behind} of 4" in said
     assert_same(tmp_path / "run", run)
@@ -422,7 +429,8 @@ def test_a_state_of_version_0_1_goes_on_to_the_bit(photos, whole, tmp_path, kill
     as_version_0_1_left_it(tmp_path / "run.training")
     said = []
 
-    tuned_run(photos, weights, tmp_path / "run", resume=True, say=said.append)
+    with listening(print, said.append):
+        tuned_run(photos, weights, tmp_path / "run", resume=True)
 
     assert f"goes on behind epoch {killed_behind} of 4" in said
     assert_same(tmp_path / "run", run)
@@ -437,7 +445,8 @@ def test_a_state_that_is_damaged_is_passed_over_with_a_warning_that_quiet_does_n
     newest.write_bytes(newest.read_bytes()[:-1] + b"?")
 
     said, warned = [], []
-    tuned_run(photos, weights, tmp_path / "run", resume=True, say=said.append, warn=warned.append)
+    with listening(warned.append, said.append):
+        tuned_run(photos, weights, tmp_path / "run", resume=True)
 
     (line,) = warned
     assert newest.stem in line

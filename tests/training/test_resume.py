@@ -76,7 +76,7 @@ def test_a_call_in_python_makes_the_same_run(photos, whole, tmp_path):
         model=scenes.MODEL,
         recipe="imagenet",
         set=fields,
-        calibration_photos=8,
+        calibration=8,
         min_agreement=0,
         max_drop=1,
     )

@@ -34,7 +34,7 @@ USES: Mapping[str, tuple[str, ...]] = {
     "max_drop": _SMALLER,
     "min_agreement": _SMALLER,
     "io": ("int8",),
-    "calibration_photos": ("int8",),
+    "calibration": ("int8",),
     "dense": ("dynamic", "int8"),
 }
 SORTS: tuple[str, ...] = (*_ALL_TFLITE, *(each for each in FORMATS if each != "tflite"))
@@ -64,7 +64,7 @@ class ExportOptions:
             the last block's feature map. Alone they replace the outputs.
         data: for int8, a folder of photos like those that the model will see; labels are not needed. Other
             precisions are compared on them too; without, on three fixed inputs.
-        calibration_photos: how many of the photos set the ranges, 100 as usual; the others prove the file.
+        calibration: how many of the photos set the ranges, 100 as usual; the others prove the file.
         max_drop, min_agreement: what a smaller precision may lose, where photos tell; see `proof.gate`.
         labels_locale: locale -> file of class names in that language, one a line.
         workers: photos under way at once; one per core as usual.
@@ -82,7 +82,7 @@ class ExportOptions:
     dense: DenseScales | None = None
     endpoints: Sequence[str] | None = None
     data: str | Path | None = None
-    calibration_photos: int | None = None
+    calibration: int | None = None
     max_drop: float | None = None
     min_agreement: float | None = None
     labels_locale: Mapping[str, Path] | None = None

@@ -16,7 +16,7 @@ from efficientnet_lite.network.plan import POOLED
 from efficientnet_lite.photos.views import Image
 from efficientnet_lite.proof.gate import Bars, writable
 from efficientnet_lite.proof.parity import FLOAT_TOLERANCE, Parity, fixed_inputs, parity
-from efficientnet_lite.runtimes.engine import cores
+from efficientnet_lite.runtimes.engine import chosen_workers
 from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.runtimes.model import Model, model_from_bytes, open_model
 from efficientnet_lite.storage import files
@@ -36,7 +36,7 @@ def check_options(options: ExportOptions, out: Path) -> None:
     _form(options)
     _bars(options).check()
     if _count(options) < 1:
-        raise wrong_argument("calibration_photos", options.calibration_photos, fix="give at least 1 photo")
+        raise wrong_argument("calibration", options.calibration, fix="give at least 1 photo")
     if options.precision == "int8" and options.data is None:
         raise UsageError(
             "int8 needs photos to set its ranges",
@@ -48,7 +48,7 @@ def check_options(options: ExportOptions, out: Path) -> None:
 def write(making: Making, place: Path) -> NewArtifact:
     """One file, and what it gives for the fixed inputs, codes as they are."""
     origin, options, out, stage = making.origin, making.options, making.out, making.stage
-    form, workers, bars = _form(options), options.workers or cores(), _bars(options)
+    form, workers, bars = _form(options), chosen_workers(options.workers), _bars(options)
     endpoints = options.endpoints or ()
     names = output_names(
         origin, tuple(options.outputs) or (() if endpoints else ("probabilities",)), endpoints
@@ -143,7 +143,7 @@ def _reduced(
 
 def _count(options: ExportOptions) -> int:
     """How many photos set the ranges."""
-    return CALIBRATION_PHOTOS if options.calibration_photos is None else options.calibration_photos
+    return CALIBRATION_PHOTOS if options.calibration is None else options.calibration
 
 
 def _bars(options: ExportOptions) -> Bars:

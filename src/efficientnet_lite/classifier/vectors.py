@@ -13,7 +13,7 @@ import csv
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,7 +23,7 @@ import numpy.typing as npt
 from efficientnet_lite.errors import UnreadablePhoto, UnusableInput
 from efficientnet_lite.network.plan import POOLED
 from efficientnet_lite.photos import decode as photo_door
-from efficientnet_lite.photos.accounting import COLUMNS, Skipped
+from efficientnet_lite.photos.accounting import COLUMNS, Accounting, Skipped, account
 from efficientnet_lite.photos.contract import View
 from efficientnet_lite.photos.header import AS_FORMATS
 from efficientnet_lite.photos.images import Refused
@@ -52,11 +52,25 @@ class Vector:
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """A published folder."""
+    """The features of photos, in memory or in a published folder."""
 
-    folder: Path
-    count: int  # rows of the matrix
-    skipped: tuple[Skipped, ...]
+    paths: tuple[Path, ...]  # of the photos that could be used; a row of the matrix each
+    accounting: Accounting  # of all photos
+    folder: Path | None = None  # where they were published
+    in_memory: npt.NDArray[np.float32] | None = field(default=None, repr=False)
+
+    @property
+    def count(self) -> int:
+        """How many photos could be used."""
+        return len(self.paths)
+
+    @property
+    def features(self) -> npt.NDArray[np.float32]:
+        """The matrix, float32 (N, C): mapped from the folder, where there is one."""
+        if self.folder is None:
+            assert self.in_memory is not None
+            return self.in_memory
+        return np.asarray(np.load(self.folder / FEATURES, mmap_mode="r", allow_pickle=False))
 
 
 def vectors(model: Model, paths: Iterable[Path], *, view: View | None = None) -> Iterator[Vector | Refused]:
@@ -106,10 +120,46 @@ def publish_vectors(
     """
     apart = [*(Apart(folder, inside=False) for folder in {path.parent for path in paths}), *apart]
     with folders.replacing(out, VECTORS, overwrite=overwrite, apart=apart) as folder:
-        count, columns, lost = _write(folder, model, paths, skipped, view, out, on_progress)
-        made = {"made_by": f"{MADE_BY}{__version__}", "photos": count, "columns": columns}
+        used, columns, lost = _write(folder, model, paths, skipped, view, out, on_progress)
+        made = {"made_by": f"{MADE_BY}{__version__}", "photos": len(used), "columns": columns}
         seal(folder, VECTORS, made | {"skipped": len(lost)})
-    return Embedded(out.absolute(), count, tuple(lost))
+    return Embedded(tuple(used), account(len(used), lost), out.absolute())
+
+
+def vectors_in_memory(
+    model: Model,
+    paths: Sequence[Path],
+    *,
+    skipped: Sequence[Skipped] = (),
+    view: View | None = None,
+    on_progress: OnProgress | None = None,
+) -> Embedded:
+    """The features of all photos that can be used; arguments as of `publish_vectors`.
+
+    Raises UnusableInput: no photo can be used.
+    """
+    used, lost = list[Vector](), list(skipped)
+    for done, outcome in enumerate(vectors(model, paths, view=view), start=1):
+        if isinstance(outcome, Refused):
+            lost.append(Skipped(outcome.where, outcome.reason))
+        else:
+            used.append(outcome)
+        if on_progress:
+            on_progress(done, len(paths))
+    if not used:
+        raise _none_used(lost, "the photos")
+    matrix = np.stack([each.features for each in used]).astype(np.float32, copy=False)
+    return Embedded(tuple(each.path for each in used), account(len(used), lost), in_memory=matrix)
+
+
+def _none_used(lost: Sequence[Skipped], where: Path | str) -> UnusableInput:
+    return UnusableInput(
+        f"none of the {len(lost)} photos can be used; the first: {lost[-1].reason}"
+        if lost
+        else "there are no photos",
+        where=lost[-1].name if lost else where,
+        fix=AS_FORMATS,
+    )
 
 
 def _write(
@@ -120,8 +170,8 @@ def _write(
     view: View | None,
     where: Path,
     on_progress: OnProgress | None,
-) -> tuple[int, int, list[Skipped]]:
-    """Fill `folder`; gives rows and columns of the matrix, and what could not be used."""
+) -> tuple[list[Path], int, list[Skipped]]:
+    """Fill `folder`; gives the photo of each row, the columns, and what could not be used."""
     columns = math.prod(model.outputs[POOLED].shape[1:])
     lost = list(skipped)
     with ExitStack() as opened:
@@ -129,28 +179,22 @@ def _write(
         index = _table(opened.enter_context(files.replacing(folder / INDEX)), *INDEX_HEADER)
         table = _table(opened.enter_context(files.replacing(folder / SKIPPED)), *COLUMNS)
         _write_header(matrix, len(paths), columns)
-        count = 0
+        used: list[Path] = []
         for done, outcome in enumerate(vectors(model, paths, view=view), start=1):
             if isinstance(outcome, Refused):
                 lost.append(Skipped(outcome.where, outcome.reason))
             else:
                 matrix.write(outcome.features.astype("<f4").tobytes())
-                index.writerow(map(tables.csv_cell, (count, outcome.path.absolute(), outcome.sha256)))
-                count += 1
+                index.writerow(map(tables.csv_cell, (len(used), outcome.path.absolute(), outcome.sha256)))
+                used.append(outcome.path)
             if on_progress:
                 on_progress(done, len(paths))
-        if not count:
-            raise UnusableInput(
-                f"none of the {len(lost)} photos can be used; the first: {lost[-1].reason}"
-                if lost
-                else "there are no photos",
-                where=lost[-1].name if lost else where,
-                fix=AS_FORMATS,
-            )
+        if not used:
+            raise _none_used(lost, where)
         for name, reason, _ in sorted(lost):
             table.writerow(map(tables.csv_cell, (Path(name).absolute(), reason)))
-        _write_header(matrix, count, columns)  # only now is it known how many could be used
-    return count, columns, lost
+        _write_header(matrix, len(used), columns)  # only now is it known how many could be used
+    return used, columns, lost
 
 
 def _write_header(file: BinaryIO, rows: int, columns: int) -> None:

@@ -3,7 +3,6 @@
 import errno
 import os
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -14,13 +13,11 @@ from efficientnet_lite.cli.console import Console
 from efficientnet_lite.cli.wording import COMMAND_LINE as COMMAND_LINE
 from efficientnet_lite.errors import UnusableInput, UsageError
 from efficientnet_lite.notices import direct
-from efficientnet_lite.photos.accounting import Skipped
 from efficientnet_lite.plaintext import BOM, plain_lines
-from efficientnet_lite.storage import files
 from efficientnet_lite.vocabulary import ClassFolders
 
 if TYPE_CHECKING:
-    from efficientnet_lite.photos.dataset import FoundPhotos
+    from efficientnet_lite.photos.found import Verbatim
 
 STDIN = "-"
 MAX_LIST_BYTES = 256 * 2**20  # of paths on stdin
@@ -73,6 +70,7 @@ Locales = Annotated[
 RunFile = Annotated[
     Literal["float32", "int8"] | None, Parameter(help="of a run, which file to use."), shown("int8")
 ]
+Workers = Annotated[int | None, Parameter(help="threads."), shown("one for each core")]
 # A single hyphen is stdin, and a photo's name may begin with one; `spellings` tells options apart.
 Photos = Annotated[tuple[str, ...], Parameter(negative=(), allow_leading_hyphen=True)]
 
@@ -91,42 +89,14 @@ def one_form(**given: bool) -> None:
         raise UsageError(f"{' and '.join(asked)} exclude each other", where=COMMAND_LINE, fix="give one")
 
 
-def photos_given(given: Sequence[str], *, links: bool) -> "FoundPhotos":
-    """The photos that a command line names, each once, as path and the name to show, and what is skipped.
+def photos_given(given: Sequence[str]) -> "list[Path | Verbatim]":
+    """The photos that a command line names; a list on stdin names photos and folders, never patterns."""
+    from efficientnet_lite.photos.found import Verbatim
 
-    A list on stdin names photos and folders, never patterns; a photo of it that is missing is refused
-    later like any other. `links=False` skips links.
-
-    Raises:
-        UnusableInput: a path neither exists nor matches, or there is no photo at all.
-    """
-    from efficientnet_lite.photos.dataset import FoundPhotos, list_photos
-
-    photos: dict[str, Path] = {}
-    skipped: dict[str, Skipped] = {}
-    passed_over: Counter[str] = Counter()
+    found: list[Path | Verbatim] = []
     for text in given:
-        for path in _paths_on_stdin() if text == STDIN else [Path(text)]:
-            if text == STDIN and not files.lexists(path):
-                photos.setdefault(path.as_posix(), path)
-                continue
-            listing = list_photos([path], links=links)
-            for photo, name in listing.photos:
-                photos.setdefault(name, photo)
-            for each in listing.skipped:
-                skipped.setdefault(each.name, each)
-            passed_over += listing.passed_over
-    if not photos:
-        lost = next(iter(skipped.values()), None)
-        why = f": {len(skipped)} skipped, the first, {lost.name!r}: {lost.reason}" if lost else ""
-        raise UnusableInput(
-            f"no photos found{why}", where=", ".join(given), fix="give files, folders or globs"
-        )
-    return FoundPhotos(
-        [(path, name) for name, path in photos.items()],
-        [each for name, each in skipped.items() if name not in photos],
-        passed_over,
-    )
+        found += map(Verbatim, _paths_on_stdin()) if text == STDIN else [Path(text)]
+    return found
 
 
 def _paths_on_stdin() -> list[Path]:

@@ -24,7 +24,7 @@ from efficientnet_lite.cli.common import (
 from efficientnet_lite.cli.console import Console
 from efficientnet_lite.errors import EXIT_INPUT, UsageError
 from efficientnet_lite.photos.accounting import Skipped, account
-from efficientnet_lite.photos.contract import BaseView
+from efficientnet_lite.photos.contract import View
 
 if TYPE_CHECKING:
     from efficientnet_lite.classifier.vectors import Vector
@@ -38,7 +38,7 @@ def embed(
     /,
     *,
     out: Path | None = None,
-    view: Annotated[BaseView, Parameter(name="--as")] = "crop",
+    view: Annotated[View, Parameter(name="--as")] = "crop",
     weights: WeightsName = "imagenet",
     no_ema: NoEma = False,
     no_links: AnyLinks = False,
@@ -64,32 +64,34 @@ def embed(
     from efficientnet_lite.cli.results import show_accounting
     from efficientnet_lite.commands.embed import embed as embed_photos
     from efficientnet_lite.commands.embed import embed_each
+    from efficientnet_lite.photos.found import find_photos
 
     console = console_of(json or jsonl, verbose, quiet)
     if (out is None) != jsonl:
         raise UsageError("either --out or --jsonl says where vectors go", where=COMMAND_LINE, fix="give one")
     one_form(json=json, jsonl=jsonl)
     if out is None:
-        given = photos_given(photos, links=not no_links)
+        given = find_photos(photos_given(photos), links=not no_links)
         found = embed_each(model, given, view=view, weights=weights, ema=not no_ema, stage=console.progress)
         _print_each(console, found, given)
         return
-    embedded, given = embed_photos(
+    embedded = embed_photos(
         model,
-        lambda: photos_given(photos, links=not no_links),
+        photos_given(photos),
         out,
         view=view,
         weights=weights,
         ema=not no_ema,
+        links=not no_links,
         overwrite=overwrite,
-        stage=console.progress,
+        progress=console.progress,
     )
-    accounting = account(embedded.count, embedded.skipped, given.passed_over)
-    show_accounting(console, accounting)
+    show_accounting(console, embedded.accounting)
     if json:
-        console.json({"folder": embedded.folder, "count": embedded.count, **accounting.to_json()})
+        counts = embedded.accounting.to_json()
+        console.json({"folder": embedded.folder, "count": embedded.count, **counts})
     else:
-        console.line(f"{embedded.count} feature vectors in {embedded.folder / FEATURES}")
+        console.line(f"{embedded.count} feature vectors in {out.absolute() / FEATURES}")
 
 
 def _print_each(console: Console, vectors: "Iterable[Vector | Refused]", given: "FoundPhotos") -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from efficientnet_lite.artifacts.options import ArtifactFormat, Batching, ExportOptions
+from efficientnet_lite.artifacts.options import ArtifactFormat, Batching
 from efficientnet_lite.cli.common import (
     Json,
     Locales,
@@ -14,6 +14,7 @@ from efficientnet_lite.cli.common import (
     Switch,
     Verbose,
     WeightsName,
+    Workers,
     console_of,
     locales_of,
 )
@@ -43,6 +44,7 @@ def export(
     min_agreement: float | None = None,
     labels_locale: Locales = (),
     overwrite: Switch = False,
+    workers: Workers = None,
     json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -79,28 +81,31 @@ def export(
         overwrite: replace an existing file.
     """
     from efficientnet_lite.cli.results import show_exported, with_notes
-    from efficientnet_lite.commands.export import write_artifact
+    from efficientnet_lite.commands.export import export as export_artifact
 
     console = console_of(json, verbose, quiet)
-    options = ExportOptions(
+    exported = export_artifact(
+        source,
+        out,
         format=format,
-        outputs=output,
-        model=model,
-        weights=weights,
-        ema=not no_ema,
-        overwrite=overwrite,
         precision=precision,
         io=io,
         batch=batch,
         dense=dense,
+        outputs=output,
         endpoints=endpoint,
         data=data,
-        calibration_photos=calibration,
+        model=model,
+        weights=weights,
+        ema=not no_ema,
+        calibration=calibration,
         max_drop=max_drop,
         min_agreement=min_agreement,
         labels_locale=locales_of(labels_locale),
+        overwrite=overwrite,
+        workers=workers,
+        progress=console.progress,
     )
-    exported = write_artifact(source, out, options, stage=console.progress)
     for note in exported.notes:
         console.warn(note)
     if json:

@@ -1,6 +1,5 @@
 """The options of `train` that belong to --fine-tune and to --recipe."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +9,10 @@ from cyclopts import Parameter
 
 from efficientnet_lite.cli.common import COMMAND_LINE, FINE_TUNING, RECIPE, Switch, shown
 from efficientnet_lite.errors import UsageError
-from efficientnet_lite.training.fine_tuning import OPTIONS, Augment, BatchNorm, FineTuning, Optimizer
+from efficientnet_lite.training.fine_tuning import BUDGETED_EPOCHS, Augment, BatchNorm, FineTuning, Optimizer
 from efficientnet_lite.vocabulary import RecipeName
 
 _HIDDEN = Parameter(show=False)  # no option to choose by, but a config.toml holds them
-# Where only a time is given. Training ends by --patience, which long plans with their slow cosine do not survive.
-BUDGETED_EPOCHS = 30
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(s|m|h)")
-
 
 _MEASURED = FineTuning()
 
@@ -74,45 +68,6 @@ class FineTuneOptions:
     weight_decay: Annotated[float | None, _HIDDEN] = None
     draws: Annotated[int | None, _HIDDEN] = None
     dropout: Annotated[float | None, _HIDDEN] = None
-
-
-def recipe_of(options: FineTuneOptions) -> FineTuning | None:
-    """The recipe, or None without --fine-tune.
-
-    Raises UsageError for an option that means nothing without it, or cannot be read.
-    """
-    given = {
-        name: value
-        for name, value in vars(options).items()
-        if name not in ("fine_tune", "tensorboard") and value is not None
-    }
-    if not options.fine_tune:
-        if given:
-            raise UsageError(
-                f"`{next(iter(given))}=` is given without `fine_tune=`",
-                where=COMMAND_LINE,
-                fix="give `fine_tune=` too, or leave it out",
-            )
-        return None
-    fields = {option: field for field, option in OPTIONS.items()}
-    values = {fields.get(name, name): value for name, value in given.items()}
-    if "fine_tune_blocks" in values:
-        blocks = values.pop("fine_tune_blocks")
-        values["blocks"] = None if blocks == "all" else blocks
-    if "time_budget" in values:
-        values["time_budget_s"] = _seconds(values.pop("time_budget"))
-        values.setdefault("epochs", BUDGETED_EPOCHS)
-    return FineTuning(**values)
-
-
-def _seconds(text: str) -> float:
-    """`90s`, `20m` or `1.5h` in seconds."""
-    found = _DURATION.fullmatch(text.strip().lower())
-    if found is None or float(found[1]) == 0:
-        raise UsageError(
-            f"`time_budget=` is {text!r}", where=COMMAND_LINE, fix="give a time such as 90s, 20m or 1.5h"
-        )
-    return float(found[1]) * _UNITS[found[2]]
 
 
 @Parameter(name="*", group=RECIPE)

@@ -67,12 +67,13 @@ def predict(
         jsonl: print one JSON object a line, each as soon as it is known.
     """
     from efficientnet_lite.cli.results import show_accounting
-    from efficientnet_lite.commands.predict import predict as predict_photos
+    from efficientnet_lite.commands.predict import predict_each
+    from efficientnet_lite.photos.found import find_photos
 
     one_form(json=json, jsonl=jsonl, csv=csv)
     console = console_of(json or jsonl or csv, verbose, quiet)
-    given = photos_given(photos, links=not no_links)
-    named = predict_photos(
+    given = find_photos(photos_given(photos), links=not no_links)
+    named = predict_each(
         model,
         given,
         top_k=top_k,

@@ -10,6 +10,7 @@ from efficientnet_lite.cli.common import (
     Quiet,
     Switch,
     Verbose,
+    Workers,
     console_of,
 )
 
@@ -27,6 +28,7 @@ def shards(
     no_links: NoLinks = False,
     class_folders: Folders = None,
     overwrite: Switch = False,
+    workers: Workers = None,
     json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -61,6 +63,7 @@ def shards(
         links=not no_links,
         class_folders=class_folders,
         overwrite=overwrite,
+        workers=workers,
         progress=console.progress,
     )
     for text in written.notes:

@@ -18,12 +18,13 @@ from efficientnet_lite.cli.common import (
     Quiet,
     Switch,
     Verbose,
+    Workers,
     console_of,
     locales_of,
     shown,
 )
 from efficientnet_lite.cli.config import photos_of
-from efficientnet_lite.cli.learning import FineTuneOptions, RecipeOptions, fields_of, recipe_of
+from efficientnet_lite.cli.learning import FineTuneOptions, RecipeOptions, fields_of
 from efficientnet_lite.photos.contract import FIT_VIEWS, FitView
 from efficientnet_lite.vocabulary import CALIBRATION_PHOTOS, MAX_DROP, MIN_AGREEMENT, ClassWeights, OnBad
 
@@ -56,6 +57,7 @@ def train(
     by_recipe: RecipeOptions | None = None,
     out: Annotated[Path | None, Parameter(group=OUTPUT), shown("runs/NAME, NAME that of PHOTOS")] = None,
     overwrite: Annotated[Switch, Parameter(group=OUTPUT)] = False,
+    workers: Annotated[Workers, Parameter(group=OUTPUT)] = None,
     json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -98,24 +100,18 @@ def train(
         seed=seed,
         views=views,
         class_weights=class_weights,
-        calibration_photos=calibration,
+        calibration=calibration,
         max_drop=max_drop,
         min_agreement=min_agreement,
         on_bad=on_bad,
         links=not no_links,
         class_folders=class_folders,
         labels_locale=locales_of(labels_locale),
-        fine_tuning=recipe_of(tuning),
-        recipe=by_recipe.recipe,
-        set=fields_of(by_recipe.set),
-        resume=by_recipe.resume,
+        **vars(tuning),
+        **vars(by_recipe) | {"set": fields_of(by_recipe.set)},
         overwrite=overwrite,
-        tensorboard=tuning.tensorboard,
-        devices=by_recipe.devices,
-        data_processes=by_recipe.data_processes,
-        stage=console.progress,
-        say=console.note,
-        warn=console.warn,
+        workers=workers,
+        progress=console.progress,
     )
     if trained is None:
         console.note("this host's part is done; the first host writes the run")

@@ -7,14 +7,11 @@ from efficientnet_lite.errors import CALL
 
 COMMAND_LINE = "the command line"  # where a wrong option is
 OPTIONS = {  # argument of a call -> the option's name, where it is another
-    "blocks": "fine_tune_blocks",
-    "calibration_photos": "calibration",
     "ema": "no_ema",
     "endpoints": "endpoint",
-    "fine_tuning": "fine_tune",
     "links": "no_links",
     "outputs": "output",
-    "time_budget_s": "time_budget",
+    "view": "as",
 }
 ARGUMENT = r"`([a-z][a-z0-9_]*)=([^`\n]*)`"  # compiled when a message is shown, which `--help` has none of
 

@@ -4,13 +4,13 @@ import os
 from pathlib import Path
 
 from efficientnet_lite.arguments import called
+from efficientnet_lite.bars import stages
 from efficientnet_lite.errors import wrong_argument
 from efficientnet_lite.photos.dataset import open_dataset
 from efficientnet_lite.photos.findings import Findings, findings
 from efficientnet_lite.photos.partition import plan_split
 from efficientnet_lite.photos.survey import survey
 from efficientnet_lite.progress import Progress
-from efficientnet_lite.showing import stages
 from efficientnet_lite.vocabulary import ClassFolders
 
 

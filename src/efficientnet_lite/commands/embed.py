@@ -1,54 +1,93 @@
-"""`embed`: photos -> their feature vectors, as a folder or one after another."""
+"""`embed`: photos -> their feature vectors, in memory, as a folder, or one after another."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from efficientnet_lite.classifier.vectors import VECTORS, Embedded, Vector, publish_vectors, vectors
+from efficientnet_lite.arguments import called
+from efficientnet_lite.bars import stages
+from efficientnet_lite.classifier.vectors import (
+    VECTORS,
+    Embedded,
+    Vector,
+    publish_vectors,
+    vectors,
+    vectors_in_memory,
+)
+from efficientnet_lite.errors import CALL, UsageError
 from efficientnet_lite.photos.contract import View
 from efficientnet_lite.photos.dataset import FoundPhotos
+from efficientnet_lite.photos.found import PhotoPaths, find_photos
 from efficientnet_lite.photos.images import Refused
-from efficientnet_lite.progress import ShowStage, silent
+from efficientnet_lite.progress import Progress, ShowStage, silent
 from efficientnet_lite.run.source import open_features
 from efficientnet_lite.storage.targets import check_folder
 from efficientnet_lite.weights.published import sources_apart
 
 
+@called
 def embed(
     model: str | Path,
-    photos: Callable[[], FoundPhotos],
-    out: Path,
+    photos: PhotoPaths,
+    out: str | Path | None = None,
     *,
-    view: View | None = None,
+    view: View = "crop",
     weights: str | Path = "imagenet",
     ema: bool = True,
+    links: bool = True,
     overwrite: bool = False,
-    stage: ShowStage = silent,
-) -> tuple[Embedded, FoundPhotos]:
-    """Publish the features of all photos that can be used as the folder `out`.
+    progress: Progress = False,
+) -> Embedded:
+    """Make the feature vectors of photos: in memory, or as a folder with features.npy, index.csv and skipped.csv.
 
     Args:
-        model: what `open_features` takes, with `weights` and `ema`.
-        photos: lists them, once it is known that `out` can be written.
-        view: how a photo is looked at, the contract's own way where None.
+        model: a model such as "lite1", a run folder, a checkpoint, or a file exported with `outputs=["features"]`.
+        photos: files, folders (searched recursively) or globs, one or several.
+        out: the folder to write; with None the vectors are in memory alone.
+        view: how photos are looked at: "crop", "squash", "mediapipe", "android-bitmap" or "reference".
+        weights: for a model name: "imagenet", "hub", or the path of a checkpoint.
+        ema: of a checkpoint that has both, read the moving averages rather than the raw weights.
+        links: False skips every link instead of following it.
+        overwrite: replace the files of an earlier call; what is not ours beside them stays.
+        progress: True shows a bar.
 
-    Raises as `open_features` and `publish_vectors`.
+    Returns:
+        The photos that could be used as `paths`, their `features` (float32 (N, 1280), a row each, mapped from the
+        folder where there is one), and the `accounting` of all photos.
+
+    Raises:
+        UsageError: `out` exists and may not be replaced, or lies on or above the photos or the model.
+        UnusableInput: no photo is found or can be used.
+        ArtifactError: the model cannot be opened, or has no features.
     """
     apart = sources_apart(model, weights, what="the model")
-    check_folder(out, VECTORS, overwrite=overwrite, apart=apart)
-    listed = photos()
-    opened = open_features(model, weights=weights, ema=ema)
-    with stage("Embedding") as on_progress:
-        embedded = publish_vectors(
-            opened,
-            [path for path, _ in listed.photos],
-            out,
-            skipped=listed.skipped,
-            view=view,
-            overwrite=overwrite,
-            apart=apart,
-            on_progress=on_progress,
+    if out is not None:
+        check_folder(Path(out), VECTORS, overwrite=overwrite, apart=apart)
+    elif overwrite:
+        raise UsageError(
+            "`overwrite=True` is for a folder", where=CALL, fix="give `out=` too, or leave it out"
         )
-    return embedded, listed
+    listed = find_photos(photos, links=links)
+    paths = [path for path, _ in listed.photos]
+    opened = open_features(model, weights=weights, ema=ema)
+    with stages(progress)("Embedding") as on_progress:
+        if out is None:
+            embedded = vectors_in_memory(
+                opened, paths, skipped=listed.skipped, view=view, on_progress=on_progress
+            )
+        else:
+            embedded = publish_vectors(
+                opened,
+                paths,
+                Path(out),
+                skipped=listed.skipped,
+                view=view,
+                overwrite=overwrite,
+                apart=apart,
+                on_progress=on_progress,
+            )
+    passed_over = dict(sorted(listed.passed_over.items()))
+    return replace(embedded, accounting=replace(embedded.accounting, passed_over=passed_over))
 
 
 def embed_each(

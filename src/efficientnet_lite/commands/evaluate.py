@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Literal
 
 from efficientnet_lite.arguments import called
+from efficientnet_lite.bars import stages
 from efficientnet_lite.errors import CALL, UsageError, wrong_argument
 from efficientnet_lite.photos.contract import View
 from efficientnet_lite.progress import Progress
 from efficientnet_lite.proof.evaluate import Measured, measure
 from efficientnet_lite.proof.judged import from_dataset, from_indices
 from efficientnet_lite.run.source import open_source
-from efficientnet_lite.showing import stages
 from efficientnet_lite.vocabulary import ClassFolders, RunPrecision
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from efficientnet_lite.arguments import called
 from efficientnet_lite.artifacts.hub_modules import CacheEntry, place_modules, remove_modules
+from efficientnet_lite.bars import stages
 from efficientnet_lite.errors import CALL, UsageError
 from efficientnet_lite.progress import Progress
-from efficientnet_lite.showing import stages
 
 CACHE_VARIABLE = "TFHUB_CACHE_DIR"  # where tensorflow_hub looks
 

@@ -95,7 +95,7 @@ def whole_network(settings: Settings, job: Job) -> Trained | None:
         if learned is None:
             return None
         with building(job.out, overwrite=job.overwrite, apart=apart) as folder:
-            photos = data.seen or copy_photos(data, folder, settings.calibration_photos, workers=job.workers)
+            photos = data.seen or copy_photos(data, folder, settings.calibration, workers=job.workers)
             features = _features(str(settings.model), learned, photos, settings, job, cache)
             new = NewRun(job.out, job.photos, settings, photos, features, learned, translations)
             trained = publish_run(folder, new, cache, job.stage)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from efficientnet_lite.arguments import called
 from efficientnet_lite.run.source import PUBLISHED, open_source
+from efficientnet_lite.runtimes.engine import chosen_workers
 from efficientnet_lite.runtimes.model import Model
 from efficientnet_lite.vocabulary import RunPrecision
 
@@ -36,4 +37,4 @@ def load(
         ArtifactError: the file, run or checkpoint is damaged or of the wrong kind, or the weights are not on this
             machine.
     """
-    return open_source(model, weights=weights, ema=ema, precision=precision, workers=workers)
+    return open_source(model, weights=weights, ema=ema, precision=precision, workers=chosen_workers(workers))

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from efficientnet_lite.arguments import called
+from efficientnet_lite.bars import stages
 from efficientnet_lite.errors import UnusableInput, UsageError, printable
 from efficientnet_lite.photos.labelled import Surveyed
 from efficientnet_lite.progress import Progress
@@ -14,7 +15,6 @@ from efficientnet_lite.run.proven import own, proven_photos, split_rows
 from efficientnet_lite.run.report import page
 from efficientnet_lite.run.report.facts import facts_of
 from efficientnet_lite.run.report.pictures import replayed_mistakes
-from efficientnet_lite.showing import stages
 from efficientnet_lite.storage import files
 from efficientnet_lite.storage.targets import check_file
 from efficientnet_lite.training.curves import drawn_log

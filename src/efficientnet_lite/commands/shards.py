@@ -1,12 +1,12 @@
 """`shards`: labelled photos -> record files. The folder appears whole or not at all; a few photos are in memory."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from efficientnet_lite.arguments import called
+from efficientnet_lite.bars import stages
 from efficientnet_lite.errors import UnusableDataset, wrong_argument
 from efficientnet_lite.photos.accounting import COLUMNS, account
 from efficientnet_lite.photos.dataset import Dataset, dataset_apart, open_dataset
@@ -14,7 +14,7 @@ from efficientnet_lite.photos.header import AS_FORMATS
 from efficientnet_lite.photos.partition import divide
 from efficientnet_lite.photos.survey import survey
 from efficientnet_lite.progress import Progress, ShowStage
-from efficientnet_lite.showing import stages
+from efficientnet_lite.runtimes.engine import chosen_workers
 from efficientnet_lite.storage import files, folders, tables
 from efficientnet_lite.storage.listing import seal
 from efficientnet_lite.storage.targets import check_folder
@@ -77,7 +77,7 @@ def shards(
     if seed < 0:
         raise wrong_argument("seed", seed, fix="give 0 or more")
     source, out, stage = Path(photos), files.real(out), stages(progress)
-    workers = workers or os.cpu_count() or 1
+    workers = chosen_workers(workers)
     check_folder(out, FOLDER, overwrite=overwrite, apart=dataset_apart(source))
     dataset = open_dataset(source, links=links, class_folders=class_folders)
     apart = dataset_apart(source, dataset.rows)

@@ -4,18 +4,20 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal, cast
 
-from efficientnet_lite.arguments import called
+from efficientnet_lite.arguments import called, listed
+from efficientnet_lite.bars import stages
 from efficientnet_lite.commands import learn
 from efficientnet_lite.network.plan import model_name
-from efficientnet_lite.notices import Say
+from efficientnet_lite.notices import LOG
 from efficientnet_lite.photos.contract import FIT_VIEWS, FitView
-from efficientnet_lite.progress import ShowStage, silent
+from efficientnet_lite.progress import Progress
 from efficientnet_lite.proof.gate import Bars
 from efficientnet_lite.run.folder import default_out
 from efficientnet_lite.run.publish import Trained
-from efficientnet_lite.runtimes.engine import cores
-from efficientnet_lite.training.fine_tuning import FineTuning
+from efficientnet_lite.runtimes.engine import chosen_workers
+from efficientnet_lite.training.fine_tuning import Augment, BatchNorm, Optimizer, asked_for
 from efficientnet_lite.training.job import Job
 from efficientnet_lite.training.settings import FRESH, Settings
 from efficientnet_lite.vocabulary import (
@@ -34,63 +36,122 @@ def train(
     photos: str | Path,
     out: str | Path | None = None,
     *,
+    val: float = 0.2,
+    seed: int = 0,
+    on_bad: OnBad = "skip",
+    links: bool = True,
+    class_folders: ClassFolders | None = None,
+    labels_locale: Mapping[str, str | Path] | None = None,
     model: str = "lite1",
     weights: str | Path | None = None,
     weights_sha256: str | None = None,
     ema: bool = True,
-    val: float = 0.2,
-    seed: int = 0,
-    views: Sequence[FitView] = FIT_VIEWS,
+    views: FitView | Sequence[FitView] = FIT_VIEWS,
     class_weights: ClassWeights = "none",
-    calibration_photos: int = CALIBRATION_PHOTOS,
+    calibration: int = CALIBRATION_PHOTOS,
     max_drop: float = MAX_DROP,
     min_agreement: float = MIN_AGREEMENT,
-    on_bad: OnBad = "skip",
-    links: bool = True,
-    class_folders: ClassFolders | None = None,
-    labels_locale: Mapping[str, Path] | None = None,
-    fine_tuning: FineTuning | None = None,
+    fine_tune: bool = False,
+    fine_tune_blocks: int | Literal["all"] | None = None,
+    batch_norm: BatchNorm | None = None,
+    epochs: int | None = None,
+    learning_rate: float | None = None,
+    rate_decay: float | None = None,
+    batch_size: int | None = None,
+    augment: Augment | None = None,
+    label_smoothing: float | None = None,
+    mixup: float | None = None,
+    ema_decay: float | None = None,
+    patience: int | None = None,
+    time_budget: str | float | None = None,
+    tensorboard: str | Path | None = None,
+    optimizer: Optimizer | None = None,
+    warmup: float | None = None,
+    weight_decay: float | None = None,
+    draws: int | None = None,
+    dropout: float | None = None,
     recipe: RecipeName | None = None,
     set: Mapping[str, object] | None = None,
-    resume: bool = False,
-    overwrite: bool = False,
-    tensorboard: str | Path | None = None,
     devices: int | None = None,
     data_processes: int = 0,
+    resume: bool = False,
+    overwrite: bool = False,
     workers: int | None = None,
-    stage: ShowStage = silent,
-    say: Say = lambda line: None,
-    warn: Say = lambda line: None,
+    progress: Progress = False,
 ) -> Trained | None:
-    """Make a classifier from photos, prove it on the real runtime, and publish it as a run folder.
-
-    What is not named here is a setting that config.toml holds: see `training.settings.Settings`.
+    """Make a classifier from photos: float32 and int8 files, proven on the real runtime, in a run folder.
 
     Args:
         photos: a folder with a folder per class, one with train/ and validation/ (and test/) folders of such, a CSV or
             JSONL manifest, or, for a recipe, a folder of record files (train-*, validation-*).
         out: the run folder to make; where None, runs/NAME, NAME that of the photos' folder or manifest.
-        model: "lite0" to "lite4", with "@SIZE" for another input size than its own.
-        weights: where None, "imagenet", and with a recipe "none".
-        max_drop, min_agreement: what the int8 file may lose; see `proof.gate`.
-        resume: go on with a fine-tuning or a recipe into `out` that did not end; begin it where there is none.
-        overwrite: replace an earlier run, and forget states of a training; what is not ours stays.
-        tensorboard: folder for the figures of a training, as TensorBoard reads them.
-        devices: of JAX, how many work on each batch of a recipe; None: all. With several hosts, see
-            `training.devices.connect`, each process calls this; the first one writes.
-        data_processes: that prepare images for a recipe, each with `workers` threads; 0: threads of this one do.
-        stage: shows progress; see `progress`.
-        say: takes what a person may follow meanwhile, one line an epoch.
-        warn: takes what a person should look at, such as a saved state that is damaged.
+
+    Data:
+        val: fraction of the photos that is kept back to judge by, where the data set does not say which.
+        seed: of the choice of those, and of all chance in a training.
+        on_bad: what to do about a photo that cannot be used: "skip" it and list it, or "fail".
+        links: False skips every link in the data set instead of following it.
+        class_folders: "outer" or "inner", where the folders can be read in two ways.
+        labels_locale: class names in other languages: locale ("de") -> a text file with one a line.
+
+    Head:
+        model: "lite0" to "lite4"; with "@SIZE" for another input size than its own, as "lite4@300".
+        weights: "imagenet" (installed), "hub" (download), the path of a checkpoint, or "none" (random); where None
+            "imagenet", and with a recipe "none".
+        weights_sha256: what they must be, to the bit.
+        ema: of a checkpoint that has both, read the moving averages rather than the raw weights.
+        views: how the head sees each photo while it is fitted: of "crop", "crop-mirrored", "squash" and
+            "squash-mirrored" some; at least "crop" or "squash".
+        class_weights: "balanced" gives every class the same say, however few its photos; or "none".
+
+    Int8:
+        calibration: how many training photos set the ranges of numbers in the int8 file.
+        max_drop: fraction of top-1 accuracy that the int8 file may lose; beyond it nothing is published.
+        min_agreement: fraction of photos on which int8 and float32 must name the same class.
+
+    Fine-tuning, which needs the extra "train"; what is None has the measured default:
+        fine_tune: let the upper blocks of the network learn too.
+        fine_tune_blocks: how many of them (5), or "all" for the whole network.
+        batch_norm: "frozen" (the default) normalizes by the statistics of the weights that training begins with; or
+            "train".
+        epochs: at most so many (8; 30 with `time_budget`).
+        learning_rate: the highest, of the head (3e-4); blocks below learn more slowly.
+        rate_decay: rate of a block as a fraction of that of the block above it (0.8).
+        batch_size: photos in a step (32).
+        augment: how photos are varied: "none", "light" (the default: moved, tinted), or "rand" (zoomed, distorted by
+            RandAugment).
+        label_smoothing: share of a label that is spread over all classes (0.1).
+        mixup: how strongly two photos are mixed into one, the alpha of mixup; 0 (the default) is off.
+        ema_decay: of the moving average of the weights, which is what is kept (0.99); 0 is off.
+        patience: epochs without a better one after which training ends (5).
+        time_budget: plan the epochs to fit: "90s", "20m", "1.5h", or a number of seconds.
+        tensorboard: folder for event files that TensorBoard shows, also of a recipe.
+        optimizer: "adamw" (the default) or "sgd".
+        warmup: epochs of linearly growing rate (1).
+        weight_decay: decoupled, times the rate (0).
+        draws: random views of a photo that are computed once, where blocks are frozen (6).
+        dropout: before the head (0.2).
+
+    Recipe, in place of all that; it needs the extra "train":
+        recipe: "imagenet", the reference's recipe: the whole network learns, from random weights or `weights`.
+        set: fields of the recipe -> values, such as {"batch": 64, "epochs": 100}.
+        devices: of JAX, how many share each batch; all where None. Of several hosts each calls this.
+        data_processes: how many prepare images, for machines with many cores; 0: threads of this one do.
+        resume: go on with a training into `out` that did not end, also of `fine_tune`; begin where there is none.
+
+    Output:
+        overwrite: replace an earlier run, and forget the states of a training; what is not ours in it stays.
+        workers: threads; one for each core where None.
+        progress: True shows bars, and a line for each epoch.
 
     Returns:
-        The published run; None on every host but the first of several.
+        The published run, its folder as `run`; None on every host but the first of several.
 
     Raises:
         UsageError, UnusableDataset, UnusableInput, ArtifactError, OutputFailed: before anything is written.
         UsageError, CheckpointError: a training cannot go on from its states, or its loss is no number any more.
         KeyboardInterrupt: a signal came; what was done by a recipe is saved.
-        VerificationFailed: a file is too far from its parent; nothing is published.
+        VerificationFailed: a file is too far from what it was made of; nothing is published.
     """
     started = time.monotonic()
     settings = Settings(
@@ -100,15 +161,34 @@ def train(
         ema=ema,
         val=val,
         seed=seed,
-        views=tuple(views),
+        views=cast("tuple[FitView, ...]", listed(views)),
         class_weights=class_weights,
-        calibration_photos=calibration_photos,
+        calibration=calibration,
         bars=Bars(max_drop, min_agreement),
         on_bad=on_bad,
         links=links,
         class_folders=class_folders,
         labels_locale={locale: Path(file) for locale, file in (labels_locale or {}).items()},
-        fine_tuning=fine_tuning,
+        fine_tuning=asked_for(
+            fine_tune,
+            fine_tune_blocks=fine_tune_blocks,
+            batch_norm=batch_norm,
+            epochs=epochs,
+            learning_rate=learning_rate,
+            rate_decay=rate_decay,
+            batch_size=batch_size,
+            augment=augment,
+            label_smoothing=label_smoothing,
+            mixup=mixup,
+            ema_decay=ema_decay,
+            patience=patience,
+            time_budget=time_budget,
+            optimizer=optimizer,
+            warmup=warmup,
+            weight_decay=weight_decay,
+            draws=draws,
+            dropout=dropout,
+        ),
         recipe=recipe,
         set={name: str(value) for name, value in (set or {}).items()},
     )
@@ -120,10 +200,10 @@ def train(
         tensorboard=None if tensorboard is None else Path(tensorboard),
         devices=devices,
         processes=data_processes,
-        workers=workers or cores(),
-        stage=stage,
-        say=say,
-        warn=warn,
+        workers=chosen_workers(workers),
+        stage=stages(progress),
+        say=LOG.info,
+        warn=LOG.warning,
     )
     settings.check()
     job.check(settings)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from efficientnet_lite.arguments import called
+from efficientnet_lite.bars import stages
 from efficientnet_lite.errors import CALL, ArtifactError, UnusableInput, UsageError, printable
 from efficientnet_lite.labels import ClassNames
 from efficientnet_lite.photos.labelled import labelled_photos
@@ -15,7 +16,6 @@ from efficientnet_lite.run.folder import Run, open_run
 from efficientnet_lite.run.intact import bars_of, changed_exports, golden_faults, views_of
 from efficientnet_lite.run.proven import proven_photos
 from efficientnet_lite.runtimes.model import open_model
-from efficientnet_lite.showing import stages
 from efficientnet_lite.storage import files
 
 

@@ -237,7 +237,7 @@ def require(
             f"the {precision} file is too far from its float parent, so nothing is published: "
             + "; ".join(missed),
             where=where,
-            fix=("calibrate with more photos (`calibration_photos=`), or " if precision == "int8" else "")
+            fix=("calibrate with more photos (`calibration=`), or " if precision == "int8" else "")
             + "allow it (`max_drop=`, `min_agreement=`)",
         )
 

@@ -22,7 +22,7 @@ def config_toml(source: Path, settings: Settings, learned: Learned) -> str:
         "seed": settings.seed,
         "views": list(settings.views),
         "class_weights": settings.class_weights,
-        "calibration": settings.calibration_photos,
+        "calibration": settings.calibration,
         "max_drop": float(settings.bars.max_drop),
         "min_agreement": float(settings.bars.min_agreement),
         "on_bad": settings.on_bad,

@@ -90,7 +90,7 @@ def _quantize(
     photos, settings, workers = run.photos, run.settings, run.features.workers
     training = photos.positions("train")
     chosen = calibration.stratified(
-        photos.labels(training), photos.survey.looks.ranks(training), settings.calibration_photos
+        photos.labels(training), photos.survey.looks.ranks(training), settings.calibration
     )
     used = photos.surveyed(training[chosen])
     images, refused = calibration.images_by_place(

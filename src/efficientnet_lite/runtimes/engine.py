@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from efficientnet_lite.errors import wrong_argument
 from efficientnet_lite.threads import Given, Result, in_threads
 
 
@@ -76,6 +77,13 @@ class EnginePool:
                 return function(engine, item)
 
         return in_threads(with_engine, items, workers=self.workers)
+
+
+def chosen_workers(given: int | None) -> int:
+    """How many threads a caller wants: one for each core where None. Raises UsageError for none at all."""
+    if given is not None and given < 1:
+        raise wrong_argument("workers", given, fix="give at least 1, or leave it out")
+    return given or cores()
 
 
 def cores() -> int:

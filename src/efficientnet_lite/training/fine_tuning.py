@@ -3,16 +3,27 @@
 Nothing heavy is imported here, so a command line is checked before TensorFlow is loaded.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
-from efficientnet_lite.errors import wrong_argument
+from efficientnet_lite.errors import CALL, UsageError, wrong_argument
 from efficientnet_lite.network.plan import DENSE, INPUT, Conv, Dense, Plan, Softmax, Step
 
 BatchNorm = Literal["frozen", "train"]
 Optimizer = Literal["adamw", "sgd"]
 Augment = Literal["none", "light", "rand"]
-OPTIONS = {"batch": "batch_size", "ema": "ema_decay"}  # fields of `FineTuning` that `train` calls otherwise
+# Fields of `FineTuning` that `train` calls otherwise.
+OPTIONS = {
+    "batch": "batch_size",
+    "ema": "ema_decay",
+    "blocks": "fine_tune_blocks",
+    "time_budget_s": "time_budget",
+}
+# Where only a time is given. Training ends by its patience, which long plans with their slow cosine do not survive.
+BUDGETED_EPOCHS = 30
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(s|m|h)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +54,56 @@ class FineTuning:
         rules = (
             ("blocks", self.blocks is None or 0 <= self.blocks <= count, f"0 to {count}, or all"),
             ("epochs", self.epochs >= 1, "1 or more"),
-            ("learning-rate", 0 < self.learning_rate < 1, "a number between 0 and 1, such as 1e-4"),
-            ("rate-decay", 0 < self.rate_decay <= 1, "a number above 0, at most 1"),
+            ("learning_rate", 0 < self.learning_rate < 1, "a number between 0 and 1, such as 1e-4"),
+            ("rate_decay", 0 < self.rate_decay <= 1, "a number above 0, at most 1"),
             ("warmup", 0 <= self.warmup <= 1000, "epochs, 0 or more"),
-            ("weight-decay", 0 <= self.weight_decay < 1, "0 (off), or a fraction below 1"),
+            ("weight_decay", 0 <= self.weight_decay < 1, "0 (off), or a fraction below 1"),
             ("batch", 1 <= self.batch <= 4096, "1 to 4096"),
             ("draws", 0 <= self.draws <= 1000, "0 to 1000"),
-            ("label-smoothing", 0 <= self.label_smoothing < 1, "0, or a fraction below 1"),
+            ("label_smoothing", 0 <= self.label_smoothing < 1, "0, or a fraction below 1"),
             ("mixup", 0 <= self.mixup <= 10, "0 (off) to 10"),
             ("dropout", 0 <= self.dropout < 1, "0, or a fraction below 1"),
             ("ema", 0 <= self.ema < 1, "0 (off), or a fraction below 1"),
             ("patience", self.patience >= 1, "1 or more"),
-            ("time-budget", self.time_budget_s is None or self.time_budget_s > 0, "for example 20m"),
+            ("time_budget_s", self.time_budget_s is None or self.time_budget_s > 0, "for example 20m"),
         )
         for name, holds, fix in rules:
             if not holds:
-                argument = {"time-budget": "time_budget_s"}.get(name, name.replace("-", "_"))
-                raise wrong_argument(argument, getattr(self, argument), fix=f"give {fix}")
+                raise wrong_argument(OPTIONS.get(name, name), getattr(self, name), fix=f"give {fix}")
+
+
+def asked_for(fine_tune: bool, **given: object) -> FineTuning | None:
+    """The fine-tuning that a call asks for, or None; `given` are its options, None where one is left out.
+
+    Raises UsageError for an option that means nothing without `fine_tune`, or cannot be read.
+    """
+    values = {name: value for name, value in given.items() if value is not None}
+    if not fine_tune:
+        if values:
+            raise UsageError(
+                f"`{next(iter(values))}=` is given without `fine_tune=True`",
+                where=CALL,
+                fix="give `fine_tune=True` too, or leave it out",
+            )
+        return None
+    fields = {option: field for field, option in OPTIONS.items()}
+    values = {fields.get(name, name): value for name, value in values.items()}
+    if values.get("blocks") == "all":
+        values["blocks"] = None
+    if "time_budget_s" in values:
+        values["time_budget_s"] = _seconds(values["time_budget_s"])
+        values.setdefault("epochs", BUDGETED_EPOCHS)
+    return FineTuning(**values)  # type: ignore[arg-type]  # `train` has their types
+
+
+def _seconds(given: object) -> float:
+    """`90s`, `20m`, `1.5h` or a number, in seconds."""
+    if isinstance(given, float):
+        return given
+    found = _DURATION.fullmatch(str(given).strip().lower())
+    if found is None or float(found[1]) == 0:
+        raise wrong_argument("time_budget", given, fix="give a time such as 90s, 20m or 1.5h")
+    return float(found[1]) * _UNITS[found[2]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from efficientnet_lite.errors import CALL
 
 def require_fine_tuning() -> None:
     """Raise UsageError where a fine-tuning has no Keras; loads it and its backend."""
-    with extras.needed("`fine_tuning=` needs Keras and TensorFlow", where=CALL, saying_why=True):
+    with extras.needed("`fine_tune=True` needs Keras and TensorFlow", where=CALL, saying_why=True):
         from efficientnet_lite.training import fine_tuned  # noqa: F401
 
 

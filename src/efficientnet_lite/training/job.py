@@ -38,7 +38,7 @@ class Job:
             raise UsageError(
                 "`tensorboard=` is given, but the head alone learns, which has no epochs",
                 where=CALL,
-                fix="give `fine_tuning=` too, or leave it out",
+                fix="give `fine_tune=True` too, or leave it out",
             )
         if not files.exists(self.photos):
             wanted = (

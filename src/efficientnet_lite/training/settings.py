@@ -30,7 +30,7 @@ class Settings:
         seed: of the split, and of all chance in a training.
         views: the views of each photo that the head is fitted on; "crop" or "squash" is among them.
         class_weights: "balanced" gives every class the same say.
-        calibration_photos: training photos that set the int8 ranges.
+        calibration: training photos that set the int8 ranges.
         bars: what the int8 file may lose.
         on_bad: "fail" stops at the first photo that would be skipped.
         links: whether links in the data set are followed.
@@ -50,7 +50,7 @@ class Settings:
     seed: int = 0
     views: tuple[FitView, ...] = FIT_VIEWS
     class_weights: ClassWeights = "none"
-    calibration_photos: int = CALIBRATION_PHOTOS
+    calibration: int = CALIBRATION_PHOTOS
     bars: Bars = field(default_factory=Bars)
     on_bad: OnBad = "skip"
     links: bool = True
@@ -94,9 +94,9 @@ class Settings:
                 f"give 0 to {2**32 - 1}, with fine-tuning",
             ),
             (
-                "calibration_photos",
-                self.calibration_photos,
-                self.calibration_photos >= 1,
+                "calibration",
+                self.calibration,
+                self.calibration >= 1,
                 "give at least 1 photo",
             ),
             ("class_weights", classes, classes in get_args(ClassWeights), f"give {_either(ClassWeights)}"),
@@ -117,7 +117,7 @@ class Settings:
             return
         Recipe.from_settings(self.set)
         for wrong, what, fix in (
-            (self.fine_tuning, "`recipe=` and `fine_tuning=` exclude each other", "give one"),
+            (self.fine_tuning, "`recipe=` and `fine_tune=True` exclude each other", "give one"),
             (self.class_weights != "none", "the recipe has no class weights", "leave `class_weights=` out"),
         ):
             if wrong:
@@ -142,7 +142,7 @@ def starting_weights(settings: Settings) -> Weights:
 
 def without_recipe(argument: str, *, or_fine_tuning: bool = False) -> UsageError:
     """The error for an argument that means nothing without a recipe."""
-    also = " or `fine_tuning=`" if or_fine_tuning else ""
+    also = " or `fine_tune=True`" if or_fine_tuning else ""
     return UsageError(
         f"`{argument}=` is given without `recipe=`",
         where=CALL,

@@ -44,7 +44,7 @@ def fit(tmp_path_factory):
 
     def fit(photos, out, **options):
         bars = {"max_drop": 1, "min_agreement": 0}  # few photos with wrong labels make a poor model
-        small = {"model": scenes.MODEL, "calibration_photos": 8, "workers": 2, "val": 0.5}
+        small = {"model": scenes.MODEL, "calibration": 8, "workers": 2, "val": 0.5}
         return train(photos, out, weights=weights, **small, **bars, **options)
 
     return fit
