@@ -209,6 +209,7 @@ def test_classify_names_the_best_classes_of_one_photo_or_of_several(models, prec
     assert [each.label for each in one] == [tiny.LABELS[each.index] for each in one]
     assert [each.probability for each in one] == [float(row[each.index]) for each in one]
     assert one[0].synset is None
+    assert dict(one) == {each.label: each.probability for each in one}
     assert first[:2] == one
     assert first == second
     assert len(first) == tiny.CLASSES

@@ -72,7 +72,8 @@ def verify(
         raise _unused("`trust=True`", "a run", "in a single file nothing is executed")
     bars = Bars().changed(max_drop, min_agreement)
     models = [open_model(Path(parent)), open_model(target)]
-    if models[1].labels and models[0].labels and models[1].labels != models[0].labels:
+    ours, theirs = models[1].labels, models[0].labels
+    if ours and theirs and len(ours) == len(theirs) and ours != theirs:
         raise ArtifactError(
             "its classes are not those of its parent, or in another order",
             where=target,

@@ -1,6 +1,6 @@
 """What a model says of a photo, by the names of its classes. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from efficientnet_lite.arrays import Array
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One class of a photo."""
+    """One class of a photo; `label, probability = prediction` takes it apart, and `dict` makes a table of several."""
 
     label: str
     index: int  # its place in the outputs
@@ -24,6 +24,9 @@ class Prediction:
         if self.synset is None or self.synset in self.label:
             return self.label
         return f"{self.label} ({self.synset})"
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.label, self.probability))
 
     def __str__(self) -> str:
         return f"{self.name}, {100 * self.probability:.1f} %"
