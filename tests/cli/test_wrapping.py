@@ -3,9 +3,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from efficientnet_lite.cli.wrapping import atoms, wrapped
-from efficientnet_lite.terminal import cells
 
 SENTENCES = {
     "crop: top-1 drops by 0.29 points (-1.11 to 1.85) on 341 photos, allowed 1.00": [
@@ -36,7 +36,7 @@ def test_numbers_with_units_quoted_names_options_and_commands_stay_whole(text):
     assert set(SENTENCES[text]) <= set(atoms(text))
     for width in (5, 20, 40, 60, 80):
         for line in wrapped(text, width, hang=2):
-            assert cells(line) <= width or line in atoms(text), "only what cannot break is wider"
+            assert cell_len(line) <= width or line in atoms(text), "only what cannot break is wider"
 
 
 def test_what_a_caller_names_stays_whole_and_what_is_wider_stands_alone():
@@ -60,7 +60,7 @@ def test_no_text_loses_anything_and_no_line_is_wider_than_it_must_be(text, width
     parts = atoms(text.strip(" "))
     assert " ".join(parts).replace(" ", "") == text.replace(" ", "")
     for line in lines:
-        assert cells(line) <= width or line.strip(" ") in parts or text in lines
+        assert cell_len(line) <= width or line.strip(" ") in parts or text in lines
 
 
 def test_a_megabyte_of_quotes_is_split_in_no_time():

@@ -80,14 +80,14 @@ class Console:
         *,
         right: Sequence[str] = (),
         drop: Sequence[str] = (),
-        prose: Sequence[str] = (),
+        prose: str = "",
     ) -> None:
         """A table on stdout, as wide as its cells need, and folded to the terminal where there is one.
 
         Args:
             right: the columns that are aligned right, as numbers are read.
             drop: the columns that can be left out where room is short, the least important first.
-            prose: the columns whose cells may break between words; those of others never break.
+            prose: the column whose cells may break between words; those of the others never break.
         """
         if self.as_json:
             return
@@ -98,7 +98,7 @@ class Console:
 
     def fits(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> bool:
         """Whether a table finds room as it is, with nothing left out."""
-        return self.width is None or self._table(columns, rows, (), (), ()).widths(self.width) is not None
+        return self.width is None or self._table(columns, rows, (), ()).fits(self.width)
 
     def facts(self, title: object, rows: Sequence[tuple[str, object]]) -> None:
         """What is known of one thing, on stdout: names, and their values beside them.
@@ -163,12 +163,14 @@ class Console:
         self, text: str, stream: TextIO, keep: Sequence[object] = (), *, hang: int = HANG
     ) -> list[str]:
         """`text` in lines for a stream, on a terminal of its width; they go on below its own first word."""
+        shown, width = _encodable(printable(text), stream), terminal.columns(stream)
+        if width is None or (shown.isascii() and len(shown) <= width):
+            return [shown]
         from efficientnet_lite.cli.wrapping import wrapped
 
-        shown = _encodable(printable(text), stream)
         whole = [_encodable(printable(str(each)), stream) for each in keep]
         lead = len(shown) - len(shown.lstrip(" ")) if hang == HANG else 0
-        return wrapped(shown, terminal.columns(stream), hang=lead + hang, keep=whole)
+        return wrapped(shown, width, hang=lead + hang, keep=whole)
 
     def _cell(self, value: object) -> str:
         return _encodable(printable(str(value)), self._stdout)
@@ -179,7 +181,7 @@ class Console:
         rows: Sequence[Sequence[object]],
         right: Sequence[str],
         drop: Sequence[str],
-        prose: Sequence[str],
+        prose: str = "",
     ) -> "Grid":
         from efficientnet_lite.cli.drawn_table import Grid
 
@@ -188,8 +190,8 @@ class Console:
             [[self._cell(cell) for cell in row] for row in rows],
             frozenset(map(self._cell, right)),
             tuple(map(self._cell, drop)),
-            frozenset(map(self._cell, prose)),
-            rule="\u2500" if terminal.is_utf8(self._stdout) else "-",
+            self._cell(prose),
+            ascii=not terminal.is_utf8(self._stdout),
         )
 
     def _dumped(self, document: object, *, indent: int | None) -> str:

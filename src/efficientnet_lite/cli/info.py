@@ -116,7 +116,7 @@ def _show_readiness(console: Console, path: Path, found: "Readiness") -> None:
         for (name, version, on, why), count in kinds.items()
     ]
     columns = ["operator", "version", "count", "on", "rule"]
-    console.table("", columns, rows, right=columns[1:3], drop=["version"], prose=["rule"])
+    console.table("", columns, rows, right=columns[1:3], drop=["version"], prose="rule")
     unsure: dict[str, Finding] = {}  # the first for each rule
     for finding in (each for placed in found.operators for each in placed.findings):
         if finding != obstacle and (finding.effect in ("option", "unknown") or not finding.verified):

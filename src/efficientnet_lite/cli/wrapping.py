@@ -1,4 +1,4 @@
-"""Prose in lines of a width: it breaks between words, and never where that would spoil what is meant. Pure.
+"""Prose in lines of a width: it breaks between words, and never where that would spoil what is meant.
 
 Whole stay numbers with their unit and interval, what stands in quotes, an option with its value, a command to copy,
 and whatever a caller names. What is wider than a line has a line of its own, so that it can be copied as it is.
@@ -7,7 +7,7 @@ and whatever a caller names. What is wider than a line has a line of its own, so
 import re
 from collections.abc import Iterator, Sequence
 
-from efficientnet_lite.terminal import cells
+from rich.cells import cell_len
 
 UNITS = (
     "%|points?|ms|µs|s|min|h|bytes|B|kB|KB|MB|GB|KiB|MiB|GiB|TiB|dB|M|MAdds|pixels?|px|photos?|images?|files?|classes|"
@@ -30,24 +30,26 @@ WHOLE = re.compile(
     rf"|{QUANTITY}(?:{INTERVAL})?"
     r")"
 )
+GLUE = "\ue000"  # stands for a space that must not break, while lines are made; no text of ours has it
 
 
-def atoms(text: str, keep: Sequence[str] = ()) -> list[str]:
-    """`text` in the parts that must not break, in order; between two of them stands a space.
+def glued(text: str, keep: Sequence[str] = ()) -> str:
+    """`text` with `GLUE` for every space at which it must not break; see `unglued`.
 
     What `keep` names stays whole wherever it stands, a path with spaces for example.
     """
-    inside = {
-        place
-        for begin, end in (*_named(text, keep), *(found.span() for found in WHOLE.finditer(text)))
-        for place in range(begin, end)
-    }
-    parts, start = [], 0
-    for place, character in enumerate(text):
-        if character == " " and place not in inside:
-            parts.append(text[start:place])
-            start = place + 1
-    return [part for part in (*parts, text[start:]) if part]
+    spans = (*_named(text, keep), *(found.span() for found in WHOLE.finditer(text)))
+    inside = {place for begin, end in spans for place in range(begin, end)}
+    return "".join(GLUE if each == " " and place in inside else each for place, each in enumerate(text))
+
+
+def unglued(text: str) -> str:
+    return text.replace(GLUE, " ")
+
+
+def atoms(text: str, keep: Sequence[str] = ()) -> list[str]:
+    """The parts of `text` that must not break, in order."""
+    return [unglued(part) for part in glued(text, keep).split(" ") if part]
 
 
 def _named(text: str, keep: Sequence[str]) -> Iterator[tuple[int, int]]:
@@ -60,17 +62,16 @@ def wrapped(text: str, width: int | None, *, hang: int = 0, keep: Sequence[str] 
 
     The first keeps the spaces that `text` begins with. Without a width it is one line.
     """
-    if width is None or cells(text) <= width:
+    if width is None or cell_len(text) <= width:
         return [text]
     lead = text[: len(text) - len(text.lstrip(" "))]
     lines, line = [], lead
-    for atom in atoms(text.strip(" "), keep):
+    for atom in atoms(text.strip(" "), keep):  # rich's own Text.wrap would cut what is wider than a line
         joined = f"{line} {atom}" if line.strip(" ") else f"{line}{atom}"
-        if cells(joined) <= width:
+        if cell_len(joined) <= width:
             line = joined
             continue
         if line.strip(" "):
             lines.append(line)
-        fits = hang + cells(atom) <= width
-        line = " " * hang + atom if fits else atom
+        line = f"{' ' * hang}{atom}" if hang + cell_len(atom) <= width else atom
     return [*lines, line]
