@@ -45,7 +45,7 @@ JSON keys that scripts may rely on:
 | `evaluate` | `top1`, `top5`, `count`, `as`, `found`, `used`, `skipped`, `absent_classes` (of the model, without a photo), `unjudged_classes` (no photo of them could be used), `unknown_classes` (not of the model: how many photos, skipped); a list of such where `--as` is given several times |
 | `predict` | a list of `path` and `predictions`, each `label`, `index`, `probability`, the best first; a photo that cannot be used has `error` instead |
 | `verify` | `verdict`: `verified`, `not refuted` or `failed`; `doubts`, `faults`, `notes`: lists of lines; `agreement`, `drop` (may be negative, null without labels), `snr_db`, `passed` (not failed), `comparisons`: one for each view, with `count` |
-| `report` | `path`, `bytes`, `mistakes` (photos shown, null where they are gone), `notes` |
+| `report` | `path`, `bytes`, `mistakes` (photos shown, null where they are gone), `notes`, `written` (false: the page was there and stays) |
 | `export` | `path`, `precision`, `outputs`, `bytes`, `sha256`; of a smaller precision `reduction`: `snr_db` of its logits, or of what else it gives, from float32; with photos also `verdict`, `doubts`, `agreement`, `snr_db`, `count`, `skipped`: a list of path and reason |
 | `hub-cache` | `dir`, `modules`: a list of `address` and what `export` has; with `--remove` `dir`, `removed`, `kept`: lists of addresses |
 | `shards` | `folder`, `format`, `classes`, `seed`, `parts`: for `train` and `validation` each `files`, `photos`, `bytes`, `encoded_again`, `turned`; `found`, `used`, `skipped`, `digest` |

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
+from pathlib import PurePath
 
 
 def command_line(words: Sequence[str], *, windows: bool = False) -> str:
@@ -12,6 +13,12 @@ def command_line(words: Sequence[str], *, windows: bool = False) -> str:
     """
     quote = _for_windows if windows else _for_posix
     return " ".join(map(quote, words))
+
+
+def operand(path: PurePath | str) -> str:
+    """A path that no program takes for an option."""
+    text = str(path)
+    return f"./{text}" if text.startswith("-") else text
 
 
 def _for_posix(word: str) -> str:

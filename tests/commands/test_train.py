@@ -26,7 +26,6 @@ from efficientnet_lite.photos import dataset
 from efficientnet_lite.photos.contract import FIT_VIEWS, PROOF_VIEWS, Contract
 from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.run import publish
-from efficientnet_lite.run.report.page import is_installed
 from efficientnet_lite.runtimes.model import open_model
 from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.weights.read import read_checkpoint
@@ -42,7 +41,7 @@ FILES = {
     "exports/shapes_float32.tflite",
     "exports/shapes_int8.tflite",
     "exports/golden.npz",
-    *([run_folder.REPORT] if is_installed() else []),
+    run_folder.REPORT,
 }
 
 

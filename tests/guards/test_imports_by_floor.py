@@ -69,7 +69,6 @@ LIBRARIES = {  # a room, or one module of it -> what it may import beside the st
     "training.devices": {"jax"},  # where tensors lie, and several hosts
     "training.arrayrecord": {"array_record"},
     "run.report.page": {"jinja2"},
-    "run.report.plots": {"matplotlib"},
     "training.curves": {"matplotlib"},
     "cli": {"cyclopts", "rich"},
 }

@@ -22,7 +22,7 @@ def report(
         run: a run folder.
         photos: where the photos that it was trained on lie now, if they have moved.
         out: the file to write; report.html in the run folder where not given.
-        overwrite: replace an existing file.
+        overwrite: make the page anew where there is one.
         json: print one JSON document instead of the path.
     """
     from efficientnet_lite.cli.results import with_notes
@@ -35,4 +35,4 @@ def report(
         return
     for note in reported.notes:
         console.warn(note)
-    console.line(f"The report lies in {reported.path}")
+    console.line(str(reported.path))

@@ -14,10 +14,11 @@ from efficientnet_lite.run.folder import Run
 from efficientnet_lite.run.proven import own, proven_photos, split_rows
 from efficientnet_lite.run.report import page
 from efficientnet_lite.run.report.facts import facts_of
-from efficientnet_lite.run.report.pictures import replayed_mistakes
+from efficientnet_lite.run.report.pictures import replayed_gallery
+from efficientnet_lite.run.summary import summary_of
 from efficientnet_lite.storage import files
 from efficientnet_lite.storage.targets import check_file
-from efficientnet_lite.training.curves import drawn_log
+from efficientnet_lite.training.epochs import read_panels
 from efficientnet_lite.training.learned import LOG
 
 SUFFIXES = (".html", ".htm")
@@ -25,12 +26,13 @@ SUFFIXES = (".html", ".htm")
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """A page that was written."""
+    """A run's page."""
 
     path: Path
     bytes: int
-    mistakes: int | None  # photos shown; None where the photos were not there
+    mistakes: int | None  # photos shown at first; None where they were not there, and of a page that stays
     notes: tuple[str, ...]
+    written: bool = True  # False: it was there already, and stays
 
     def to_json(self) -> dict[str, Any]:
         """A document of plain values."""
@@ -39,6 +41,7 @@ class Reported:
             "bytes": self.bytes,
             "mistakes": self.mistakes,
             "notes": list(self.notes),
+            "written": self.written,
         }
 
 
@@ -51,7 +54,9 @@ def report(
     overwrite: bool = False,
     progress: Progress = False,
 ) -> Reported:
-    """Write the page of a finished run. Its photos are replayed; where they are gone, it has none.
+    """Write the page of a finished run. Its photos are replayed; where they are gone, it shows none.
+
+    A run is made with its page: without `out` or `overwrite`, one that is there stays, and this says where it lies.
 
     Args:
         run: a run folder.
@@ -61,36 +66,44 @@ def report(
         progress: True shows a bar.
 
     Raises:
-        UsageError: jinja2 or matplotlib is missing, the file exists, or its name is not that of a page.
+        UsageError: `out` exists, or its name is not that of a page.
         UnusableInput: there is no run, or `photos` are not those that proved it.
         ArtifactError: the run is damaged.
     """
-    page.check_installed()
     opened = run_folder.open_run(Path(run))
+    own_page = opened.folder / run_folder.REPORT
     if out is None:
-        out = opened.folder / run_folder.REPORT
-        run_folder.check_own(opened.folder, out)
-    out = Path(out)
+        run_folder.check_own(opened.folder, own_page)
+        if photos is None and not overwrite and files.is_file(own_page):
+            return _there(own_page)
+    out = own_page if out is None else Path(out)
     _check(out, overwrite)
     facts = facts_of(opened.card, opened.folder)
     counts = page.class_counts(opened.labels, ((label, split) for _, label, split, _ in split_rows(opened)))
     proven, notes = _proven(opened, Path(photos) if photos is not None else None)
-    pictures, unread = replayed_mistakes(opened, proven, stages(progress)) if proven else (None, ())
+    gallery, unread = replayed_gallery(opened, facts, proven, stages(progress)) if proven else (None, ())
     if unread:
         notes.append(f"{len(unread)} photos could not be replayed; the first: {unread[0].reason}")
     content = page.render(
         facts,
-        name=opened.folder.absolute().name,
+        summary_of(opened.card, opened.folder),
         counts=counts,
-        pictures=pictures,
-        curves=drawn_log(own(opened, opened.folder / LOG).parent, facts.best_epoch),
+        gallery=gallery,
+        panels=read_panels(own(opened, opened.folder / LOG).parent),
     )
     with files.locked(out):
         _check(out, overwrite)
         files.publish(out, content)
-    if files.real(out) == files.real(opened.folder / run_folder.REPORT):
+    if files.real(out) == files.real(own_page):
         run_folder.relist(opened.folder, [out])
-    return Reported(out.absolute(), len(content), None if pictures is None else len(pictures), tuple(notes))
+    shown = None if gallery is None else len(gallery.mistakes[facts.first_choice])
+    return Reported(out.absolute(), len(content), shown, tuple(notes))
+
+
+def _there(own_page: Path) -> Reported:
+    """The page that the run has."""
+    note = "it was there already, and stays as it is: `overwrite=True` makes it anew"
+    return Reported(own_page.absolute(), files.size(own_page), None, (note,), written=False)
 
 
 def _check(out: Path, overwrite: bool) -> None:

@@ -1,10 +1,13 @@
 """The photos that a model gets wrong and is most sure of: often a wrong label, or a photo worth a look."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from efficientnet_lite.photos.contract import View
+from efficientnet_lite.proof.evaluate import Scored
 
 MISTAKES = 24
 
@@ -38,3 +41,14 @@ def most_confident(
     wrong = np.flatnonzero((best != truth) & ~np.isnan(sure))
     surest = wrong[np.argsort(-sure[wrong], kind="stable")][:limit]
     return tuple(Mistake(kept[at], int(truth[at]), int(best[at]), float(sure[at])) for at in surest)
+
+
+def surest_mistakes(
+    scored: Mapping[str, Scored], kept: Sequence[int]
+) -> dict[tuple[str, View], tuple[Mistake, ...]]:
+    """Those of each file in each view; `scored` has what each precision said, `kept` the position of each photo."""
+    return {
+        (precision, view): most_confident(scores, each.truth, kept)
+        for precision, each in scored.items()
+        for view, scores in each.scores.items()
+    }

@@ -20,7 +20,7 @@ from efficientnet_lite.photos.views import Image
 from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.proof.evaluate import Evaluation, evaluation
 from efficientnet_lite.proof.gate import Bars, Comparison, compare, require, score_together
-from efficientnet_lite.proof.mistakes import Mistake, most_confident
+from efficientnet_lite.proof.mistakes import Mistake, surest_mistakes
 from efficientnet_lite.runtimes.latency import Latency, latency
 from efficientnet_lite.runtimes.model import Model
 from efficientnet_lite.sequences import Made
@@ -40,7 +40,7 @@ class Proof:
     float_agreement: dict[View, float]  # with those, in the views that the head was fitted on
     latency: dict[str, Latency]  # by precision
     golden: bytes  # the content of golden.npz
-    mistakes: tuple[Mistake, ...]  # of the float file in the contract's view, by positions in the photos
+    mistakes: Mapping[tuple[str, View], tuple[Mistake, ...]]  # by precision and view; positions in the photos
     lost: tuple[LostPhoto, ...] = ()  # photos of the split that are behind none of these figures
     network_top1: dict[View, float] | None = None  # over all of the split, from features; None if not known
 
@@ -118,7 +118,7 @@ def prove(
             int8_model,
             Made(len(kept), lambda at: (photos.paths[kept[at]], photos.contents[kept[at]])),
         ),
-        mistakes=most_confident(parent.scores[float_model.contract.view], parent.truth, kept),
+        mistakes=surest_mistakes({"float32": parent, "int8": child}, kept),
         lost=lost,
         network_top1=None
         if gone

@@ -6,8 +6,8 @@
     labels.txt  split.csv  skipped.csv
     weights.safetensors   backbone and head, float32
     exports/              the .tflite files and golden.npz
-    report.html           the same as a page with pictures, where the extra `report` is installed
-    log.csv  curves.png   the epochs of a training, where more than the head learned; the picture as report.html
+    report.html           the same as a page to look at, with pictures
+    log.csv  curves.png   the epochs of a training, where more than the head learned; the picture with matplotlib
 
 A run comes into being whole, and its card lists the files that are ours: see `storage.folders`.
 """

@@ -29,14 +29,16 @@ from efficientnet_lite.run.card import NewRun, ProvenFiles, card_of
 from efficientnet_lite.run.config_toml import config_toml
 from efficientnet_lite.run.model_card import model_card
 from efficientnet_lite.run.report.facts import facts_of
-from efficientnet_lite.run.report.page import INSTALL, class_counts, is_installed, render
-from efficientnet_lite.run.report.pictures import pictures_of
+from efficientnet_lite.run.report.page import class_counts, render
+from efficientnet_lite.run.report.pictures import gallery_of
+from efficientnet_lite.run.summary import summary_of
 from efficientnet_lite.runtimes.model import Model, model_from_bytes
 from efficientnet_lite.storage import files, tables
 from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.tflite.artifact import About, float_artifact, int8_artifact
 from efficientnet_lite.tflite.int8 import IntegerNetwork
-from efficientnet_lite.training.curves import drawn_log, publish_log
+from efficientnet_lite.training.curves import publish_log
+from efficientnet_lite.training.epochs import read_panels
 from efficientnet_lite.vocabulary import Precision
 from efficientnet_lite.weights.safetensors import write_safetensors
 
@@ -79,7 +81,7 @@ def publish_run(folder: Path, run: NewRun, cache: Cache, stage: ShowStage) -> Tr
         proof = _prove(models, layers[DENSE], run, on_progress)
     card = _publish(folder, run, ProvenFiles(written, proof, (*lost, *proof.lost)))
     cache.prune()
-    notes = photos.dataset.notes + photos.assignment.notes + _note_of_report(card, run.out)
+    notes = photos.dataset.notes + photos.assignment.notes
     return Trained(run.out.absolute(), card, run.learned.head, proof, notes, photos.accounting)
 
 
@@ -174,8 +176,7 @@ def _publish(folder: Path, run: NewRun, proven: ProvenFiles) -> dict[str, Any]:
         publish_log(folder, learned.log, learned.best_epoch)
     files.publish(folder / "config.toml", config_toml(run.source, run.settings, learned).encode())
     card = card_of(folder, run, proven)
-    if is_installed():
-        files.publish(folder / run_folder.REPORT, _page(folder, run, proven, card))
+    files.publish(folder / run_folder.REPORT, _page(folder, run, proven, card))
     files.publish(folder / "README.md", model_card(run.name, card).encode())
     return run_folder.seal(folder, card)
 
@@ -187,17 +188,10 @@ def _page(folder: Path, run: NewRun, proven: ProvenFiles, card: Mapping[str, Any
     shown = photos.surveyed(photos.positions(photos.proof_split))
     return render(
         facts,
-        name=run.name,
+        summary_of(card, run.out),
         counts=class_counts(
             photos.dataset.labels, ((row.label, split) for row, split in zip(rows, splits, strict=True))
         ),
-        pictures=pictures_of(facts.labels, proven.proof.mistakes, shown),
-        curves=drawn_log(folder, facts.best_epoch),
+        gallery=gallery_of(facts, proven.proof.mistakes, shown),
+        panels=read_panels(folder),
     )
-
-
-def _note_of_report(content: Mapping[str, Any], out: Path) -> tuple[str, ...]:
-    """How to get the report where its libraries were missing."""
-    if run_folder.REPORT in content["files"]:
-        return ()
-    return (f"no {run_folder.REPORT}: {INSTALL}, then efficientnet-lite report {out}",)

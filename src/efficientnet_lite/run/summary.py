@@ -14,15 +14,12 @@ from efficientnet_lite.errors import printable
 from efficientnet_lite.figures import percent, points
 from efficientnet_lite.metrics import ENOUGH_TO_JUDGE, Interval, too_few_to_judge
 from efficientnet_lite.photos.classes import some
-from efficientnet_lite.photos.contract import PHONE_VIEW, View
 from efficientnet_lite.proof.gate import Bars, Verdict
 from efficientnet_lite.run import folder as run_folder
-from efficientnet_lite.run.report.facts import Facts, File, Gate, ViewScore, facts_of
-from efficientnet_lite.shell import command_line
+from efficientnet_lite.run.report.facts import PHONE_VIEWS, Facts, File, Gate, ViewScore, facts_of
+from efficientnet_lite.shell import command_line, operand
 from efficientnet_lite.vocabulary import MAX_DROP, MIN_AGREEMENT
 
-# How apps on phones look at photos, the truest first: older runs were not measured as MediaPipe sees them.
-PHONE_VIEWS: tuple[View, ...] = (PHONE_VIEW, "squash")
 PHOTO = "photo.jpg"  # in `Summary.next`, for one of the user's
 ENOUGH_OF_A_CLASS = 5  # photos; with fewer, nobody can say how well the class is known
 CaveatKind = Literal["few", "unproven", "loss", "lost", "thin", "leaks", "skipped", "view", "chosen"]
@@ -115,7 +112,7 @@ def summary_of(card: Mapping[str, Any], folder: Path, *, seconds: float | None =
         _fraction(verification.get("min_agreement"), MIN_AGREEMENT),
     )
     said = verification.get("verdict")
-    view = next((each for each in PHONE_VIEWS if each in facts.views), facts.views[0])
+    view = facts.phone_view
     judged = _seen(facts.files[0], view).count
     listed = card.get("files")
     report = folder / run_folder.REPORT if listed and run_folder.REPORT in listed else None
@@ -224,12 +221,6 @@ def _unproven(gates: Sequence[Gate], bars: Bars) -> str | None:
 
 
 def _next(folder: Path, report: Path | None) -> tuple[tuple[str, ...], ...]:
-    program, run = "efficientnet-lite", _operand(folder)
-    look = (program, "report", run) if report is None else ("open", _operand(report))
+    program, run = "efficientnet-lite", operand(folder)
+    look = (program, "report", run) if report is None else ("open", operand(report))
     return (program, "predict", run, PHOTO), look
-
-
-def _operand(path: Path) -> str:
-    """A path that no program takes for an option."""
-    text = str(path)
-    return f".{os.sep}{text}" if text.startswith("-") else text

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,8 +10,10 @@ from PIL import Image
 
 from efficientnet_lite.run.report import page
 from efficientnet_lite.run.report.facts import read_facts
+from efficientnet_lite.run.summary import summary_of
 from efficientnet_lite.training import curves
 from efficientnet_lite.training.curves import draw_curves
+from efficientnet_lite.training.epochs import apart, panels_of
 
 ROWS = [
     {
@@ -75,10 +78,10 @@ def test_the_best_epoch_is_marked_in_both_panels():
     plain, marked = draw_curves(ROWS), draw_curves(ROWS, best=3)
     both = (draw_curves(without("top1_crop", "top1_squash"), best=each) for each in (None, 3))
 
-    assert amount(marked, curves.FAINT) > amount(plain, curves.FAINT)  # a line
-    for color in curves.COLORS[:2]:
+    assert amount(marked, curves.PNG.faint) > amount(plain, curves.PNG.faint)  # a line
+    for color in curves.PNG.lines[:2]:
         assert amount(marked, color) > amount(plain, color)  # a larger dot, and its value
-    assert np.subtract(*(amount(png, curves.COLORS[0]) for png in both)) < 0
+    assert np.subtract(*(amount(png, curves.PNG.lines[0]) for png in both)) < 0
 
 
 def test_a_panel_without_columns_is_left_out():
@@ -91,13 +94,13 @@ def test_epochs_without_an_evaluation_leave_no_gap_in_its_line():
     sparse = [row | {"top1_crop": "" if row["epoch"] % 2 else row["top1_crop"]} for row in ROWS]
     straight = draw_curves(sparse)
 
-    assert amount(straight, curves.COLORS[0]) > 0.8 * amount(draw_curves(ROWS), curves.COLORS[0])
+    assert amount(straight, curves.PNG.lines[0]) > 0.8 * amount(draw_curves(ROWS), curves.PNG.lines[0])
 
 
 def test_names_beside_lines_that_end_together_stand_apart():
-    moved = curves._apart([0.5, 0.5, 0.9])
+    moved = apart([0.5, 0.5, 0.9], 0.085)
 
-    assert moved[1] - moved[0] >= curves.LABEL_HEIGHT - 1e-9
+    assert moved[1] - moved[0] >= 0.085 - 1e-9
     assert abs(sum(moved) - 1.9) < 1e-9
 
 
@@ -138,47 +141,72 @@ TUNING = {
 }
 
 
+def rendered(card, panels=()):
+    counts = {split: [1] * len(card["labels"]) for split in ("train", "validation", "test")}
+    facts = read_facts(card)
+    return page.render(
+        facts, summary_of(card, Path("run")), counts=counts, gallery=None, panels=panels
+    ).decode()
+
+
 def test_the_page_of_a_fine_tuned_run_shows_before_after_and_curves(trained):
-    pytest.importorskip("jinja2", reason="the extra `report` is not installed: make test-all")
-    counts = {split: [1, 1, 1] for split in ("train", "validation", "test")}
+    def shown(tuning, panels=()):
+        return rendered({**trained.card, "fine_tuning": tuning}, panels)
 
-    def shown(tuning, png):
-        facts = read_facts({**trained.card, "fine_tuning": tuning})
-        return page.render(facts, name="run", counts=counts, pictures=None, curves=png).decode()
-
-    tuned, alone = shown(TUNING, draw_curves(ROWS, best=3)), shown(None, None)
-    unmoved = shown(TUNING | {"chosen_epoch": 0, "after": TUNING["before"]}, None)
+    tuned, alone = shown(TUNING, panels_of(ROWS)), shown(None)
+    unmoved = shown(TUNING | {"chosen_epoch": 0, "after": TUNING["before"]})
 
     assert "The uppermost 5 blocks went on learning with the head, for 4 epochs." in tuned
     assert "Epoch 3 was the best" in tuned
-    for view, before, after, points in (
-        ("crop", "80.0 %", "86.0 %", "+6.0"),
-        ("squash", "70.0 %", "79.0 %", "+9.0"),
-    ):
-        cells = "".join(f'<td class="number">{text}</td>' for text in (before, after, points))
-        assert f"<tr><td>{view}</td>{cells}</tr>" in tuned
-    assert 'src="data:image/png;base64,iVBOR' in tuned
+    for view, *figures in (("cropped", "80 %", "86 %", "+6.0"), ("squashed", "70 %", "79 %", "+9.0")):
+        row = tuned.partition(
+            f'role="rowheader">{view}</th><td role="cell" class="number" data-of="the head'
+        )[2]
+        assert [each.partition("</span>")[0] for each in row.split("<span>")[1:4]] == figures
+    for width in ("wide", "narrow"):
+        assert f'<div class="for-{width}"><svg' in tuned
+        assert f'id="{width}-figure_1"' in tuned
     assert "the epoch of the fine-tuning that was kept" in tuned
     assert "None was better" in unmoved
-    assert "Fine-tuning" not in alone
-    assert "image/png" not in alone
+    assert "<h2>Fine-tuning" not in alone
+    assert "<svg" not in alone
     assert "the epoch of the fine-tuning" not in alone
+
+
+def test_without_the_library_that_draws_the_epochs_are_a_table_that_says_what_draws_them(
+    trained, monkeypatch
+):
+    monkeypatch.setattr(curves, "is_installed", lambda: False)
+
+    shown = rendered({**trained.card, "fine_tuning": TUNING}, panels_of(ROWS))
+
+    assert "<svg" not in shown
+    assert "<code>pip install &#39;efficientnet-lite[report]&#39;</code> lets this page draw them." in shown
+    row = shown.partition(">accuracy, %, top-1 crop</th>")[2]
+    assert [each.partition("</span>")[0] for each in row.split("<span>")[1:4]] == ["80.0", "86.0", "88.0"]
 
 
 def test_the_page_of_a_run_by_a_recipe_speaks_of_its_steps_and_of_no_head(trained):
     training = {"recipe": "imagenet", "images": 1234, "best": {"step": 5678}, "best_epoch": 3}
     card = {**trained.card, "training": training, "head": trained.card["head"] | {"path": []}}
-    counts = {split: [1] * len(trained.card["labels"]) for split in ("train", "validation", "test")}
 
-    shown = page.render(
-        read_facts(card), name="run", counts=counts, pictures=[], curves=draw_curves(ROWS, best=3)
-    ).decode()
+    shown = rendered(card, panels_of(ROWS))
 
-    assert "they also chose the step of the training that was kept" in shown
+    assert "they chose\nthe step of the training that was kept" in shown
     assert "learned from 1,234 photos by the recipe <code>imagenet</code>" in shown
     assert "step\n5,678, in epoch 3, were the best on the validation photos" in shown
     assert "regularisation" not in shown
     assert "The head was" not in shown
+
+
+def test_a_log_of_absurd_values_is_drawn_without_them():
+    rows = [row | {"loss": "1e300", "validation_loss": -1e29 if row["epoch"] else 1e29} for row in ROWS]
+
+    (losses, *_) = panels_of(rows)
+
+    assert [line.name for line in losses.lines] == ["validation"]
+    assert losses.lines[0].label == "validation -1e+29"
+    assert pixels(draw_curves(rows)).any()
 
 
 @pytest.mark.parametrize(

@@ -7,16 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from efficientnet_lite.run.report.facts import Pair, Training, choices, read_facts
+from efficientnet_lite.run.report.confused import Confused
+from efficientnet_lite.run.report.facts import Training, choices, read_facts
 
 
 @pytest.fixture
 def card(trained):
     return json.loads((trained.run / "card.json").read_text(encoding="utf-8"))
-
-
-def matrix(facts, rows, labels="abc"):
-    return replace(facts, labels=tuple(labels), confusion=np.array(rows, np.int64))
 
 
 def test_the_facts_are_those_of_the_run(card, trained):
@@ -30,28 +27,25 @@ def test_the_facts_are_those_of_the_run(card, trained):
         assert [score.top1 for score in file.scores] == [each.top1 for each in evaluations]
         assert [score.interval for score in file.scores] == [each.interval for each in evaluations]
     assert [gate.agreement for gate in facts.gates] == [each.agreement for each in trained.proof.comparisons]
-    assert np.array_equal(facts.confusion, trained.proof.float32[0].confusion)
+    assert facts.first_choice == ("int8", "mediapipe")
+    for precision, evaluations in (("float32", trained.proof.float32), ("int8", trained.proof.int8)):
+        for each in evaluations:
+            own = facts.confusions[precision, each.view]
+            assert np.array_equal(own.cells, Confused.of(facts.labels, each.confusion).cells)
     assert [a.strength for a in facts.attempts if a.chosen] == [trained.head.chosen.strength]
-    assert facts == replace(read_facts(trained.card), confusion=facts.confusion)
+    assert facts == replace(read_facts(trained.card), confusions=facts.confusions)
 
 
-def test_the_weakest_class_comes_first_and_one_without_photos_last(card):
-    facts = matrix(read_facts(card), [[1, 3, 0], [0, 0, 0], [1, 0, 5]])
+def test_phones_see_photos_squashed_where_nobody_looked_as_mediapipe_does(card):
+    for precision in ("float32", "int8"):
+        card["metrics"][precision] = [
+            each for each in card["metrics"][precision] if each["as"] != "mediapipe"
+        ]
+    assert read_facts(card).first_choice == ("int8", "squash")
 
-    assert [(row.label, row.count, row.class_index) for row in facts.classes] == [
-        ("a", 4, 0),
-        ("c", 6, 2),
-        ("b", 0, 1),
-    ]
-    assert [row.recall for row in facts.classes] == [0.25, 5 / 6, None]
-    assert [row.precision for row in facts.classes] == [0.5, 1.0, 0.0]
-
-
-def test_the_commonest_confusion_comes_first_and_right_answers_are_none(card):
-    facts = matrix(read_facts(card), [[9, 2, 0], [1, 1, 2], [0, 0, 7]])
-
-    assert facts.pairs(2) == (Pair("b", "c", 2, 0.5), Pair("a", "b", 2, 2 / 11))
-    assert len(facts.pairs(9)) == 3
+    for precision in ("float32", "int8"):
+        card["metrics"][precision] = card["metrics"][precision][:1]
+    assert read_facts(card).first_choice == ("int8", "crop")
 
 
 BY_RECIPE = {"recipe": "imagenet", "images": 24, "best": {"step": 12, "top1": 0.5}, "best_epoch": 2}
@@ -91,6 +85,17 @@ def test_a_training_by_a_recipe_tells_its_best_step_and_an_older_card_no_epoch(c
         (("exports", 0, "bytes"), -1),
         (("exports", 1, "precision"), "int4"),
         (("metrics", "int8"), []),
+        (("metrics", "int8", 1, "as"), "crop"),
+        (("metrics", "float32", 0, "as"), "<b>"),
+        (("exports", 1, "precision"), "float32"),
+        (("metrics", "int8", 2, "confusion"), [[1]]),
+        (("metrics", "int8", 2, "confused"), [[0, 0, 1, 1]]),
+        (("metrics", "int8", 2, "confused"), [[0, 3, 1]]),
+        (("metrics", "int8", 2, "confused"), [[-1, 0, 1]]),
+        (("metrics", "int8", 2, "confused"), [[0, 0, 0]]),
+        (("metrics", "int8", 2, "confused"), [[0, 0, 2**60]]),
+        (("metrics", "int8", 2, "confused"), [[0, 1, 1], [0, 1, 2]]),
+        (("metrics", "int8", 2, "confused"), "none"),
         (("metrics", "float32", 0, "top1"), 1.5),
         (("metrics", "float32", 0, "top1"), True),
         (("metrics", "float32", 0, "top1_interval"), [0.9, 0.1]),

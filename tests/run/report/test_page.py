@@ -1,12 +1,13 @@
-"""report.html: in the run where its libraries are there, the same when made later, and safe to open."""
+"""report.html: in every run, the same when made later, complete in each position of its switch, and safe to open."""
 
 import base64
+import html
 import io
 import json
 import shutil
-import sys
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,19 +16,20 @@ from PIL import Image
 from efficientnet_lite.cli.app import run as call
 from efficientnet_lite.commands.report import report
 from efficientnet_lite.errors import ArtifactError, UnusableInput, UsageError
+from efficientnet_lite.figures import megabytes, milliseconds, percent
+from efficientnet_lite.photos.labelled import Surveyed
 from efficientnet_lite.proof.mistakes import Mistake, most_confident
 from efficientnet_lite.run import folder as run_folder
-from efficientnet_lite.run.report import page
+from efficientnet_lite.run.report import page, pictures
+from efficientnet_lite.run.report.advice import file_to_ship
+from efficientnet_lite.run.report.confused import Confused
 from efficientnet_lite.run.report.facts import read_facts
-from efficientnet_lite.run.report.pictures import THUMBNAIL_PX, WrongPhoto
+from efficientnet_lite.run.report.pictures import OTHERS, THUMBNAIL_PX, Gallery, WrongPhoto, gallery_of
+from efficientnet_lite.run.report.snippets import snippets
+from efficientnet_lite.run.summary import summary_of
+from efficientnet_lite.storage import files
 
 LABELS = ("<script>alert(1)</script>", '$x$ & "写真" onload=', "stripes")
-
-
-@pytest.fixture
-def installed():
-    for name in page.NEEDS:
-        pytest.importorskip(name, reason="the extra `report` is not installed: make test-all")
 
 
 class Read(HTMLParser):
@@ -51,25 +53,99 @@ def read(path):
     return Read(path.read_text(encoding="utf-8"))
 
 
-def test_a_run_has_its_report_and_the_card_lists_it(trained, installed):
+def within(text, start, end):
+    """What stands between two texts."""
+    return text.partition(start)[2].partition(end)[0]
+
+
+def rendered(facts, card, name="shown", **parts):
+    counts = {"train": [2] * len(facts.labels), "validation": [1] * len(facts.labels)}
+    counts["test"] = [0] * len(facts.labels)
+    given = {"counts": counts, "gallery": None} | parts
+    return page.render(facts, summary_of(card, Path("runs") / name), **given).decode()
+
+
+def test_a_run_has_its_report_and_the_card_lists_it(trained):
     assert run_folder.REPORT in trained.card["files"]
-    assert not any(run_folder.REPORT in note for note in trained.notes)
     shown = read(trained.run / run_folder.REPORT).text
 
     assert shown.startswith("a<i>run: EfficientNet-Lite0 at 32 pixels")
     for export in trained.card["exports"]:
-        assert export["path"] in shown
-        assert f"{export['bytes']:,}" in shown
-        assert f"{export['latency_ms']:.1f} ms" in shown
-        for each in export["as"].values():
-            assert page.percent(each["top1"]) in shown
+        assert export["path"].rpartition("/")[2] in shown
+        assert megabytes(export["bytes"]) in shown
+        assert milliseconds(export["latency_ms"]) in shown
+    for scores in (trained.proof.float32, trained.proof.int8):
+        for each in scores:
+            assert percent(each.top1, each.interval) in shown
     count = trained.card["data"]["photos"]["validation"]
-    assert f"is that of the {count} validation photos" in shown
-    assert "they also chose the head's regularisation" in shown
+    assert f"On the {count} validation photos." in shown
+    assert "they chose the head's regularisation" in shown
     assert trained.card["weights"]["license"] in shown
 
 
-def test_it_asks_for_nothing_and_runs_nothing(trained, installed):
+def test_three_tiles_say_what_the_summary_of_the_run_says(trained):
+    summary = summary_of(trained.card, trained.run)
+    int8 = summary.files[1]
+    facts = read_facts(trained.card)
+
+    tiles = within(read(trained.run / run_folder.REPORT).text, "Right answers on a phone", "What to do next")
+
+    assert facts.phone_view == summary.view == "mediapipe"
+    assert tiles.strip().startswith(percent(int8.top1))
+    assert f"the int8 file on {summary.judged} validation photos" in tiles
+    assert "as MediaPipe hands them to the model" in tiles
+    assert "not proven" not in tiles  # its bars allow everything
+    assert f"proven Same class as float32 for {percent(int8.agreement)} of the photos" in tiles
+    assert f"{summary.proof[1:]}." in tiles
+    assert int8.path.rpartition("/")[2] in tiles
+    assert megabytes(int8.bytes) in tiles
+
+
+def test_a_tile_says_what_int8_costs_and_that_few_photos_prove_nothing(trained):
+    card = json.loads(json.dumps(trained.card))
+    card["verification"] |= {"verdict": "not refuted", "max_drop": 0.01}
+    for drop, said in (
+        (0.031, "3.1 points"),
+        (0.0096, "1.0 point"),
+        (0, "nothing seen"),
+        (-0.02, "nothing seen"),
+    ):
+        for each in card["verification"]["comparisons"]:
+            each |= {"drop": drop, "drop_interval": [-0.03, 0.04]}
+
+        tile = within(Read(rendered(read_facts(card), card)).text, "What int8 costs", "Ship this file")
+
+        assert tile.strip().startswith(f"{said} not proven")
+        assert "Int8 is not proven to within 1 point of float32: the photos are too few to be sure" in tile
+
+
+def test_a_run_of_the_version_before_shows_squashed_photos_as_phones_and_says_so(trained):
+    card = json.loads(json.dumps(trained.card))
+    for precision in ("float32", "int8"):
+        card["metrics"][precision] = [e for e in card["metrics"][precision] if e["as"] != "mediapipe"]
+
+    tiles = within(Read(rendered(read_facts(card), card)).text, "Right answers on a phone", "What to do next")
+
+    score = next(each for each in trained.proof.int8 if each.view == "squash")
+    assert tiles.strip().startswith(percent(score.top1))
+    assert "not as MediaPipe sees them" in tiles
+
+
+def test_a_file_that_surely_loses_too_much_is_not_the_one_to_ship(trained):
+    card = json.loads(json.dumps(trained.card))
+    for each in card["verification"]["comparisons"]:
+        each |= {"drop": 0.06, "drop_interval": [0.02, 0.1]}
+
+    facts = read_facts(card)
+
+    assert file_to_ship(read_facts(trained.card)).precision == "int8"
+    assert file_to_ship(facts).precision == "float32"
+    ship = within(Read(rendered(facts, card)).text, "Ship this file", "What to do next")
+    assert "float32.tflite" in ship
+    assert "int8.tflite" not in ship
+
+
+def test_it_asks_for_nothing_and_runs_nothing(trained):
     tags = read(trained.run / run_folder.REPORT).tags
 
     addresses = [
@@ -77,7 +153,8 @@ def test_it_asks_for_nothing_and_runs_nothing(trained, installed):
     ]
     assert addresses
     assert all(address.startswith(("#", "data:image/jpeg;base64,")) for address in addresses)
-    assert {"script", "link", "iframe", "object", "b"}.isdisjoint(tag for tag, _ in tags)
+    assert {"script", "link", "iframe", "object", "img"}.isdisjoint(tag for tag, _ in tags)
+    assert all("style" in a for tag, a in tags if tag == "b")  # of an interval; none of a name
     assert not [key for _, attributes in tags for key in attributes if key.startswith("on")]
     policy = next(a["content"] for t, a in tags if t == "meta" and "http-equiv" in a)
     assert policy.startswith("default-src 'none'")
@@ -86,7 +163,7 @@ def test_it_asks_for_nothing_and_runs_nothing(trained, installed):
     )
 
 
-def test_names_that_are_markup_are_shown_as_they_are(trained, installed):
+def test_names_that_are_markup_are_shown_as_they_are(trained):
     shown = read(trained.run / run_folder.REPORT).text
 
     for label in LABELS:
@@ -94,34 +171,101 @@ def test_names_that_are_markup_are_shown_as_they_are(trained, installed):
     assert "<b>" in shown  # of a photo's name
 
 
-def test_the_surest_mistakes_are_shown_small(trained, installed):
+def test_the_switch_has_a_position_for_each_file_and_view_and_int8_on_phones_is_first(trained):
+    text = (trained.run / run_folder.REPORT).read_text(encoding="utf-8")
+    found = Read(text)
+
+    radios = [a for tag, a in found.tags if tag == "input"]
+    assert [(a["type"], a["name"], "checked" in a) for a in radios] == [
+        ("radio", "file", True),
+        ("radio", "file", False),
+        ("radio", "view", True),
+        ("radio", "view", False),
+        ("radio", "view", False),
+    ]
+    assert "File int8 float32 Photos as on phones cropped squashed" in found.text
+    panels = [a["class"].split() for tag, a in found.tags if "choice" in a.get("class", "").split()]
+    assert panels == [
+        ["choice", "c00", "first"],
+        *(["choice", name] for name in ("c01", "c02", "c10", "c11", "c12")),
+    ]
+    for file in range(2):
+        for view in range(3):
+            rule = f".detail:has(#file{file}:checked):has(#view{view}:checked) .c{file}{view} {{ display: block; }}"
+            assert rule in text
+    scores = {(p, e.view): e for p in ("float32", "int8") for e in getattr(trained.proof, p)}
+    order = [(p, view) for p in ("int8", "float32") for view in ("mediapipe", "crop", "squash")]
+    said = [part.partition(" right.")[0] for part in found.text.split(" file on photos ")[1:]]
+    assert [each.rpartition(": ")[2] for each in said] == [
+        f"{percent(scores[choice].top1)} of {scores[choice].count}" for choice in order
+    ]
+
+
+def test_each_position_shows_the_mistakes_of_its_own_file_and_view(trained):
+    text = (trained.run / run_folder.REPORT).read_text(encoding="utf-8")
+    labels = sorted(LABELS)
+
+    panels = text.split('<div class="choice')[1:]
+
+    assert len(panels) == 6
+    for panel, choice in zip(
+        panels,
+        [(p, view) for p in ("int8", "float32") for view in ("mediapipe", "crop", "squash")],
+        strict=True,
+    ):
+        mistakes = trained.proof.mistakes[choice][: 24 if choice == ("int8", "mediapipe") else OTHERS]
+        assert mistakes  # a third of the labels are wrong
+        shown = [" ".join(Read(f"<p>said{part}").text.split()) for part in panel.split("<p>said")[1:]]
+        for each, mistake in zip(shown, mistakes, strict=True):
+            named, true = labels[mistake.predicted], labels[mistake.true]
+            assert each.startswith(f"said {named} , {percent(mistake.probability)} sure; is {true}")
+
+
+def test_a_photo_has_one_picture_however_many_files_get_it_wrong(trained):
     found = read(trained.run / run_folder.REPORT)
 
-    mistakes = trained.proof.mistakes
-    assert mistakes  # a third of the labels are wrong
-    pictures = [a["src"] for tag, a in found.tags if tag == "img"]
-    assert len(pictures) == len(mistakes)
-    for mistake in mistakes:
-        assert f"{sorted(LABELS)[mistake.predicted]} {page.percent(mistake.probability)}" in found.text
+    pictures = [a["href"] for tag, a in found.tags if tag == "image"]
+    uses = [a["href"] for tag, a in found.tags if tag == "use"]
+    assert len(pictures) == len(set(pictures)) == len(set(uses))
+    assert len(uses) > len(pictures)
+    assert set(uses) == {f"#photo{at}" for at in range(len(pictures))}
     for picture in pictures:
         image = Image.open(io.BytesIO(base64.b64decode(picture.partition(",")[2])))
         assert max(image.size) <= THUMBNAIL_PX
         assert image.size == (80, 60)  # not enlarged
 
 
-def test_made_later_it_is_the_same_to_the_byte(trained, run, installed):
+def test_pictures_of_a_page_have_a_bound_and_what_does_not_fit_is_said(trained, photos, monkeypatch):
+    facts = read_facts(trained.card)
+    names = sorted(photos.parent.glob("*.png"))
+    shown = Surveyed(
+        [each.name for each in names], names, [0] * len(names), list(map(files.sha256_file, names))
+    )
+    wrong = [Mistake(at, 0, 1, 0.9) for at in range(20)]
+    one = len(gallery_of(facts, {facts.first_choice: wrong[:1]}, shown).jpegs[0])
+    monkeypatch.setattr(pictures, "MAX_BYTES", 5 * one)
+
+    gallery = gallery_of(facts, {facts.first_choice: wrong}, shown)
+
+    assert 0 < sum(map(len, gallery.jpegs)) <= 5 * one
+    assert len(gallery.mistakes[facts.first_choice]) == 20
+    assert "no room for more pictures" in Read(rendered(facts, trained.card, gallery=gallery)).text
+
+
+def test_made_later_it_is_the_same_to_the_byte(trained, run):
     first = (trained.run / run_folder.REPORT).read_bytes()
 
     made = report(run, overwrite=True)
 
     assert made.path == run / run_folder.REPORT
     assert made.bytes == len(first)
-    assert made.mistakes == len(trained.proof.mistakes)
+    assert made.mistakes == len(trained.proof.mistakes["int8", "mediapipe"])
+    assert made.written
     assert made.notes == ()
     assert (run / run_folder.REPORT).read_bytes() == first
 
 
-def test_moved_photos_are_found_where_they_are_said_to_be(trained, run, photos, tmp_path, installed):
+def test_moved_photos_are_found_where_they_are_said_to_be(trained, run, photos, tmp_path):
     moved = shutil.copytree(photos.parent, tmp_path / "moved")
     (run / "config.toml").write_text(f"photos = {json.dumps(str(tmp_path / 'gone'))}\n")
 
@@ -131,11 +275,11 @@ def test_moved_photos_are_found_where_they_are_said_to_be(trained, run, photos, 
     assert without.mistakes is None
     assert "`photos=`" in without.notes[0]
     assert "were not there when this page was made" in read(without.path).text
-    assert "img" not in {tag for tag, _ in read(without.path).tags}
+    assert {"image", "use"}.isdisjoint(tag for tag, _ in read(without.path).tags)
     assert found.path.read_bytes() == (trained.run / run_folder.REPORT).read_bytes()
 
 
-def test_other_photos_than_those_of_the_run_are_refused(run, photos, tmp_path, installed):
+def test_other_photos_than_those_of_the_run_are_refused(run, photos, tmp_path):
     moved = shutil.copytree(photos.parent, tmp_path / "moved")
     for path in moved.glob("*.png"):
         Image.new("RGB", (9, 9)).save(path)
@@ -144,18 +288,48 @@ def test_other_photos_than_those_of_the_run_are_refused(run, photos, tmp_path, i
         report(run, photos=moved / photos.name, overwrite=True)
 
 
-def test_an_existing_file_and_one_that_is_no_page_are_left_alone(run, installed):
+def test_an_existing_file_and_one_that_is_no_page_are_left_alone(run):
     before = (run / run_folder.REPORT).read_bytes()
 
-    with pytest.raises(UsageError, match="exists"):
-        report(run)
+    (run.parent / "page.html").write_text("mine")
+    for options in ({"out": run.parent / "page.html"}, {"out": run / run_folder.REPORT}, {"photos": run}):
+        with pytest.raises(UsageError, match="exists"):
+            report(run, **options)
     for name in ("card.json", "exports"):
         with pytest.raises(UsageError, match="HTML"):
             report(run, out=run / name, overwrite=True)
     assert (run / run_folder.REPORT).read_bytes() == before
 
 
-def test_a_card_without_its_numbers_is_a_damaged_run(run, installed):
+def test_a_page_that_is_there_stays_and_is_said_and_overwrite_makes_it_anew(run, monkeypatch, capsys):
+    page_of = run / run_folder.REPORT
+    card = (run / "card.json").read_bytes()
+
+    there = report(run)
+    code = call(["report", str(run)])
+
+    assert (there.path, there.bytes, there.written) == (page_of, page_of.stat().st_size, False)
+    assert "`overwrite=True` makes it anew" in there.notes[0]
+    assert (run / "card.json").read_bytes() == card
+    said = capsys.readouterr()
+    assert code == 0
+    assert said.out == f"{page_of}\n"
+    assert "was there already" in said.err
+    assert "--overwrite makes it anew" in said.err
+
+    page_of.unlink()
+    assert report(run).written
+    assert page_of.is_file()
+
+
+def test_a_page_that_somebody_else_put_there_is_not_said_to_be_ours(run):
+    (run / run_folder.REPORT).write_text("mine")
+
+    with pytest.raises(UsageError, match="no file that we wrote"):
+        report(run)
+
+
+def test_a_card_without_its_numbers_is_a_damaged_run(run):
     card = json.loads((run / "card.json").read_text(encoding="utf-8"))
     del card["head"]
     (run / "card.json").write_text(json.dumps(card))
@@ -164,71 +338,77 @@ def test_a_card_without_its_numbers_is_a_damaged_run(run, installed):
         report(run, overwrite=True)
 
 
-def test_without_the_libraries_a_run_is_made_and_says_how_to_get_its_report(
-    fit, photos, tmp_path, monkeypatch
-):
-    for name in page.NEEDS:
-        monkeypatch.setitem(sys.modules, name, None)
+def test_a_page_that_came_later_does_not_outlive_its_run(fit, photos, run):
+    (run / run_folder.REPORT).unlink()
+    report(run)
+    old = (run / run_folder.REPORT).read_bytes()
 
-    bare = fit(photos, tmp_path / "run")
+    again = fit(photos, run, overwrite=True, views=("crop",))
 
-    assert run_folder.REPORT not in bare.card["files"]
-    assert not (bare.run / run_folder.REPORT).exists()
-    assert [note for note in bare.notes if run_folder.REPORT in note] == [
-        f"no report.html: pip install 'efficientnet-lite[report]', then efficientnet-lite report {tmp_path / 'run'}"
-    ]
-    with pytest.raises(UsageError, match="jinja2 and matplotlib") as caught:
-        report(bare.run)
-    assert caught.value.fix == "pip install 'efficientnet-lite[report]'"
-
-    monkeypatch.undo()
-    if page.is_installed():  # a report that came later is the run's own, too: it does not outlive it
-        report(bare.run, out=bare.run / run_folder.REPORT)
-        old = (bare.run / run_folder.REPORT).read_bytes()
-        again = fit(photos, bare.run, overwrite=True, views=("crop",))
-        assert (again.run / run_folder.REPORT).read_bytes() != old
-        assert not list(again.run.glob("*.kept"))
+    assert (again.run / run_folder.REPORT).read_bytes() != old
+    assert not list(again.run.glob("*.kept"))
 
 
-def test_many_classes_have_no_picture_but_the_worst_pairs(trained, installed):
+def test_many_classes_have_no_picture_but_the_worst_pairs(trained):
     facts = read_facts(trained.card)
-    labels = tuple(f"class {number}" for number in range(41))
-    confusion = 3 * np.eye(41, dtype=np.int64)
-    confusion[7, 9] = 5
-    counts = {"train": [2] * 41, "validation": [1] * 41, "test": [0] * 41}
+    labels = tuple(f"class {number}" for number in range(300))
+    matrix = 3 * np.eye(300, dtype=np.int64)
+    matrix[7, 9] = 5
 
     def shown(count):
-        cut = replace(facts, labels=labels[:count], confusion=confusion[:count, :count])
-        few = {split: numbers[:count] for split, numbers in counts.items()}
-        return Read(page.render(cut, name="many", counts=few, pictures=None).decode())
+        few = labels[:count]
+        confusions = {choice: Confused.of(few, matrix[:count, :count]) for choice in facts.confusions}
+        return Read(rendered(replace(facts, labels=few, confusions=confusions), trained.card))
 
-    assert "true class class 7" not in shown(40).text
-    many = shown(41)
-    assert [a["id"] for _, a in many.tags if a.get("id", "").startswith("confusion-")] == []
-    assert [a["id"] for _, a in shown(40).tags if a.get("id", "").startswith("confusion-")] != []
-    assert "class 7 class 9 5 62.5 %" in many.text
-    assert "The 20 classes with the most photos and the 20 with the fewest, of 41" in many.text
+    def matrices(found):
+        return [a["class"] for tag, a in found.tags if a.get("class", "").startswith("matrix")]
 
-
-def test_photos_named_right_and_a_test_part_are_said_in_words(trained, installed):
-    facts = replace(read_facts(trained.card), split="test", confusion=np.diag([4, 4, 4]))
-    counts = {"train": [2] * 3, "validation": [1] * 3, "test": [4] * 3}
-
-    shown = Read(page.render(facts, name="right", counts=counts, pictures=[]).decode()).text
-
-    assert "took part neither in the fit nor in any choice" in shown
-    assert shown.count("None: every photo was named right.") == 2
+    assert matrices(shown(20)) == ["matrix"] * 6
+    assert matrices(shown(40)) == ["matrix for-wide dense"] * 6  # as narrow as a phone it cannot be read
+    assert matrices(shown(41)) == []
+    many = shown(300)
+    assert "class 7 class 9 5 62 %" in many.text
+    assert "a picture of 300 classes would be too small to read" in many.text
+    assert "The 20 classes with the most photos and the 20 with the fewest, of 300" in many.text
+    assert "The other 280 classes" in many.text
+    assert many.text.count("Of the other 280 classes the table stands under int8, as on phones.") == 5
 
 
-def test_the_command_prints_what_scripts_rely_on(run, tmp_path, capsys, installed):
+def test_photos_named_right_and_a_test_part_are_said_in_words(trained):
+    facts = read_facts(trained.card)
+    right = Confused.of(facts.labels, np.diag([4, 4, 4]))
+    facts = replace(facts, split="test", confusions=dict.fromkeys(facts.confusions, right))
+
+    shown = Read(rendered(facts, trained.card, gallery=Gallery({}, ()))).text
+
+    assert "took part neither in the training nor in any choice" in shown
+    assert shown.count("every photo was named right.") == 12
+
+
+def test_two_snippets_open_the_file_to_ship_by_its_name_and_say_its_size(trained):
+    text = (trained.run / run_folder.REPORT).read_text(encoding="utf-8")
+    name = trained.card["exports"][1]["path"].rpartition("/")[2]
+    assert (trained.run / "exports" / name).is_file()
+
+    kotlin, swift = (html.unescape(part.partition("</code>")[0]) for part in text.split('"><code>')[-2:])
+
+    assert f'ImageClassifier.createFromFile(\n    context, "{name}")' in kotlin
+    assert f'forResource: "{name.removesuffix(".tflite")}"' in swift
+    for code in (kotlin, swift):
+        assert "32 x 32 pixels" in code
+        assert max(map(len, code.splitlines())) < 76  # half of a big screen
+    assert 'context, "a\\"\\$b.tflite")' in snippets('exports/a"$b.tflite', 224)[0].code
+
+
+def test_the_command_prints_what_scripts_rely_on(run, tmp_path, capsys):
     code = call(["report", str(run), "--out", str(tmp_path / "r.html"), "--json"])
 
     document = json.loads(capsys.readouterr().out)
     assert code == 0
-    assert set(document) == {"path", "bytes", "mistakes", "notes"}
+    assert set(document) == {"path", "bytes", "mistakes", "notes", "written"}
     assert document["path"] == str(tmp_path / "r.html")
     assert document["bytes"] == (tmp_path / "r.html").stat().st_size
-    assert call(["report", str(run)]) == 2
+    assert call(["report", str(run), "--out", str(tmp_path / "r.html")]) == 2
     assert "--overwrite" in capsys.readouterr().err
 
 
@@ -245,15 +425,15 @@ def test_the_surest_mistakes_come_first_and_right_or_nan_rows_never():
     assert most_confident(np.array([[1.0, 0.0]], np.float32), np.array([0]), (0,)) == ()
 
 
-def test_a_text_neither_turns_the_writing_direction_nor_becomes_markup(trained, installed):
+def test_a_text_neither_turns_the_writing_direction_nor_becomes_markup(trained):
     hostile = "<b>\u202e\x1b[31m\u2066&\u200f"
     card = {**trained.card, "labels": [hostile, *trained.card["labels"][1:]]}
     card["weights"] = {**card["weights"], "license": hostile, "notice": hostile}
-    picture = WrongPhoto(hostile, hostile, hostile, 0.5, None)
-    counts = {"train": [1, 2, 3], "validation": [1, 2, 3], "test": [0, 0, 0]}
+    facts = read_facts(card)
+    gallery = Gallery({facts.first_choice: [WrongPhoto(hostile, hostile, hostile, 0.5, None, gone=True)]}, ())
 
-    text = page.render(read_facts(card), name=hostile, counts=counts, pictures=[picture]).decode()
+    text = rendered(facts, card, hostile, gallery=gallery)
 
     assert [c for c in text if not c.isprintable() and c != "\n"] == []
     assert text.count("&lt;b&gt;\\u202e\\x1b[31m\\u2066&amp;\\u200f") >= 7
-    assert "b" not in {tag for tag, _ in Read(text).tags}
+    assert "b" not in {tag for tag, a in Read(text).tags if not a}

@@ -1,1 +1,1 @@
-"""A run as one page: `facts` are read of the card, `page` renders them, `plots` and `curves` draw."""
+"""A run as one page: `facts` are read of the card, `advice` says what to do, `page` renders them with `pictures`."""

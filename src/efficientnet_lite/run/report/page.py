@@ -1,76 +1,135 @@
-"""A run as one HTML file that needs nothing else: no network, no script; light, dark and on paper.
+"""A run as one HTML file that needs nothing else: no network, no script; light, dark, narrow, wide and on paper.
 
 The same run gives the same bytes. Names of classes and files may be hostile: every text is escaped, and
-the page forbids itself scripts and connections.
+the page forbids itself scripts and connections. What can be switched is switched by its style sheet.
 """
 
 import base64
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import resources
-from importlib.util import find_spec
 
-from efficientnet_lite.errors import UsageError, printable
+from efficientnet_lite.errors import printable
+from efficientnet_lite.figures import megabytes, milliseconds, percent
 from efficientnet_lite.metrics import Interval
 from efficientnet_lite.run.report import plots
-from efficientnet_lite.run.report.facts import SPLITS, Facts
-from efficientnet_lite.run.report.pictures import WrongPhoto
+from efficientnet_lite.run.report.advice import advice, file_to_ship
+from efficientnet_lite.run.report.confused import Class, Confused, Pair
+from efficientnet_lite.run.report.facts import SPLITS, Facts, File, FileInView, ViewScore
+from efficientnet_lite.run.report.pictures import Gallery, WrongPhoto
+from efficientnet_lite.run.report.snippets import snippets
+from efficientnet_lite.run.summary import Summary
+from efficientnet_lite.training import curves
+from efficientnet_lite.training.epochs import Panel
 
-TEMPLATE = "page.html.j2"
-NEEDS = ("jinja2", "matplotlib")
-INSTALL = "pip install 'efficientnet-lite[report]'"
+TEMPLATE, STYLE = "page.html.j2", "page.css"
+MAX_MATRIX, MAX_NARROW_MATRIX = 40, 20  # classes; more cells cannot be told apart on a big screen, on a phone
+MAX_BARS = 40  # classes
+WEAKEST = (
+    20  # classes to list at once; the others are a click away, and left out for all choices but the first
+)
 PAIRS, PAIRS_ALONE = 10, 40  # confused pairs to list: beside the matrix, and where there are too many classes
+DRAW = "pip install 'efficientnet-lite[report]'"  # what the curves need
+VIEW_WORDS = {
+    "mediapipe": "as on phones",
+    "squash": "squashed",
+    "crop": "cropped",
+    "android-bitmap": "as Android scales",
+    "reference": "as in the reference",
+}
 
 
-def is_installed() -> bool:
-    """Whether the libraries that make a page are there."""
-    return all(find_spec(name) is not None for name in NEEDS)
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """How many photos a class has."""
+
+    label: str
+    counts: Mapping[str, int]  # split -> photos
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
 
 
-def check_installed() -> None:
-    """Raises UsageError where the libraries that make a page are missing."""
-    if not is_installed():
-        raise UsageError(f"a report needs {' and '.join(NEEDS)}", where="this environment", fix=INSTALL)
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the page shows of one file in one view: one position of its switch."""
+
+    file: int  # its place among the files
+    view: int  # its place among the views
+    precision: str
+    view_name: str
+    score: ViewScore
+    confused: Confused
+    pairs: tuple[Pair, ...]
+    weakest: tuple[Class, ...]
+    others: tuple[Class, ...]
+    hidden: int  # classes that are not listed
+    mistakes: Sequence[WrongPhoto] | None  # None where the photos were not there
+    is_first: bool
+
+    @property
+    def name(self) -> str:
+        return f"c{self.file}{self.view}"
 
 
 def render(
     facts: Facts,
+    summary: Summary,
     *,
-    name: str,
     counts: Mapping[str, Sequence[int]],
-    pictures: Sequence[WrongPhoto] | None,
-    curves: bytes | None = None,
+    gallery: Gallery | None,
+    panels: Sequence[Panel] = (),
 ) -> bytes:
     """The page as UTF-8.
 
     Args:
-        name: of the run.
+        summary: what its tiles say.
         counts: split -> photos of each class, in the order of `facts.labels`.
-        pictures: the mistakes that the model is most sure of; None where the photos were not there.
-        curves: a PNG of the training's epochs, where there were any.
+        gallery: the mistakes that each file is most sure of; None where the photos were not there.
+        panels: the training's epochs, where there were any.
     """
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_visible
     )
-    environment.filters |= {"percent": percent, "between": between, "points": points, "data_uri": data_uri}
-    source = resources.files(__package__).joinpath(TEMPLATE).read_text(encoding="utf-8")
-    few = len(facts.labels) <= plots.MAX_MATRIX
-    bars = plots.count_bars(facts.labels, counts)
-    text: str = environment.from_string(source).render(
+    environment.filters |= {
+        "percent": percent,
+        "between": between,
+        "megabytes": megabytes,
+        "milliseconds": milliseconds,
+        "data_uri": data_uri,
+    }
+    ship = file_to_ship(facts)
+    files, views = _files_in_order(facts), _views_in_order(facts)
+    bars = count_bars(facts.labels, counts)
+    text: str = environment.from_string(_own_text(TEMPLATE)).render(
         facts=facts,
-        name=printable(name),
+        summary=summary,
+        style=_own_text(STYLE),
+        files=files,
+        views=views,
+        words=VIEW_WORDS,
         splits=[split for split in SPLITS if facts.photos[split]],
+        ship=ship,
+        ship_name=ship.path.rpartition("/")[2],
+        score=facts.score(*facts.first_choice),
+        gate=facts.gate(facts.phone_view),
+        advice=advice(facts, summary, counts["train"]),
+        snippets=snippets(ship.path, facts.size),
+        low=min(score.interval.low for file in facts.files for score in file.scores),
         trained=counts["train"],
-        pairs=facts.pairs(PAIRS if few else PAIRS_ALONE),
-        pictures=pictures,
-        curves=curves,
-        bars_shown=len(bars),
-        accuracy=plots.draw_accuracy(plots.accuracy_dots(facts)),
-        path=plots.draw_path(facts.attempts) if facts.attempts else None,
-        confusion=plots.draw_confusion(facts.labels, facts.confusion) if few else None,
-        bars=plots.draw_counts(bars),
+        shown=[_shown(facts, choice, gallery) for choice in _choices(facts)],
+        matrix=len(facts.labels) <= MAX_MATRIX,
+        short_labels=max(map(len, facts.labels)) <= 2,
+        narrow_matrix=len(facts.labels) <= MAX_NARROW_MATRIX,
+        jpegs=gallery.jpegs if gallery else (),
+        panels=panels,
+        drawings=_drawings(panels, facts.best_epoch),
+        draw=DRAW,
+        bars=bars,
     )
     return text.encode()
 
@@ -81,29 +140,74 @@ def class_counts(labels: Sequence[str], rows: Iterable[tuple[str, str | None]]) 
     return {split: [found[label, split] for label in labels] for split in SPLITS}
 
 
-def _visible(value: object) -> object:
-    """A text without characters that turn the writing direction or hide; drawings are no plain `str`."""
-    return printable(value) if type(value) is str else value
-
-
-def percent(fraction: float | None, interval: Interval | None = None) -> str:
-    """A fraction for people: "91.2 %", "91.2 % (88.0–93.7)", or a dash where there is none."""
-    if fraction is None:
-        return "–"
-    text = f"{100 * fraction:.1f} %"
-    return text if interval is None else f"{text} {between(interval)}"
+def count_bars(labels: Sequence[str], counts: Mapping[str, Sequence[int]]) -> tuple[Bar, ...]:
+    """The classes with the most photos first; of more than `MAX_BARS` the most and the fewest alone."""
+    splits = [split for split in SPLITS if any(counts.get(split, ()))]
+    bars = sorted(
+        (Bar(label, {split: counts[split][at] for split in splits}) for at, label in enumerate(labels)),
+        key=lambda bar: (-bar.total, bar.label),
+    )
+    half = MAX_BARS // 2
+    return tuple(bars if len(bars) <= MAX_BARS else [*bars[:half], *bars[-half:]])
 
 
 def between(interval: Interval) -> str:
-    """An interval of a fraction for people, in percent: "(88.0–93.7)"."""
-    return f"({100 * interval.low:.1f}–{100 * interval.high:.1f})"
+    """An interval of a fraction for people: "83 to 91 %"."""
+    return f"{100 * interval.low:.0f} to {100 * interval.high:.0f} %"
 
 
-def points(difference: float, interval: Interval) -> str:
-    """A difference of fractions for people: "0.3 points (-0.5 to 1.1)"."""
-    return f"{100 * difference:.1f} points ({100 * interval.low:.1f} to {100 * interval.high:.1f})"
+def data_uri(picture: bytes) -> str:
+    """A JPEG as an address that holds it."""
+    return f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}"
 
 
-def data_uri(picture: bytes, kind: str = "jpeg") -> str:
-    """A picture as an address that holds it."""
-    return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
+def _choices(facts: Facts) -> list[FileInView]:
+    """Every position of the switch, the first one first."""
+    return [(file.precision, view) for file in _files_in_order(facts) for view in _views_in_order(facts)]
+
+
+def _files_in_order(facts: Facts) -> list[File]:
+    return sorted(facts.files, key=lambda file: file.precision != facts.first_choice[0])
+
+
+def _views_in_order(facts: Facts) -> list[str]:
+    return sorted(facts.views, key=lambda view: view != facts.phone_view)
+
+
+def _shown(facts: Facts, choice: FileInView, gallery: Gallery | None) -> Shown:
+    precision, view = choice
+    confused, is_first = facts.confusions[choice], choice == facts.first_choice
+    classes = confused.classes
+    return Shown(
+        file=[file.precision for file in _files_in_order(facts)].index(precision),
+        view=_views_in_order(facts).index(view),
+        precision=precision,
+        view_name=view,
+        score=facts.score(precision, view),
+        confused=confused,
+        pairs=confused.pairs(PAIRS if len(facts.labels) <= MAX_MATRIX else PAIRS_ALONE),
+        weakest=classes[:WEAKEST],
+        others=classes[WEAKEST:] if is_first else (),
+        hidden=0 if is_first else len(classes[WEAKEST:]),
+        mistakes=None if gallery is None else gallery.mistakes.get(choice, ()),
+        is_first=is_first,
+    )
+
+
+def _drawings(panels: Sequence[Panel], best: int | None) -> Mapping[str, str]:
+    """How wide -> the curves; none where there are none, or no library that draws."""
+    if not panels or not curves.is_installed():
+        return {}
+    return {
+        name: plots.draw_epochs(panels, best, width, name)
+        for name, width in (("wide", plots.WIDE), ("narrow", plots.NARROW))
+    }
+
+
+def _own_text(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _visible(value: object) -> object:
+    """A text without characters that turn the writing direction or hide; drawings are no plain `str`."""
+    return printable(value) if type(value) is str else value

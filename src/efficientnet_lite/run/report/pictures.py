@@ -1,72 +1,109 @@
-"""The surest mistakes of a run as small pictures: from the proof of a new run, or replayed of a finished one."""
+"""The surest mistakes of each file in each view as small pictures: of a new run's proof, or replayed of a finished one.
 
-from collections.abc import Sequence
+A photo that several files get wrong has one picture.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from efficientnet_lite.errors import ArtifactError, UnreadablePhoto, UnusableInput, printable
 from efficientnet_lite.photos import decode as photo_door
+from efficientnet_lite.photos.contract import View
 from efficientnet_lite.photos.images import Refused
 from efficientnet_lite.photos.labelled import Surveyed
 from efficientnet_lite.progress import ShowStage
-from efficientnet_lite.proof.mistakes import Mistake, most_confident
+from efficientnet_lite.proof.gate import score_together
+from efficientnet_lite.proof.mistakes import Mistake, surest_mistakes
 from efficientnet_lite.run.folder import Run
 from efficientnet_lite.run.proven import own
+from efficientnet_lite.run.report.facts import Facts
 from efficientnet_lite.runtimes.model import open_model
 from efficientnet_lite.storage import files
 
 THUMBNAIL_PX = 160  # the longer side
+OTHERS = 12  # mistakes to show of each file and view but the one that the page shows first
+# Of all pictures together. A photo has 3 to 8 KB, and noise 20; 24 mistakes and five times 12 can be 84 photos.
+MAX_BYTES = 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class WrongPhoto:
-    """A photo that the model gets wrong."""
+    """A photo that a file gets wrong."""
 
     name: str
     true: str  # class names
     predicted: str
     probability: float
-    jpeg: bytes | None  # a small one; None where the photo cannot be read any more
+    picture: int | None  # in `Gallery.jpegs`; None where it is gone, or there are too many
+    gone: bool = False  # the photo cannot be read any more
 
 
-def replayed_mistakes(run: Run, proven: Surveyed, stage: ShowStage) -> tuple[list[WrongPhoto], list[Refused]]:
-    """The surest mistakes of the float32 file among the photos that proved the run, and those that are lost."""
-    model = open_model(own(run, run.export("float32")))
-    if model.classes != len(run.labels):
-        raise ArtifactError(
-            f"the float32 file has {model.classes} classes, the card names {len(run.labels)}",
-            where=run.folder,
-            fix="train the run again",
-        )
-    rows, kept, unread = [], [], []
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """The mistakes of each file in each view, the surest first, and their pictures, each once."""
+
+    mistakes: Mapping[tuple[str, str], Sequence[WrongPhoto]]  # by precision and view
+    jpegs: Sequence[bytes]
+
+
+def replayed_gallery(
+    run: Run, facts: Facts, proven: Surveyed, stage: ShowStage
+) -> tuple[Gallery, list[Refused]]:
+    """The mistakes of both files on the photos that proved the run, each decoded once, and those that are lost."""
+    precisions = [file.precision for file in facts.files]
+    models = [open_model(own(run, run.export(precision))) for precision in precisions]
+    for precision, model in zip(precisions, models, strict=True):
+        if model.classes != len(run.labels):
+            raise ArtifactError(
+                f"the {precision} file has {model.classes} classes, the card names {len(run.labels)}",
+                where=run.folder,
+                fix="train the run again",
+            )
+    views: list[View] = list(facts.views)  # type: ignore[arg-type]  # `read_facts` has looked at them
     with stage("Replaying the photos") as on_progress:
-        for position, outcome in enumerate(model.predict_each(proven.paths)):
-            if isinstance(outcome, Refused):
-                unread.append(outcome)
-            else:
-                rows.append(outcome)
-                kept.append(position)
-            on_progress(position + 1, len(proven.paths))
-    if not rows:
-        raise UnusableInput("none of the photos can be used", where=run.folder, fix="give `photos=`")
-    truth = np.array(proven.truth, np.intp)[kept]
-    mistakes = most_confident(np.stack(rows), truth, kept)
-    return pictures_of(tuple(map(printable, run.labels)), mistakes, proven), unread
-
-
-def pictures_of(labels: Sequence[str], mistakes: Sequence[Mistake], shown: Surveyed) -> list[WrongPhoto]:
-    return [
-        WrongPhoto(
-            name=printable(shown.names[mistake.position]),
-            true=labels[mistake.true],
-            predicted=labels[mistake.predicted],
-            probability=mistake.probability,
-            jpeg=_thumbnail(shown.paths[mistake.position], shown.contents[mistake.position]),
+        scored = score_together(
+            models, proven.paths, proven.truth, views, contents=proven.contents, on_progress=on_progress
         )
-        for mistake in mistakes
-    ]
+    kept = scored[0].kept
+    if not kept:
+        raise UnusableInput("none of the photos can be used", where=run.folder, fix="give `photos=`")
+    mistakes = surest_mistakes(dict(zip(precisions, scored, strict=True)), kept)
+    return gallery_of(facts, mistakes, proven), list(scored[0].refused)
+
+
+def gallery_of(
+    facts: Facts, mistakes: Mapping[tuple[str, View], Sequence[Mistake]], shown: Surveyed
+) -> Gallery:
+    """The mistakes by the names of classes and photos; those that the page shows first have their pictures first."""
+    order = sorted(mistakes, key=lambda choice: choice != facts.first_choice)
+    jpegs: list[bytes] = []
+    places: dict[int, int | None] = {}  # position of a photo -> of its picture
+    gone = set[int]()
+    found: dict[tuple[str, str], list[WrongPhoto]] = {}
+    for choice in order:
+        some = mistakes[choice] if choice == facts.first_choice else mistakes[choice][:OTHERS]
+        for mistake in some:
+            if mistake.position not in places:
+                jpeg = _thumbnail(shown.paths[mistake.position], shown.contents[mistake.position])
+                places[mistake.position] = None
+                if jpeg is None:
+                    gone.add(mistake.position)
+                elif sum(map(len, jpegs)) + len(jpeg) <= MAX_BYTES:
+                    places[mistake.position] = len(jpegs)
+                    jpegs.append(jpeg)
+        found[choice] = [
+            WrongPhoto(
+                name=printable(shown.names[mistake.position]),
+                true=facts.labels[mistake.true],
+                predicted=facts.labels[mistake.predicted],
+                probability=mistake.probability,
+                picture=places[mistake.position],
+                gone=mistake.position in gone,
+            )
+            for mistake in some
+        ]
+    return Gallery(found, jpegs)
 
 
 def _thumbnail(path: Path, sha256: str) -> bytes | None:
