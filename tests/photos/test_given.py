@@ -3,6 +3,7 @@
 import io
 import threading
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -82,8 +83,8 @@ def test_any_shape_is_a_photo_a_batch_or_one_clear_error(shape, floats):
         (PHOTO[:0], "no pixels", "(H, W, 3)"),
         (PHOTO.astype(np.float32), "from 0 to 25", "divide by 255"),
         (PHOTO / 128 - 1, "from -1 to", "normalized"),
-        (np.full((2, 2), np.nan), "finite", "see"),
-        (np.full((2, 2, 3), np.inf), "finite", "see"),
+        (np.full((2, 2), np.nan), "finite", "nan_to_num"),
+        (np.full((2, 2, 3), np.inf), "finite", "nan_to_num"),
         (np.stack([PHOTO, PHOTO]), "a batch among single photos", "*batch"),
     ],
 )
@@ -313,6 +314,21 @@ def test_a_file_is_read_from_where_it_stands():
     with pytest.raises(WrongType, match="str") as refused:
         encoded(GivenPhoto(io.StringIO("text"), "photos[0]"))
     assert "'rb'" in refused.value.fix
+
+
+@pytest.mark.parametrize(
+    ("path", "says", "fix"),
+    [
+        (".", "a folder", "the photos in it"),
+        ("https://a/b.jpg", "address", "download"),
+        ("gone.jpg", "No such", ""),
+    ],
+)
+def test_a_path_that_is_no_photo_says_what_it_is(path, says, fix):
+    with pytest.raises(UnreadablePhoto, match=says) as refused:
+        encoded(GivenPhoto(path, "photos[0]"))
+    assert fix in refused.value.fix
+    assert refused.value.where in (path, Path(path))
 
 
 def test_bytes_are_bounded_as_files_are(monkeypatch):

@@ -287,6 +287,13 @@ def test_memory_does_not_grow_with_the_number_of_photos(models):
 # Files of ours
 
 
+def test_a_model_shows_itself_in_one_line(models):
+    shown = repr(replace(models["int8"], labels=tuple(map(str, range(1000)))))
+
+    assert shown == "<Model int8: 32 pixels, crop, 1,000 classes: 0, 1, 2, ...>"
+    assert "classes without names" in repr(replace(models["int8"], labels=None))
+
+
 @PRECISIONS
 def test_a_file_of_ours_says_what_it_is(tmp_path, precision):
     (tmp_path / "m.tflite").write_bytes(tiny.tiny(precision))

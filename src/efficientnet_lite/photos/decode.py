@@ -418,7 +418,8 @@ def _check_regular(status: os.stat_result, path: Path) -> None:
     kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
     if not stat.S_ISREG(status.st_mode):
         kind = kinds.get(stat.S_IFMT(status.st_mode), "a device")
-        raise UnreadablePhoto(f"it is {kind}, no file", where=path, fix="leave it out")
+        fix = "give the photos in it" if kind == "a folder" else "leave it out"
+        raise UnreadablePhoto(f"it is {kind}, no file", where=path, fix=fix)
     if status.st_size > MAX_BYTES:
         raise _too_long(status.st_size, path)
 

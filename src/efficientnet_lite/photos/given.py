@@ -22,6 +22,7 @@ from efficientnet_lite.photos.decode import PillowImage
 CHANNELS = (1, 3, 4)
 ROUNDING = 1e-5  # by which floats may lie outside of [0, 1]: arithmetic, and no other range
 SHAPES = "give (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), channels last"
+WEB = ("http://", "https://")
 PHOTO = "give a path, bytes, an image of Pillow, an array or a tensor"
 
 
@@ -103,6 +104,10 @@ def encoded(given: GivenPhoto) -> bytes | None:
     """
     photo = given.photo
     if isinstance(photo, str | os.PathLike):
+        if given.where.startswith(WEB):
+            _refuse(
+                "this is an address, and nothing is fetched from the web", given.where, "download it first"
+            )
         return photo_door.read_bytes(Path(given.where))
     if isinstance(photo, Readable):
         photo = photo.read(photo_door.MAX_BYTES + 1)
@@ -191,7 +196,11 @@ def _codes(array: npt.NDArray[Any], where: str) -> npt.NDArray[np.uint8]:
         raise WrongType(f"pixels of the type {array.dtype}", where=where, fix=_as_pixels(array.dtype))
     low, high = float(array.min()), float(array.max())
     if not np.isfinite(low) or not np.isfinite(high):
-        _refuse("its pixels are not all finite numbers (NaN or infinite)", where, "see where they come from")
+        _refuse(
+            "its pixels are not all finite numbers (NaN or infinite)",
+            where,
+            "leave it out, or replace them: numpy.nan_to_num(array)",
+        )
     if low < -ROUNDING or high > 1 + ROUNDING:
         normalized = low < 0 or high > 255
         _refuse(

@@ -16,7 +16,15 @@ import numpy.typing as npt
 
 from efficientnet_lite import metrics
 from efficientnet_lite.arrays import Array
-from efficientnet_lite.errors import ArtifactError, UnreadablePhoto, UsageError, wrong_argument, wrong_type
+from efficientnet_lite.errors import (
+    ArtifactError,
+    UnreadablePhoto,
+    UsageError,
+    bounded,
+    printable,
+    wrong_argument,
+    wrong_type,
+)
 from efficientnet_lite.labels import ClassNames
 from efficientnet_lite.network.plan import LOGITS, POOLED, PROBABILITIES
 from efficientnet_lite.photos.contract import VIEWS, Contract, FitView, View
@@ -42,7 +50,7 @@ MAX_MODEL_BYTES = 512 * 2**20
 INPUT_TYPES = ("float32", "uint8", "int8")
 
 
-@dataclass
+@dataclass(repr=False)
 class Model:
     """An opened file. Nothing runs before the first prediction.
 
@@ -51,7 +59,7 @@ class Model:
     """
 
     where: Path | str
-    data: bytes = field(repr=False)
+    data: bytes
     contract: Contract
     labels: tuple[str, ...] | None
     translations: Mapping[str, tuple[str, ...]]  # locale -> the labels in another language
@@ -59,7 +67,14 @@ class Model:
     # Mean and std of a stranger's float input.
     normalization: tuple[tuple[float, ...], tuple[float, ...]] | None
     workers: int = field(default_factory=cores)
-    open_engine: Callable[..., Engine] = field(default=LiteRT, repr=False)
+    open_engine: Callable[..., Engine] = LiteRT
+
+    def __repr__(self) -> str:
+        names = self.labels or ()
+        first = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+        classes = f"{len(names):,} classes: {first}" if names else "classes without names"
+        contract = f"{self.contract.size} pixels, {self.contract.view}"
+        return f"<Model {printable(str(self.where))}: {contract}, {printable(bounded(classes))}>"
 
     @cached_property
     def pool(self) -> EnginePool:
