@@ -7,7 +7,8 @@ import pytest
 import scenes
 
 from efficientnet_lite.cli.app import run
-from efficientnet_lite.errors import EXIT_INPUT, EXIT_USAGE
+from efficientnet_lite.commands.train import train
+from efficientnet_lite.errors import EXIT_INPUT, EXIT_USAGE, EfficientNetLiteError, UsageError
 from efficientnet_lite.training.fine_tuning import FineTuning, asked_for
 
 
@@ -116,6 +117,48 @@ def test_a_field_that_is_wrong_is_named_with_its_file(place, tmp_path, capsys, l
     assert said.replace("@", f"  in:  {config}\n") in found
     assert f"  in:  {config}\n" in found
     assert scenes.names(tmp_path) == ["config.toml"]
+
+
+def test_a_call_from_a_config_alone_makes_the_same_run_and_what_the_call_says_wins(first, place):
+    train(config=first / "config.toml", out=place / "third")
+    train(config=str(first / "config.toml"), out=place / "fourth", seed=5, views="crop")
+
+    found, wanted = scenes.contents(place / "third"), scenes.contents(first)
+    for name in ("weights.safetensors", "config.toml", "split.csv", "labels.txt", "exports/golden.npz"):
+        assert found[name] == wanted[name], name
+    fourth = tomllib.loads((place / "fourth" / "config.toml").read_text())
+    assert (fourth["seed"], fourth["views"], fourth["val"]) == (5, ["crop"], 0.3)
+
+
+@pytest.mark.parametrize(
+    ("line", "says", "fix"),
+    [
+        ("sead = 4", "the field sead is no option of train", "take it out"),
+        ("links = false", "the field links is no option of train", "take it out"),
+        ("seed = true", "the field seed is 'True'", "give a whole number"),
+        ("no_ema = 1", "the field no_ema is '1'", "give True or False"),
+        ('views = ["crop", "sideways"]', "the field views is", "give 'crop'"),
+        ('labels_locale = ["de"]', "the field labels_locale is", "give a dictionary"),
+        ("val = 7", "val=7.0", "give a fraction"),
+        ("seed = ", "the config is no TOML", "give the config.toml"),
+    ],
+)
+def test_a_field_that_is_wrong_in_a_call_is_named_with_its_file(place, tmp_path, line, says, fix):
+    config = tmp_path / "config.toml"
+    config.write_text(f"photos = {json.dumps(str(place / 'photos'))}\n{line}\n")
+
+    with pytest.raises(EfficientNetLiteError) as caught:
+        train(config=config, out=tmp_path / "run")
+
+    assert caught.value.what.startswith(says)
+    assert caught.value.fix.startswith(fix)
+    assert caught.value.where == config
+    assert scenes.names(tmp_path) == ["config.toml"]
+
+
+def test_a_call_without_photos_says_what_to_give(tmp_path):
+    with pytest.raises(UsageError, match="no `photos=` are given"):
+        train(out=tmp_path / "run")
 
 
 def test_a_time_budget_may_plan_more_epochs_than_are_usual_where_none_are_given():

@@ -10,7 +10,6 @@ from efficientnet_lite.cli.app import COMMANDS, parser
 # How a result is printed, which a caller does for himself.
 OF_THE_TERMINAL = {"json", "jsonl", "csv", "verbose", "quiet"}
 OF_ONE_COMMAND = {
-    "train": {"config"},
     "verify": {"strict"},  # an exit code; in Python it is the result's `verdict`
 }
 # What Python calls otherwise: a switch says in Python what holds, what is repeated is a list there.

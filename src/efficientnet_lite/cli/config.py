@@ -9,14 +9,11 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from cyclopts import App, ArgumentCollection, CycloptsError, Token
 
 from efficientnet_lite.cli.wording import COMMAND_LINE, OPTIONS, option, spelled
-from efficientnet_lite.documents import toml_table
-from efficientnet_lite.errors import CALL, EfficientNetLiteError, UnusableInput, UsageError, WrongArgument
-from efficientnet_lite.storage import files, tables
+from efficientnet_lite.errors import CALL, EfficientNetLiteError, UsageError, WrongArgument
+from efficientnet_lite.run.config_file import FOLLOWS, SAID, read_config, wrong_field
+from efficientnet_lite.storage import tables
 
 OPTION = "config"  # the parameter that names the file
-MAX_BYTES = 64 * 2**10  # a run's own has 1 KB
-SAID = {"efficientnet_lite", "backend", "proof_photos"}  # how the run was made; nothing that it is asked for
-FOLLOWS = {"weights_sha256": "weights"}  # holds for the file's own value of the other alone
 TOML: Mapping[type, tuple[type, ...]] = {bool: (bool,), int: (int,), float: (float, int)}
 WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text in quotes"}
 
@@ -74,13 +71,13 @@ def _fill_in(arguments: ArgumentCollection) -> dict[str, tuple[Path, list[str]]]
     filled: dict[str, tuple[Path, list[str]]] = {}
     path = Path(options[OPTION].tokens[-1].value)
     given = {name for name, argument in options.items() if argument.tokens}
-    for name, value in _read(path).items():
+    for name, value in read_config(path).items():
         if name in SAID:
             continue
         if name not in options or name == OPTION:
             near = difflib.get_close_matches(name, options, n=1, cutoff=0.6)
             fix = f"did you mean {near[0]}?" if near else "take it out; train --help names what there is"
-            raise _wrong(path, name, "is no option of train", fix)
+            raise wrong_field(path, name, "is no option of train", fix)
         if name in given or FOLLOWS.get(name) in given:
             continue
         argument = options[name]
@@ -90,18 +87,8 @@ def _fill_in(arguments: ArgumentCollection) -> dict[str, tuple[Path, list[str]]]
         try:
             argument.convert()
         except CycloptsError as error:
-            raise _wrong(path, name, f"is {value!r}", "see train --help for what it takes") from error
+            raise wrong_field(path, name, f"is {value!r}", "see train --help for what it takes") from error
     return filled
-
-
-def _read(path: Path) -> dict[str, Any]:
-    content = files.read_bytes(path, limit=MAX_BYTES, what="a config")
-    try:
-        return toml_table(content)
-    except ValueError as error:
-        raise UnusableInput(
-            f"the config is no TOML: {str(error)[:200]}", where=path, fix="give the config.toml of a run"
-        ) from error
 
 
 def _texts(path: Path, name: str, value: object, hint: Any) -> list[str]:
@@ -114,7 +101,9 @@ def _texts(path: Path, name: str, value: object, hint: Any) -> list[str]:
     allowed = tuple(kind for each in found for kind in TOML.get(each, (str,)))
     if many is not isinstance(value, list) or not all(type(each) in allowed for each in values):
         wanted = " or ".join(sorted({WORDS.get(kind, WORDS[str]) for kind in found}))
-        raise _wrong(path, name, f"is {str(value)[:80]!r}", f"give {'a list, each ' if many else ''}{wanted}")
+        raise wrong_field(
+            path, name, f"is {str(value)[:80]!r}", f"give {'a list, each ' if many else ''}{wanted}"
+        )
     return [_text(each) for each in values]
 
 
@@ -135,10 +124,6 @@ def kinds(hint: Any) -> Iterator[type]:
                 yield from kinds(each)
     else:
         yield hint if hint in TOML else str
-
-
-def _wrong(path: Path, name: str, what: str, fix: str) -> UnusableInput:
-    return UnusableInput(f"the field {name} {what}", where=path, fix=fix)
 
 
 def photos_of(given: Path | None) -> Path:

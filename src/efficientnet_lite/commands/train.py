@@ -9,11 +9,13 @@ from typing import Literal, cast
 from efficientnet_lite.arguments import called, listed
 from efficientnet_lite.bars import stages
 from efficientnet_lite.commands import learn
+from efficientnet_lite.errors import CALL, UsageError
 from efficientnet_lite.network.plan import model_name
 from efficientnet_lite.notices import LOG
 from efficientnet_lite.photos.contract import FIT_VIEWS, FitView
 from efficientnet_lite.progress import Progress
 from efficientnet_lite.proof.gate import Bars
+from efficientnet_lite.run.config_file import filled_by_config
 from efficientnet_lite.run.folder import default_out
 from efficientnet_lite.run.publish import Trained
 from efficientnet_lite.runtimes.engine import chosen_workers
@@ -32,10 +34,12 @@ from efficientnet_lite.vocabulary import (
 
 
 @called
+@filled_by_config
 def train(
-    photos: str | Path,
+    photos: str | Path | None = None,
     out: str | Path | None = None,
     *,
+    config: str | Path | None = None,
     val: float = 0.2,
     seed: int = 0,
     on_bad: OnBad = "skip",
@@ -87,6 +91,7 @@ def train(
         out: the run folder to make; where None, runs/NAME, NAME that of the photos' folder or manifest.
 
     Data:
+        config: the config.toml of a run; what the call leaves out is as it stands in it, the photos too.
         val: fraction of the photos that is kept back to judge by, where the data set does not say which.
         seed: of the choice of those, and of all chance in a training.
         on_bad: what to do about a photo that cannot be used: "skip" it and list it, or "fail".
@@ -154,6 +159,10 @@ def train(
         VerificationFailed: a file is too far from what it was made of; nothing is published.
     """
     started = time.monotonic()
+    if photos is None:
+        raise UsageError(
+            "no `photos=` are given", where=CALL, fix="give a folder or a manifest, or `config=` of a run"
+        )
     settings = Settings(
         model=model_name(model),
         weights=str(weights if weights is not None else FRESH if recipe else "imagenet"),
