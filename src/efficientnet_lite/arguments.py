@@ -69,7 +69,7 @@ def fitted(name: str, value: object, hint: Any) -> Any:
     except _Unfit as unfit:
         fix = f"give {_either(list(dict.fromkeys(_words(hint))))}"
         raise (wrong_argument if unfit.is_choice else wrong_type)(name, value, fix=fix) from None
-    if made == "" and isinstance(made, str):  # an unset variable would be the current folder
+    if isinstance(made, str) and not made:  # an unset variable would be the current folder
         raise wrong_argument(name, value, fix="give it, or leave it out")
     return made
 

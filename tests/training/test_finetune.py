@@ -224,7 +224,9 @@ def cache(tmp_path_factory):
 
 
 def asked(recipe):
-    """A fine-tuning as the options of `train`."""
+    """A fine-tuning as the options of `train`; none of a head alone."""
+    if recipe is None:
+        return {}
     given = {OPTIONS.get(name, name): value for name, value in asdict(recipe).items()}
     return given | {"fine_tune": True, "fine_tune_blocks": "all" if recipe.blocks is None else recipe.blocks}
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from efficientnet_lite.arguments import called
 from efficientnet_lite.bars import stages
 from efficientnet_lite.errors import wrong_argument
-from efficientnet_lite.photos.dataset import open_dataset
+from efficientnet_lite.photos.dataset import dataset_place, open_dataset
 from efficientnet_lite.photos.findings import Findings, findings
+from efficientnet_lite.photos.frames import DataFrame
 from efficientnet_lite.photos.partition import plan_split
 from efficientnet_lite.photos.survey import survey
 from efficientnet_lite.progress import Progress
@@ -16,7 +17,7 @@ from efficientnet_lite.vocabulary import ClassFolders
 
 @called
 def check(
-    photos: str | Path,
+    photos: str | Path | DataFrame,
     *,
     val: float = 0.2,
     seed: int = 0,
@@ -27,7 +28,7 @@ def check(
     """Look at a data set without training on it: counts, bad files, duplicates, leaks, odd sizes. Nothing is written.
 
     Args:
-        photos: a folder of photos or a manifest, as `train` takes it.
+        photos: a folder of photos, a manifest or a DataFrame, as `train` takes it.
         val: fraction that training would keep back, where the data set does not say.
         seed: of that split.
         links: False skips every link in the data set instead of following it.
@@ -40,7 +41,7 @@ def check(
     """
     if not 0 < val < 1:
         raise wrong_argument("val", val, fix="give a fraction between 0 and 1")
-    dataset = open_dataset(Path(photos), links=links, class_folders=class_folders)
+    dataset = open_dataset(dataset_place(photos), links=links, class_folders=class_folders)
     with stages(progress)("Looking at the photos") as on_progress:
         seen = survey(dataset.rows, workers=os.cpu_count() or 1, on_progress=on_progress)
     assignment = plan_split(dataset, seen.looks, fraction=val, seed=seed)

@@ -8,6 +8,8 @@ from efficientnet_lite.arguments import called
 from efficientnet_lite.bars import stages
 from efficientnet_lite.errors import CALL, UsageError, wrong_argument
 from efficientnet_lite.photos.contract import View
+from efficientnet_lite.photos.dataset import dataset_place
+from efficientnet_lite.photos.frames import DataFrame
 from efficientnet_lite.progress import Progress
 from efficientnet_lite.proof.evaluate import Measured, measure
 from efficientnet_lite.proof.judged import from_dataset, from_indices
@@ -18,7 +20,7 @@ from efficientnet_lite.vocabulary import ClassFolders, RunPrecision
 @called
 def evaluate(
     model: str | Path,
-    data: str | Path | None = None,
+    data: str | Path | DataFrame | None = None,
     *,
     view: View | Sequence[View] = (),
     split: Literal["train", "validation", "test", "all"] | None = None,
@@ -36,7 +38,7 @@ def evaluate(
 
     Args:
         model: a .tflite file, a run folder, a checkpoint, or a model such as "lite1".
-        data: a data set, as `train` takes it, whose classes the model knows.
+        data: a folder, a manifest or a DataFrame, as `train` takes it, whose classes the model knows.
         view: how photos are looked at: "crop", "squash", "mediapipe", "android-bitmap" or "reference", one or several.
             Where none is given it is the model's own way, or "reference" with `images`.
         split: "train", "validation", "test" or "all" of the data set; where None test where there is one, else
@@ -75,7 +77,7 @@ def evaluate(
         judged, usual = from_indices(images, Path(labels), opened, num_images), "reference"
     else:
         assert data is not None
-        judged = from_dataset(Path(data), opened, split, links=links, class_folders=class_folders)
+        judged = from_dataset(dataset_place(data), opened, split, links=links, class_folders=class_folders)
         usual = opened.contract.view
     views: Sequence[View] = (view,) if isinstance(view, str) else view
     with stages(progress)("Evaluating") as on_progress:

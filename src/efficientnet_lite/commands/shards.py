@@ -9,7 +9,8 @@ from efficientnet_lite.arguments import called
 from efficientnet_lite.bars import stages
 from efficientnet_lite.errors import UnusableDataset, wrong_argument
 from efficientnet_lite.photos.accounting import COLUMNS, account
-from efficientnet_lite.photos.dataset import Dataset, dataset_apart, open_dataset
+from efficientnet_lite.photos.dataset import Dataset, dataset_apart, dataset_place, open_dataset
+from efficientnet_lite.photos.frames import DataFrame
 from efficientnet_lite.photos.header import AS_FORMATS
 from efficientnet_lite.photos.partition import divide
 from efficientnet_lite.photos.survey import survey
@@ -34,7 +35,7 @@ from efficientnet_lite.vocabulary import ClassFolders
 
 @called
 def shards(
-    photos: str | Path,
+    photos: str | Path | DataFrame,
     out: str | Path,
     *,
     format: RecordFormat = "tfrecord",
@@ -53,7 +54,7 @@ def shards(
     The folder appears whole or not at all, and its bytes depend on the arguments alone.
 
     Args:
-        photos: a folder of photos or a manifest, as `train` takes it; a test part is left out.
+        photos: a folder of photos, a manifest or a DataFrame, as `train` takes it; a test part is left out.
         out: the folder to write.
         format: "tfrecord", or "arrayrecord", which needs the extra `train`.
         train_shards: files for training; None: one for every 1,251 photos, as in ImageNet.
@@ -76,7 +77,7 @@ def shards(
         raise wrong_argument("val", val, fix="give a fraction between 0 and 1")
     if seed < 0:
         raise wrong_argument("seed", seed, fix="give 0 or more")
-    source, out, stage = Path(photos), files.real(out), stages(progress)
+    source, out, stage = dataset_place(photos), files.real(out), stages(progress)
     workers = chosen_workers(workers)
     check_folder(out, FOLDER, overwrite=overwrite, apart=dataset_apart(source))
     dataset = open_dataset(source, links=links, class_folders=class_folders)
@@ -85,7 +86,7 @@ def shards(
         splits, skipped, notes = _planned(dataset, val, seed, workers, stage)
         places = {split: np.flatnonzero([own == split for own in splits]) for split in SPLITS}
         parts = {
-            split: WrittenPart(number_of_files(split, len(places[split]), asked, source))
+            split: WrittenPart(number_of_files(split, len(places[split]), asked, dataset.root))
             for split, asked in zip(SPLITS, (train_shards, validation_shards), strict=True)
         }
         sums: dict[str, str] = {}
@@ -97,7 +98,7 @@ def shards(
             if not parts[split].photos:
                 raise UnusableDataset(
                     f"no photo of the {split} part can be used, the first: {skipped[-1][1]}",
-                    where=source,
+                    where=dataset.root,
                     fix=AS_FORMATS,
                 )
         written = WrittenShards(

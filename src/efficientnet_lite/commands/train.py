@@ -13,6 +13,8 @@ from efficientnet_lite.errors import CALL, UsageError
 from efficientnet_lite.network.plan import model_name
 from efficientnet_lite.notices import LOG
 from efficientnet_lite.photos.contract import FIT_VIEWS, FitView
+from efficientnet_lite.photos.dataset import dataset_place
+from efficientnet_lite.photos.frames import DataFrame
 from efficientnet_lite.progress import Progress
 from efficientnet_lite.proof.gate import Bars
 from efficientnet_lite.run.config_file import filled_by_config
@@ -36,7 +38,7 @@ from efficientnet_lite.vocabulary import (
 @called
 @filled_by_config
 def train(
-    photos: str | Path | None = None,
+    photos: str | Path | DataFrame | None = None,
     out: str | Path | None = None,
     *,
     config: str | Path | None = None,
@@ -86,8 +88,9 @@ def train(
     """Make a classifier from photos: float32 and int8 files, proven on the real runtime, in a run folder.
 
     Args:
-        photos: a folder with a folder per class, one with train/ and validation/ (and test/) folders of such, a CSV or
-            JSONL manifest, or, for a recipe, a folder of record files (train-*, validation-*).
+        photos: a folder with a folder per class; one with train/ and validation/ (and test/) folders of such; a CSV or
+            JSONL manifest; a DataFrame of pandas or polars with its columns, path, label and perhaps split, relative
+            paths counting from the current folder; or, for a recipe, a folder of record files (train-*, validation-*).
         out: the run folder to make; where None, runs/NAME, NAME that of the photos' folder or manifest.
 
     Data:
@@ -201,9 +204,10 @@ def train(
         recipe=recipe,
         set={name: str(value) for name, value in (set or {}).items()},
     )
+    place = dataset_place(photos)
     job = Job(
-        photos=Path(photos),
-        out=default_out(Path(photos)) if out is None else Path(out),
+        photos=place,
+        out=default_out(place) if out is None else Path(out),
         resume=resume,
         overwrite=overwrite,
         tensorboard=None if tensorboard is None else Path(tensorboard),

@@ -7,6 +7,8 @@ from efficientnet_lite.arguments import called
 from efficientnet_lite.bars import stages
 from efficientnet_lite.errors import CALL, ArtifactError, UnusableInput, UsageError, printable
 from efficientnet_lite.labels import ClassNames
+from efficientnet_lite.photos.dataset import DatasetPlace, dataset_place
+from efficientnet_lite.photos.frames import DataFrame
 from efficientnet_lite.photos.labelled import labelled_photos
 from efficientnet_lite.progress import Progress, ShowStage
 from efficientnet_lite.proof.gate import Bars, Comparison
@@ -23,7 +25,7 @@ from efficientnet_lite.storage import files
 def verify(
     target: str | Path,
     *,
-    data: str | Path | None = None,
+    data: str | Path | DataFrame | None = None,
     parent: str | Path | None = None,
     max_drop: float | None = None,
     min_agreement: float | None = None,
@@ -59,7 +61,7 @@ def verify(
             raise _unused("`parent=`", "a single file", "a run has both of its files")
         run = open_run(target)
         bars = bars_of(run, max_drop, min_agreement)
-        return _verify_run(run, Path(data) if data else None, bars, trust, stage)
+        return _verify_run(run, None if data is None else dataset_place(data), bars, trust, stage)
     if not files.exists(target):
         raise UnusableInput(files.missing(target), where=target, fix="give a run folder, or a .tflite file")
     if parent is None or data is None:
@@ -79,7 +81,7 @@ def verify(
             where=target,
             fix="compare files of the same export",
         )
-    photos = labelled_photos(Path(data), models[0].class_names if models[0].labels else None)
+    photos = labelled_photos(dataset_place(data), models[0].class_names if models[0].labels else None)
     comparisons, lost, whole = compare_on(models, photos.paths, photos.truth, stage)
     notes = [*lost, *photos.notes]
     faults = [fault for each in comparisons for fault in each.failures(bars)]
@@ -90,7 +92,7 @@ def _unused(argument: str, user: str, why: str) -> UsageError:
     return UsageError(f"{argument} is for {user}: {why}", where=CALL, fix="leave it out")
 
 
-def _verify_run(run: Run, data: Path | None, bars: Bars, trust: bool, stage: ShowStage) -> Verified:
+def _verify_run(run: Run, data: DatasetPlace | None, bars: Bars, trust: bool, stage: ShowStage) -> Verified:
     if faults := changed_exports(run):
         return Verified(run.folder.absolute(), (), tuple(faults), (), bars)
     models = [open_model(run.export(precision)) for precision in ("float32", "int8")]

@@ -85,5 +85,5 @@ def account(
 
 def plain(reason: str) -> str:
     """A reason without what it says of one photo: the line of its row, the other photo."""
-    bare = reason.split(" (line ")[0].split("; the first is ")[0]
+    bare = reason.split(" (line ")[0].split(" (row ")[0].split("; the first is ")[0]
     return OTHER_NAME.sub("but another name", bare)

@@ -12,9 +12,10 @@ from typing import NamedTuple
 from efficientnet_lite.errors import UnreadablePhoto, UnusableDataset, UnusableInput
 from efficientnet_lite.photos.accounting import Accounting, Skipped, account, plain
 from efficientnet_lite.photos.classes import check_names, check_usable
+from efficientnet_lite.photos.frames import DataFrame, Frame, frame_of
 from efficientnet_lite.photos.layout import Layout, check_layout, find_split_folders, read_layout
 from efficientnet_lite.photos.manifest import NoLabels
-from efficientnet_lite.photos.manifest_files import Resolved, resolve
+from efficientnet_lite.photos.manifest_files import Resolved, resolve, resolve_frame
 from efficientnet_lite.photos.rows import Placed, Row, Rows
 from efficientnet_lite.photos.split import Split
 from efficientnet_lite.photos.splitwords import split_of
@@ -79,8 +80,20 @@ class FoundPhotos(NamedTuple):
     passed_over: Counter[str]  # by kind
 
 
+DatasetPlace = Path | Frame  # of a data set: a folder, a manifest, or a DataFrame
+
+
+def dataset_place(given: str | Path | DataFrame) -> DatasetPlace:
+    """Where the photos of a data set are said to be. Raises UnusableDataset for a DataFrame that is none."""
+    return Path(given) if isinstance(given, str | Path) else frame_of(given)
+
+
 def open_dataset(
-    path: Path, *, links: bool = True, class_folders: ClassFolders | None = None, to_learn: bool = True
+    path: DatasetPlace,
+    *,
+    links: bool = True,
+    class_folders: ClassFolders | None = None,
+    to_learn: bool = True,
 ) -> Dataset:
     """The photos and labels of a folder or a manifest.
 
@@ -98,6 +111,10 @@ def open_dataset(
     photos, labels that differ between splits, names that cannot be class names, a broken manifest, a folder that can
     be read in two ways or is data for another task.
     """
+    if isinstance(path, Frame):
+        told = resolve_frame(path, links=links)
+        notes = _repeated(told)
+        return _dataset(path.folder, "manifest", told.photos, told.skipped, {}, notes, to_learn=to_learn)
     if files.is_dir(path):
         return _open_folder(path, links, class_folders, to_learn)
     if files.is_file(path):
@@ -146,12 +163,14 @@ def list_photos(paths: Iterable[Path], *, links: bool = True) -> FoundPhotos:
     )
 
 
-def dataset_apart(source: Path, rows: Iterable[Row] = ()) -> list[Apart]:
+def dataset_apart(source: DatasetPlace, rows: Iterable[Row] = ()) -> list[Apart]:
     """The folder or manifest itself, and every folder in which a photo of it lies, by way of a link too.
 
     Nothing is written into a folder that was given, where it would be a class of photos the next time.
     """
     folders = {row.path.parent for row in rows}
+    if isinstance(source, Frame):
+        return [Apart(folder) for folder in sorted(folders)]
     whole = [Apart(source)] if files.is_dir(source) else [Apart(source, "the manifest", inside=False)]
     return [*whole, *(Apart(folder) for folder in sorted(folders))]
 

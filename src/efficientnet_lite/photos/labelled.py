@@ -9,7 +9,8 @@ from efficientnet_lite.errors import UnusableInput
 from efficientnet_lite.labels import ClassNames
 from efficientnet_lite.photos.accounting import Skipped, account
 from efficientnet_lite.photos.classes import some
-from efficientnet_lite.photos.dataset import list_photos, open_dataset
+from efficientnet_lite.photos.dataset import DatasetPlace, list_photos, open_dataset
+from efficientnet_lite.photos.frames import Frame
 from efficientnet_lite.storage import files
 
 
@@ -43,18 +44,19 @@ class ForProof(NamedTuple):
     notes: list[str]  # why there is no truth, and what was skipped before a photo was opened
 
 
-def labelled_photos(data: Path, known: ClassNames | None) -> ForProof:
+def labelled_photos(data: DatasetPlace, known: ClassNames | None) -> ForProof:
     """Photos of `data`, with class indices where all its classes are `known`; else a note says why not.
 
     Raises:
         UnusableInput: there is no such folder, or a manifest cannot be used.
     """
     why = "a pattern names photos and no classes"
-    if files.is_dir(data) or files.is_file(data):
+    is_table = isinstance(data, Frame) or files.is_file(data)
+    if isinstance(data, Frame) or is_table or files.is_dir(data):
         try:
             dataset = open_dataset(data, to_learn=False)
         except UnusableInput as error:
-            if files.is_file(data):  # whose lines, and not itself, would be the photos
+            if is_table:  # whose lines, and not itself, would be the photos
                 raise
             why = error.what
         else:
@@ -66,10 +68,11 @@ def labelled_photos(data: Path, known: ClassNames | None) -> ForProof:
                 return ForProof([row.path for row in dataset.rows], truth, _lost(dataset.skipped))
             why = f"the model has no class {some(strange)}" if strange else some(twofold, 2)
             why = why if known else "the model has no names of classes"
-            if files.is_file(data):
+            if is_table:
                 return ForProof(
                     [row.path for row in dataset.rows], None, [_unlabelled(why), *_lost(dataset.skipped)]
                 )
+    assert not isinstance(data, Frame)
     listing = list_photos([data])
     return ForProof([path for path, _ in listing.photos], None, [_unlabelled(why), *_lost(listing.skipped)])
 

@@ -60,6 +60,7 @@ class Manifest(NamedTuple):
 
     columns: tuple[str, ...]
     entries: Iterator[ManifestRow]
+    unit: str = "line"  # what messages call a row by
 
 
 class NoLabels(UnusableDataset):
@@ -89,19 +90,19 @@ def read_manifest(lines: Iterable[bytes], *, where: Path) -> Manifest:
         rows = _json_rows(everything, where)
     else:
         columns, rows = _csv_rows(everything, where)
-    return Manifest(columns, _alike(rows, where))
+    return Manifest(columns, same_kind(rows, where))
 
 
-def _alike(rows: Iterable[ManifestRow], where: Path) -> Iterator[ManifestRow]:
+def same_kind(rows: Iterable[ManifestRow], where: Path | str, unit: str = "line") -> Iterator[ManifestRow]:
     """The rows, while they are not too many and all of them have a split or none has."""
     first = None
     for number, row in enumerate(rows):
         first = first or row
         if number == MAX_ROWS:
-            raise _refused(f"more than {MAX_ROWS:,} rows", where, row.line)
+            raise _refused(f"more than {MAX_ROWS:,} rows", where, row.line, unit)
         if (row.split is None) != (first.split is None):
             has = "no split" if row.split is None else "a split"
-            raise _refused(f"{has}, unlike line {first.line}", where, row.line)
+            raise _refused(f"{has}, unlike {unit} {first.line}", where, row.line, unit)
         yield row
     if first is None:
         raise UnusableDataset("the manifest has a header and no rows", where=where, fix=_FIX)
@@ -165,7 +166,7 @@ def _csv_rows(
             if first and split is None:
                 split = _find(_parts_in(dict(zip(columns, cells, strict=True))), columns)
             first = False
-            yield _entry(line, cells[path], cells[label], cells[split] if split is not None else "", where)
+            yield row_of(line, cells[path], cells[label], cells[split] if split is not None else "", where)
 
     return columns, rows()
 
@@ -221,20 +222,25 @@ def _json_rows(numbered: Iterator[tuple[int, str]], where: Path) -> Iterator[Man
             raise _refused(f"no text under any of {', '.join(LABEL_COLUMNS)}", where, line)
         if not isinstance(split, str | None):
             raise _refused(f"the split is no text: {str(split)[:40]!r}", where, line)
-        yield _entry(line, path, str(label), split or "", where)
+        yield row_of(line, path, str(label), split or "", where)
         first = False
 
 
-def _entry(line: int, path: str, label: str, split: str, where: Path) -> ManifestRow:
+def row_of(
+    line: int, path: str, label: str, split: str, where: Path | str, unit: str = "line"
+) -> ManifestRow:
+    """A row as it was written; raises UnusableDataset for an empty path or label, or an unknown split."""
     if not path.strip() or "\0" in path:
-        raise _refused("the path is empty" if not path.strip() else "the path holds a NUL", where, line)
+        raise _refused("the path is empty" if not path.strip() else "the path holds a NUL", where, line, unit)
     if not label.strip() or "\0" in label:
-        raise _refused("the label is empty" if not label.strip() else "the label holds a NUL", where, line)
+        raise _refused(
+            "the label is empty" if not label.strip() else "the label holds a NUL", where, line, unit
+        )
     part = split_of(split)
     if split.strip() and part is None:
-        raise _refused(f"unknown split {split[:40]!r}, expected train, validation or test", where, line)
+        raise _refused(f"unknown split {split[:40]!r}, expected train, validation or test", where, line, unit)
     return ManifestRow(line, path, label, part)
 
 
-def _refused(what: str, where: Path, line: int) -> UnusableDataset:
-    return UnusableDataset(f"line {line}: {what}", where=where, fix=_FIX)
+def _refused(what: str, where: Path | str, line: int, unit: str = "line") -> UnusableDataset:
+    return UnusableDataset(f"{unit} {line}: {what}", where=where, fix=_FIX)

@@ -13,6 +13,7 @@ from efficientnet_lite.errors import UnusableDataset, UnusableInput
 from efficientnet_lite.packers import PACKERS
 from efficientnet_lite.photos import rubbish
 from efficientnet_lite.photos.accounting import Skipped
+from efficientnet_lite.photos.frames import UNIT, Frame, common_folder
 from efficientnet_lite.photos.manifest import MAX_LINE_BYTES, SPLIT_CSV_COLUMNS, Manifest, read_manifest
 from efficientnet_lite.photos.rows import Placed
 from efficientnet_lite.photos.walk import BROKEN, LEFT_OUT, Links, second_link
@@ -65,9 +66,29 @@ def resolve(file: Path, *, anywhere: bool, links: bool) -> Resolved:
 
     Raises UnusableDataset where it cannot be read, or one photo has two labels or splits.
     """
-    manifest = _read(file)
-    ours = manifest.columns == SPLIT_CSV_COLUMNS
-    found, places = Resolved(), _Places(file.parent, anywhere, links)
+    return _resolved(_read(file), file, _Places(file.parent, anywhere, links))
+
+
+def resolve_frame(frame: Frame, *, links: bool) -> Resolved:
+    """The photos of a DataFrame; see `resolve`."""
+    manifest = Manifest((), iter(frame.rows), UNIT)
+    return _resolved(manifest, str(frame), _Places(frame.folder, True, links))
+
+
+def photos_of_frame(file: Path) -> dict[str, Path]:
+    """Name -> photo, as they were in the DataFrame of which `file` is what a run has kept.
+
+    Raises UnusableDataset where it cannot be read.
+    """
+    paths = [entry.path for entry in _read(file).entries]
+    places = _Places(common_folder(paths), True, True)
+    located = (places.locate(path) for path in paths)
+    return {name: places.folder / name for name, fault in located if fault is None}
+
+
+def _resolved(manifest: Manifest, where: Path | str, places: "_Places") -> Resolved:
+    ours, unit = manifest.columns == SPLIT_CSV_COLUMNS, manifest.unit
+    found = Resolved()
     seen: dict[str, tuple[int, Placed]] = {}
     labels: dict[str, str] = {}  # each once, however many rows have it
     for entry in manifest.entries:
@@ -75,59 +96,64 @@ def resolve(file: Path, *, anywhere: bool, links: bool) -> Resolved:
         label = labels.setdefault(label, label)
         name, fault = places.locate(written)
         if fault:
-            found.skipped.append(Skipped(name, f"{fault} (line {entry.line})"))
+            found.skipped.append(Skipped(name, f"{fault} ({unit} {entry.line})"))
             continue
         row = Placed(name, label, entry.split)
         line, first = seen.setdefault(name, (entry.line, row))
         if first != row:
             deque(manifest.entries, maxlen=0)  # a broken line below is said first
-            raise _contradiction(file, (line, first), (entry.line, row))
+            raise _contradiction(where, unit, (line, first), (entry.line, row))
         if first is not row:
             found.repeated += 1
         elif earlier := places.earlier(row):
-            reason = f"{second_link(earlier)} (line {entry.line})"
+            reason = f"{second_link(earlier)} ({unit} {entry.line})"
             found.skipped.append(Skipped(name, reason, stops=False))
             continue
         found.photos.append(row)
-    _check_labels(found.photos, seen, file)
+    _check_labels(found.photos, seen, where, unit)
     if not found.photos:
-        raise _nothing_there(file, found, places)
+        raise _nothing_there(where, unit, found, places)
     return found
 
 
-def _contradiction(file: Path, one: tuple[int, Placed], other: tuple[int, Placed]) -> UnusableDataset:
+def _contradiction(
+    where: Path | str, unit: str, one: tuple[int, Placed], other: tuple[int, Placed]
+) -> UnusableDataset:
     said = [f"{row.label!r}, {row.split or 'no split'}" for _, row in (one, other)]
     return UnusableDataset(
-        f"lines {one[0]} and {other[0]} name the same photo {one[1].name!r} and differ: {said[0]} and {said[1]}",
-        where=file,
-        fix="keep one of the two lines",
+        f"{unit}s {one[0]} and {other[0]} name the same photo {one[1].name!r} and differ: {said[0]} and {said[1]}",
+        where=where,
+        fix=f"keep one of the two {unit}s",
     )
 
 
-def _check_labels(photos: list[Placed], seen: dict[str, tuple[int, Placed]], file: Path) -> None:
+def _check_labels(
+    photos: list[Placed], seen: dict[str, tuple[int, Placed]], where: Path | str, unit: str
+) -> None:
     """Name the line of the first label that cannot be a class name."""
     for row in {row.label: row for row in reversed(photos)}.values():
         if fault := class_names.fault(row.label):
             raise UnusableDataset(
-                f"line {seen[row.name][0]}: {row.label!r} cannot be a class name: {fault}",
-                where=file,
+                f"{unit} {seen[row.name][0]}: {row.label!r} cannot be a class name: {fault}",
+                where=where,
                 fix="give every row a label on one line",
             )
 
 
-def _nothing_there(file: Path, found: Resolved, places: "_Places") -> UnusableDataset:
+def _nothing_there(where: Path | str, unit: str, found: Resolved, places: "_Places") -> UnusableDataset:
     first = found.skipped[0]
-    reason = first.reason.split(" (line ")[0]
+    reason = first.reason.split(f" ({unit} ")[0]
     if reason == MISSING:
         what = f"none of the {len(found.skipped)} photos exist, the first is {first.name!r}"
-        fix = f"write the paths relative to the folder of the manifest, {file.parent}"
+        of = "current folder" if unit == UNIT else "folder of the manifest"
+        fix = f"write the paths relative to the {of}, {Path.cwd() if unit == UNIT else places.folder}"
         if below := places.below(first.name):
             fix += f": the first lies there as {below!r}"
-        return UnusableDataset(what, where=file, fix=fix)
+        return UnusableDataset(what, where=where, fix=fix)
     fix = places.fix or "mend the rows"
     return UnusableDataset(
         f"none of the {len(found.skipped)} photos can be used; the first, {first.name!r}: {reason}",
-        where=file,
+        where=where,
         fix=fix,
     )
 

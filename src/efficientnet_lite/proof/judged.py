@@ -11,7 +11,7 @@ from efficientnet_lite.errors import ArtifactError, UnusableInput
 from efficientnet_lite.network.plan import IMAGENET_CLASSES
 from efficientnet_lite.photos.accounting import Skipped
 from efficientnet_lite.photos.classes import some
-from efficientnet_lite.photos.dataset import open_dataset
+from efficientnet_lite.photos.dataset import DatasetPlace, open_dataset
 from efficientnet_lite.plaintext import plain_text
 from efficientnet_lite.runtimes.model import Model
 from efficientnet_lite.storage import files
@@ -35,7 +35,7 @@ class Judged:
 
 
 def from_dataset(
-    path: Path,
+    path: DatasetPlace,
     model: Model,
     split: str | None,
     *,
@@ -68,7 +68,7 @@ def from_dataset(
     rows = [row for row in dataset.rows if wanted == "all" or row.split == wanted]
     if not rows:
         raise UnusableInput(
-            f"the data set has no {wanted} photos", where=path, fix="give another `split=`, or all"
+            f"the data set has no {wanted} photos", where=dataset.root, fix="give another `split=`, or all"
         )
     strange = [row for row in rows if row.label not in index]
     unknown = Counter(row.label for row in strange)

@@ -8,6 +8,7 @@ from typing import Any
 from efficientnet_lite.classifier.features import FeatureStore
 from efficientnet_lite.labels import digest
 from efficientnet_lite.metrics import too_few_to_judge
+from efficientnet_lite.photos.dataset import DatasetPlace
 from efficientnet_lite.photos.labelled import LostPhoto
 from efficientnet_lite.photos.partition import Partition
 from efficientnet_lite.proof.gate import verdict
@@ -28,7 +29,7 @@ class NewRun:
     """A network that has learned, and the photos that it is proven on: what becomes a run."""
 
     out: Path
-    source: Path  # of the photos, as it was given
+    source: DatasetPlace  # of the photos, as it was given
     settings: Settings
     photos: Partition
     features: FeatureStore  # of `photos`, by the backbone that has learned

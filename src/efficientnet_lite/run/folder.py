@@ -4,6 +4,7 @@
     README.md             the same for people: the model card
     config.toml           what reproduces the run
     labels.txt  split.csv  skipped.csv
+    photos.jsonl          the rows of the DataFrame, where the photos were given as one
     weights.safetensors   backbone and head, float32
     exports/              the .tflite files and golden.npz
     report.html           the same as a page to look at, with pictures
@@ -20,9 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from efficientnet_lite.documents import json_value
-from efficientnet_lite.errors import ArtifactError, UnusableInput, UsageError
+from efficientnet_lite.errors import CALL, ArtifactError, UnusableInput, UsageError
 from efficientnet_lite.labels import fault
-from efficientnet_lite.photos.dataset import METADATA_NAMES
+from efficientnet_lite.photos.dataset import METADATA_NAMES, DatasetPlace
+from efficientnet_lite.photos.frames import Frame
 from efficientnet_lite.photos.splitwords import split_of
 from efficientnet_lite.storage import files
 from efficientnet_lite.storage.listing import (
@@ -42,6 +44,7 @@ METADATA_STEMS = {Path(name).stem for name in METADATA_NAMES}
 MAX_NAME_BYTES = 200  # of 255: names of files in a run and of the stage beside it are longer than the run's
 CARD, WEIGHTS, LABELS, GOLDEN = "card.json", "weights.safetensors", "labels.txt", "exports/golden.npz"
 REPORT = "report.html"
+FRAME = "photos.jsonl"
 MAX_CARD_BYTES = 4 * 2**20  # a card of a thousand classes has 0.4 MB
 REPORT_START_BYTES = 2048
 LAYOUT = {
@@ -86,13 +89,15 @@ class Run:
         )
 
 
-def default_out(photos: Path) -> Path:
+def default_out(photos: DatasetPlace) -> Path:
     """Where the run of these photos lies when nobody says: runs/NAME, NAME that of the folder or the manifest.
 
     A name that only says which part of the photos it is, such as photos/train, is that of the folder above.
 
     Raises UsageError where there is no such name, or the run would lie in the photos' own folder.
     """
+    if isinstance(photos, Frame):
+        raise UsageError("a DataFrame has no name that a run could have", where=CALL, fix="give `out=`")
     given = Path(os.path.abspath(photos))  # noqa: PTH100 - the name that the user gave, not that of a link's goal
     name = given.stem if files.is_file(photos) else given.name
     if split_of(name) or (files.is_file(photos) and name in METADATA_STEMS):

@@ -19,8 +19,9 @@ from efficientnet_lite.photos import decode as photo_door
 from efficientnet_lite.photos.classes import some
 from efficientnet_lite.photos.dataset import open_dataset
 from efficientnet_lite.photos.labelled import LostPhoto, Surveyed
+from efficientnet_lite.photos.manifest_files import photos_of_frame
 from efficientnet_lite.plaintext import plain_text
-from efficientnet_lite.run.folder import Run
+from efficientnet_lite.run.folder import FRAME, Run
 from efficientnet_lite.storage import files, tables
 from efficientnet_lite.storage.listing import inside
 
@@ -115,7 +116,10 @@ class _Place:
 
     def __init__(self, run: Run, root: Path | None) -> None:
         copied = False
-        if root is None:
+        own_frame = run.folder / FRAME
+        if root is None and files.is_file(own_frame):
+            root = own(run, own_frame)
+        elif root is None:
             config = _config(run)
             copied = bool(config.get("proof_photos"))  # where the data set is none of photo files
             root = (
@@ -134,7 +138,9 @@ class _Place:
         self._rows: Mapping[str, Path] | None = None
         if not files.exists(root):
             raise UnusableInput("no such folder or file", where=root, fix="say where they lie now")
-        if files.is_file(root):
+        if files.exists(own_frame) and files.real(root) == files.real(own_frame):
+            self._rows = photos_of_frame(root)
+        elif files.is_file(root):
             self._rows = {row.name: row.path for row in open_dataset(root).rows}
 
     def of(self, name: str) -> Path:

@@ -17,6 +17,7 @@ from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import DENSE, Plan
 from efficientnet_lite.photos.accounting import COLUMNS, Accounting
 from efficientnet_lite.photos.contract import View
+from efficientnet_lite.photos.frames import Frame
 from efficientnet_lite.photos.labelled import LostPhoto
 from efficientnet_lite.photos.partition import publish_split
 from efficientnet_lite.progress import OnProgress, ShowStage
@@ -174,7 +175,10 @@ def _publish(folder: Path, run: NewRun, proven: ProvenFiles) -> dict[str, Any]:
     )
     if learned.log:
         publish_log(folder, learned.log, learned.best_epoch)
-    files.publish(folder / "config.toml", config_toml(run.source, run.settings, learned).encode())
+    if isinstance(run.source, Frame):
+        files.publish(folder / run_folder.FRAME, run.source.manifest())
+    place = run.out / run_folder.FRAME if isinstance(run.source, Frame) else run.source
+    files.publish(folder / "config.toml", config_toml(place, run.settings, learned).encode())
     card = card_of(folder, run, proven)
     files.publish(folder / run_folder.REPORT, _page(folder, run, proven, card))
     files.publish(folder / "README.md", model_card(run.name, card).encode())

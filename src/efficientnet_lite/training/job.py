@@ -5,6 +5,8 @@ from pathlib import Path
 
 from efficientnet_lite.errors import CALL, UnusableInput, UsageError
 from efficientnet_lite.notices import Say
+from efficientnet_lite.photos.dataset import DatasetPlace
+from efficientnet_lite.photos.frames import Frame
 from efficientnet_lite.progress import ShowStage
 from efficientnet_lite.storage import files
 from efficientnet_lite.training.settings import Settings, without_recipe
@@ -14,7 +16,7 @@ from efficientnet_lite.training.settings import Settings, without_recipe
 class Job:
     """Beside its `Settings`, all that `train` is given; none of it changes what is learned."""
 
-    photos: Path
+    photos: DatasetPlace
     out: Path
     resume: bool
     overwrite: bool
@@ -40,7 +42,7 @@ class Job:
                 where=CALL,
                 fix="give `fine_tune=True` too, or leave it out",
             )
-        if not files.exists(self.photos):
+        if not isinstance(self.photos, Frame) and not files.exists(self.photos):
             wanted = (
                 "photos, a manifest, or record files"
                 if settings.recipe

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from efficientnet_lite.errors import UnreadablePhoto, UsageError
-from efficientnet_lite.photos.dataset import open_dataset
+from efficientnet_lite.photos.dataset import DatasetPlace, open_dataset
+from efficientnet_lite.photos.frames import Frame
 from efficientnet_lite.photos.partition import Partition, divide, plan_split
 from efficientnet_lite.photos.survey import survey
 from efficientnet_lite.progress import ShowStage
@@ -38,7 +39,7 @@ def is_records(photos: Path) -> bool:
 
 
 def open_training_data(
-    photos: Path, settings: Settings, *, index: Path, workers: int, stage: ShowStage
+    photos: DatasetPlace, settings: Settings, *, index: Path, workers: int, stage: ShowStage
 ) -> TrainingData:
     """The examples of a folder, a manifest or a folder of record files.
 
@@ -51,12 +52,12 @@ def open_training_data(
         UsageError: shards are to be held out, and there are none.
     """
     holdout = Recipe.from_settings(settings.set).holdout_shards
-    if is_records(photos):
+    if not isinstance(photos, Frame) and is_records(photos):
         return _of_records(photos, holdout, index, workers)
     if holdout:
         raise UsageError(
             f"{holdout} shards are to be held out, and these are no record files",
-            where=photos,
+            where=str(photos),
             fix="leave holdout_shards out; `val=` says how many photos are kept back",
         )
     dataset = open_dataset(photos, links=settings.links, class_folders=settings.class_folders)
