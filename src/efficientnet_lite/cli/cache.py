@@ -23,7 +23,8 @@ def cache_list(*, json: Json = False, verbose: Verbose = 0, quiet: Quiet = False
         ]
         for space in contents.spaces
     ]
-    console.table("", ["what", "entries", "bytes", "last used"], rows, right=["entries", "bytes"])
+    columns = ["what", "entries", "bytes", "last used"]
+    console.table("", columns, rows, right=columns[1:3], drop=["last used"], prose="what")
     console.line(
         f"{contents.bytes:,} of at most {contents.limit_bytes:,} bytes in {contents.folder or 'no folder'}"
     )
@@ -42,4 +43,7 @@ def cache_clear(*, json: AnyJson = False, verbose: Verbose = 0, quiet: Quiet = F
     if json:
         console.json(cleared)
     else:
-        console.line(f"freed {cleared.freed_bytes:,} bytes in {cleared.folder or 'no folder'}")
+        console.line(
+            f"freed {cleared.freed_bytes:,} bytes in {cleared.folder or 'no folder'}",
+            keep=[cleared.folder or ""],
+        )

@@ -91,7 +91,7 @@ def _show(console: Console, found: "Findings", most: int | None) -> None:
     for title, items in lists.items():
         console.line(f"{title}: {len(items)}")
         for name, reason in items[:most]:
-            console.line(f"  {name}{'  (' + reason + ')' if reason else ''}")
+            console.line(f"  {name}{'  (' + reason + ')' if reason else ''}", keep=[name])
         if most is not None and len(items) > most:
             console.line(f"  ... and {len(items) - most} more (--verbose)")
     for note, count in found.photo_notes:

@@ -45,8 +45,8 @@ class Grid:
         for some, left_out in self._narrower():
             if some.fits(width):
                 return [*some._drawn(width), *_said(left_out, width)]
-        for some, left_out in self._narrower(first=1):
-            if some.fits(width - GAP) and self.prose not in some.columns:
+        for some, left_out in replace(self, prose="")._narrower(first=1):
+            if some.fits(width - GAP):
                 return [*self._first_above(some, width), *_said(left_out, width)]
         return self._as_facts(width)
 

@@ -91,7 +91,8 @@ def embed(
         counts = embedded.accounting.to_json()
         console.json({"folder": embedded.folder, "count": embedded.count, **counts})
     else:
-        console.line(f"{embedded.count} feature vectors in {out.absolute() / FEATURES}")
+        written = out.absolute() / FEATURES
+        console.line(f"{embedded.count} feature vectors in {written}", keep=[written])
 
 
 def _print_each(console: Console, vectors: "Iterable[Vector | Refused]", given: "FoundPhotos") -> None:

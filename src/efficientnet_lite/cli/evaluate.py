@@ -139,7 +139,8 @@ def _show(console: Console, measured: "Measured") -> None:
         for each in measured.evaluations
     ]
     columns = ["photos as", "photos", "top-1", "top-5", "macro-F1", "balanced accuracy"]
-    console.table(f"split: {measured.split}", columns, rows, right=columns[1:])
+    least = ["balanced accuracy", "macro-F1", "top-5"]
+    console.table(f"split: {measured.split}", columns, rows, right=columns[1:], drop=least)
     if few := too_few_to_judge(measured.evaluations[0].count):
         console.line(f"That is {few}.")
     for each in measured.evaluations:
@@ -149,7 +150,7 @@ def _show(console: Console, measured: "Measured") -> None:
             [name, row.support, percent(row.precision), percent(row.recall), percent(row.f1)]
             for name, row in occurring
         ]
-        console.table(f"each class, as {each.view}", columns, rows, right=columns[1:])
+        console.table(f"each class, as {each.view}", columns, rows, right=columns[1:], prose="class")
         _show_confusion(console, each, names)
 
 
@@ -157,11 +158,14 @@ def _show_confusion(console: Console, evaluation: "Evaluation", names: tuple[str
     import numpy as np
 
     matrix = evaluation.confusion
-    if len(names) <= MOST_IN_CONFUSION:
-        columns = ["true \\ named", *names]
-        rows = [[name, *row] for name, row in zip(names, matrix.tolist(), strict=True)]
-        console.table(f"confusion, as {evaluation.view}", columns, rows, right=columns[1:])
-        return
+    numbers = [str(number) for number in range(1, len(names) + 1)]
+    numbered = [f"{number} {name}" for number, name in zip(numbers, names, strict=True)]
+    for of_row, of_column in ((names, names), (numbered, numbers)) if len(names) <= MOST_IN_CONFUSION else ():
+        columns = ["true \\ named", *of_column]
+        rows = [[name, *row] for name, row in zip(of_row, matrix.tolist(), strict=True)]
+        if console.fits(columns, rows):
+            console.table(f"confusion, as {evaluation.view}", columns, rows, right=columns[1:])
+            return
     wrong = matrix - np.diag(np.diag(matrix))
     order = np.argsort(-wrong, axis=None, kind="stable")[:MOST_CONFUSIONS]
     rows = [

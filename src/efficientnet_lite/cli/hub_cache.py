@@ -61,8 +61,8 @@ def _show(console: Console, done: "HubCache") -> None:
         [each.address, f"{each.exported.bytes:,}", f"within {each.exported.parity.difference:.1g} of numpy"]
         for each in done.modules
     ]
-    console.table("", columns, rows, right=["bytes"])
-    console.line(f"With {CACHE_VARIABLE}={done.dir} these addresses need no network.")
+    console.table("", columns, rows, right=["bytes"], drop=["proof"])
+    console.line(f"With {CACHE_VARIABLE}={done.dir} these addresses need no network.", keep=[done.dir])
 
 
 def _show_removed(console: Console, done: "HubCache") -> None:
@@ -71,4 +71,4 @@ def _show_removed(console: Console, done: "HubCache") -> None:
     for address in done.kept:
         console.warn(f"left alone, since not all of it is ours: {address}")
     if not done.removed:
-        console.line(f"there is nothing of ours in {done.dir}")
+        console.line(f"there is nothing of ours in {done.dir}", keep=[done.dir])

@@ -111,12 +111,16 @@ def _show_readiness(console: Console, path: Path, found: "Readiness") -> None:
     if found.mapped and found.memory_bytes is not None:
         console.line(_memory(found, found.memory_bytes))
     kinds = Counter((each.name, each.version, each.on, _why(each)) for each in found.operators)
+    rules = list(dict.fromkeys(why for _, _, _, why in kinds if why))
     rows = [
-        [name, version, count, found.target if on == "target" else on, why]
+        [name, version, count, found.target if on == "target" else on, rules.index(why) + 1 if why else ""]
         for (name, version, on, why), count in kinds.items()
     ]
     columns = ["operator", "version", "count", "on", "rule"]
-    console.table("", columns, rows, right=columns[1:3], drop=["version"], prose="rule")
+    shown = columns if rules else columns[:-1]
+    console.table("", shown, [row[: len(shown)] for row in rows], right=["version", "count", "rule"])
+    for number, rule in enumerate(rules, 1):
+        console.line(f"rule {number}: {rule}")
     unsure: dict[str, Finding] = {}  # the first for each rule
     for finding in (each for placed in found.operators for each in placed.findings):
         if finding != obstacle and (finding.effect in ("option", "unknown") or not finding.verified):

@@ -31,9 +31,12 @@ def _show_models(console: Console, offers: "list[Offer]") -> None:
             f"{each.madds / 1e6:,.0f} M",
             f"{percent(each.top1)} at {each.top1_size}",
             f"{percent(each.top1_int8)} at {each.top1_int8_size}",
-            "installed" if each.installed else each.weights.rpartition(" from ")[2],
+            "installed" if each.installed else "see below",
         ]
         for each in offers
     ]
-    console.table("", columns, rows, right=columns[1:6])
+    console.table("", columns, rows, right=columns[1:6], drop=["MAdds", "parameters"])
+    for each in offers:
+        if not each.installed:
+            console.line(f"weights of {each.model}: {each.weights.rpartition(' from ')[2]}")
     console.line("Accuracies as published, on ImageNet's validation photos; int8 is the reference's own.")

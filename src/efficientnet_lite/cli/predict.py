@@ -102,7 +102,8 @@ def predict(
         console.json(list(map(_document, kept)))
     elif not (jsonl or csv):
         rows = [row for photo in kept for row in _rows(photo)]
-        console.table("", ["photo", "label", "index", "probability"], rows, right=["index", "probability"])
+        columns = ["photo", "label", "index", "probability"]
+        console.table("", columns, rows, right=columns[2:], drop=["index"], prose="label")
     used = len(given.photos) + len(given.skipped) - len(skipped)
     accounting = account(used, skipped, given.passed_over)
     show_accounting(console, accounting)

@@ -35,4 +35,4 @@ def report(
         return
     for note in reported.notes:
         console.warn(note)
-    console.line(str(reported.path))
+    console.line(str(reported.path), keep=[reported.path])

@@ -65,8 +65,8 @@ def show_exported(console: Console, exported: Exported) -> None:
         proof += f" on {comparison.count} photos" + (", cross-fitted" if exported.cross_fitted else "")
     columns = ["file", "precision", "outputs", "bytes", "proof"]
     row = [str(exported.path), exported.precision, ", ".join(exported.outputs), f"{exported.bytes:,}", proof]
-    console.table("", columns, [row], right=["bytes"])
+    console.table("", columns, [row], right=["bytes"], drop=["outputs"], prose="proof")
     if exported.verdict is not None:
-        console.line(VERDICTS[exported.verdict].format(what=exported.path))
+        console.line(VERDICTS[exported.verdict].format(what=exported.path), keep=[exported.path])
         for doubt in exported.doubts:
             console.line(f"  {doubt}")

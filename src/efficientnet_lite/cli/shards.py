@@ -81,5 +81,5 @@ def shards(
         [split, part.photos, part.files, f"{part.bytes:,}", part.encoded_again]
         for split, part in written.parts.items()
     ]
-    console.table("", columns, rows, right=columns[1:])
-    console.line(f"{len(written.labels)} classes in {written.folder}")
+    console.table("", columns, rows, right=columns[1:], drop=["encoded again"])
+    console.line(f"{len(written.labels)} classes in {written.folder}", keep=[written.folder])

@@ -80,7 +80,7 @@ def _show(console: Console, verified: "Verified") -> None:
             ]
             for each in verified.comparisons
         ]
-        console.table("", columns, rows, right=columns[1:])
-    console.line(VERDICTS[verified.verdict].format(what=verified.target))
+        console.table("", columns, rows, right=columns[1:], drop=["SNR", "photos"])
+    console.line(VERDICTS[verified.verdict].format(what=verified.target), keep=[verified.target])
     for line in (*verified.faults, *verified.doubts):
         console.line(f"  {line}")
