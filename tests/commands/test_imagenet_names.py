@@ -138,6 +138,7 @@ def test_a_name_of_two_classes_is_one_message_that_names_both_synsets(file, shar
     with pytest.raises(ArtifactError, match=r"crane.*n02012849.*n03126707") as refused:
         evaluate(file, data)
     assert "synset" in refused.value.fix
+    assert refused.value.where == data
     photos = labelled_photos(data, open_model(file).class_names)
     assert photos.truth is None
     assert "n03126707" in photos.notes[0]

@@ -4,10 +4,11 @@ import csv
 
 import numpy as np
 import pytest
+from checkpoint_files import random_parameters, to_dialect
 
 from efficientnet_lite.errors import WeightsMissing
 from efficientnet_lite.labels import ClassNames, fault
-from efficientnet_lite.network.plan import DENSE, VARIANTS
+from efficientnet_lite.network.plan import DENSE, VARIANTS, make_plan
 from efficientnet_lite.weights import imagenet
 from efficientnet_lite.weights.read import load_weights, read_checkpoint
 from efficientnet_lite.weights.safetensors import FORMAT, SCHEMA, write_safetensors
@@ -67,6 +68,20 @@ def test_the_published_weights_have_names_and_so_has_the_same_network_in_another
     assert [read_checkpoint(path).labels for path in others] == [imagenet.labels()] * 2
     assert read_checkpoint(others[1], ema=False).labels == imagenet.labels()  # the raw weights beside them
     assert read_checkpoint(official.path).labels == imagenet.labels()
+
+
+def test_weights_that_are_asked_for_by_name_have_names_wherever_they_come_from(tmp_path, monkeypatch):
+    monkeypatch.setenv("EFFICIENTNET_LITE_CACHE", str(tmp_path / "cache"))
+    plan = make_plan(VARIANTS["lite0"])
+    path = tmp_path / "model.safetensors"
+    write_safetensors(path, to_dialect(random_parameters(VARIANTS["lite0"], classes=1000), plan, "timm"), {})
+
+    named = load_weights(VARIANTS["lite0"], "hub", download=lambda source, *, offline: path)
+
+    assert named.labels == imagenet.labels()
+    assert (
+        load_weights(VARIANTS["lite0"], path).labels is None
+    )  # the same file by its path says nothing of itself
 
 
 def test_a_thousand_classes_of_somebody_elses_have_no_names(official, tmp_path):
