@@ -57,7 +57,7 @@ def from_dataset(
     if twofold := known.ambiguous(dataset.labels):
         raise ArtifactError(
             f"the model has several classes of one name: {some(twofold)}",
-            where=path if model.synsets else model.where,
+            where=dataset.root if model.synsets else model.where,
             fix="name the folders by what tells them apart, for example by synset"
             if model.synsets
             else "evaluate it by class indices: `images=` with `labels=`",
