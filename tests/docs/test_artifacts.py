@@ -15,8 +15,10 @@ import scenes
 
 from efficientnet_lite.cli.app import parser
 from efficientnet_lite.commands.train import train
+from efficientnet_lite.network.plan import VARIANTS
 from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.photos.views import prepare
+from efficientnet_lite.run.report.snippets import snippets
 from efficientnet_lite.weights.published import PACKAGES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -99,6 +101,13 @@ def test_every_command_of_a_page_parses(page):
 
     for command in commands(page):
         app.parse_args(shlex.split(command)[1:], exit_on_error=False, print_error=False)
+
+
+def test_the_lines_of_the_tutorial_for_an_app_are_those_of_the_report():
+    page = read(ROOT / "docs/tutorial.md")
+
+    for snippet in snippets("exports/photos_int8.tflite", VARIANTS["lite0"].size):
+        assert f"```{snippet.language.lower()}\n{snippet.code}```" in page
 
 
 def test_a_command_that_does_not_exist_would_be_found(tmp_path):

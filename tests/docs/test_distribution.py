@@ -1,5 +1,6 @@
 """The source distribution holds everything that git tracks, and its text can stand on a page of an index."""
 
+import re
 import subprocess
 import sys
 import tarfile
@@ -63,6 +64,18 @@ def test_the_page_of_an_index_names_every_file_that_the_readme_links_to(sdist):
     assert len(files) >= 6
     assert [file for file in files if f"(`{file}`)" not in shown] == []
     assert "](" not in shown
+
+
+def test_the_pictures_of_the_readme_are_light_and_need_nothing_from_elsewhere(sdist):
+    pictures = {
+        lead for lead in leads((ROOT / "README.md").read_text("utf-8")) if lead.startswith("docs/pictures/")
+    }
+
+    assert pictures == {name for name in sdist if name.startswith("docs/pictures/")}
+    for name in pictures:
+        assert len(sdist[name]) < 300 * 1024
+        if name.endswith(".svg"):
+            assert re.findall(rb"(?:href|src|url)\W+https?:|@import|<script", sdist[name]) == []
 
 
 def test_a_relative_link_would_be_found():

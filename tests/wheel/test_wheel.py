@@ -6,9 +6,11 @@ Needs a package index. The fresh environment gets what the wheel itself asks for
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -19,20 +21,28 @@ pytest.importorskip("twine", reason="make test-wheel")
 
 ROOT = Path(__file__).resolve().parents[2]
 EXTRAS = "imagenet,report"
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMAND = re.compile(r"^ {4}efficientnet-lite (.+)$", flags=re.MULTILINE)
+NEEDS_MORE = "pip install 'efficientnet-lite["  # what a command says that lacks an extra
 QUIET = ("--quiet", "--disable-pip-version-check")
 
 
-def run(*command: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A command that must succeed, in a folder, without this checkout on Python's path."""
+def call(*command: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A command in a folder, without this checkout on Python's path."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    done = subprocess.run(
+    return subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
         env=kept | {"COLUMNS": "80"} | environment,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=900,
     )
+
+
+def run(*command: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A command that must succeed."""
+    done = call(*command, cwd=cwd, **environment)
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done
 
@@ -77,11 +87,17 @@ class Installed:
 
     def python(self, program: str) -> str:
         """What a program prints, as somebody runs it who has no checkout."""
-        return run(self.bin / "python", "-c", program, cwd=self.here).stdout.strip()
+        command = (self.bin / "python", "-c", program)
+        return run(*command, cwd=self.here, EFFICIENTNET_LITE_CACHE=str(self.cache)).stdout.strip()
+
+    def ask(self, *arguments: object) -> subprocess.CompletedProcess[str]:
+        command = self.bin / "efficientnet-lite"
+        return call(command, *arguments, cwd=self.here, EFFICIENTNET_LITE_CACHE=str(self.cache))
 
     def __call__(self, *arguments: object) -> subprocess.CompletedProcess[str]:
-        command = self.bin / "efficientnet-lite"
-        return run(command, *arguments, cwd=self.here, EFFICIENTNET_LITE_CACHE=str(self.cache))
+        done = self.ask(*arguments)
+        assert done.returncode == 0, f"{arguments}\n{done.stdout}\n{done.stderr}"
+        return done
 
 
 @pytest.fixture(scope="session")
@@ -144,9 +160,10 @@ def test_what_the_wheel_asks_for_is_enough(bare):
 
 
 def test_without_an_extra_the_message_says_which_one(bare):
-    with pytest.raises(AssertionError, match=r"pip\s+install\s+'efficientnet-lite\[imagenet\]'"):
-        bare("export", "lite0", "--out", "lite0.tflite")
+    done = bare.ask("export", "lite0", "--out", "lite0.tflite")
 
+    assert done.returncode == 4
+    assert "efficientnet-lite[imagenet]" in done.stderr
     assert list(bare.here.iterdir()) == []
 
 
@@ -179,13 +196,49 @@ def test_imagenet_from_an_empty_folder(installed):
         assert len(answer["predictions"]) == 5
 
 
-def test_python_trains_and_asks_too(installed):
-    shutil.rmtree(installed.here / "runs/python", ignore_errors=True)
-    program = f"""
-import efficientnet_lite as el
-trained = el.train("photos", "runs/python", model="{scenes.MODEL}")
-model = el.load("runs/python")
-print(*model.labels, model.predict(["photos/ball/ball-00.png"]).shape)
-"""
+@pytest.fixture(scope="module")
+def reader(installed) -> Installed:
+    """Where somebody stands who follows README.md: photos in folders, some beside them."""
+    for name in ("clothing", "photos"):
+        scenes.photograph(installed.here / name, count=30)
+    for name in ("photo", "a", "b"):
+        scenes.draw("ball", 99).save(installed.here / f"{name}.jpg")
+    return installed
 
-    assert installed.python(program).splitlines()[-1] == "ball box stripes (1, 3)"
+
+def test_every_command_of_the_readme_does_its_work(reader):
+    commands = COMMAND.findall(README)
+    failed = {}
+    for command in commands:
+        done = reader.ask(*shlex.split(command))
+        if done.returncode != 0 and NEEDS_MORE not in done.stderr:
+            failed[command] = done.stderr
+
+    assert len(commands) >= 9
+    assert failed == {}
+
+
+def test_the_python_of_the_readme_runs(reader):
+    (program,) = re.findall(r"^```python\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+    shutil.rmtree(reader.here / "runs/clothing", ignore_errors=True)
+
+    assert reader.python(program).split()[0] == "ball"
+
+
+@pytest.mark.parametrize("ways", [["pip install '.["], ["pip wheel ", "pip install 'dist/"]])
+def test_the_lines_of_the_readme_install_it(ways, dist, tmp_path):
+    (archive,) = dist.glob("*.tar.gz")
+    with tarfile.open(archive) as tar:
+        tar.extractall(tmp_path, filter="data")
+    (checkout,) = tmp_path.iterdir()
+    begins = ("python3 -m venv", "source ", *ways)
+    lines = [
+        line.strip()
+        for line in README.splitlines()
+        if line.startswith(tuple(f"    {each}" for each in begins))
+    ]
+
+    done = run("bash", "-c", "\n".join(["set -e", *lines, "cd /", "efficientnet-lite models"]), cwd=checkout)
+
+    assert len(lines) == len(begins)
+    assert "lite0" in done.stdout
