@@ -38,7 +38,7 @@ setup-all: .venv/setup-all.stamp  ## the same with every extra
 	$(BIN)/python $(INSTALL_LOCK) locks/all.txt
 	@touch $@
 
-.PHONY: test test-all test-trace test-jax test-hub1 test-mediapipe test-peers test-lowest test-fuzz test-wheel
+.PHONY: test test-all test-trace test-jax test-hub1 test-mediapipe test-peers test-lowest test-fuzz test-wheel test-examples
 test: setup  ## the tests, in five minutes on two cores
 	$(BIN)/python -m pytest --numprocesses $(WORKERS)
 
@@ -68,6 +68,10 @@ test-hub1: .venv-hub1/setup.stamp .venv-all/setup.stamp  ## hub.Module of tensor
 
 test-wheel: .venv-wheel/setup.stamp  ## sdist and wheel, built and installed in empty environments; needs an index
 	.venv-wheel/bin/python -m pytest tests/wheel
+
+test-examples: .venv-examples/setup.stamp .venv-all/setup.stamp  ## notebook, Gradio app and tutorial, as a reader runs them
+	.venv-examples/bin/python -m pytest tests/examples
+	.venv-all/bin/python -m pytest tests/examples/test_tutorial.py
 
 test-lowest: .venv-lowest/setup.stamp  ## the tests with the oldest dependencies that pyproject.toml allows
 	.venv-lowest/bin/python -m pytest --numprocesses $(WORKERS) --ignore tests/docs  # pages are made with the lock
