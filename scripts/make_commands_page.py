@@ -33,7 +33,7 @@ such as `lite1` or `lite4@300`, with `--weights` for a checkpoint of one's own.
 | 2 | wrong usage: unknown option or model, target exists |
 | 3 | unusable input: no photos, a data set that cannot be learned from, a disk that is full |
 | 4 | an artifact or checkpoint is damaged, of another variant, or not to be had |
-| 5 | a file is further from its parent than the bars allow; nothing was published. With `verify --strict` also what is not refuted; with `info --target` a file that does not map |
+| 5 | a file loses more against the one that it was made from than is allowed; nothing was published. With `verify --strict` also what is not refuted; with `info --target` a file that does not map |
 | 130 | interrupted |
 
 JSON keys that scripts may rely on:
@@ -55,11 +55,12 @@ JSON keys that scripts may rely on:
 Wherever they stand, `found` = `used` + `skipped`: what became of every photo and row of a manifest, see
 [data](data.md). `skipped` is the number of rows of `skipped.csv`; `passed_over` counts what is plainly no photo, by kind.
 
-**Verified**: the photos are enough to be sure, every 95 % interval lies on the good side of its bar. **Not refuted**: they are
-too few for that, nothing shows that the bars are missed; it passes, except with `--strict`. **Failed**: a bar is missed even
-by the favourable end of its interval. A figure beyond its bar never reads verified.
+**Verified**: the photos are enough to be sure that no more is lost than `--max-drop` and `--min-agreement` allow: every 95 %
+interval lies on the good side. **Not refuted**: they are too few for that, and nothing shows that more is lost; it passes, except
+with `--strict`. **Failed**: more is lost even by the favourable end of an interval. A figure that is worse than what is allowed
+never reads verified. Other words: [glossary](glossary.md).
 
-`snr_db` is that of the logits where both files give them, else of the probabilities.
+`snr_db` is the signal-to-noise ratio of the logits where both files give them, else of the probabilities.
 
 ## Environment
 

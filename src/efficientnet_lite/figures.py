@@ -1,5 +1,7 @@
 """Figures as people read them: in the terminal, in a notebook and on a run's page alike. Pure."""
 
+import math
+
 from efficientnet_lite.metrics import Interval
 
 NARROW = 0.01  # of an interval: from there on tenths of a percent say something
@@ -31,6 +33,14 @@ def megabytes(count: int) -> str:
 def milliseconds(value: float) -> str:
     """ "7.8 ms", and from ten on "20 ms"."""
     return f"{value:.0f} ms" if value >= 9.95 else f"{value:.1f} ms"
+
+
+def noise(snr_db: float) -> str:
+    """What a signal-to-noise ratio in dB says: how far values are from the true ones, as a share of those: "0.26 %"."""
+    if math.isnan(snr_db):
+        return "what is no number"
+    share = 10 ** (-max(snr_db, -200.0) / 20)
+    return f"{100 * share:.2g} %" if share < 1 else f"{100 * share:.0f} %"
 
 
 def _hundredths(fraction: float, digits: int) -> str:

@@ -51,7 +51,7 @@ def test_a_first_cell_is_said_once_for_all_its_rows():
 
 
 def test_prose_in_a_column_breaks_between_words_and_a_number_in_it_does_not():
-    proof = "agreement 98.2 % (96.2-99.2), 31.4 dB from float32, top-1 drops by 0.3 points on 341 photos"
+    proof = "agreement 98.2 % (96.2-99.2), within 2.7 % of float32, top-1 drops by 0.3 points on 341 photos"
     table = Grid(["file", "proof"], [["lite0_int8.tflite", proof]], prose="proof")
 
     lines = table.lines(60)

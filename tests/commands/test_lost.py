@@ -16,7 +16,7 @@ from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.runtimes.model import open_model
 from efficientnet_lite.storage.cache import Cache
 
-PROVING = "Replaying both files"
+PROVING = "Testing both files"
 CALIBRATING = "Quantizing to int8"
 WAYS = {
     "deleted": lambda photo: photo.unlink(),
@@ -149,7 +149,7 @@ def test_verify_names_the_photos_that_go_while_they_are_replayed(trained, photos
     found = verify(
         trained.run,
         data=own,
-        progress=when("Replaying the photos", lambda: (own / "ball" / "ball-03.jpg").unlink()),
+        progress=when("Testing on the photos", lambda: (own / "ball" / "ball-03.jpg").unlink()),
     )
 
     assert {each.count for each in found.comparisons} == {35}

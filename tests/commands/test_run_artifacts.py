@@ -110,14 +110,16 @@ def test_other_golden_outputs_of_an_artifact_are_a_fault(run):
         content = dict(arrays)
     np.savez(path, **(content | {"probabilities": content["probabilities"] + np.float32(0.1)}))
 
-    assert "shapes_float16.tflite (probabilities) differ by 0.1" in verify(run).faults[0]
+    assert (
+        "shapes_float16.tflite (probabilities) differ from the expected ones by 0.1" in verify(run).faults[0]
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x05\x06" + bytes(18)])
 def test_a_golden_file_that_is_none_is_an_error(run, content):
     golden_path(export_artifact(run, precision="float16").path).write_bytes(content)
 
-    with pytest.raises(ArtifactError, match="golden outputs"):
+    with pytest.raises(ArtifactError, match="expected outputs"):
         verify(run)
 
 

@@ -137,7 +137,7 @@ def test_a_file_of_other_classes_is_no_child(trained, photos, tmp_path, fit):
         shutil.copytree(photos / label, renamed / f"a {label}")
     other = fit(renamed, tmp_path / "run").run
 
-    with pytest.raises(ArtifactError, match="not those of its parent"):
+    with pytest.raises(ArtifactError, match="not those of the file that it is tested against"):
         verify(
             run_folder.open_run(other).export("int8"),
             parent=run_folder.open_run(trained.run).export("float32"),
@@ -150,7 +150,7 @@ def test_the_screen_says_why(trained, photos, capsys):
         main(["verify", str(trained.run), "--data", str(photos)])
 
     out = capsys.readouterr().out
-    assert "not refuted, too few photos to be sure" in out
+    assert "not refuted (nothing is wrong, but the photos are too few to be sure)" in out
     assert "on 36 photos, allowed 1.00\n" in out
     assert not any(line.startswith("verified") for line in out.splitlines())
 
@@ -175,12 +175,12 @@ def test_info_of_a_run_tells_the_verdict_and_the_photos_behind_it(run, capsys):
 
     whole = told()
     card = json.loads((run / "card.json").read_text())
-    card["metrics"]["judged"] -= 2
+    card["data"]["lost"] = [{"path": "a.png", "split": "validation", "reason": "gone"}] * 2
     card["verification"]["verdict"] = "[bold]certainly[/bold]"
     (run / "card.json").write_text(json.dumps(card))
     less = told()
 
-    assert "not refuted" in whole
-    assert f"{card['metrics']['photos']} photos" in whole
-    assert f"{card['metrics']['judged']} of {card['metrics']['photos']} photos" in less
+    assert "int8 is not proven to within 1 point of float32" in whole
+    assert f"of {card['metrics']['photos']} validation photos" in whole
+    assert "! 2 validation photos were lost while the run was made" in less
     assert "certainly" not in less

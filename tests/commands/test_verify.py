@@ -88,7 +88,7 @@ def test_other_golden_outputs_are_a_fault(run, name, by):
     found = verify(run)
 
     assert not found.passed
-    assert f"the golden outputs of the run's files ({name}) differ" in found.faults[0]
+    assert f"the outputs of the run's files ({name}) differ" in found.faults[0]
 
 
 def test_photos_that_went_are_a_note_and_no_fault(fit, tmp_path):
@@ -145,7 +145,7 @@ def test_data_without_a_usable_photo_is_an_error(trained, tmp_path, content):
         verify(trained.run, data=tmp_path / "photos")
 
 
-# A file against its parent
+# A file against the one that it was made from
 
 
 def test_a_file_is_held_against_its_parent(trained, photos):
@@ -304,7 +304,7 @@ GOLDEN = {
 def test_golden_outputs_that_are_none_are_an_error(run, content):
     (run / run_folder.GOLDEN).write_bytes(content)
 
-    with pytest.raises(ArtifactError, match="golden outputs cannot be read"):
+    with pytest.raises(ArtifactError, match="expected outputs cannot be read"):
         verify(run)
 
 

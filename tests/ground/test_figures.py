@@ -2,7 +2,7 @@
 
 import pytest
 
-from efficientnet_lite.figures import megabytes, milliseconds, percent, points
+from efficientnet_lite.figures import megabytes, milliseconds, noise, percent, points
 from efficientnet_lite.metrics import Interval, wilson_interval
 
 
@@ -44,6 +44,11 @@ def test_one_wrong_answer_of_any_number_is_never_all_right():
         (0.005, points, "0.5 points"),
         (0.02, points, "2 points"),
         (0.0, points, "0 points"),
+        (51.7, noise, "0.26 %"),
+        (20.0, noise, "10 %"),
+        (-6.02, noise, "200 %"),
+        (float("inf"), noise, "0 %"),
+        (float("nan"), noise, "what is no number"),
     ],
 )
 def test_a_quantity_has_its_unit(value, shown, text):

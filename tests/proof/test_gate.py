@@ -204,5 +204,5 @@ def test_files_of_different_classes_are_not_compared(models, photos):
     labels = label_files(tiny.LABELS[:3], {"de": tiny.GERMAN[:3]})
     other = model_from_bytes(pack_labels(tiny.changed(tiny.tiny(), fewer), labels), where="other")
 
-    with pytest.raises(ArtifactError, match="has 3 classes, its parent 32 and 4"):
+    with pytest.raises(ArtifactError, match="has 3 classes, the file that it is tested against 32 and 4"):
         score_together([models[0], other], photos, None, ["crop"])

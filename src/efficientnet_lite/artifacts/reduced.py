@@ -16,6 +16,7 @@ from efficientnet_lite.arrays import Array
 from efficientnet_lite.artifacts.origin import Origin
 from efficientnet_lite.artifacts.sample import Sample
 from efficientnet_lite.errors import VerificationFailed
+from efficientnet_lite.figures import noise
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import DENSE, LOGITS, POOLED, PROBABILITIES
 from efficientnet_lite.photos.views import Image
@@ -77,11 +78,11 @@ class Reduced:
             inside and self.parity.logits_difference is not None and self.parity.logits_difference <= NOTHING
         )
         if not snr >= least and not nothing:
-            what = "its logits are" if inside else "it is"
+            what = "its logits differ" if inside else "it differs"
             judged = f"{self.comparison.count} photos" if self.comparison else "the fixed inputs"
             raise VerificationFailed(
-                f"the {precision} file is too far from its float parent, so nothing is published: "
-                f"{what} {snr:.1f} dB from it on {judged}, {least:g} are the least",
+                f"the {precision} file loses too much against float32, so nothing is published: "
+                f"{what} by {noise(snr)} on {judged}, at most {noise(least)} is allowed",
                 where=where,
                 fix="give photos like those that the model will see (`data=`)"
                 if precision == "int8" or self.comparison is None

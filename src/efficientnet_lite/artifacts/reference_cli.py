@@ -64,7 +64,7 @@ def write_int8(making: Making, place: Path, *, images_of: ImagesOf, count: int) 
     parent_data = float_artifact(origin.plan, making.layers, twin(about))
     parent = model_from_bytes(parent_data, where=out, workers=workers)
     nearness = parity(outputs_of(parent, making.images), making.wanted)
-    nearness.require(what="the float32 parent", where=out)
+    nearness.require(what="the float32 file", where=out)
     with making.stage("Reading the photos") as on_progress:
         images = images_of(origin.contract, count + MOST_KEPT_BACK)
         on_progress(1, 1)

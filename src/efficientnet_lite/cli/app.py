@@ -44,9 +44,13 @@ COMMANDS = (
     Command(
         "evaluate",
         f"{HERE}.evaluate:evaluate",
-        "Measure a model on labelled photos, as each consumer sees them.",
+        "Measure a model on labelled photos, as phones and other apps see them.",
     ),
-    Command("verify", f"{HERE}.verify:verify", "Replay a run's files, or a file against its parent."),
+    Command(
+        "verify",
+        f"{HERE}.verify:verify",
+        "Test a run's files once more, or a file against the one it was made from.",
+    ),
     Command("report", f"{HERE}.report:report", "Make the page of a run: report.html."),
     Command(
         "export",
@@ -120,7 +124,7 @@ def overview() -> list[str]:
         "",
         f"{NAME} COMMAND --help says what a command takes, {NAME} --version what is installed.",
         "Exit codes: 0 done, 1 unexpected, 2 wrong usage, 3 unusable input, 4 artifact or checkpoint mismatch,",
-        "5 verification below its bar, 130 interrupted.",
+        "5 a file loses more than is allowed, 130 interrupted.",
     ]
 
 

@@ -91,6 +91,7 @@ def _show_run(console: Console, run: "Run") -> None:
     rows: list[tuple[str, object]] = [
         ("model", f"{run.card.get('variant')} at {run.card.get('size')} pixels"),
         ("classes", _names(run.labels)),
+        ("proof", summary.proof),
         *((export.precision, export.path) for export in run.exports),
     ]
     console.facts("", rows)

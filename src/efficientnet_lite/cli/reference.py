@@ -14,10 +14,11 @@ from dataclasses import fields
 from typing import NoReturn
 
 from efficientnet_lite.cli.common import COMMAND_LINE
-from efficientnet_lite.cli.console import Console
+from efficientnet_lite.cli.console import Console, percent
 from efficientnet_lite.cli.spellings import did_you_mean
 from efficientnet_lite.commands.reference import NUM_STEPS, Flags, export_reference
 from efficientnet_lite.errors import EXIT_INTERRUPTED, EXIT_OK, EfficientNetLiteError, UsageError
+from efficientnet_lite.figures import noise
 from efficientnet_lite.notices import listening
 
 NAME = "export_model.py"
@@ -46,14 +47,12 @@ def run(arguments: Sequence[str]) -> int:
                 "Saved model" if exported.format == "savedmodel" else f"tflite model ({exported.precision})"
             )
             console.line(f"{kind} written to {exported.path}")
-            console.note(
-                f"largest difference of the float values from numpy: {exported.parity.difference:.2g}"
-            )
+            console.note(f"largest difference from the network in numpy: {exported.parity.difference:.2g}")
             if exported.comparison is not None:
                 found = exported.comparison
                 console.note(
-                    f"int8 against float on {found.count} photos: agreement {found.agreement:.1%}, "
-                    f"{found.snr_db:.1f} dB"
+                    f"int8 against float32 on {found.count} photos: the same class on {percent(found.agreement)}, "
+                    f"scores that differ by {noise(found.snr_db)}"
                 )
     except EfficientNetLiteError as error:
         console.error(error)

@@ -7,12 +7,13 @@ from efficientnet_lite.artifacts.exported import Exported
 from efficientnet_lite.artifacts.tf1_checkpoint import FORMAT as CHECKPOINT
 from efficientnet_lite.cli.console import Console, percent
 from efficientnet_lite.cli.wording import spelled
+from efficientnet_lite.figures import noise
 from efficientnet_lite.photos.accounting import Accounting
 from efficientnet_lite.run.publish import Trained
 
 VERDICTS: dict[str, str] = {
     "verified": "verified: {what}",
-    "not refuted": "not refuted, too few photos to be sure: {what}",
+    "not refuted": "not refuted (nothing is wrong, but the photos are too few to be sure): {what}",
     "failed": "failed: {what}",
 }
 
@@ -50,19 +51,23 @@ def with_notes(document: dict[str, Any]) -> dict[str, Any]:
 def show_exported(console: Console, exported: Exported) -> None:
     """One file and its proof."""
     comparison, reduction = exported.comparison, exported.reduction
-    proof = f"within {exported.parity.difference:.1g} of numpy"
+    proof = f"within {exported.parity.difference:.1g} of the network in numpy"
     if exported.format == CHECKPOINT:
         proof = "read back, equal to the bit"
     if reduction is not None:
         proof = (
-            f"{reduction.snr_db:.1f} dB from float32" if reduction.snr_db < math.inf else "equal to float32"
+            f"within {noise(reduction.snr_db)} of float32"
+            if reduction.snr_db < math.inf
+            else "equal to float32"
         )
     if comparison is not None:
         if reduction is not None and reduction.agreement is not None:
-            proof = f"agreement {percent(comparison.agreement, comparison.agreement_interval)}, {proof}"
+            proof = f"same class as float32: {percent(comparison.agreement, comparison.agreement_interval)}, {proof}"
         if comparison.drop is not None:
             proof += f", top-1 drops by {100 * comparison.drop:.1f} points"
-        proof += f" on {comparison.count} photos" + (", cross-fitted" if exported.cross_fitted else "")
+        proof += f" on {comparison.count} photos" + (
+            ", each kept out of its own calibration" if exported.cross_fitted else ""
+        )
     columns = ["file", "precision", "outputs", "bytes", "proof"]
     row = [str(exported.path), exported.precision, ", ".join(exported.outputs), f"{exported.bytes:,}", proof]
     console.table("", columns, [row], right=["bytes"], drop=["outputs"], prose="proof")

@@ -25,19 +25,18 @@ def verify(
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Replay a run's files, or a file against its parent, and say whether all still holds.
+    """Test a run's files once more, or a file against the one that it was made from, and say whether all holds.
 
-    The answer is one of three: verified; not refuted, where the photos are too few to be sure; failed, with exit
-    code 5.
+    The answer is one of three: verified; not refuted, where nothing is wrong but too few photos show it; failed.
 
     Args:
         target: a run folder, or a .tflite file.
-        data: photos to replay, instead of those that proved the run.
-        parent: for a .tflite file, the one that it came from.
-        max_drop: another bar than the run's.
-        min_agreement: another bar than the run's.
+        data: photos to test with, instead of those that proved the run.
+        parent: for a .tflite file, the float32 file that it was made from.
+        max_drop: fraction of top-1 that may be lost, instead of what the run allowed.
+        min_agreement: fraction of photos with the same class that is asked for, instead of the run's.
         trust: also let TensorFlow execute the SavedModels and Hub modules of the run.
-        strict: what is not refuted fails too.
+        strict: "not refuted" fails too, with exit code 5.
     """
     from efficientnet_lite.cli.results import with_notes
     from efficientnet_lite.commands.verify import verify as verify_target
@@ -65,9 +64,10 @@ def verify(
 def _show(console: Console, verified: "Verified") -> None:
     """The comparisons, and whether all of it holds."""
     from efficientnet_lite.cli.results import VERDICTS
+    from efficientnet_lite.figures import noise
 
     if verified.comparisons:
-        columns = ["photos as", "photos", "agreement", "top-1 float", "top-1 int8", "drop", "SNR"]
+        columns = ["photos as", "photos", "same class", "top-1 float32", "top-1 int8", "drop", "difference"]
         rows = [
             [
                 each.view,
@@ -76,11 +76,11 @@ def _show(console: Console, verified: "Verified") -> None:
                 percent(each.top1_parent),
                 percent(each.top1_child),
                 "-" if each.drop is None else f"{100 * each.drop:.1f} points",
-                f"{each.snr_db:.1f} dB",
+                noise(each.snr_db),
             ]
             for each in verified.comparisons
         ]
-        console.table("", columns, rows, right=columns[1:], drop=["SNR", "photos"])
+        console.table("", columns, rows, right=columns[1:], drop=["difference", "photos", "top-1 float32"])
     console.line(VERDICTS[verified.verdict].format(what=verified.target), keep=[verified.target])
     for line in (*verified.faults, *verified.doubts):
         console.line(f"  {line}")

@@ -32,7 +32,7 @@ def verify(
     trust: bool = False,
     progress: Progress = False,
 ) -> Verified:
-    """Replay a run's files, or one file against its parent, and say whether all still holds.
+    """Test a run's files once more, or one file against the one that it was made from, and say whether all holds.
 
     For a run: every export has the bytes that the card names, gives the golden outputs, and the int8 file is held to
     the bars on the photos that proved it, where they are still there.
@@ -66,7 +66,7 @@ def verify(
         raise UnusableInput(files.missing(target), where=target, fix="give a run folder, or a .tflite file")
     if parent is None or data is None:
         raise UsageError(
-            "a single file is verified against its parent, on photos",
+            "a single file is tested against the one that it was made from, on photos",
             where=target,
             fix="give `parent=FLOAT.tflite` and `data=PHOTOS`, or give a run folder",
         )
@@ -77,7 +77,7 @@ def verify(
     ours, theirs = models[1].labels, models[0].labels
     if ours and theirs and len(ours) == len(theirs) and ours != theirs:
         raise ArtifactError(
-            "its classes are not those of its parent, or in another order",
+            "its classes are not those of the file that it is tested against, or in another order",
             where=target,
             fix="compare files of the same export",
         )
@@ -96,7 +96,7 @@ def _verify_run(run: Run, data: DatasetPlace | None, bars: Bars, trust: bool, st
     if faults := changed_exports(run):
         return Verified(run.folder.absolute(), (), tuple(faults), (), bars)
     models = [open_model(run.export(precision)) for precision in ("float32", "int8")]
-    with stage("Replaying the golden inputs") as on_progress:
+    with stage("Checking the expected outputs") as on_progress:
         faults = golden_faults(run, *models)
         wrong, notes = replay(run, trust=trust)
         faults += wrong

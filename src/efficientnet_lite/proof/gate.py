@@ -166,7 +166,7 @@ def score_together(
         if model.contract.size != contract.size or model.classes != models[0].classes:
             raise ArtifactError(
                 f"it takes {model.contract.size} pixels and has {model.classes} classes, "
-                f"its parent {contract.size} and {models[0].classes}",
+                f"the file that it is tested against {contract.size} and {models[0].classes}",
                 where=model.where,
                 fix="compare files of the same export",
             )
@@ -234,7 +234,7 @@ def require(
     missed = [line for comparison in comparisons for line in comparison.failures(bars)]
     if missed:
         raise VerificationFailed(
-            f"the {precision} file is too far from its float parent, so nothing is published: "
+            f"the {precision} file loses too much against float32, so nothing is published: "
             + "; ".join(missed),
             where=where,
             fix=("calibrate with more photos (`calibration=`), or " if precision == "int8" else "")

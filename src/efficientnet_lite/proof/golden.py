@@ -50,7 +50,7 @@ def check_golden(artifact: Path, *, overwrite: bool, apart: Collection[Apart] = 
     check_file(path, overwrite=overwrite, example="model.golden.npz", apart=apart)
     if files.lexists(path) and not _is_golden(path):
         raise UsageError(
-            "what lies here is no golden file of ours, so it is never replaced",
+            "what lies here is no file of expected outputs of ours, so it is never replaced",
             where=path,
             fix="choose another `out=`, or move it away",
         )
@@ -71,7 +71,7 @@ def read_golden(path: Path, names: Iterable[str]) -> dict[str, npt.NDArray[Any]]
         ArtifactError: it is damaged, or one is missing or empty.
     """
     try:
-        content = files.read_bytes(path, limit=MAX_BYTES, what="golden outputs")
+        content = files.read_bytes(path, limit=MAX_BYTES, what="a file of expected outputs")
         found = read_arrays(content, names, limit=MAX_BYTES)
         for name, array in found.items():
             if not array.size or array.dtype.kind not in "iuf":
@@ -84,7 +84,7 @@ def read_golden(path: Path, names: Iterable[str]) -> dict[str, npt.NDArray[Any]]
 def unusable(path: Path, error: object) -> ArtifactError:
     """The message for golden outputs that cannot be compared with."""
     return ArtifactError(
-        f"the golden outputs cannot be read: {error}", where=path, fix="export or train it again"
+        f"the expected outputs cannot be read: {error}", where=path, fix="export or train it again"
     )
 
 
@@ -101,6 +101,6 @@ def faults(
         if not (np.isfinite(allowed) & (gap <= allowed)).all():  # NaN neither
             bar = CODE_TOLERANCE if integer else FLOAT_TOLERANCE
             lines.append(
-                f"the golden outputs of {what} ({name}) differ by {gap.max():.3g}, more than {bar:g}"
+                f"the outputs of {what} ({name}) differ from the expected ones by {gap.max():.3g}, more than {bar:g}"
             )
     return lines

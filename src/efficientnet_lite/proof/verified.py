@@ -82,7 +82,7 @@ def compare_on(
 
     Raises UnusableInput where no photo can be used.
     """
-    with stage("Replaying the photos") as on_progress:
+    with stage("Testing on the photos") as on_progress:
         parent, child = score_together(
             models, photos, truth, views, contents=contents, on_progress=on_progress
         )

@@ -38,7 +38,7 @@ def bars_of(run: Run, max_drop: float | None, min_agreement: float | None) -> Ba
     found = [saved.get("max_drop", MAX_DROP), saved.get("min_agreement", MIN_AGREEMENT)]
     if not all(type(bar) in (int, float) and 0 <= bar <= 1 for bar in found):
         raise ArtifactError(
-            f"the bars of the card are {found}, expected fractions",
+            f"the card's max_drop and min_agreement are {found}, expected fractions",
             where=run.folder,
             fix="train the run again",
         )

@@ -1,25 +1,31 @@
 """The README.md of a run: what it is, how good, under which licence, and for which photos."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from efficientnet_lite.markdown import code_span
 from efficientnet_lite.metrics import too_few_to_judge
+from efficientnet_lite.photos.contract import PHONE_VIEW
 from efficientnet_lite.run.report.facts import choices
 
 VERDICTS = {  # a file that failed has no run
-    "verified": "verified, it loses no more than was allowed",
-    "not refuted": "not refuted, but the photos are too few to be sure that it loses no more than was allowed",
+    "verified": "It is proven that the int8 file loses no more than was allowed",
+    "not refuted": "Nothing shows that the int8 file loses more than was allowed, but too few photos prove it",
+}
+VIEWS = {  # how photos are looked at: name and explanation
+    "mediapipe": ("phone", "as phones see them"),
+    "crop": ("crop", "the square in the middle of each"),
+    "squash": ("squash", "each squashed into a square"),
 }
 
 
 def model_card(name: str, card: Mapping[str, Any]) -> str:
     """The page of the run `name` with this card; names and texts of any origin stay texts."""
-    split, weights, views = card["metrics"]["split"], card["weights"], list(card["exports"][0]["as"])
+    split, weights, views = card["metrics"]["split"], card["weights"], _phone_first(card["exports"][0]["as"])
     from_scratch = card["training"] is not None
-    chosen = f", which also chose {choices(card)}" if split == "validation" else ""
+    chosen = f"; the validation photos also chose {choices(card)}" if split == "validation" else ""
     if not from_scratch:
-        network, learned = "The backbone is", "The head was trained on your photos and"
+        network, learned = "The network below the head is", "The head was trained on your photos and"
     else:
         network, learned = "The network was", "What was learned from your photos"
     rows = [
@@ -35,20 +41,23 @@ def model_card(name: str, card: Mapping[str, Any]) -> str:
     few = too_few_to_judge(measured["judged"])
     notice = f" {code_span(weights['notice'])}" if weights["notice"] else ""
     made_by = f"efficientnet-lite {card['package']['efficientnet-lite']}"
-    header = " | ".join(views)
+    header, ways = ([VIEWS.get(view, (view, view))[number] for view in views] for number in range(2))
+    seen = ", ".join(f"**{name}** {way}" for name, way in zip(header, ways, strict=True))
     labels = "\n".join(f"{number}. {code_span(label)}" for number, label in enumerate(card["labels"]))
     return f"""# {code_span(name)}
 
 A classifier of photos into {len(card["labels"])} classes: EfficientNet-{card["variant"].capitalize()} at \
 {card["size"]} pixels{"" if from_scratch else " with a head of its own"}, made by {made_by}.
 
-| file | bytes | {header} | one image, one thread |
+| file | bytes | {" | ".join(header)} | one image, one thread |
 |---|---|{"---|" * len(views)}---|
 {chr(10).join(rows)}
 
-Accuracy is top-1 on the {split} photos ({judged}){chosen}. `card.json` has the intervals, the accuracy of each
-class, and how the int8 file agrees with the float32 file: {VERDICTS[card["verification"]["verdict"]]}. It was fitted on
-{count["train"]} photos.{f" The accuracy is {few}." if few else ""}
+Accuracy is top-1, how many of the {split} photos ({judged}) are named right: {seen}. It was fitted on \
+{count["train"]} photos{chosen}.{f" The accuracy is {few}." if few else ""}
+
+{VERDICTS[card["verification"]["verdict"]]}. `card.json` has the intervals, the accuracy of each class, and how
+often both files name the same class.
 
 Input: RGB, {card["size"]} x {card["size"]}; float32 in [0, 1], or uint8 as the pixels are. The file
 normalizes by itself. `exports/golden.npz` has five inputs and the outputs to expect of them, for tests of your app.
@@ -64,3 +73,7 @@ One label for each photo; a photo of none of the classes gets one of them all th
 {network} {code_span(weights["source"])}. Its licence: {code_span(weights["license"])}.{notice}
 {learned} is yours; so are the labels.
 """
+
+
+def _phone_first(views: Iterable[str]) -> list[str]:
+    return sorted(views, key=lambda view: view != PHONE_VIEW)

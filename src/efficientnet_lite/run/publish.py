@@ -78,7 +78,7 @@ def publish_run(folder: Path, run: NewRun, cache: Cache, stage: ShowStage) -> Tr
         "int8": int8_artifact(plan, network, about),
     }
     models = [_opened(precision, data, run) for precision, data in written.items()]
-    with stage("Replaying both files") as on_progress:
+    with stage("Testing both files") as on_progress:
         proof = _prove(models, layers[DENSE], run, on_progress)
     card = _publish(folder, run, ProvenFiles(written, proof, (*lost, *proof.lost)))
     cache.prune()
