@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from efficientnet_lite.cli.console import Console, percent
 from efficientnet_lite.figures import megabytes, milliseconds
 from efficientnet_lite.figures import percent as rounded
-from efficientnet_lite.progress import duration
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,11 +13,6 @@ if TYPE_CHECKING:
     from efficientnet_lite.run.publish import Trained
     from efficientnet_lite.run.summary import CaveatKind, Summary
 
-SEEN = {  # how photos were looked at for the figures
-    "mediapipe": "as phones see them",
-    "squash": "squashed into a square, as most apps do",
-    "crop": "cut to the square in the middle",
-}
 NAMED = 3  # lost photos that a line names
 
 
@@ -29,17 +23,9 @@ def show_summary(
 
     `more` has a longer text for some of the caveats.
     """
-    took = "" if summary.seconds is None else f", {duration(summary.seconds)}"
-    console.line(f"{summary.name}: {summary.classes:,} classes, {summary.photos:,} photos{took}")
+    console.line(summary.headline)
     _show_files(console, summary)
-    photos = f"{summary.judged:,} {summary.split} photo{'' if summary.judged == 1 else 's'}"
-    seen = SEEN.get(summary.view, f"as {summary.view}")
-    chose = (
-        "; they also chose the head, so new photos may do a little worse"
-        if any(each.kind == "chosen" for each in summary.caveats)
-        else ""
-    )
-    console.line(f"top-1: named right, of {photos} {seen} (95 % interval){chose}")
+    console.line(summary.basis)
     if summary.verdict == "verified":
         console.line(summary.proof)
     for caveat in summary.caveats:

@@ -6,7 +6,8 @@ from efficientnet_lite.arguments import called
 from efficientnet_lite.artifacts.origin import named_model
 from efficientnet_lite.errors import ArtifactError, CheckpointError, UsageError
 from efficientnet_lite.photos.header import MAGIC_BYTES, format_of
-from efficientnet_lite.run.folder import Run, is_run, open_run
+from efficientnet_lite.run.folder import is_run, open_run
+from efficientnet_lite.run.shown import OpenedRun
 from efficientnet_lite.runtimes.model import MAX_MODEL_BYTES
 from efficientnet_lite.storage import files
 from efficientnet_lite.strangers.description import ModelInfo, describe
@@ -21,7 +22,7 @@ from efficientnet_lite.weights.stored_tensors import MAX_CHECKPOINT_BYTES
 @called
 def info(
     source: str | Path, *, target: TargetName | None = None
-) -> Run | ModelInfo | Weights | Offer | Readiness:
+) -> OpenedRun | ModelInfo | Weights | Offer | Readiness:
     """Say what a file contains: operators, shapes, quantization, metadata, contract; or a run, or a model.
 
     Args:
@@ -40,7 +41,7 @@ def info(
     if target is not None:
         return readiness(path, target)
     if files.is_dir(path):
-        return open_run(path) if is_run(path) else read_checkpoint(path)
+        return _run(path) if is_run(path) else read_checkpoint(path)
     if files.exists(path) or path.suffix == ".tflite":
         return _file(path)
     return offer(named_model(str(source)))
@@ -59,6 +60,11 @@ def readiness(path: Path, target: TargetName) -> Readiness:
     return check_readiness(
         files.read_bytes(path, limit=MAX_MODEL_BYTES, what="a .tflite file"), target, where=path
     )
+
+
+def _run(path: Path) -> OpenedRun:
+    run = open_run(path)
+    return OpenedRun(run.folder, run.card, run.labels, run.exports)
 
 
 def _file(path: Path) -> ModelInfo | Weights:

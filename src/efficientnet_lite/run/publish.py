@@ -32,7 +32,8 @@ from efficientnet_lite.run.model_card import model_card
 from efficientnet_lite.run.report.facts import facts_of
 from efficientnet_lite.run.report.page import class_counts, render
 from efficientnet_lite.run.report.pictures import gallery_of
-from efficientnet_lite.run.summary import summary_of
+from efficientnet_lite.run.shown import ShowsSummary
+from efficientnet_lite.run.summary import Summary, summary_of
 from efficientnet_lite.runtimes.model import Model, model_from_bytes
 from efficientnet_lite.storage import files, tables
 from efficientnet_lite.storage.cache import Cache
@@ -46,9 +47,9 @@ from efficientnet_lite.weights.safetensors import write_safetensors
 BLOCK = 2048  # photos whose features are in memory at once
 
 
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """A published run."""
+@dataclass(frozen=True, slots=True, repr=False)
+class Trained(ShowsSummary):
+    """A published run. It shows its summary."""
 
     run: Path
     card: Mapping[str, Any]  # the content of card.json
@@ -57,6 +58,11 @@ class Trained:
     notes: tuple[str, ...]  # what a person should know about the data set, and what the run lacks
     accounting: Accounting  # of every photo of the data set
     seconds: float | None = None  # that the training took, from the call on; no run says it of itself
+
+    @property
+    def summary(self) -> Summary:
+        """What there is to say of the run first."""
+        return summary_of(self.card, self.run, seconds=self.seconds)
 
 
 def publish_run(folder: Path, run: NewRun, cache: Cache, stage: ShowStage) -> Trained:

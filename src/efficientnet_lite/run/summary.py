@@ -14,6 +14,7 @@ from efficientnet_lite.errors import printable
 from efficientnet_lite.figures import percent, points
 from efficientnet_lite.metrics import ENOUGH_TO_JUDGE, Interval, too_few_to_judge
 from efficientnet_lite.photos.classes import some
+from efficientnet_lite.progress import duration
 from efficientnet_lite.proof.gate import Bars, Verdict
 from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.run.report.facts import PHONE_VIEWS, Facts, File, Gate, ViewScore, facts_of
@@ -23,6 +24,13 @@ from efficientnet_lite.vocabulary import MAX_DROP, MIN_AGREEMENT
 PHOTO = "photo.jpg"  # in `Summary.next`, for one of the user's
 ENOUGH_OF_A_CLASS = 5  # photos; with fewer, nobody can say how well the class is known
 CaveatKind = Literal["few", "unproven", "loss", "lost", "thin", "leaks", "skipped", "view", "chosen"]
+
+
+SEEN = {  # how photos were looked at for the figures
+    "mediapipe": "as phones see them",
+    "squash": "squashed into a square, as most apps do",
+    "crop": "cut to the square in the middle",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +94,24 @@ class Summary:
     caveats: tuple[Caveat, ...]
     report: Path | None
     next: tuple[tuple[str, ...], ...]
+
+    @property
+    def headline(self) -> str:
+        """Name, and what it was made of."""
+        took = "" if self.seconds is None else f", {duration(self.seconds)}"
+        return f"{self.name}: {self.classes:,} classes, {self.photos:,} photos{took}"
+
+    @property
+    def basis(self) -> str:
+        """What the accuracies are of."""
+        photos = f"{self.judged:,} {self.split} photo{'' if self.judged == 1 else 's'}"
+        chose = (
+            "; they also chose the head, so new photos may do a little worse"
+            if any(each.kind == "chosen" for each in self.caveats)
+            else ""
+        )
+        seen = SEEN.get(self.view, f"as {self.view}")
+        return f"top-1: named right, of {photos} {seen} (95 % interval){chose}"
 
     @property
     def next_lines(self) -> list[str]:
