@@ -83,7 +83,8 @@ class Stages:
 
         def on_progress(done: int, total: int) -> None:
             nonlocal reached
-            reached = f"{done} of {total}, " if total > 1 else ""
+            # Shown when the stage is over: then this is all there was.
+            reached = f"{done} of {done}, " if total > 1 else ""
 
         yield on_progress
         self._write(f"{description}: {reached}{time.monotonic() - began:.1f} s\n")

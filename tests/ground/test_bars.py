@@ -73,6 +73,11 @@ def test_what_ends_early_without_an_error_is_all_there_was():
     with shown_on(screen)("Training") as on_progress:
         on_progress(3, 8)
 
+    log = io.StringIO()
+    with shown_on(log)("Training") as on_progress:
+        on_progress(3, 8)
+
+    assert "Training: 3 of 3, " in log.getvalue()
     assert "3/3" in last(screen)[0]
     assert FILLED * 24 in last(screen)[0]
     assert FULL in bar_of(screen)
