@@ -3,6 +3,7 @@
 import io
 import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -271,19 +272,19 @@ def test_an_image_with_metadata_that_are_none_is_read_all_the_same():
 
 
 def test_one_image_in_many_threads_is_read_once_and_right():
-    data = saved(Image.fromarray(np.repeat(np.repeat(PHOTO, 60, 0), 60, 1)), "JPEG", quality=95)
-    image, wanted, wrong = Image.open(io.BytesIO(data)), decode(data).pixels, []
+    data = saved(Image.fromarray(np.repeat(np.repeat(PHOTO, 60, 0), 60, 1)), "PNG", compress_level=0)
+    wanted = decode(data).pixels
 
-    def look():
-        if not np.array_equal(pixels_of(image), wanted):
-            wrong.append(1)
+    for _ in range(5):
+        image, start = Image.open(io.BytesIO(data)), threading.Barrier(8)
 
-    threads = [threading.Thread(target=look) for _ in range(8)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
-    assert not wrong
+        def look(image=image, start=start):
+            start.wait()
+            return pixels_of(image)
+
+        with ThreadPoolExecutor(8) as pool:
+            found = [future.result() for future in [pool.submit(look) for _ in range(8)]]
+        assert all(np.array_equal(each, wanted) for each in found)
 
 
 def test_the_image_of_the_caller_and_its_warnings_stay_as_they_are():
