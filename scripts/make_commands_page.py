@@ -62,6 +62,22 @@ never reads verified. Other words: [glossary](glossary.md).
 
 `snr_db` is the signal-to-noise ratio of the logits where both files give them, else of the probabilities.
 
+## Completion
+
+`--completion` prints what lets a shell complete commands, options, their choices and paths:
+
+    efficientnet-lite --completion bash > ~/.local/share/bash-completion/completions/efficientnet-lite
+    efficientnet-lite --completion zsh > ~/.zfunc/_efficientnet-lite    # a folder of $fpath
+    efficientnet-lite --completion fish > ~/.config/fish/completions/efficientnet-lite.fish
+
+For the running bash alone: `source <(efficientnet-lite --completion bash)`.
+
+## On a terminal
+
+Tables take the width that there is: headers break between words, then columns that can be spared are left out, which a line
+below names, then rows become lines. A number, a word, a path and a command to copy never break. In a pipe a table is as wide
+as it needs to be. `NO_COLOR` turns colors off, `FORCE_COLOR` on where there is no terminal, `COLUMNS` says another width.
+
 ## Environment
 
 | variable | |

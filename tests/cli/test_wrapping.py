@@ -52,6 +52,12 @@ def test_what_a_caller_names_stays_whole_and_what_is_wider_stands_alone():
     assert wrapped(text, None, keep=[path]) == [text]
 
 
+def test_columns_of_a_line_stay_apart():
+    text = "  export   Write one artifact from a run"
+
+    assert wrapped(text, 30, hang=11) == ["  export   Write one artifact", "           from a run"]
+
+
 @given(st.text("ab -%.'\"(),1234写\u0301é", max_size=80), st.integers(1, 60), st.integers(0, 4))
 def test_no_text_loses_anything_and_no_line_is_wider_than_it_must_be(text, width, hang):
     lines = wrapped(text, width, hang=hang)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from efficientnet_lite.cli.console import Console
+from efficientnet_lite.cli.console import HANG, Console
 from efficientnet_lite.cli.wording import COMMAND_LINE
 from efficientnet_lite.errors import EXIT_INTERRUPTED, EXIT_OK, EfficientNetLiteError, UnusableInput
 from efficientnet_lite.notices import listening
@@ -83,6 +83,12 @@ def run(arguments: Sequence[str]) -> int:
             return _print(console, overview())
         if arguments[0] == "--version":
             return _print(console, versions())
+        if arguments[0] == "--completion":
+            from efficientnet_lite.cli.completion import script
+
+            for line in script(arguments[1:], parser()).split("\n"):
+                console.line(line, keep=[line])
+            return EXIT_OK
         with listening(lambda text: Console().warn(text)):
             return _dispatch(arguments)
     except EfficientNetLiteError as error:
@@ -122,8 +128,9 @@ def overview() -> list[str]:
         "",
         *(f"  {command.name:{width}}  {command.summary}" for command in COMMANDS),
         "",
-        f"{NAME} COMMAND --help says what a command takes, {NAME} --version what is installed.",
-        "Exit codes: 0 done, 1 unexpected, 2 wrong usage, 3 unusable input, 4 artifact or checkpoint mismatch,",
+        f"{NAME} COMMAND --help says what a command takes, {NAME} --version what is installed,",
+        f"{NAME} --completion bash (or zsh, fish) what lets that shell complete commands and options.",
+        "Exit codes: 0 done, 1 unexpected, 2 wrong usage, 3 unusable input, 4 artifact or checkpoint mismatch, "
         "5 a file loses more than is allowed, 130 interrupted.",
     ]
 
@@ -191,5 +198,6 @@ def _dispatch(arguments: Sequence[str]) -> int:
 
 def _print(console: Console, lines: Sequence[str]) -> int:
     for line in lines:
-        console.line(line)
+        summary = line[2:].partition("  ")[2].lstrip()  # of a command, which goes on below itself
+        console.line(line, hang=len(line) - len(summary) if summary else HANG)
     return EXIT_OK

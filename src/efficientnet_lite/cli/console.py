@@ -67,10 +67,14 @@ class Console:
         """Cells of the terminal that shows the result; None where it goes elsewhere."""
         return terminal.columns(self._stdout)
 
-    def line(self, text: str, *, keep: Sequence[object] = ()) -> None:
-        """One line of the result, on stdout; what `keep` names does not break on a terminal."""
+    def line(self, text: str, *, keep: Sequence[object] = (), hang: int = HANG) -> None:
+        """One line of the result, on stdout.
+
+        On a terminal it breaks between words, but not in what `keep` names, and goes on behind `hang` spaces.
+        """
         if not self.as_json:
-            self._write_result("".join(f"{line}\n" for line in self._wrapped(text, self._stdout, keep)))
+            lines = self._wrapped(text, self._stdout, keep, hang=hang)
+            self._write_result("".join(f"{line}\n" for line in lines))
 
     def table(
         self,

@@ -38,7 +38,11 @@ def glued(text: str, keep: Sequence[str] = ()) -> str:
 
     What `keep` names stays whole wherever it stands, a path with spaces for example.
     """
-    spans = (*_named(text, keep), *(found.span() for found in WHOLE.finditer(text)))
+    spans = (
+        *_named(text, keep),
+        *(found.span() for found in re.finditer(" {2,}", text)),
+        *(found.span() for found in WHOLE.finditer(text)),
+    )
     inside = {place for begin, end in spans for place in range(begin, end)}
     return "".join(GLUE if each == " " and place in inside else each for place, each in enumerate(text))
 
