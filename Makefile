@@ -38,7 +38,7 @@ setup-all: .venv/setup-all.stamp  ## the same with every extra
 	$(BIN)/python $(INSTALL_LOCK) locks/all.txt
 	@touch $@
 
-.PHONY: test test-all test-trace test-jax test-hub1 test-mediapipe test-peers test-lowest test-fuzz test-wheel test-examples
+.PHONY: test test-all test-trace test-jax test-hub1 test-browser test-mediapipe test-peers test-lowest test-fuzz test-wheel test-examples
 test: setup  ## the tests, in five minutes on two cores
 	$(BIN)/python -m pytest --numprocesses $(WORKERS)
 
@@ -60,6 +60,9 @@ test-fuzz: setup  ## generated .tflite files through the check and LiteRT: none 
 
 test-mediapipe: .venv-mediapipe/setup.stamp  ## MediaPipe Tasks, the real consumer, on our files
 	.venv-mediapipe/bin/python -m pytest -m mediapipe tests/mediapipe
+
+test-browser: .venv-browser/setup.stamp  ## a run's page in Chromium, from 320 to 1400 pixels, light and dark, with axe-core
+	.venv-browser/bin/python -m pytest tests/browser
 
 # Modules are written where TensorFlow is new, and read where tensorflow_hub is old.
 test-hub1: .venv-hub1/setup.stamp .venv-all/setup.stamp  ## hub.Module of tensorflow_hub 0.15, on our TF1 Hub modules

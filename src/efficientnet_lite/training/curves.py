@@ -85,7 +85,7 @@ def drawn(
         figure = Figure(figsize=(style.width, sum(heights) + 0.3 * len(panels) + 0.55))
         panes = figure.subplots(len(panels), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
         longest = max(len(line.label) for panel in panels for line in panel.lines)
-        left, right = 6.5 * letter, min((longest + 2.5) * letter, 0.45 * style.width)
+        left, right = 8 * letter, min((longest + 2.5) * letter, 0.45 * style.width)
         below, above = 0.5 / figure.get_figheight(), 0.3 / figure.get_figheight()
         figure.subplots_adjust(left / style.width, below, 1 - right / style.width, 1 - above, hspace=0.28)
         for axes, panel in zip(panes, panels, strict=True):

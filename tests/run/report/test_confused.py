@@ -70,5 +70,5 @@ def test_a_matrix_is_shown_with_the_color_of_its_share():
 
     assert [(cell.count, cell.right) for cell in first.cells] == [(3, True), (1, False), (0, False)]
     assert first.cells[0].strength > first.cells[1].strength
-    assert second.cells[1].strength == 58  # text on it stays readable
+    assert second.cells[1].strength == 48  # text on it stays readable
     assert [cell.count for cell in third.cells] == [0, 0, 0]

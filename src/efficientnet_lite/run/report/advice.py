@@ -23,6 +23,7 @@ ENOUGH_TO_LEARN = 20  # photos of a class; with fewer, one odd photo turns what 
 FEW_BESIDE = 0.25  # of the median class: fewer are drowned by the others
 OFTEN = 0.1  # of the photos of two classes: taken for each other so often, they are worth a look
 GOOD = 0.95  # accuracy from which on a longer training is not the first thing to try
+USABLE = 0.5  # accuracy below which nobody wants to ship
 COSTS_TOO_MUCH = 0.02  # of top-1: what int8 may lose and still be the file to ship
 
 
@@ -74,7 +75,7 @@ def advice(facts: Facts, summary: Summary, trained: Sequence[int]) -> tuple[Advi
                 _command(PREDICT, summary),
             ),
         )
-    if score.count >= ENOUGH_TO_JUDGE:
+    if score.count >= ENOUGH_TO_JUDGE and score.top1 >= USABLE:
         found.append(
             Advice(
                 "Or ship it as it is",

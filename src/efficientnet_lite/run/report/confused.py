@@ -11,7 +11,7 @@ import numpy.typing as npt
 from efficientnet_lite.run.report.fields import MAX_COUNT, an_object, items
 
 # Percent of a color: of one photo, and what a whole class adds; text stays readable on it.
-FAINTEST, STRONGER = 14, 44
+FAINTEST, STRONGER = 14, 34
 
 
 @dataclass(frozen=True, slots=True)

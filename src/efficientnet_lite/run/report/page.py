@@ -29,7 +29,7 @@ MAX_BARS = 40  # classes
 WEAKEST = (
     20  # classes to list at once; the others are a click away, and left out for all choices but the first
 )
-PAIRS, PAIRS_ALONE = 10, 40  # confused pairs to list: beside the matrix, and where there are too many classes
+PAIRS, PAIRS_ALONE = 10, 20  # confused pairs to list: beside the matrix, and where there are too many classes
 DRAW = "pip install 'efficientnet-lite[report]'"  # what the curves need
 VIEW_WORDS = {
     "mediapipe": "as on phones",
