@@ -12,11 +12,11 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from efficientnet_lite.cli import config
 from efficientnet_lite.errors import EfficientNetLiteError
 from efficientnet_lite.photos.dataset import open_dataset
 from efficientnet_lite.proof.golden import read_golden
 from efficientnet_lite.run import folder as run_folder
+from efficientnet_lite.run.config_file import read_config
 from efficientnet_lite.runtimes.labels_map import read_labels_map
 from efficientnet_lite.tflite.identity import Identity
 from efficientnet_lite.tflite.label_files import read_files, read_labels
@@ -36,7 +36,7 @@ def labels(path):
 READERS = {
     "checkpoint": read_checkpoint,
     "card": lambda path: run_folder.open_run(path.parent),
-    "config": config._read,
+    "config": read_config,
     "golden": lambda path: read_golden(path, ["images"]),
     "identity": lambda path: Identity.from_bytes(path.read_bytes(), where=path),
     "labels": labels,

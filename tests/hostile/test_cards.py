@@ -9,23 +9,64 @@ from hypothesis import strategies as st
 from efficientnet_lite.cli.app import run
 from efficientnet_lite.run import folder as run_folder
 
+
+def scored(top1):
+    return {
+        "as": "crop",
+        "count": 8,
+        "top1": top1,
+        "top1_interval": [0.4, 0.9],
+        "confusion": [[3, 1], [1, 3]],
+    }
+
+
+def exported(precision, size):
+    return {
+        "path": f"exports/a_{precision}.tflite",
+        "precision": precision,
+        "sha256": "0" * 64,
+        "bytes": size,
+        "as": {"crop": {"top1": 0.75}},
+        "latency_ms": 3.5,
+        "latency_p90_ms": 4,
+    }
+
+
 CARD = {
     "schema": 1,
+    "package": {"efficientnet-lite": "0.1.0"},
     "variant": "lite0",
     "size": 224,
     "labels": ["a", "b"],
-    "contract": {"size": 224},
-    "metrics": {"top1": 1.0, "photos": 9},
-    "verification": {"passed": True},
-    "exports": [
-        {
-            "path": "exports/a_int8.tflite",
-            "precision": "int8",
-            "sha256": "0" * 64,
-            "bytes": 1234,
-            "as": {"crop": {"top1": 0.75}},
-        }
-    ],
+    "contract": {"size": 224, "view": "crop"},
+    "weights": {"source": "somewhere", "license": "unknown", "notice": ""},
+    "data": {
+        "photos": {"train": 32, "validation": 9, "test": 0},
+        "skipped": 2,
+        "exact_duplicates": 0,
+        "near_duplicates": 1,
+        "leaks": 1,
+        "notes": ["a note"],
+        "lost": [{"path": "b/1.png", "split": "validation", "reason": "gone"}],
+    },
+    "head": {"strength": 0.01, "path": [{"strength": 0.01, "loss": 0.5, "top1": 0.75}]},
+    "metrics": {"split": "validation", "float32": [scored(0.75)], "int8": [scored(0.75)]},
+    "verification": {
+        "max_drop": 0.01,
+        "min_agreement": 0.97,
+        "comparisons": [
+            {
+                "as": "crop",
+                "count": 8,
+                "agreement": 1.0,
+                "agreement_interval": [0.7, 1.0],
+                "drop": 0.0,
+                "drop_interval": [-0.1, 0.1],
+            }
+        ],
+        "verdict": "not refuted",
+    },
+    "exports": [exported("float32", 5678), exported("int8", 1234)],
     "files": ["card.json"],
 }
 
@@ -71,7 +112,9 @@ def test_the_card_that_is_changed_is_sound_itself(tmp_path, capsys):
     (tmp_path / run_folder.CARD).write_text(json.dumps(CARD))
 
     assert run(["info", str(tmp_path)]) == 0
-    assert "top-1 crop 75.0 %" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "75 % (40-90)" in said
+    assert "0.0012 MB" in said
 
 
 def test_an_integer_of_20000_bits_in_a_config_is_named(tmp_path, capsys):

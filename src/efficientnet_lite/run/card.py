@@ -5,12 +5,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from efficientnet_lite.classifier.features import FeatureStore
 from efficientnet_lite.labels import digest
 from efficientnet_lite.metrics import too_few_to_judge
 from efficientnet_lite.photos.dataset import DatasetPlace
 from efficientnet_lite.photos.labelled import LostPhoto
 from efficientnet_lite.photos.partition import Partition
+from efficientnet_lite.proof.evaluate import Evaluation
 from efficientnet_lite.proof.gate import verdict
 from efficientnet_lite.proof.replay import Proof
 from efficientnet_lite.run import folder as run_folder
@@ -21,6 +24,9 @@ from efficientnet_lite.training.settings import Settings
 from efficientnet_lite.version import __version__
 from efficientnet_lite.vocabulary import Precision
 
+MOST_IN_MATRIX = (
+    256  # classes; of more a confusion matrix is mostly zeros, and too large a card does not open
+)
 PRECISIONS: tuple[Precision, ...] = ("float32", "int8")
 
 
@@ -103,7 +109,7 @@ def card_of(folder: Path, run: NewRun, proven: ProvenFiles) -> dict[str, Any]:
             "too_few_to_judge": bool(too_few_to_judge(proof.comparisons[0].count)),
             "network_top1": proof.network_top1,
             **{
-                precision: [each.to_json(labels) for each in evaluations[precision]]
+                precision: [measured(each, labels) for each in evaluations[precision]]
                 for precision in PRECISIONS
             },
         },
@@ -136,3 +142,16 @@ def card_of(folder: Path, run: NewRun, proven: ProvenFiles) -> dict[str, Any]:
         ],
         "golden": run_folder.GOLDEN,
     }
+
+
+def measured(found: Evaluation, labels: Sequence[str]) -> dict[str, Any]:
+    """What the card says of a file in one view.
+
+    Of many classes it has `confused` in place of `confusion`: [true class, named class, photos], without zeros.
+    """
+    document = found.to_json(labels)
+    if len(labels) > MOST_IN_MATRIX:
+        del document["confusion"]
+        true, named = found.confusion.nonzero()
+        document["confused"] = np.stack([true, named, found.confusion[true, named]], axis=1).tolist()
+    return document

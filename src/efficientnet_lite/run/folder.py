@@ -45,7 +45,7 @@ MAX_NAME_BYTES = 200  # of 255: names of files in a run and of the stage beside 
 CARD, WEIGHTS, LABELS, GOLDEN = "card.json", "weights.safetensors", "labels.txt", "exports/golden.npz"
 REPORT = "report.html"
 FRAME = "photos.jsonl"
-MAX_CARD_BYTES = 4 * 2**20  # a card of a thousand classes has 0.4 MB
+MAX_CARD_BYTES = 32 * 2**20  # a card of 1,000 classes and 10,000 photos to judge by has 6 MB
 REPORT_START_BYTES = 2048
 LAYOUT = {
     *(CARD, "README.md", "config.toml", LABELS, "split.csv", "skipped.csv", WEIGHTS, REPORT),
