@@ -42,14 +42,15 @@ JSON keys that scripts may rely on:
 |---|---|
 | `train` | `run`, `metrics`, `exports`: a list of `path`, `precision`, `bytes`, `top1`, `agreement`, `latency_ms`; `verification` with `verdict`; `data` with `lost`: photos that went while the run was made, each `path`, `split`, `reason`; in `metrics` `photos` of the split and `judged`, those behind the figures; `found`, `used`, `skipped` |
 | `check` | `classes`, `found`, `used`, `skipped`, `skipped_photos`: a list of name and reason; `problem`: why training would refuse it |
-| `evaluate` | `top1`, `top5`, `count`, `as`, `found`, `used`, `skipped`, `absent_classes` (of the model, without a photo), `unjudged_classes` (no photo of them could be used), `unknown_classes` (not of the model: how many photos, skipped); a list of such where `--as` is given several times |
-| `predict` | a list of `path` and `predictions`, each `label`, `index`, `probability`, the best first; a photo that cannot be used has `error` instead |
+| `evaluate` | `top1`, `top5`, `count`, `as`, `found`, `used`, `skipped`, `absent_classes` (of the model, without a photo), `unjudged_classes` (no photo of them could be used), `unknown_classes` (not of the model: how many photos, skipped), `classes` with `label`, `precision`, `recall`, `f1`, `support`, of ImageNet's `synset`; a list of such where `--as` is given several times |
+| `predict` | a list of `path` and `predictions`, each `label`, `index`, `probability` and of ImageNet's classes `synset`, the best first; a photo that cannot be used has `error` instead |
 | `verify` | `verdict`: `verified`, `not refuted` or `failed`; `doubts`, `faults`, `notes`: lists of lines; `agreement`, `drop` (may be negative, null without labels), `snr_db`, `passed` (not failed), `comparisons`: one for each view, with `count` |
 | `report` | `path`, `bytes`, `mistakes` (photos shown, null where they are gone), `notes`, `written` (false: the page was there and stays) |
 | `export` | `path`, `precision`, `outputs`, `bytes`, `sha256`; of a smaller precision `reduction`: `snr_db` of its logits, or of what else it gives, from float32; with photos also `verdict`, `doubts`, `agreement`, `snr_db`, `count`, `skipped`: a list of path and reason |
 | `hub-cache` | `dir`, `modules`: a list of `address` and what `export` has; with `--remove` `dir`, `removed`, `kept`: lists of addresses |
 | `shards` | `folder`, `format`, `classes`, `seed`, `parts`: for `train` and `validation` each `files`, `photos`, `bytes`, `encoded_again`, `turned`; `found`, `used`, `skipped`, `digest` |
 | `info --target` | `verdict`: `ready`, `conditional` (only with an option of the delegate), `not ready` (exit code 5) or `not known` (no obstacle, and no rule says more); `ready`, `mapped`, `operators`, `obstacle` |
+| `info` | of a file `labels` (how many in each language, "" the usual one) and `names` (all of them), `operators`, `inputs`, `outputs`; of a model or checkpoint `labels`; of a run `card` |
 | `embed` | `folder`, `count`, `found`, `used`, `skipped` |
 
 Wherever they stand, `found` = `used` + `skipped`: what became of every photo and row of a manifest, see

@@ -116,7 +116,7 @@ def folders(root, shared, *named):
     return root
 
 
-def test_photos_are_judged_in_folders_of_names_or_of_synsets(file, shared, tmp_path):
+def test_photos_are_judged_in_folders_of_names_or_of_synsets(file, shared, tmp_path, printed):
     data = folders(
         tmp_path / "data",
         shared,
@@ -125,7 +125,9 @@ def test_photos_are_judged_in_folders_of_names_or_of_synsets(file, shared, tmp_p
         ("n01531178_goldfinch", "n01531178"),
     )
     measured = evaluate(file, data)
+    document = json.loads(printed("evaluate", file, data, "--json"))
 
+    assert document["classes"][PANDA]["synset"] == "n02510455"
     (found,) = measured.evaluations
     assert [index for index, row in enumerate(found.classes) if row.support] == [0, 11, 14]
     assert measured.unknown == {}

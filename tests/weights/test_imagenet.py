@@ -122,6 +122,14 @@ def test_a_name_of_two_classes_is_said_to_mean_two_and_never_one_of_them():
     ]
 
 
+def test_a_strangers_list_of_the_bare_names_is_imagenets_too():
+    bare = [each.name for each in imagenet.classes()]
+
+    assert imagenet.synsets_of(bare) == imagenet.synsets_of(imagenet.labels())
+    assert imagenet.class_names(bare).places("n03126707") == (517,)
+    assert "n03126707" in imagenet.class_names(bare).ambiguous(["crane"])[0]
+
+
 def test_a_model_of_other_classes_knows_no_synset():
     names = imagenet.class_names(["giant panda", "tench"])
 

@@ -89,9 +89,11 @@ def evaluate(
 def _document(evaluation: "Evaluation", measured: "Measured") -> dict[str, Any]:
     from efficientnet_lite.metrics import too_few_to_judge
 
-    names = measured.names
+    names, document = measured.names, evaluation.to_json(measured.names)
+    for row, synset in zip(document["classes"], measured.synsets or (), strict=False):
+        row["synset"] = synset
     return {
-        **evaluation.to_json(names),
+        **document,
         "split": measured.split,
         "too_few_to_judge": bool(too_few_to_judge(evaluation.count)),
         **measured.accounting.to_json(),

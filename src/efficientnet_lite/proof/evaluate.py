@@ -73,6 +73,7 @@ class Measured:
     unknown: Mapping[str, int]  # classes that the model has not -> photos that were not judged
     absent: tuple[int, ...]  # classes of the model of which there is no photo
     unjudged: tuple[int, ...]  # classes whose photos are there, and none of them could be used
+    synsets: tuple[str, ...] | None = None  # of ImageNet's classes, by index
 
 
 def score(
@@ -147,4 +148,5 @@ def measure(model: Model, judged: Judged, views: Sequence[View], *, on_progress:
         judged.unknown,
         absent=tuple(sorted(set(range(model.classes)) - there)),
         unjudged=tuple(sorted(there - seen)),
+        synsets=model.synsets,
     )

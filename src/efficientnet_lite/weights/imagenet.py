@@ -55,8 +55,13 @@ def labels() -> tuple[str, ...]:
 
 
 def synsets_of(names: Sequence[str] | None) -> tuple[str, ...] | None:
-    """The synset of each class of a model whose labels are these; None where they are not ImageNet's."""
-    if names is None or len(names) != IMAGENET_CLASSES or tuple(names) != labels():
+    """The synset of each class of a model whose labels are these; None where they are not ImageNet's.
+
+    A stranger's file has the bare names, two pairs of them equal.
+    """
+    if names is None or len(names) != IMAGENET_CLASSES:
+        return None
+    if tuple(names) not in (labels(), tuple(each.name for each in classes())):
         return None
     return tuple(each.synset for each in classes())
 
@@ -65,7 +70,7 @@ def class_names(names: Sequence[str]) -> ClassNames:
     """The labels of a model as people write them: of ImageNet's classes the synset and the bare name serve too."""
     if synsets_of(names) is None:
         return ClassNames(names)
-    return ClassNames(names, ((other, each.index) for each in classes() for other in _spellings(each)))
+    return ClassNames(labels(), ((other, each.index) for each in classes() for other in _spellings(each)))
 
 
 def _spellings(one: ImageNetClass) -> Iterator[str]:
