@@ -48,6 +48,14 @@ def test_what_train_gives_shows_its_summary(trained):
         assert file.precision in page.texts
 
 
+def test_a_run_below_the_current_folder_is_named_from_there(trained, monkeypatch):
+    monkeypatch.chdir(trained.run.parent.parent)
+
+    near = trained.run.relative_to(trained.run.parent.parent)
+    assert f"efficientnet-lite predict {near} photo.jpg" in repr(trained)
+    assert str(trained.run) not in repr(trained) + trained._repr_html_()
+
+
 def test_an_opened_run_shows_itself_too(trained):
     opened = info(trained.run)
 

@@ -32,7 +32,7 @@ from efficientnet_lite.run.model_card import model_card
 from efficientnet_lite.run.report.facts import facts_of
 from efficientnet_lite.run.report.page import class_counts, render
 from efficientnet_lite.run.report.pictures import gallery_of
-from efficientnet_lite.run.shown import ShowsSummary
+from efficientnet_lite.run.shown import ShowsSummary, nearby
 from efficientnet_lite.run.summary import Summary, summary_of
 from efficientnet_lite.runtimes.model import Model, model_from_bytes
 from efficientnet_lite.storage import files, tables
@@ -62,7 +62,7 @@ class Trained(ShowsSummary):
     @property
     def summary(self) -> Summary:
         """What there is to say of the run first."""
-        return summary_of(self.card, self.run, seconds=self.seconds)
+        return summary_of(self.card, nearby(self.run), seconds=self.seconds)
 
 
 def publish_run(folder: Path, run: NewRun, cache: Cache, stage: ShowStage) -> Trained:

@@ -4,6 +4,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 
 from efficientnet_lite.errors import ArtifactError, printable
 from efficientnet_lite.figures import megabytes, milliseconds, percent
@@ -34,6 +35,15 @@ class ShowsSummary:
             return as_html(self.summary)
         except ArtifactError as error:
             return f"<pre>{escape(str(error))}</pre>"
+
+
+def nearby(folder: Path) -> Path:
+    """An absolute folder as somebody names it who stands in the current one, where it lies below that."""
+    try:
+        here = Path.cwd()
+    except OSError:  # it was deleted
+        return folder
+    return folder.relative_to(here) if folder.is_relative_to(here) and folder != here else folder
 
 
 @dataclass(frozen=True, slots=True, repr=False)
