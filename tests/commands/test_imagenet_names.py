@@ -16,7 +16,7 @@ from efficientnet_lite.network.plan import VARIANTS
 from efficientnet_lite.photos.labelled import labelled_photos
 from efficientnet_lite.run.source import open_source
 from efficientnet_lite.runtimes.model import open_model
-from efficientnet_lite.weights.imagenet import labels
+from efficientnet_lite.weights.imagenet import classes, labels
 from efficientnet_lite.weights.read import load_weights
 
 PANDA = 388
@@ -53,15 +53,16 @@ def printed(capsys):
     return run
 
 
-def test_the_first_command_of_many_people_names_the_panda(panda, printed):
+def test_the_first_command_of_many_people_names_the_panda(file, panda, printed):
     text = printed("predict", "lite0", panda)
     (row,) = json.loads(printed("predict", "lite0", panda, "--json"))
-    (line,) = csv.DictReader(io.StringIO(printed("predict", "lite0", panda, "--csv")))
+    (line,) = csv.DictReader(io.StringIO(printed("predict", file, panda, "--csv")))
 
     assert "giant panda (n02510455)" in text
     (best,) = row["predictions"]
     assert (best["label"], best["index"], best["synset"]) == ("giant panda", PANDA, "n02510455")
-    assert (line["label"], line["index"], line["synset"]) == ("giant panda", "388", "n02510455")
+    seen = classes()[int(line["index"])]  # at 64 pixels it need be no panda
+    assert (line["label"], line["synset"]) == (seen.label, seen.synset)
 
 
 def test_a_map_gives_other_names_and_the_synset_stays(panda, printed, tmp_path):
@@ -124,13 +125,15 @@ def test_photos_are_judged_in_folders_of_names_or_of_synsets(file, shared, tmp_p
         ("indigo bunting", "n01537544"),
         ("n01531178_goldfinch", "n01531178"),
     )
-    measured = evaluate(file, data)
     document = json.loads(printed("evaluate", file, data, "--json"))
 
-    assert document["classes"][PANDA]["synset"] == "n02510455"
-    (found,) = measured.evaluations
-    assert [index for index, row in enumerate(found.classes) if row.support] == [0, 11, 14]
-    assert measured.unknown == {}
+    judged = document["classes"]
+    assert [(each["class_index"], each["synset"]) for each in judged if each["support"]] == [
+        (0, "n01440764"),
+        (11, "n01531178"),
+        (14, "n01537544"),
+    ]
+    assert document["unknown_classes"] == {}
     assert sorted(labelled_photos(data, open_model(file).class_names).truth) == [0, 11, 14]
 
 
