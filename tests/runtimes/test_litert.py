@@ -123,8 +123,8 @@ def in_a_fresh_process(program, **options):
 
 def test_only_the_greeting_is_kept_off_stderr():
     program = (
-        "from efficientnet_lite.runtimes import litert\n"
-        "with litert._stderr_without(b'INFO: Created'):\n"
+        "from efficientnet_lite.storage import quiet\n"
+        "with quiet.stderr_without(b'INFO: Created'):\n"
         "    os.write(2, b'INFO: Created by us\\n'); os.write(2, b'WARNING: kept\\n'); sys.stderr.write('kept too')\n"
         "t.LiteRT(t.doubling()); t.EnginePool(t.LiteRT, t.doubling(), workers=3)\n"
     )

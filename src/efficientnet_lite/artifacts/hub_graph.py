@@ -12,6 +12,7 @@ tensorflow_hub/native_module.py (which collections a graph may have) and image_m
 """
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,13 @@ TRAIN = "train"  # the tag
 MOMENTUM = 0.99  # of the moving statistics. Source: efficientnet_lite_builder.py, `batch_norm_momentum`
 SURVIVAL = 0.8  # Source: efficientnet_lite_builder.py, `survival_prob`
 WEIGHT_DECAY = 1e-5  # Source: main.py, `weight_decay`
+
+
+@cache
+def first_session() -> None:
+    """Open the session with which TensorFlow says what it says once in a process."""
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        session.run(tf.constant(0))
 
 
 def write_hub_module(

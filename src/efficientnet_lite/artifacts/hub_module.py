@@ -25,6 +25,7 @@ from efficientnet_lite.photos.views import Image
 from efficientnet_lite.proof.parity import Parity, parity
 from efficientnet_lite.storage import files
 from efficientnet_lite.storage.listing import FolderKind, seal
+from efficientnet_lite.storage.quiet import stderr_without
 from efficientnet_lite.tflite.identity import Identity
 from efficientnet_lite.tflite.label_files import label_files
 
@@ -32,6 +33,7 @@ FORMAT = "hub-tf1"
 ModuleKind = Literal["feature-vector", "classification"]
 MODULE_KINDS: tuple[ModuleKind, ...] = get_args(ModuleKind)
 OUTPUTS: dict[ModuleKind, tuple[str, ...]] = {"feature-vector": (POOLED,), "classification": (LOGITS, POOLED)}
+_SAID_ONCE = (b"before absl::InitializeLog()", b"mlir_graph_optimization_pass.cc")  # with the first session
 # What makes a folder ours. Readers of Hub modules leave alone what lies in assets/ and is in no collection.
 MARKER = "assets/efficientnet_lite.json"
 MAX_MARKER_BYTES = 64 * 2**10
@@ -127,6 +129,8 @@ def require_tensorflow(where: Path) -> ModuleType:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with extras.needed("TensorFlow, which writes Hub modules, is not installed", where=where):
         from efficientnet_lite.artifacts import hub_graph
+    with stderr_without(*_SAID_ONCE):
+        hub_graph.first_session()
     return hub_graph
 
 

@@ -4,6 +4,7 @@ A command's module is imported when the command runs. The overview is written he
 of arguments, whose import alone takes ten times as long as printing it.
 """
 
+import logging
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
@@ -89,6 +90,8 @@ def run(arguments: Sequence[str]) -> int:
             for line in script(arguments[1:], parser()).split("\n"):
                 console.line(line, keep=[line])
             return EXIT_OK
+        # Keras brings it along, and it warns of a home folder that it cannot write its caches to.
+        logging.getLogger("matplotlib").setLevel(logging.ERROR)
         with listening(lambda text: Console().warn(text)):
             return _dispatch(arguments)
     except EfficientNetLiteError as error:

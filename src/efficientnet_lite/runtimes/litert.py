@@ -1,11 +1,8 @@
 """The one place that runs a `.tflite` file: LiteRT as an engine."""
 
-import os
-import sys
-import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,6 +12,7 @@ import numpy.typing as npt
 
 from efficientnet_lite.errors import ArtifactError
 from efficientnet_lite.runtimes.engine import Tensor
+from efficientnet_lite.storage.quiet import stderr_without
 from efficientnet_lite.strangers.structure import main_signature
 
 
@@ -126,35 +124,6 @@ def _without_greeting() -> Iterator[None]:
     if _greeted:
         yield
         return
-    with _greeting, _stderr_without(_GREETING):
+    with _greeting, stderr_without(_GREETING):
         yield
         _greeted = True  # a file that LiteRT refused has not greeted
-
-
-@contextmanager
-def _stderr_without(start: bytes) -> Iterator[None]:
-    """Drop lines that begin with `start` from stderr, those of C++ included; all others come afterwards.
-
-    A temporary file stands in for file descriptor 2 meanwhile. Where there is no such descriptor (a
-    windowed program) or no place for the file, nothing is dropped.
-    """
-    with ExitStack() as stack:
-        try:
-            held = stack.enter_context(tempfile.TemporaryFile())
-            sys.stderr.flush()
-            saved = os.dup(2)
-        except (OSError, AttributeError, ValueError):
-            yield
-            return
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        finally:
-            with suppress(OSError, ValueError):  # what Python holds back belongs to this time too
-                sys.stderr.flush()
-            os.dup2(saved, 2)
-            os.close(saved)
-            held.seek(0)
-            others = b"".join(line for line in held.readlines() if not line.startswith(start))
-            with suppress(OSError), os.fdopen(os.dup(2), "wb") as stderr:  # a closed pipe ends nothing here
-                stderr.write(others)

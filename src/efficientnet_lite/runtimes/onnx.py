@@ -19,6 +19,7 @@ from efficientnet_lite import extras
 from efficientnet_lite.errors import ArtifactError
 from efficientnet_lite.protobuf import BYTES, VARINT, Malformed, fields, typed, varint
 from efficientnet_lite.runtimes.engine import Tensor
+from efficientnet_lite.storage.quiet import stderr_without
 
 OPERATORS = frozenset(  # all that we write
     ("Add", "Clip", "Conv", "Flatten", "Gemm", "GlobalAveragePool", "Mul", "Softmax", "Sub", "Transpose")
@@ -39,8 +40,12 @@ class OnnxRuntime:
             ArtifactError: it is no ONNX file that this package could have written, or is damaged.
             UsageError: ONNX Runtime is not installed.
         """
-        with extras.needed("ONNX Runtime is not installed", where=where, install=extras.ONNX):
+        with (
+            extras.needed("ONNX Runtime is not installed", where=where, install=extras.ONNX),
+            stderr_without(b"[W:onnxruntime"),  # of its telemetry, where it finds no home folder
+        ):
             import onnxruntime
+        onnxruntime.disable_telemetry_events()
         check(model, where=where)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1

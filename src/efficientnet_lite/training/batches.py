@@ -11,7 +11,6 @@ end it.
 Source: tensorflow/tpu, models/official/efficientnet/imagenet_input.py, `ImageNetTFExampleInput`.
 """
 
-import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -23,17 +22,14 @@ from efficientnet_lite.errors import UnreadablePhoto, UnusableInput, printable
 from efficientnet_lite.photos import decode as photo_door
 from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.photos.views import prepare
+from efficientnet_lite.storage.quiet import only_errors_of
 from efficientnet_lite.training.augment import Augmentation
 from efficientnet_lite.training.chance import generator, shuffle_seed
 from efficientnet_lite.training.crops import training_image
 from efficientnet_lite.training.examples import Examples
 
-_absl = logging.getLogger("absl")
-_level = _absl.level
-_absl.setLevel(logging.ERROR)  # Grain warns of a profiler of JAX, even where JAX is not asked for
-import grain  # noqa: E402
-
-_absl.setLevel(_level)
+with only_errors_of("absl"):  # Grain warns of a profiler of JAX, even where JAX is not asked for
+    import grain
 
 MOST_IN_A_ROW = 16  # unreadable photos, then it is not the photos
 AHEAD = 4  # images that are prepared ahead of time, times workers, besides a batch

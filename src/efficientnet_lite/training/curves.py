@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from efficientnet_lite.storage import files, tables
+from efficientnet_lite.storage.quiet import only_errors_of
 from efficientnet_lite.training.epochs import Panel, apart, panels_of
 from efficientnet_lite.training.learned import LOG, LogRow
 
@@ -74,8 +75,9 @@ def drawn(
 
     There matplotlib has its own defaults and `settings`, whatever the user's matplotlibrc says.
     """
-    import matplotlib
-    from matplotlib.figure import Figure
+    with only_errors_of("matplotlib"):  # of its caches, which it makes with its first import
+        import matplotlib
+        from matplotlib.figure import Figure
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
