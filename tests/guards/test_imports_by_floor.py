@@ -90,7 +90,10 @@ ONLY_WHERE_NAMED = {"sqlite3"}
 PURE = {
     "network",
     *(f"photos.{name}" for name in ("accounting", "classes", "contract", "duplicates", "header", "layout")),
-    *(f"photos.{name}" for name in ("manifest", "raw", "resample", "rubbish", "split", "splitwords")),
+    *(
+        f"photos.{name}"
+        for name in ("manifest", "pared", "raw", "resample", "rubbish", "split", "splitwords", "tiff")
+    ),
     *("tflite.quantmath", "training.example", "training.riegeli"),
 }
 

@@ -36,6 +36,7 @@ from efficientnet_lite.photos.header import (
     FORMATS,
     MAGIC_BYTES,
     JpegHeader,
+    bare_jpeg,
     format_of,
     is_jpeg,
     jpeg_header,
@@ -44,7 +45,9 @@ from efficientnet_lite.photos.header import (
     scans,
     stands_in,
 )
+from efficientnet_lite.photos.pared import pared
 from efficientnet_lite.photos.raw import raw_format
+from efficientnet_lite.photos.tiff import Unfit
 from efficientnet_lite.storage.quiet import quiet
 
 try:
@@ -54,7 +57,6 @@ except ImportError:  # no wheel for this platform: Pillow alone serves, slower
 
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 256 * 2**20
-PILLOW_FORMATS = tuple(map(str.upper, FORMATS))  # "JPEG" covers MPO
 MAX_JPEG_SCANS = 40  # real photos have ten; one costs up to 0.4 s at 100 megapixels, however few its bytes
 _SCAN = b"\xff\xda"  # the marker; counting it is quick, but it also occurs in data behind the picture
 SEVERAL_FRAMES = "first of several frames"
@@ -160,7 +162,7 @@ def decode_reference(data: bytes, *, where: Path | str = "photo") -> Photo:
     with _one_kind_of_error(data, where):
         header = _bounded_header(data)
         if header is None:
-            return _decode_with_pillow(data)
+            raise _Refused("damaged or cut off before its pixels")
         pixels = _fast_jpeg(data, header, 1, fast_dct=True)
         if pixels is not None:
             return Photo(pixels, pixels.shape[:2])
@@ -235,7 +237,7 @@ def _bounded_header(data: bytes) -> JpegHeader | None:
 def _decode_jpeg(data: bytes, min_side: int | None) -> Photo:
     header = _bounded_header(data)
     if header is None:
-        return _decode_with_pillow(data)  # which finds the words for what is wrong
+        raise _Refused("damaged or cut off before its pixels")
     orientation, note = orientation_of(header.exif)
     notes = [note] if note else []
     if header.pictures > 1:
@@ -281,8 +283,9 @@ def _fast_jpeg(data: bytes, header: JpegHeader, scale: int, *, fast_dct: bool) -
 
 
 def _slow_jpeg(data: bytes, header: JpegHeader, scale: int) -> NDArray[np.uint8]:
-    with quiet(), Image.open(BytesIO(data), formats=("JPEG",)) as image:
-        _check_size(image.height, image.width)
+    with quiet(), Image.open(BytesIO(bare_jpeg(data, header)), formats=("JPEG",)) as image:
+        if image.size != (header.width, header.height):
+            raise _Refused("its header contradicts itself")
         if scale > 1:
             image.draft(None, (header.width // scale, header.height // scale))
         image.load()
@@ -307,15 +310,20 @@ def _decode_heic(data: bytes) -> Photo:
 def _decode_with_pillow(data: bytes) -> Photo:
     if kind := raw_format(data):
         raise _Refused(f"{kind}, a camera's raw file, whose first picture is a thumbnail", DEVELOP)
-    with quiet(), Image.open(BytesIO(data), formats=PILLOW_FORMATS) as image:
+    given, kind, several = pared(data)
+    formats = (
+        [kind.upper()] if kind in FORMATS else []
+    )  # the one that was looked at, not what Pillow takes it for
+    with quiet(), Image.open(BytesIO(given), formats=formats) as image:
         _check_size(image.height, image.width)
-        animated = bool(getattr(image, "is_animated", False))
+        if several is None:
+            several = bool(getattr(image, "is_animated", False))
         image.load()
         pixels, notes = _rgb(image)
         # Not there for TIFF, whose reader turns the photo itself; a second time would be wrong.
         orientation, note = orientation_of(image.info.get("exif"))
     notes += [note] if note else []
-    notes += [SEVERAL_FRAMES] if animated else []
+    notes += [SEVERAL_FRAMES] if several else []
     pixels = _upright(pixels, orientation)
     return Photo(pixels, pixels.shape[:2], tuple(notes))
 
@@ -385,6 +393,8 @@ def _reason(error: Exception, data: bytes) -> tuple[str, str]:
     fix = "leave it out, or save it again as JPEG"
     if isinstance(error, _Refused):
         return str(error), error.fix
+    if isinstance(error, Unfit):
+        return str(error), fix
     if isinstance(error, heif.NotInstalled):
         return heif.MISSING, "install it, or convert the photo to JPEG"
     if not data:

@@ -1,7 +1,7 @@
 """What the header of a photo says, read without decoding a pixel: JPEG segments, EXIF orientation.
 
 Every byte may come from an attacker: reads are bounded, no offset is followed twice, and damage ends
-in None or a note. Pure: standard library only.
+in None or a note. Pure.
 
 Source: ITU-T T.81, annex B (JPEG markers); CIPA DC-008, 4.6 (EXIF), DC-007, 5 (MPO).
 """
@@ -10,10 +10,11 @@ import re
 import struct
 from dataclasses import dataclass
 
+from efficientnet_lite.photos import tiff
+
 MAX_SEGMENTS = 10_000  # real photos have tens, or hundreds with a large profile
 
 _ORIENTATION, _NUMBER_OF_IMAGES = 0x0112, 0xB001  # tags
-_SHORT, _LONG = 3, 4  # types of a TIFF entry
 _FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _BASELINE, _EXTENDED, _PROGRESSIVE = 0xC0, 0xC1, 0xC2
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
@@ -70,6 +71,28 @@ def jpeg_header(data: bytes) -> JpegHeader | None:
     return None
 
 
+def bare_jpeg(data: bytes, header: JpegHeader) -> bytes:
+    """The same JPEG without EXIF, indexes of further pictures, profiles and comments: nothing but what decoding needs.
+
+    Of what programs add, JFIF and Adobe stay, which say how colors are stored.
+    """
+    kept, at = [data[:2]], 2
+    while at < header.first_scan:
+        at = data.find(b"\xff", at)
+        marker = data[at + 1]
+        if marker == 0xFF:
+            at += 1
+            continue
+        if marker in (0x00, 0x01) or 0xD0 <= marker <= 0xD7:
+            at += 2
+            continue
+        end = at + 2 + max(int.from_bytes(data[at + 2 : at + 4], "big"), 2)
+        if not (0xE0 <= marker <= 0xEF or marker == 0xFE) or marker in (0xE0, 0xEE):
+            kept.append(data[at:end])
+        at = end
+    return b"".join((*kept, memoryview(data)[header.first_scan :]))
+
+
 def scans(data: bytes, header: JpegHeader) -> int:
     """How many times a decoder must go through the picture, as far as `MAX_SEGMENTS` segments show.
 
@@ -113,18 +136,15 @@ def _first_number(block: bytes, tag: int) -> int | None:
     Raises struct.error where the block is no TIFF or ends within the directory. The only offset
     followed is the one to the directory.
     """
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4])
-    if order is None:
+    form = tiff.form_of(block)
+    if form is None:
         raise struct.error("no TIFF block")
-    (directory,) = struct.unpack_from(f"{order}I", block, 4)
-    (count,) = struct.unpack_from(f"{order}H", block, directory)
-    for at in range(directory + 2, directory + 2 + 12 * count, 12):
-        found, kind, values, field = struct.unpack_from(f"{order}HHI4s", block, at)
-        if found == tag:
-            width = {_SHORT: 2, _LONG: 4}.get(kind)
-            if width is None or values != 1:
-                return None
-            return int.from_bytes(field[:width], "little" if order == "<" else "big")
+    found = tiff.directory(block, form, form.first)
+    for entry in found.entries:
+        if entry.tag == tag:
+            return tiff.single(block, form, entry)
+    if found.cut:
+        raise struct.error("it ends within its directory")
     return None
 
 

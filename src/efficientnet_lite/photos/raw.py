@@ -10,6 +10,7 @@ chapters 2 and 4.
 import struct
 from collections.abc import Iterator
 
+from efficientnet_lite.photos import tiff
 from efficientnet_lite.photos.header import brands_of
 
 MAX_DIRECTORIES, MAX_ENTRIES = 12, 1000  # real files have up to six, of up to a hundred entries
@@ -43,7 +44,8 @@ _MAKERS = {  # how the maker's name begins, in lower case -> what its files are 
 _SUBFILE, _PHOTOMETRIC, _MAKE, _SUBDIRECTORIES, _DNG = 254, 262, 271, 330, 50706
 _FILTER_ARRAY, _LINEAR_RAW = 32803, 34892  # meanings of the photometric tag
 _REDUCED = 1  # a bit of NewSubfileType
-_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 13: 4}  # bytes of a value, by its type
+_MATTER = (_SUBFILE, _PHOTOMETRIC, _MAKE, _SUBDIRECTORIES, _DNG)
+_TEXT = 2  # a type
 
 
 def raw_format(data: bytes) -> str | None:
@@ -53,19 +55,19 @@ def raw_format(data: bytes) -> str | None:
             return name
     if b"crx " in brands_of(data[:64]):
         return "Canon CR3"
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4])
-    if order is None:
+    form = tiff.form_of(data)
+    if form is None or form.big:
         return None
     if data[8:10] == b"CR":
         return "Canon CR2"
     if data[8:12] in (b"IIII", b"MMMM"):
         return "Phase One IIQ"
-    return _raw_tiff(data, order)
+    return _raw_tiff(data, form)
 
 
-def _raw_tiff(data: bytes, order: str) -> str | None:
+def _raw_tiff(data: bytes, form: tiff.TiffForm) -> str | None:
     first: dict[int, list[int] | bytes] = {}
-    for tags in _directories(data, order):
+    for tags in _directories(data, form):
         first = first or tags
         if _DNG in tags:
             return "DNG"
@@ -86,40 +88,27 @@ def _number(tags: dict[int, list[int] | bytes], tag: int) -> int:
     return value[0] if isinstance(value, list) and value else 0
 
 
-def _directories(data: bytes, order: str) -> Iterator[dict[int, list[int] | bytes]]:
+def _directories(data: bytes, form: tiff.TiffForm) -> Iterator[dict[int, list[int] | bytes]]:
     """The tags that matter of the first directories, those within them included."""
-    pending, seen = list(struct.unpack_from(f"{order}I", data, 4) if len(data) >= 8 else ()), set[int]()
+    pending, seen = [form.first], set[int]()
     while pending and len(seen) < MAX_DIRECTORIES:
         at = pending.pop(0)
         if at in seen or not 8 <= at <= len(data) - 2:
             continue
         seen.add(at)
-        (count,) = struct.unpack_from(f"{order}H", data, at)
-        end = at + 2 + 12 * count
-        tags = {}
-        for place in range(at + 2, min(end, at + 2 + 12 * MAX_ENTRIES, len(data) - 11), 12):
-            tag, kind, values, field = struct.unpack_from(f"{order}HHI4s", data, place)
-            if tag in (_SUBFILE, _PHOTOMETRIC, _MAKE, _SUBDIRECTORIES, _DNG):
-                tags[tag] = _values(data, order, kind, values, field)
+        try:
+            found = tiff.directory(data, form, at, most=MAX_ENTRIES)
+        except struct.error:
+            continue
+        tags = {entry.tag: _values(data, form, entry) for entry in found.entries if entry.tag in _MATTER}
         inner = tags.get(_SUBDIRECTORIES)
         pending += inner if isinstance(inner, list) else []
-        if end <= len(data) - 4:
-            pending += struct.unpack_from(f"{order}I", data, end)
+        pending += [found.following] if found.following else []
         yield tags
 
 
-def _values(data: bytes, order: str, kind: int, count: int, field: bytes) -> list[int] | bytes:
-    """Up to 64 bytes of a tag's values: bytes of a text, else numbers."""
-    size = _SIZES.get(kind, 0)
-    count = min(count, 64 // size) if size else 0
-    if size * count > 4:
-        (offset,) = struct.unpack(f"{order}I", field)
-        field = data[offset : offset + size * count]
-    field = field[: size * count]
-    if kind == 2:
-        return field
-    length = len(field) // size if size else 0
-    return [
-        int.from_bytes(field[at * size : (at + 1) * size], "little" if order == "<" else "big")
-        for at in range(length)
-    ]
+def _values(data: bytes, form: tiff.TiffForm, entry: tiff.TiffTag) -> list[int] | bytes:
+    """Up to 64 bytes of a text, else up to 16 numbers."""
+    if entry.kind == _TEXT:
+        return tiff.content(data, form, entry, most=64)
+    return tiff.numbers(data, form, entry, most=16)
