@@ -107,8 +107,8 @@ def test_a_tile_says_what_int8_costs_and_that_few_photos_prove_nothing(trained):
     for drop, said in (
         (0.031, "3.1 points"),
         (0.0096, "1.0 point"),
-        (0, "nothing seen"),
-        (-0.02, "nothing seen"),
+        (0, "no loss seen"),
+        (-0.02, "no loss seen"),
     ):
         for each in card["verification"]["comparisons"]:
             each |= {"drop": drop, "drop_interval": [-0.03, 0.04]}

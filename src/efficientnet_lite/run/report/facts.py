@@ -12,7 +12,7 @@ from efficientnet_lite.errors import ArtifactError
 from efficientnet_lite.metrics import Interval
 from efficientnet_lite.photos.contract import PHONE_VIEW, VIEWS, View
 from efficientnet_lite.run.folder import CARD
-from efficientnet_lite.run.report.confused import Class, Confused, Pair
+from efficientnet_lite.run.report.confused import Class, Confused
 from efficientnet_lite.run.report.fields import (
     an_object,
     count,
@@ -163,10 +163,6 @@ class Facts:
     def classes(self) -> tuple[Class, ...]:
         """Every class by the first choice, the least recall first, those without photos last."""
         return self.confusions[self.first_choice].classes
-
-    def pairs(self, limit: int) -> tuple[Pair, ...]:
-        """The `limit` pairs of classes that are confused most often, by the first choice."""
-        return self.confusions[self.first_choice].pairs(limit)
 
     def score(self, precision: str, view: str) -> ViewScore:
         """What one file reached in one view."""

@@ -117,6 +117,7 @@ def render(
         ship_name=ship.path.rpartition("/")[2],
         score=facts.score(*facts.first_choice),
         gate=facts.gate(facts.phone_view),
+        gates=sorted(facts.gates, key=lambda gate: gate.view != facts.phone_view),
         advice=advice(facts, summary, counts["train"]),
         snippets=snippets(ship.path, facts.size),
         low=min(score.interval.low for file in facts.files for score in file.scores),
