@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from efficientnet_lite import extras
 from efficientnet_lite.artifacts.exported import Exported
 from efficientnet_lite.artifacts.hub_entries import (
     VERSIONS,
@@ -80,7 +81,8 @@ def place_modules(
     variants = variants_of(models)
     for address in addresses_of(variants):
         check_entry(address, cache, apart)
-    require_tensorflow(cache)
+    with extras.loading("TensorFlow", stage):
+        require_tensorflow(cache)
     names = [ModelName(variant, variant.size) for variant in variants]
     origins = [origin_of(name, load_weights(name.variant, weights, ema=ema)) for name in names]
     for origin in origins:

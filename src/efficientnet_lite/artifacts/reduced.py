@@ -198,8 +198,9 @@ class Int8Maker:
         halves = sample.part(slice(0, None, 2)), sample.part(slice(1, None, 2))
         found = []
         for fit, other in (halves, halves[::-1]):
-            with stage("Quantizing from one half, comparing on the other") as on_progress:
+            with stage("Quantizing from one half") as on_progress:
                 _, file = self._write(fit.images, on_progress)
+            with stage("Comparing on the other") as on_progress:
                 found.append(compared(self.parent, file, other, self.about.outputs, on_progress))
         truth = None if sample.truth is None else [*(halves[1].truth or ()), *(halves[0].truth or ())]
         return self._reduced(data, found, truth, True, sample.whole)

@@ -12,6 +12,7 @@ from efficientnet_lite.photos.contract import BaseView
 from efficientnet_lite.photos.images import Refused
 from efficientnet_lite.photos.labelled import labelled_photos
 from efficientnet_lite.photos.views import Image
+from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.quantize import calibration
 from efficientnet_lite.storage import files
 from efficientnet_lite.weights.imagenet import class_names
@@ -45,13 +46,15 @@ class Sample(NamedTuple):
         return (*self.notes, f"{len(self.refused)} of {whole} photos could not be used: {named}")
 
 
-def sample_of(data: Path, origin: Origin, count: int, workers: int) -> Sample:
+def sample_of(data: Path, origin: Origin, count: int, workers: int, on_progress: OnProgress) -> Sample:
     """The images for calibration and proof: from every folder in turn, in an order that contents decide.
 
     Each content once, or a copy of a photo that calibrated would prove the file. Raises UnusableInput where fewer
     than two can be used.
     """
     paths, truth, notes = labelled_photos(data, class_names(origin.labels) if origin.labels else None)
+    most = count + MOST_KEPT_BACK
+    total = len(paths) + min(len(paths), most)  # each is read, and so many are decoded
     by_content: dict[str, int] = {}
     refused: list[Refused] = []
     for place, path in enumerate(paths):
@@ -59,13 +62,19 @@ def sample_of(data: Path, origin: Origin, count: int, workers: int) -> Sample:
             by_content.setdefault(files.sha256_bytes(photo_door.read_bytes(path)), place)
         except UnreadablePhoto as error:
             refused.append(Refused(str(path), error.what, lost=True))
+        on_progress(place + 1, total)
     chosen = calibration.stratified(
-        [str(paths[place].parent) for place in by_content.values()], list(by_content), count + MOST_KEPT_BACK
+        [str(paths[place].parent) for place in by_content.values()], list(by_content), most
     )
     contents = [list(by_content)[each] for each in chosen]
     places = [by_content[content] for content in contents]
     images, others = calibration.images_by_place(
-        [paths[place] for place in places], contents, origin.contract, VIEWS, workers=workers
+        [paths[place] for place in places],
+        contents,
+        origin.contract,
+        VIEWS,
+        workers=workers,
+        on_progress=lambda done, all_of_them: on_progress(len(paths) + done, len(paths) + all_of_them),
     )
     refused += others.values()
     if len(images) < 2:

@@ -127,7 +127,8 @@ def _reduced(
     count = _count(options)
     sample = None
     if options.data is not None:
-        sample = sample_of(Path(options.data), origin, count, workers)
+        with making.stage("Looking at the photos") as on_progress:
+            sample = sample_of(Path(options.data), origin, count, workers, on_progress)
     if form.precision != "int8":
         made = reduced_float(
             origin, making.layers, about, form, parent, sample, stage=making.stage, where=out

@@ -105,6 +105,8 @@ def fit_head(
             on_progress(number + 1, len(STRENGTHS))
         if number - chosen >= PATIENCE:
             break
+    if on_progress:
+        on_progress(len(attempts), len(attempts))  # however many it could have been
     assert best is not None  # there is at least one strength
     return Head(best[1], attempts[chosen], tuple(attempts))
 

@@ -1,8 +1,10 @@
 """`export`: one artifact of any kind from a run, a checkpoint or published weights, proven before it gets its name."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
+from efficientnet_lite import extras
 from efficientnet_lite.arguments import called, listed
 from efficientnet_lite.artifacts.exported import Exported
 from efficientnet_lite.artifacts.kind import Making
@@ -131,7 +133,8 @@ def write_artifact(
     if options.data:
         apart.append(Apart(Path(options.data), inside=False))
     check_place(kind, target, overwrite=options.overwrite, apart=apart)
-    kind.check(options, target)
+    with extras.loading("TensorFlow", stage) if kind.executed else nullcontext():
+        kind.check(options, target)
     origin = open_origin(
         source, model=options.model, weights=options.weights, ema=options.ema, with_raw=kind.both_weights
     )

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
+from efficientnet_lite import extras
 from efficientnet_lite.classifier.features import FeatureStore, backbone_of
 from efficientnet_lite.classifier.head import fit_on
 from efficientnet_lite.photos.dataset import dataset_apart, open_dataset
@@ -35,7 +36,8 @@ def from_features(settings: Settings, job: Job) -> Trained:
     tuning, place = settings.fine_tuning, working_folder(job.out)
     if tuning is not None:
         _check_targets(settings, job, place, resume=job.resume)
-        installed.require_fine_tuning()
+        with extras.loading("Keras", job.stage):
+            installed.require_fine_tuning()
     if job.tensorboard is not None:
         installed.require_tensorboard()
     dataset = open_dataset(job.photos, links=settings.links, class_folders=settings.class_folders)
@@ -74,7 +76,8 @@ def whole_network(settings: Settings, job: Job) -> Trained | None:
     """The whole network learns by a recipe; None on every host but the first of several."""
     place = working_folder(job.out)
     _check_targets(settings, job, place, resume=True)
-    installed.require_recipe()
+    with extras.loading("Keras", job.stage):
+        installed.require_recipe()
     if job.tensorboard is not None:
         installed.require_tensorboard()
     from efficientnet_lite.training import devices, pretraining  # Keras

@@ -44,6 +44,7 @@ def images_by_place(
     views: Sequence[FitView],
     *,
     workers: int,
+    on_progress: OnProgress = lambda done, total: None,
 ) -> tuple[dict[int, npt.NDArray[np.uint8]], dict[int, Refused]]:
     """One image of each photo that can be used, and why the others cannot, by place; the views take turns.
 
@@ -61,6 +62,7 @@ def images_by_place(
             refused[place] = outcome
         else:
             images[place] = outcome[0]
+        on_progress(place + 1, len(work))
     return images, refused
 
 

@@ -86,7 +86,8 @@ def publish_run(folder: Path, run: NewRun, cache: Cache, stage: ShowStage) -> Tr
     models = [_opened(precision, data, run) for precision, data in written.items()]
     with stage("Testing both files") as on_progress:
         proof = _prove(models, layers[DENSE], run, on_progress)
-    card = _publish(folder, run, ProvenFiles(written, proof, (*lost, *proof.lost)))
+    with stage("Writing the run"):
+        card = _publish(folder, run, ProvenFiles(written, proof, (*lost, *proof.lost)))
     cache.prune()
     notes = photos.dataset.notes + photos.assignment.notes
     return Trained(run.out.absolute(), card, run.learned.head, proof, notes, photos.accounting)

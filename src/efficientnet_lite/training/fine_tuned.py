@@ -97,6 +97,7 @@ def fine_tune(
             with job.stage("Fine-tuning") as on_progress:
                 books.on_step = lambda done: on_progress(done, upper.timetable.total)
                 loop.train(upper, journal, books)
+                on_progress(upper.done, upper.done)  # it may have ended early
         except KeyboardInterrupt:
             job.say(
                 "interrupted: the same command with `resume=True` goes on behind the last epoch that was completed"

@@ -73,7 +73,8 @@ def pretrain(
         books = Bookkeeping(
             place, begun, say=job.say, warn=job.warn, board=board, shows_log=True, writes=writes
         )
-        state, journal = _begin(plan, recipe, origin, place, books)
+        with job.stage("Making the network"):
+            state, journal = _begin(plan, recipe, origin, place, books)
         if placement.devices > 1:
             job.say(
                 f"{placement.devices} devices on {placement.hosts} hosts share each batch of {recipe.batch:,}"
@@ -93,6 +94,7 @@ def pretrain(
             )
             try:
                 loop.train(learner, journal, books)
+                on_progress(learner.done, learner.done)  # it may have ended early
             except loop.Stopped:
                 job.say(
                     f"interrupted; saved: the same command with `resume=True` goes on from step {books.saved:,}"
