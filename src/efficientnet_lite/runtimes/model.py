@@ -149,19 +149,19 @@ class Model:
 
     @overload
     def classify(
-        self, photos: str | PathLike[str] | bytes | PillowImage, k: int = 5, *, view: View | None = None
+        self, photos: str | PathLike[str] | bytes | PillowImage, k: int = 5, *, view: "View | None" = None
     ) -> tuple[Prediction, ...]: ...
     @overload
     def classify(
-        self, photos: list[OnePhoto], k: int = 5, *, view: View | None = None
+        self, photos: list[OnePhoto], k: int = 5, *, view: "View | None" = None
     ) -> list[tuple[Prediction, ...]]: ...
     @overload
     def classify(
-        self, photos: GivenPhotos, k: int = 5, *, view: View | None = None
+        self, photos: "GivenPhotos", k: int = 5, *, view: "View | None" = None
     ) -> tuple[Prediction, ...] | list[tuple[Prediction, ...]]: ...
     def classify(
-        self, photos: GivenPhotos, k: int = 5, *, view: View | None = None
-    ) -> tuple[Prediction, ...] | list[tuple[Prediction, ...]]:
+        self, photos: "GivenPhotos", k: int = 5, *, view: "View | None" = None
+    ) -> "tuple[Prediction, ...] | list[tuple[Prediction, ...]]":
         """The `k` most probable classes of a photo with their probabilities, the surest first.
 
         Of several photos, what `predict` takes for several, a list with an entry for each. Raises what `predict`
@@ -178,7 +178,7 @@ class Model:
         found = [best_of(row, k, names, self.synsets) for row in self._sure(gathered.photos, view)]
         return found[0] if gathered.single else found
 
-    def predict(self, photos: GivenPhotos, *, view: View | None = None) -> Array:
+    def predict(self, photos: "GivenPhotos", *, view: "View | None" = None) -> "Array":
         """Probabilities of each photo's classes, float32 (N, classes), each row in the order of `labels`.
 
         Args:
@@ -213,7 +213,7 @@ class Model:
                 raise UnreadablePhoto(outcome.reason, where=outcome.where, fix=outcome.fix)
             yield outcome
 
-    def predict_each(self, photos: GivenPhotos, *, view: View | None = None) -> Iterator[Array | Refused]:
+    def predict_each(self, photos: "GivenPhotos", *, view: "View | None" = None) -> Iterator[Array | Refused]:
         """Like `predict`, one photo after another, (classes,), and the reason where one cannot be used."""
         return self._each(gather(photos).photos, view)
 
@@ -225,7 +225,7 @@ class Model:
             yield outcome if isinstance(outcome, Refused) else self.probabilities(outcome[0])
 
     def look(
-        self, photos: GivenPhotos, views: Sequence[View | FitView]
+        self, photos: "GivenPhotos", views: Sequence[View | FitView]
     ) -> Iterator[tuple[Outputs, ...] | Refused]:
         """Every output as reals, for each view of each photo: {name: (C,)}. Each is decoded once."""
         return self._look(gather(photos).photos, views)
