@@ -40,7 +40,7 @@ JSON keys that scripts may rely on:
 
 | command | document |
 |---|---|
-| `train` | `run`, `metrics`, `exports`: a list of `path`, `precision`, `bytes`, `top1`, `agreement`, `latency_ms`; `verification` with `verdict`; `data` with `lost`: photos that went while the run was made, each `path`, `split`, `reason`; in `metrics` `photos` of the split and `judged`, those behind the figures; `found`, `used`, `skipped` |
+| `train` | `run`, `metrics`, `exports`: a list of `path`, `precision`, `bytes`, `top1`, `agreement`, `latency_ms`, `as`: for each view, `mediapipe` among them, `top1` and `agreement` (of float32 with its network; null where that was not asked); `verification` with `verdict`; `data` with `lost`: photos that went while the run was made, each `path`, `split`, `reason`; in `metrics` `photos` of the split and `judged`, those behind the figures; `found`, `used`, `skipped` |
 | `check` | `classes`, `found`, `used`, `skipped`, `skipped_photos`: a list of name and reason; `problem`: why training would refuse it |
 | `evaluate` | `top1`, `top5`, `count`, `as`, `found`, `used`, `skipped`, `absent_classes` (of the model, without a photo), `unjudged_classes` (no photo of them could be used), `unknown_classes` (not of the model: how many photos, skipped), `classes` with `label`, `precision`, `recall`, `f1`, `support`, of ImageNet's `synset`; a list of such where `--as` is given several times |
 | `predict` | a list of `path` and `predictions`, each `label`, `index`, `probability` and of ImageNet's classes `synset`, the best first; a photo that cannot be used has `error` instead |

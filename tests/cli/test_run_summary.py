@@ -40,7 +40,7 @@ CLOTHING = Summary(
     max_drop=0.01,
     caveats=(
         Caveat("unproven", "341 validation photos cannot prove int8 to within 1 point"),
-        Caveat("chosen", "the validation photos also chose the head: new photos may do a little worse"),
+        Caveat("chosen", "the validation photos also chose the head, so new photos may do a little worse"),
     ),
     report=Path("runs/clothing/report.html"),
     next=(

@@ -105,11 +105,12 @@ class Summary:
     def basis(self) -> str:
         """What the accuracies are of."""
         photos = f"{self.judged:,} {self.split} photo{'' if self.judged == 1 else 's'}"
-        chose = (
-            "; they also chose the head, so new photos may do a little worse"
-            if any(each.kind == "chosen" for each in self.caveats)
-            else ""
+        chosen = (
+            each.text.replace("the validation photos", "they")
+            for each in self.caveats
+            if each.kind == "chosen"
         )
+        chose = "".join(f"; {text}" for text in chosen)
         seen = SEEN.get(self.view, f"as {self.view}")
         return f"top-1: named right, of {photos} {seen} (95 % interval){chose}"
 
@@ -121,6 +122,8 @@ class Summary:
     @property
     def proof(self) -> str:
         """What is known of the int8 file's loss, as a sentence without a full stop."""
+        if self.max_drop >= 1:
+            return "int8 was allowed to lose any number of points"
         if self.verdict == "verified":
             return f"int8 is proven to within {points(self.max_drop)} of float32"
         return f"int8 is not proven to within {points(self.max_drop)} of float32"
@@ -146,7 +149,7 @@ def summary_of(card: Mapping[str, Any], folder: Path, *, seconds: float | None =
         folder=folder,
         name=printable(folder.absolute().name),
         classes=len(facts.labels),
-        photos=facts.training.photos if facts.training else sum(facts.photos.values()),
+        photos=max(sum(facts.photos.values()), facts.training.photos if facts.training else 0),
         seconds=seconds,
         files=tuple(_file(each, facts, view) for each in facts.files),
         view=view,
@@ -233,8 +236,18 @@ def _caveats(facts: Facts, bars: Bars, view: str, judged: int) -> list[Caveat]:
             else f"not measured on photos as phones see them: these figures are of photos as {view}",
         )
     if facts.split == "validation":
-        add("chosen", f"the validation photos also chose {facts.choices}: new photos may do a little worse")
+        add(
+            "chosen",
+            f"the validation photos also chose {_chosen(facts)}, so new photos may do a little worse",
+        )
     return found
+
+
+def _chosen(facts: Facts) -> str:
+    """What the validation photos chose, in few words."""
+    if facts.training:
+        return "the epoch"
+    return "the head and the epoch" if facts.tuning else "the head"
 
 
 def _unproven(gates: Sequence[Gate], bars: Bars) -> str | None:

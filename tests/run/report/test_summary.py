@@ -134,6 +134,23 @@ def test_a_card_without_a_verdict_has_one_by_whether_its_photos_sufficed(changed
         assert summary_of(card, Path("runs/old")).verdict == verdict
 
 
+def test_what_the_validation_photos_chose_is_said_for_each_way_to_learn(changed):
+    tuned = {"epochs_run": 3, "chosen_epoch": 2, "blocks": 5, "before": {}, "after": {}}
+    learned = {"recipe": "imagenet", "images": 5000, "best": {"step": 12}, "best_epoch": 2}
+
+    assert "also chose the head, so" in caveats(changed())["chosen"]
+    assert "also chose the head and the epoch, so" in caveats(changed(fine_tuning=tuned))["chosen"]
+    assert "also chose the epoch, so" in caveats(changed(training=learned))["chosen"]
+    assert summary_of(changed(training=learned), Path("runs/x")).photos == 5000
+    assert "they also chose the epoch" in summary_of(changed(training=learned), Path("runs/x")).basis
+
+
+def test_a_limit_that_limits_nothing_proves_nothing(changed):
+    summary = summary_of(changed(verification__max_drop=1.0), Path("runs/x"))
+
+    assert summary.proof == "int8 was allowed to lose any number of points"
+
+
 def test_a_test_part_chose_nothing(changed):
     assert "chosen" not in caveats(changed(metrics__split="test"))
 
