@@ -93,6 +93,33 @@ def test_the_picture_stays_what_it_is_without_its_other_tags():
         assert (decode(gray(*more, **form)).pixels == plain).all()
 
 
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="elsewhere it may be a part of Pillow itself"
+)
+def test_libtiff_says_nothing_beside_the_error(tmp_path):
+    (tmp_path / "photo").write_bytes(gray(t259=(SHORT, [5])))  # rows that are no LZW
+    program = """
+import sys
+from pathlib import Path
+from efficientnet_lite.errors import UnreadablePhoto
+from efficientnet_lite.photos.decode import decode
+try:
+    decode(Path(sys.argv[1]).read_bytes())
+except UnreadablePhoto as error:
+    print(error.what)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "photo")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    assert done.stdout.startswith("damaged or cut off: decoder error")
+    assert done.stderr == ""
+
+
 def test_a_directory_behind_the_first_is_said():
     assert decode(gray(following=8)).notes == (SEVERAL_FRAMES,)
     assert decode(gray()).notes == ()
@@ -111,6 +138,7 @@ def test_a_directory_behind_the_first_is_said():
         ),
         ({"t259": (SHORT, [6])}, "old kind"),
         ({"t277": (SHORT, [2]), "t284": (SHORT, [2])}, "other bands apart"),
+        ({"t277": (SHORT, [7])}, "7 bands"),
         ({"first": 10**6}, "directory is not there"),
     ],
 )

@@ -30,7 +30,7 @@ from PIL import (  # the plugins register themselves: without them, Pillow loads
 )
 
 from efficientnet_lite.errors import UnreadablePhoto, UsageError, printable
-from efficientnet_lite.photos import heif
+from efficientnet_lite.photos import heif, libtiff
 from efficientnet_lite.photos.contract import Box
 from efficientnet_lite.photos.header import (
     FORMATS,
@@ -311,6 +311,8 @@ def _decode_with_pillow(data: bytes) -> Photo:
     if kind := raw_format(data):
         raise _Refused(f"{kind}, a camera's raw file, whose first picture is a thumbnail", DEVELOP)
     given, kind, several = pared(data)
+    if kind == "TIFF":
+        libtiff.silence(Path(Image.__file__).parent)
     formats = (
         [kind.upper()] if kind in FORMATS else []
     )  # the one that was looked at, not what Pillow takes it for

@@ -16,6 +16,7 @@ from efficientnet_lite.errors import bounded
 
 MOST_PIECES = 2**17  # strips or tiles of a picture, bands that lie apart counted each; a row each is common
 MOST_TILE_PIXELS = 2**22  # of a tile that is larger than its picture
+MOST_BANDS = 6  # that a decoder takes
 _BYTE, _SHORT, _LONG, _RATIONAL, _UNDEFINED, _LONG8 = 1, 3, 4, 5, 7, 16
 _BYTES = {
     1: 1,
@@ -214,6 +215,8 @@ def _check(data: bytes, form: TiffForm, tags: dict[int, TiffTag]) -> int:
         raise Unfit("its size is not given")
     bands, apart = one(_BANDS, 1), one(_PLANAR, 1) == _APART
     photometric, compression = one(PHOTOMETRIC, 0), one(COMPRESSION, 1)
+    if not 1 <= bands <= MOST_BANDS:
+        raise Unfit(f"{bands:,} bands")
     if compression == _OLD_JPEG and photometric != _YCBCR:
         raise Unfit("JPEG of the old kind in other colors than its own")
     if apart and bands > 1 and photometric in (0, 1, 3):
