@@ -5,18 +5,16 @@ has a `WrongType` that says which one was meant. Numbers of numpy become Python'
 path-like a `Path`. Pure.
 """
 
+import inspect
 import numbers
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache, wraps
+from functools import wraps
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin
 
 from efficientnet_lite.errors import CALL, WrongType, wrong_argument, wrong_type
-
-if TYPE_CHECKING:
-    import inspect
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,25 +38,23 @@ class _Unfit(Exception):
 
 def called(function: Callable[P, R]) -> Callable[P, R]:
     """`function`, whose arguments come as its annotations say, or WrongType or WrongArgument is raised."""
-
-    @cache
-    def signature() -> "inspect.Signature":  # none is made for a command that only shows its help
-        import inspect
-
-        return inspect.signature(function)
+    signature = inspect.signature(function)
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        known = signature().parameters
+        known = signature.parameters
         _check_names(function.__name__, kwargs, list(known))
         try:
-            bound = signature().bind(*args, **kwargs)
+            bound = signature.bind(*args, **kwargs)
         except TypeError as error:
             raise WrongType(f"{function.__name__}(): {error}", where=CALL, fix=_help(function)) from error
         for name, value in bound.arguments.items():
             bound.arguments[name] = fitted(name, value, known[name].annotation)
         return function(*bound.args, **bound.kwargs)
 
+    # What `help` shows; the docstring says the types, which would make one line of thousands of characters of it.
+    plain = [each.replace(annotation=each.empty) for each in signature.parameters.values()]
+    call.__signature__ = inspect.Signature(plain)  # type: ignore[attr-defined]  # of every function
     return call
 
 

@@ -27,13 +27,29 @@ class CacheCleared:
 
 @called
 def cache_list() -> CacheContents:
-    """Say what the cache holds: features of photos, kept by their content, and digests of weights from a hub."""
+    """Say what the cache holds.
+
+    It keeps features of photos by their content, and digests of weights from a
+    hub.
+
+    Example:
+        >>> import efficientnet_lite as el
+        >>> contents = el.cache_list()
+        >>> 0 < contents.bytes <= contents.limit_bytes
+        True
+    """
     with Cache() as cache:
         return CacheContents(cache.folder, cache.size_bytes(), cache.limit_bytes, tuple(cache.held()))
 
 
 @called
 def cache_clear() -> CacheCleared:
-    """Empty the cache. What was in it is computed again when it is needed."""
+    """Empty the cache. What was in it is computed again when it is needed.
+
+    Example:
+        >>> import efficientnet_lite as el
+        >>> el.cache_clear().freed_bytes > 0
+        True
+    """
     with Cache() as cache:
         return CacheCleared(cache.folder, cache.clear())

@@ -38,27 +38,44 @@ def embed(
     overwrite: bool = False,
     progress: Progress = False,
 ) -> Embedded:
-    """Make the feature vectors of photos: in memory, or as a folder with features.npy, index.csv and skipped.csv.
+    """Make the feature vectors of photos, in memory or as a folder.
+
+    The folder has features.npy, index.csv and skipped.csv.
 
     Args:
-        model: a model such as "lite1", a run folder, a checkpoint, or a file exported with `outputs=["features"]`.
+        model: a model such as "lite1", a run folder, a checkpoint, or a file
+            exported with `outputs=["features"]`.
         photos: files, folders (searched recursively) or globs, one or several.
         out: the folder to write; with None the vectors are in memory alone.
-        view: how photos are looked at: "crop", "squash", "mediapipe", "android-bitmap" or "reference".
-        weights: for a model name: "imagenet", "hub", or the path of a checkpoint.
-        ema: of a checkpoint that has both, read the moving averages rather than the raw weights.
+        view: how photos are looked at: "crop", "squash", "mediapipe",
+            "android-bitmap" or "reference".
+        weights: for a model name: "imagenet", "hub", or the path of a
+            checkpoint.
+        ema: of a checkpoint that has both, read the moving averages rather than
+            the raw weights.
         links: False skips every link instead of following it.
-        overwrite: replace the files of an earlier call; what is not ours beside them stays.
+        overwrite: replace the files of an earlier call; what is not ours beside
+            them stays.
         progress: True shows a bar.
 
     Returns:
-        The photos that could be used as `paths`, their `features` (float32 (N, 1280), a row each, mapped from the
-        folder where there is one), and the `accounting` of all photos.
+        The photos that could be used as `paths`, their `features` (float32 (N,
+        1280), a row each, mapped from the folder where there is one), and the
+        `accounting` of all photos.
 
     Raises:
-        UsageError: `out` exists and may not be replaced, or lies on or above the photos or the model.
+        UsageError: `out` exists and may not be replaced, or lies on or above
+            the photos or the model.
         UnusableInput: no photo is found or can be used.
         ArtifactError: the model cannot be opened, or has no features.
+
+    Example:
+        >>> import efficientnet_lite as el
+        >>> embedded = el.embed("lite1", "photos/")
+        >>> embedded.features.shape
+        (36, 1280)
+        >>> embedded.paths[0].as_posix()
+        'photos/shirt/00.png'
     """
     apart = sources_apart(model, weights, what="the model")
     if out is not None:

@@ -34,32 +34,53 @@ def evaluate(
     precision: RunPrecision | None = None,
     progress: Progress = False,
 ) -> Measured:
-    """Measure a model on labelled photos: top-1, top-5, macro-F1, balanced accuracy, each class, confusions.
+    """Measure a model on labelled photos.
+
+    Top-1, top-5, macro-F1, balanced accuracy, each class, confusions.
 
     Args:
-        model: a .tflite file, a run folder, a checkpoint, or a model such as "lite1".
-        data: a folder, a manifest or a DataFrame, as `train` takes it, whose classes the model knows.
-        view: how photos are looked at: "crop", "squash", "mediapipe", "android-bitmap" or "reference", one or several.
-            Where none is given it is the model's own way, or "reference" with `images`.
-        split: "train", "validation", "test" or "all" of the data set; where None test where there is one, else
-            validation, else all.
-        images: instead of a data set, a glob of photos, in the manner of the reference's eval_ckpt_main.py.
-        labels: for `images`, a file with one class index a line, in the sorted order of the photos' names.
+        model: a .tflite file, a run folder, a checkpoint, or a model such as
+            "lite1".
+        data: a folder, a manifest or a DataFrame, as `train` takes it, whose
+            classes the model knows.
+        view: how photos are looked at: "crop", "squash", "mediapipe",
+            "android-bitmap" or "reference", one or several. Where none is given
+            it is the model's own way, or "reference" with `images`.
+        split: "train", "validation", "test" or "all" of the data set; where
+            None test where there is one, else validation, else all.
+        images: instead of a data set, a glob of photos, in the manner of the
+            reference's eval_ckpt_main.py.
+        labels: for `images`, a file with one class index a line, in the sorted
+            order of the photos' names.
         links: False skips every link in the data set instead of following it.
-        class_folders: "outer" or "inner", where the folders can be read in two ways.
+        class_folders: "outer" or "inner", where the folders can be read in two
+            ways.
         num_images: for `images`, only the first so many.
-        weights: for a model name: "imagenet", "hub", or the path of a checkpoint.
-        ema: of a checkpoint that has both, read the moving averages rather than the raw weights.
-        precision: of a run, which file to use, "float32" or "int8"; int8 where None.
+        weights: for a model name: "imagenet", "hub", or the path of a
+            checkpoint.
+        ema: of a checkpoint that has both, read the moving averages rather than
+            the raw weights.
+        precision: of a run, which file to use, "float32" or "int8"; int8 where
+            None.
         progress: True shows a bar.
 
     Returns:
-        The measures. `evaluations` has one for each view, with `top1`, its 95 % `interval`, `top5`, `macro_f1`,
-        `balanced_accuracy`, `classes` and `confusion`; `names` are the classes.
+        The measures. `evaluations` has one for each view, with `top1`, its 95 %
+        `interval`, `top5`, `macro_f1`, `balanced_accuracy`, `classes` and
+        `confusion`; `names` are the classes.
 
     Raises:
-        UsageError: photos are named in both ways or in neither, or an argument belongs to the other way.
-        UnusableInput, ArtifactError: the model, the data set or every photo cannot be used.
+        UsageError: photos are named in both ways or in neither, or an argument
+            belongs to the other way.
+        UnusableInput, ArtifactError: the model, the data set or every photo
+            cannot be used.
+
+    Example:
+        >>> import efficientnet_lite as el
+        >>> views = ["squash", "mediapipe"]
+        >>> measured = el.evaluate("runs/clothing", "photos/", view=views)
+        >>> [(each.view, each.count) for each in measured.evaluations]
+        [('squash', 36), ('mediapipe', 36)]
     """
     if num_images is not None and num_images < 1:
         raise wrong_argument("num_images", num_images, fix="give at least 1")

@@ -46,38 +46,52 @@ def export(
     workers: int | None = None,
     progress: Progress = False,
 ) -> Exported:
-    """Write one artifact from a run, a checkpoint or published weights, and prove it on its own runtime.
+    """Write one artifact of a run, a checkpoint or a model, and prove it.
 
-    Beside it comes its golden file, NAME.golden.npz: inputs and expected outputs for an app's own tests. An argument
-    that the format has no use for is refused.
+    Beside it comes its golden file, NAME.golden.npz: inputs and expected
+    outputs for an app's own tests. An argument that the format has no use for
+    is refused.
 
     Args:
         source: a run folder, a checkpoint, or a model such as "lite1".
-        out: the file to write, a folder for "savedmodel", "hub-tf1" and "tf1-checkpoint". A run needs none: the
-            artifact then goes into its exports/ and its card, and `verify` replays it with the others.
-        format: what the ending of `out` says where None, else "tflite"; "onnx"; "savedmodel", for TensorFlow 2;
-            "hub-tf1", a module for hub.Module of tensorflow_hub 0.15 and older; "tf1-checkpoint", for the reference's
-            programs. All but "tflite" are float32.
-        precision: "float32" (the default); "float16" or "dynamic", smaller files of float arithmetic; "int8",
-            integers throughout.
-        io: type of an int8 file's input and outputs: "uint8" (raw pixels, the default), "int8" or "float32".
+        out: the file to write, a folder for "savedmodel", "hub-tf1" and
+            "tf1-checkpoint". A run needs none: the artifact then goes into its
+            exports/ and its card, and `verify` replays it with the others.
+        format: what the ending of `out` says where None, else "tflite"; "onnx";
+            "savedmodel", for TensorFlow 2; "hub-tf1", a module for hub.Module
+            of tensorflow_hub 0.15 and older; "tf1-checkpoint", for the
+            reference's programs. All but "tflite" are float32.
+        precision: "float32" (the default); "float16" or "dynamic", smaller
+            files of float arithmetic; "int8", integers throughout.
+        io: type of an int8 file's input and outputs: "uint8" (raw pixels, the
+            default), "int8" or "float32".
         batch: "1" (the default); "dynamic" lets the caller change it.
-        dense: scales of the dense layer's int8 kernel: "per-tensor" (the default); "per-channel" needs a runtime of
-            2022 or newer.
-        outputs: "probabilities" (the default), "logits", "features" (the 1280 pooled values), one or several. For
-            "savedmodel" and "hub-tf1": "features" for a feature-vector model, "logits" for a classifier.
-        endpoints: of the reference, such as "reduction_4", as further outputs. There "features" is the feature map of
-            the last block.
-        data: photos like those that the model will see; labels are not needed. For int8 they set the ranges; what a
-            smaller precision loses is measured on them.
-        model: for a checkpoint, the variant that it must be and its input size, as "lite4@300".
-        weights: for a model name: "imagenet", "hub", or the path of a checkpoint.
-        ema: of a checkpoint that has both, read the moving averages rather than the raw weights.
-        calibration: how many of the photos set the ranges (100 where None); the others prove the file.
-        max_drop: fraction of top-1 accuracy that a smaller precision may lose (0.01), where `data` has the classes.
-        min_agreement: fraction of photos on which it must name the same class as float32 (0.97).
-        labels_locale: class names in other languages: locale ("de") -> a text file with one a line.
-        overwrite: replace an existing file; a folder only where it is one of ours.
+        dense: scales of the dense layer's int8 kernel: "per-tensor" (the
+            default); "per-channel" needs a runtime of 2022 or newer.
+        outputs: "probabilities" (the default), "logits", "features" (the 1280
+            pooled values), one or several. For "savedmodel" and "hub-tf1":
+            "features" for a feature-vector model, "logits" for a classifier.
+        endpoints: of the reference, such as "reduction_4", as further outputs.
+            There "features" is the feature map of the last block.
+        data: photos like those that the model will see; labels are not needed.
+            For int8 they set the ranges; what a smaller precision loses is
+            measured on them.
+        model: for a checkpoint, the variant that it must be and its input size,
+            as "lite4@300".
+        weights: for a model name: "imagenet", "hub", or the path of a
+            checkpoint.
+        ema: of a checkpoint that has both, read the moving averages rather than
+            the raw weights.
+        calibration: how many of the photos set the ranges (100 where None); the
+            others prove the file.
+        max_drop: fraction of top-1 accuracy that a smaller precision may lose
+            (0.01), where `data` has the classes.
+        min_agreement: fraction of photos on which it must name the same class
+            as float32 (0.97).
+        labels_locale: class names in other languages: locale ("de") -> a text
+            file with one a line.
+        overwrite: replace an existing file; a folder only where it is one of
+            ours.
         workers: photos under way at once; one for each core where None.
         progress: True shows bars.
 
@@ -85,9 +99,20 @@ def export(
         What was written: `path`, `bytes`, `outputs`, and its proof.
 
     Raises:
-        UsageError: the call cannot be carried out as it is, or what the format needs is not installed.
+        UsageError: the call cannot be carried out as it is, or what the format
+            needs is not installed.
         UnusableInput, ArtifactError: the source or the photos cannot be used.
-        VerificationFailed: the artifact is too far from what it was made of; nothing is published.
+        VerificationFailed: the artifact is too far from what it was made of;
+            nothing is published.
+
+    Example:
+        >>> import efficientnet_lite as el
+        >>> exported = el.export("lite1", "lite1.tflite", outputs=["features"])
+        >>> exported.path.name, exported.precision, exported.outputs
+        ('lite1.tflite', 'float32', ('features',))
+        >>> of_the_run = el.export("runs/clothing", precision="float16")
+        >>> of_the_run.path.name
+        'clothing_float16.tflite'
     """
     options = ExportOptions(
         format=format,

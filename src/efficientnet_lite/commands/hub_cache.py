@@ -34,23 +34,41 @@ def hub_cache(
     remove: bool = False,
     progress: Progress = False,
 ) -> HubCache:
-    """Put TF1 Hub modules where tensorflow_hub looks for the addresses that no longer answer.
+    """Make the dead TF Hub addresses of the five variants work again.
 
-    With TFHUB_CACHE_DIR set to the same folder, programs that name the addresses run as they are written, without a
-    network. Entries that this function has put there are replaced, those of others never.
+    TF1 Hub modules are put where tensorflow_hub looks for them. With
+    TFHUB_CACHE_DIR set to the same folder, programs that name the addresses run
+    as they are written, without a network. Entries that this function has put
+    there are replaced, those of others never.
 
     Args:
         models: names such as "lite1", published addresses, or "all".
-        dir: the cache's folder; made where it is missing; that of TFHUB_CACHE_DIR where None.
-        weights: "imagenet" (installed packages), "hub" (download), or the path of a checkpoint.
-        ema: of a checkpoint that has both, read the moving averages rather than the raw weights.
+        dir: the cache's folder; made where it is missing; that of
+            TFHUB_CACHE_DIR where None.
+        weights: "imagenet" (installed packages), "hub" (download), or the path
+            of a checkpoint.
+        ema: of a checkpoint that has both, read the moving averages rather than
+            the raw weights.
         remove: take out what this function has put there; other entries stay.
         progress: True shows bars.
 
+    Returns:
+        The `modules` that were written; with `remove` the addresses that were
+        `removed`, and those `kept` since they are not all ours.
+
     Raises:
-        UsageError: the call cannot be carried out as it is, an entry is not ours, or TensorFlow is missing.
-        CheckpointError, WeightsMissing: the weights are damaged, of another variant, or not to be had.
-        VerificationFailed: a module is too far from numpy; its entries are not made.
+        UsageError: the call cannot be carried out as it is, an entry is not
+            ours, or TensorFlow is missing.
+        CheckpointError, WeightsMissing: the weights are damaged, of another
+            variant, or not to be had.
+        VerificationFailed: a module is too far from numpy; its entries are not
+            made.
+
+    Example, which needs the extra "train":
+        >>> import efficientnet_lite as el
+        >>> cache = el.hub_cache("lite0", dir="hub")
+        >>> cache.modules[0].address
+        'https://tfhub.dev/tensorflow/efficientnet/lite0/classification/1'
     """
     names = (models,) if isinstance(models, str) else models
     cache = dir or os.environ.get(CACHE_VARIABLE)

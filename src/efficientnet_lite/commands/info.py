@@ -23,19 +23,34 @@ from efficientnet_lite.weights.stored_tensors import MAX_CHECKPOINT_BYTES
 def info(
     source: str | Path, *, target: TargetName | None = None
 ) -> OpenedRun | ModelInfo | Weights | Offer | Readiness:
-    """Say what a file contains: operators, shapes, quantization, metadata, contract; or a run, or a model.
+    """Say what a file, a run, a checkpoint or a model contains.
+
+    Operators, shapes, quantization, metadata and contract of a file.
 
     Args:
-        source: a .tflite file of anyone's, a run folder, a checkpoint, or a model such as "lite1".
-        target: say instead whether a .tflite file would map onto this accelerator, and why not.
+        source: a .tflite file of anyone's, a run folder, a checkpoint, or a
+            model such as "lite1".
+        target: say instead whether a .tflite file would map onto this
+            accelerator, and why not.
 
     Returns:
-        Of a run folder the run, of a .tflite file what it contains, of a checkpoint its weights, of a model's name
-        what this package has of it; with `target` the verdict and every operator.
+        Of a run folder the run, of a .tflite file what it contains, of a
+        checkpoint its weights, of a model's name what this package has of it;
+        with `target` the verdict and every operator.
 
     Raises:
         UsageError: nothing lies there, and it is no variant's name.
         ArtifactError: what lies there is none of these, or damaged.
+
+    Example:
+        >>> import efficientnet_lite as el
+        >>> el.info("lite0").parameters
+        4652008
+        >>> el.info("runs/clothing").labels
+        ('shirt', 'shoes', 'trousers')
+        >>> file = "runs/clothing/exports/clothing_int8.tflite"
+        >>> el.info(file, target="edgetpu").verdict
+        'ready'
     """
     path = Path(source)
     if target is not None:

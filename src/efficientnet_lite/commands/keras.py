@@ -32,22 +32,34 @@ def create_model(
 ) -> KerasModel:
     """A plain Keras model of the network, for the JAX or the TensorFlow backend.
 
-    It takes images in [0, 1], float32 (N, height, width, 3), and normalizes them itself. It gives logits
-    (N, num_classes), no softmax, or features (N, 1280) where `num_classes` is None. Save it with
-    `save_weights`, and `export`, `load` and `verify` take it, without Keras.
+    It takes images in [0, 1], float32 (N, height, width, 3), and normalizes
+    them itself. It gives logits (N, num_classes), no softmax, or features (N,
+    1280) where `num_classes` is None. Save it with `save_weights`, and
+    `export`, `load` and `verify` take it, without Keras.
 
     Args:
         name: "lite0" to "lite4", also with a size ("lite4@300").
-        weights: "imagenet", "hub", a checkpoint or a run; None for a fresh network.
-        num_classes: where the weights have another number of classes, the last layer is a fresh one.
-        input_size: height and width in pixels; None for those of `name`, "any" for open ones.
-        endpoints: layers to give besides, by the reference's names ("stem", "block_3", "reduction_4",
-            "features", "head_1x1", "pooled_features"). The output is then a dictionary: "logits" or
+        weights: "imagenet", "hub", a checkpoint or a run; None for a fresh
+            network.
+        num_classes: where the weights have another number of classes, the last
+            layer is a fresh one.
+        input_size: height and width in pixels; None for those of `name`, "any"
+            for open ones.
+        endpoints: layers to give besides, by the reference's names ("stem",
+            "block_3", "reduction_4", "features", "head_1x1",
+            "pooled_features"). The output is then a dictionary: "logits" or
             "features", and "efficientnet-lite1/reduction_4" for each endpoint.
 
     Raises:
         UsageError: no such model, size or endpoint, or Keras is not installed.
-        CheckpointError, WeightsMissing: the weights are damaged, of another variant, or not to be had.
+        CheckpointError, WeightsMissing: the weights are damaged, of another
+            variant, or not to be had.
+
+    Example, which needs the extra "train":
+        >>> import efficientnet_lite as el
+        >>> network = el.create_model("lite1", num_classes=3)
+        >>> network.output_shape
+        (None, 3)
     """
     model = model_name(name)
     if isinstance(input_size, int):
@@ -74,22 +86,38 @@ def save_weights(
     source: str = "a Keras model",
     license: str = "unknown",
 ) -> None:
-    """Write the weights of a model that `create_model` made as a .safetensors file, whole or not at all.
+    """Write the weights of a Keras model as a .safetensors file.
 
-    Every command and function that takes a checkpoint takes the file, none of them needs Keras for it.
+    The model is one that `create_model` made; the file is there whole or not at
+    all.
+    Every command and function that takes a checkpoint takes the file, none of
+    them needs Keras for it.
 
     Args:
-        model: also one with such a model among its layers, as long as it has no other weights than those of
-            one dense layer, which is the head then.
+        model: also one with such a model among its layers, as long as it has no
+            other weights than those of one dense layer, which is the head then.
+        path: the file to write; an earlier .safetensors file is replaced.
         labels: names of the classes, in the order of the logits.
-        source, license: what the file says of the weights; `export` hands both on.
+        source, license: what the file says of the weights; `export` hands both
+            on.
 
     Raises:
-        ValueError: the model has other weights besides, or its head another activation than softmax.
-        CheckpointError: a weight is not finite, or the layers are not those of one variant.
-        UsageError: the labels do not fit the logits, or one cannot be a class name; or a file lies there that
-            is no .safetensors file, nor named as one.
+        ValueError: the model has other weights besides, or its head another
+            activation than softmax.
+        CheckpointError: a weight is not finite, or the layers are not those of
+            one variant.
+        UsageError: the labels do not fit the logits, or one cannot be a class
+            name; or a file lies there that is no .safetensors file, nor named
+            as one.
         OutputFailed: the file cannot be written.
+
+    Example, which needs the extra "train":
+        >>> import efficientnet_lite as el
+        >>> network = el.create_model("lite1", num_classes=3)
+        >>> labels = ["shirt", "shoes", "trousers"]
+        >>> el.save_weights(network, "mine.safetensors", labels=labels)
+        >>> el.export("mine.safetensors", "mine.tflite").path.name
+        'mine.tflite'
     """
     path = Path(path)
     if path.suffix.lower() != ".safetensors" and files.is_file(path) and files.beginning(path, 9)[8:] != b"{":

@@ -21,20 +21,35 @@ def load(
     """Open a model that predicts: a file, a run, a checkpoint, or a name.
 
     Args:
-        model: a `.tflite` or `.onnx` file, a run folder, a checkpoint, or a name such as "lite1" or "lite4@300". A path
-            that exists wins over a name.
-        weights: for a name: "imagenet" (installed packages), "hub" (download), or the path of a checkpoint.
-        ema: of a checkpoint that has both, read the moving averages rather than the raw weights.
-        precision: of a run, which file to use, "float32" or "int8"; int8 where None. A name or a checkpoint is float32.
+        model: a `.tflite` or `.onnx` file, a run folder, a checkpoint, or a
+            name such as "lite1" or "lite4@300". A path that exists wins over a
+            name.
+        weights: for a name: "imagenet" (installed packages), "hub" (download),
+            or the path of a checkpoint.
+        ema: of a checkpoint that has both, read the moving averages rather than
+            the raw weights.
+        precision: of a run, which file to use, "float32" or "int8"; int8 where
+            None. A name or a checkpoint is float32.
         workers: photos under way at once; one for each core where None.
 
     Returns:
         The model. It has `labels`, `contract`, `predict` and `classify`.
 
     Raises:
-        UsageError: no such name, or `weights` or `precision` for something that has its own.
+        UsageError: no such name, or `weights` or `precision` for something that
+            has its own.
         UnusableInput: there is no such file.
-        ArtifactError: the file, run or checkpoint is damaged or of the wrong kind, or the weights are not on this
-            machine.
+        ArtifactError: the file, run or checkpoint is damaged or of the wrong
+            kind, or the weights are not on this machine.
+
+    Example:
+        >>> import efficientnet_lite as el
+        >>> model = el.load("runs/clothing")
+        >>> model.labels
+        ('shirt', 'shoes', 'trousers')
+        >>> model.predict(["photo.jpg", "photos/shoes/01.jpg"]).shape
+        (2, 3)
+        >>> model.classify("photo.jpg")[0].label
+        'shirt'
     """
     return open_source(model, weights=weights, ema=ema, precision=precision, workers=chosen_workers(workers))

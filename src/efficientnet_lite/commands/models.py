@@ -7,5 +7,11 @@ from efficientnet_lite.weights.offers import Offer, offer
 
 @called
 def models() -> list[Offer]:
-    """List the five variants: input size, parameters, multiply-adds, published accuracy, and their weights."""
+    """List the five variants: size, cost, accuracy, weights.
+
+    Example:
+        >>> import efficientnet_lite as el
+        >>> {each.model: each.size for each in el.models()}
+        {'lite0': 224, 'lite1': 240, 'lite2': 260, 'lite3': 300, 'lite4': 380}
+    """
     return [offer(ModelName(variant, variant.size)) for variant in VARIANTS.values()]

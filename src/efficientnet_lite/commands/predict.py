@@ -49,29 +49,47 @@ def predict(
 ) -> list[NamedPhoto]:
     """Name what is in each photo.
 
-    For pixels, and for photos as they come, there is `load(model).predict` and `load(model).classify`.
+    For pixels, and for photos as they come, there is `load(model).predict` and
+    `load(model).classify`.
 
     Args:
-        model: a .tflite file, a run folder, a checkpoint, or a model such as "lite1".
+        model: a .tflite file, a run folder, a checkpoint, or a model such as
+            "lite1".
         photos: files, folders (searched recursively) or globs, one or several.
         top_k: how many classes to name for each photo.
-        view: how the photo is looked at, instead of the model's own way: "crop", "squash", "mediapipe",
-            "android-bitmap" or "reference".
-        weights: for a model name: "imagenet", "hub", or the path of a checkpoint.
-        ema: of a checkpoint that has both, read the moving averages rather than the raw weights.
-        precision: of a run, which file to use, "float32" or "int8"; int8 where None.
-        labels_map: class names instead of the file's own: one a line, or JSON such as {"0": "tench"}.
+        view: how the photo is looked at, instead of the model's own way:
+            "crop", "squash", "mediapipe", "android-bitmap" or "reference".
+        weights: for a model name: "imagenet", "hub", or the path of a
+            checkpoint.
+        ema: of a checkpoint that has both, read the moving averages rather than
+            the raw weights.
+        precision: of a run, which file to use, "float32" or "int8"; int8 where
+            None.
+        labels_map: class names instead of the file's own: one a line, or JSON
+            such as {"0": "tench"}.
         locale: language of the class names, where the file has several.
         links: False skips every link instead of following it.
         progress: True shows a bar.
 
     Returns:
-        One for each photo: its `path`, and its `predictions`, the surest first, each with `label`, `index` and
-        `probability`; or the `reason` why there are none.
+        One for each photo: its `path`, and its `predictions`, the surest first,
+        each with `label`, `index` and `probability`; or the `reason` why there
+        are none.
 
     Raises:
-        UsageError: names are asked for in two ways, or in a language that the model has not.
-        UnusableInput, ArtifactError: no photo is found, or the model or the map cannot be used.
+        UsageError: names are asked for in two ways, or in a language that the
+            model has not.
+        UnusableInput, ArtifactError: no photo is found, or the model or the map
+            cannot be used.
+
+    Example:
+        >>> import efficientnet_lite as el
+        >>> photos = ["photo.jpg", "photos/shoes/*.jpg"]
+        >>> for photo in el.predict("runs/clothing", photos):
+        ...     best = photo.predictions[0]
+        ...     print(photo.name, best.label)
+        photo.jpg shirt
+        photos/shoes/01.jpg shoes
     """
     if top_k < 1:
         raise wrong_argument("top_k", top_k, fix="give at least 1")

@@ -54,21 +54,35 @@ def report(
     overwrite: bool = False,
     progress: Progress = False,
 ) -> Reported:
-    """Write the page of a finished run. Its photos are replayed; where they are gone, it shows none.
+    """Make the page of a run: report.html.
 
-    A run is made with its page: without `out` or `overwrite`, one that is there stays, and this says where it lies.
+    Its photos are replayed; where they are gone, it shows none.
+
+    A run is made with its page: without `out` or `overwrite`, one that is there
+    stays, and this says where it lies.
 
     Args:
         run: a run folder.
-        photos: where the photos lie now that it was trained on, if they have moved.
+        photos: where the photos lie now that it was trained on, if they have
+            moved.
         out: the file to write, report.html in the run where None.
         overwrite: replace an existing file.
         progress: True shows a bar.
 
+    Returns:
+        The `path` of the page, its `bytes`, how many `mistakes` it shows, and
+        `notes`.
+
     Raises:
         UsageError: `out` exists, or its name is not that of a page.
-        UnusableInput: there is no run, or `photos` are not those that proved it.
+        UnusableInput: there is no run, or `photos` are not those that proved
+            it.
         ArtifactError: the run is damaged.
+
+    Example:
+        >>> import efficientnet_lite as el
+        >>> el.report("runs/clothing", out="clothing.html").path.name
+        'clothing.html'
     """
     opened = run_folder.open_run(Path(run))
     own_page = opened.folder / run_folder.REPORT

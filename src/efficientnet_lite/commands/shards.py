@@ -49,29 +49,46 @@ def shards(
     workers: int | None = None,
     progress: Progress = False,
 ) -> WrittenShards:
-    """Write photos as the record files that the reference trains from, and their labels.
+    """Write photos as the record files that the reference trains from.
 
-    The folder appears whole or not at all, and its bytes depend on the arguments alone.
+    The folder appears whole or not at all, and its bytes depend on the
+    arguments alone.
 
     Args:
-        photos: a folder of photos, a manifest or a DataFrame, as `train` takes it; a test part is left out.
+        photos: a folder of photos, a manifest or a DataFrame, as `train` takes
+            it; a test part is left out.
         out: the folder to write.
         format: "tfrecord", or "arrayrecord", which needs the extra `train`.
-        train_shards: files for training; None: one for every 1,251 photos, as in ImageNet.
+        train_shards: files for training; None: one for every 1,251 photos, as
+            in ImageNet.
         validation_shards: files for validation, likewise.
-        val: fraction of the photos that is kept back, where the data set does not say.
+        val: fraction of the photos that is kept back, where the data set does
+            not say.
         seed: of that split, and of the order in which photos are written.
         links: False skips every link in the data set instead of following it.
-        class_folders: "outer" or "inner", where the folders can be read in two ways.
-        overwrite: replace the files of an earlier call; what is not ours beside them stays.
+        class_folders: "outer" or "inner", where the folders can be read in two
+            ways.
+        overwrite: replace the files of an earlier call; what is not ours beside
+            them stays.
         workers: threads; one for each core where None.
         progress: True shows bars.
 
+    Returns:
+        What was written: `labels`, `parts` with their `files` and `photos`, the
+        `accounting` of all photos, and a `digest` of the files.
+
     Raises:
-        UsageError: `out` exists and may not be replaced, lies in or above the photos, or another run is writing to
-            it; more files than photos; or array_record is asked for and not installed.
+        UsageError: `out` exists and may not be replaced, lies in or above the
+            photos, or another run is writing to it; more files than photos; or
+            array_record is asked for and not installed.
         UnusableInput: there is nothing to write; nothing is published.
         OutputFailed: the disk is full or cannot be written to.
+
+    Example:
+        >>> import efficientnet_lite as el
+        >>> written = el.shards("photos/", "records", train_shards=2)
+        >>> written.labels, written.parts["train"].files
+        (('shirt', 'shoes', 'trousers'), 2)
     """
     if not 0 < val < 1:
         raise wrong_argument("val", val, fix="give a fraction between 0 and 1")

@@ -85,81 +85,126 @@ def train(
     workers: int | None = None,
     progress: Progress = False,
 ) -> Trained | None:
-    """Make a classifier from photos: float32 and int8 files, proven on the real runtime, in a run folder.
+    """Make a classifier from photos: float32 and int8 files, proven.
+
+    They are proven on the real runtime, and lie in a run folder with all about
+    them.
 
     Args:
-        photos: a folder with a folder per class; one with train/ and validation/ (and test/) folders of such; a CSV or
-            JSONL manifest; a DataFrame of pandas or polars with its columns, path, label and perhaps split, relative
-            paths counting from the current folder; or, for a recipe, a folder of record files (train-*, validation-*).
-        out: the run folder to make; where None, runs/NAME, NAME that of the photos' folder or manifest.
+        photos: a folder with a folder per class; one with train/ and
+            validation/ (and test/) folders of such; a CSV or JSONL manifest; a
+            DataFrame of pandas or polars with its columns, path, label and
+            perhaps split, relative paths counting from the current folder; or,
+            for a recipe, a folder of record files (train-*, validation-*).
+        out: the run folder to make; where None, runs/NAME, NAME that of the
+            photos' folder or manifest.
 
     Data:
-        config: the config.toml of a run; what the call leaves out is as it stands in it, the photos too.
-        val: fraction of the photos that is kept back to judge by, where the data set does not say which.
+        config: the config.toml of a run; what the call leaves out is as it
+            stands in it, the photos too.
+        val: fraction of the photos that is kept back to judge by, where the
+            data set does not say which.
         seed: of the choice of those, and of all chance in a training.
-        on_bad: what to do about a photo that cannot be used: "skip" it and list it, or "fail".
+        on_bad: what to do about a photo that cannot be used: "skip" it and list
+            it, or "fail".
         links: False skips every link in the data set instead of following it.
-        class_folders: "outer" or "inner", where the folders can be read in two ways.
-        labels_locale: class names in other languages: locale ("de") -> a text file with one a line.
+        class_folders: "outer" or "inner", where the folders can be read in two
+            ways.
+        labels_locale: class names in other languages: locale ("de") -> a text
+            file with one a line.
 
     Head:
-        model: "lite0" to "lite4"; with "@SIZE" for another input size than its own, as "lite4@300".
-        weights: "imagenet" (installed), "hub" (download), the path of a checkpoint, or "none" (random); where None
-            "imagenet", and with a recipe "none".
+        model: "lite0" to "lite4"; with "@SIZE" for another input size than its
+            own, as "lite4@300".
+        weights: "imagenet" (installed), "hub" (download), the path of a
+            checkpoint, or "none" (random); where None "imagenet", and with a
+            recipe "none".
         weights_sha256: what they must be, to the bit.
-        ema: of a checkpoint that has both, read the moving averages rather than the raw weights.
-        views: how the head sees each photo while it is fitted: of "crop", "crop-mirrored", "squash" and
-            "squash-mirrored" some; at least "crop" or "squash".
-        class_weights: "balanced" gives every class the same say, however few its photos; or "none".
+        ema: of a checkpoint that has both, read the moving averages rather than
+            the raw weights.
+        views: how the head sees each photo while it is fitted: of "crop",
+            "crop-mirrored", "squash" and "squash-mirrored" some; at least
+            "crop" or "squash".
+        class_weights: "balanced" gives every class the same say, however few
+            its photos; or "none".
 
     Int8:
-        calibration: how many training photos set the ranges of numbers in the int8 file.
-        max_drop: fraction of top-1 accuracy that the int8 file may lose; beyond it nothing is published.
-        min_agreement: fraction of photos on which int8 and float32 must name the same class.
+        calibration: how many training photos set the ranges of numbers in the
+            int8 file.
+        max_drop: fraction of top-1 accuracy that the int8 file may lose; beyond
+            it nothing is published.
+        min_agreement: fraction of photos on which int8 and float32 must name
+            the same class.
 
-    Fine-tuning, which needs the extra "train"; what is None has the measured default:
+    Fine-tuning, which needs the extra "train"; what is None has the measured
+    default:
         fine_tune: let the upper blocks of the network learn too.
         fine_tune_blocks: how many of them (5), or "all" for the whole network.
-        batch_norm: "frozen" (the default) normalizes by the statistics of the weights that training begins with; or
-            "train".
+        batch_norm: "frozen" (the default) normalizes by the statistics of the
+            weights that training begins with; or "train".
         epochs: at most so many (8; 30 with `time_budget`).
-        learning_rate: the highest, of the head (3e-4); blocks below learn more slowly.
-        rate_decay: rate of a block as a fraction of that of the block above it (0.8).
+        learning_rate: the highest, of the head (3e-4); blocks below learn more
+            slowly.
+        rate_decay: rate of a block as a fraction of that of the block above it
+            (0.8).
         batch_size: photos in a step (32).
-        augment: how photos are varied: "none", "light" (the default: moved, tinted), or "rand" (zoomed, distorted by
-            RandAugment).
+        augment: how photos are varied: "none", "light" (the default: moved,
+            tinted), or "rand" (zoomed, distorted by RandAugment).
         label_smoothing: share of a label that is spread over all classes (0.1).
-        mixup: how strongly two photos are mixed into one, the alpha of mixup; 0 (the default) is off.
-        ema_decay: of the moving average of the weights, which is what is kept (0.99); 0 is off.
+        mixup: how strongly two photos are mixed into one, the alpha of mixup; 0
+            (the default) is off.
+        ema_decay: of the moving average of the weights, which is what is kept
+            (0.99); 0 is off.
         patience: epochs without a better one after which training ends (5).
-        time_budget: plan the epochs to fit: "90s", "20m", "1.5h", or a number of seconds.
-        tensorboard: folder for event files that TensorBoard shows, also of a recipe.
+        time_budget: plan the epochs to fit: "90s", "20m", "1.5h", or a number
+            of seconds.
+        tensorboard: folder for event files that TensorBoard shows, also of a
+            recipe.
         optimizer: "adamw" (the default) or "sgd".
         warmup: epochs of linearly growing rate (1).
         weight_decay: decoupled, times the rate (0).
-        draws: random views of a photo that are computed once, where blocks are frozen (6).
+        draws: random views of a photo that are computed once, where blocks are
+            frozen (6).
         dropout: before the head (0.2).
 
     Recipe, in place of all that; it needs the extra "train":
-        recipe: "imagenet", the reference's recipe: the whole network learns, from random weights or `weights`.
-        set: fields of the recipe -> values, such as {"batch": 64, "epochs": 100}.
-        devices: of JAX, how many share each batch; all where None. Of several hosts each calls this.
-        data_processes: how many prepare images, for machines with many cores; 0: threads of this one do.
-        resume: go on with a training into `out` that did not end, also of `fine_tune`; begin where there is none.
+        recipe: "imagenet", the reference's recipe: the whole network learns,
+            from random weights or `weights`.
+        set: fields of the recipe -> values, such as {"batch": 64, "epochs":
+            100}.
+        devices: of JAX, how many share each batch; all where None. Of several
+            hosts each calls this.
+        data_processes: how many prepare images, for machines with many cores;
+            0: threads of this one do.
+        resume: go on with a training into `out` that did not end, also of
+            `fine_tune`; begin where there is none.
 
     Output:
-        overwrite: replace an earlier run, and forget the states of a training; what is not ours in it stays.
+        overwrite: replace an earlier run, and forget the states of a training;
+            what is not ours in it stays.
         workers: threads; one for each core where None.
         progress: True shows bars, and a line for each epoch.
 
     Returns:
-        The published run, its folder as `run`; None on every host but the first of several.
+        The published run, its folder as `run`; None on every host but the first
+        of several.
 
     Raises:
-        UsageError, UnusableDataset, UnusableInput, ArtifactError, OutputFailed: before anything is written.
-        UsageError, CheckpointError: a training cannot go on from its states, or its loss is no number any more.
+        UsageError, UnusableDataset, UnusableInput, ArtifactError, OutputFailed:
+            before anything is written.
+        UsageError, CheckpointError: a training cannot go on from its states, or
+            its loss is no number any more.
         KeyboardInterrupt: a signal came; what was done by a recipe is saved.
-        VerificationFailed: a file is too far from what it was made of; nothing is published.
+        VerificationFailed: a file is too far from what it was made of; nothing
+            is published.
+
+    Example:
+        >>> import efficientnet_lite as el
+        >>> trained = el.train("photos/", "runs/clothing", model="lite1")
+        >>> trained.run.name, trained.accounting.used
+        ('clothing', 36)
+        >>> trained.summary.next_lines[0]
+        'efficientnet-lite predict runs/clothing photo.jpg'
     """
     started = time.monotonic()
     if photos is None:

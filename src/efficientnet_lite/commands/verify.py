@@ -32,28 +32,39 @@ def verify(
     trust: bool = False,
     progress: Progress = False,
 ) -> Verified:
-    """Test a run's files once more, or one file against the one that it was made from, and say whether all holds.
+    """Replay a run's files, or a file against its parent.
 
-    For a run: every export has the bytes that the card names, gives the golden outputs, and the int8 file is held to
-    the bars on the photos that proved it, where they are still there.
+    For a run: every export has the bytes that the card names, gives the golden
+    outputs, and the int8 file is held to the bars on the photos that proved it,
+    where they are still there.
 
     Args:
         target: a run folder, or a .tflite file.
-        data: photos to replay instead, labelled ones as `train` takes them or any folder; needed with `parent`.
+        data: photos to replay instead, labelled ones as `train` takes them or
+            any folder; needed with `parent`.
         parent: for a .tflite file, the one that it came from.
-        max_drop: another bar than the run's: the fraction of top-1 accuracy that the int8 file may lose.
-        min_agreement: another bar than the run's: the fraction of photos on which both must name the same class.
-        trust: also let TensorFlow execute the SavedModels and Hub modules of the run.
+        max_drop: another bar than the run's: the fraction of top-1 accuracy
+            that the int8 file may lose.
+        min_agreement: another bar than the run's: the fraction of photos on
+            which both must name the same class.
+        trust: also let TensorFlow execute the SavedModels and Hub modules of
+            the run.
         progress: True shows bars.
 
     Returns:
-        What the replay showed. It has a `verdict` ("verified", "not refuted" or "failed"), `passed`, `comparisons`,
-        `faults`, `doubts` and `notes`.
+        What the replay showed. It has a `verdict` ("verified", "not refuted" or
+        "failed"), `passed`, `comparisons`, `faults`, `doubts` and `notes`.
 
     Raises:
         UsageError: an argument has no use with this target.
         UnusableInput: there is no such run or file, or no photo can be used.
         ArtifactError: the run or the file is damaged.
+
+    Example:
+        >>> import efficientnet_lite as el
+        >>> verified = el.verify("runs/clothing")
+        >>> verified.passed, verified.verdict
+        (True, 'not refuted')
     """
     target, stage = Path(target), stages(progress)
     if files.is_dir(target):

@@ -167,8 +167,11 @@ class Model:
         Of several photos, what `predict` takes for several, a list with an entry for each. Raises what `predict`
         does, and UsageError where `k` is no such number.
 
-            best = model.classify("panda.jpg")[0]
-            best.label, best.probability, best.synset  # "giant panda", 0.978, "n02510455"
+        Example:
+            >>> import efficientnet_lite as el
+            >>> best = el.load("runs/clothing").classify("photo.jpg")[0]
+            >>> best.label, best.probability > 0.5
+            ('shirt', True)
         """
         if isinstance(k, bool) or not isinstance(k, int | np.integer):
             raise wrong_type("k", k, fix="give how many classes are wanted, 5 for example")
@@ -202,6 +205,15 @@ class Model:
             UnreadablePhoto: one of the photos cannot be used: damaged, channels first, floats beyond [0, 1], NaN.
                 `predict_each` goes on instead.
             ArtifactError: the file has no output over classes.
+
+        Example:
+            >>> import efficientnet_lite as el
+            >>> import numpy as np
+            >>> model = el.load("runs/clothing")
+            >>> model.predict("photo.jpg").shape
+            (1, 3)
+            >>> model.predict(np.zeros((8, 48, 64, 3), np.uint8)).shape
+            (8, 3)
         """
         rows = list(self._sure(gather(photos).photos, view))
         return np.stack(rows) if rows else np.empty((0, self.classes), np.float32)
@@ -214,7 +226,14 @@ class Model:
             yield outcome
 
     def predict_each(self, photos: "GivenPhotos", *, view: "View | None" = None) -> Iterator[Array | Refused]:
-        """Like `predict`, one photo after another, (classes,), and the reason where one cannot be used."""
+        """Like `predict`, one photo after another, (classes,), and the reason where one cannot be used.
+
+        Example:
+            >>> import efficientnet_lite as el
+            >>> found = el.load("runs/clothing").predict_each(["photo.jpg", "gone.jpg"])
+            >>> [getattr(each, "reason", "three numbers") for each in found]
+            ['three numbers', 'it cannot be read: No such file or directory']
+        """
         return self._each(gather(photos).photos, view)
 
     def _each(self, photos: Iterable[GivenPhoto], view: View | None) -> Iterator[Array | Refused]:
