@@ -48,9 +48,10 @@ def test_the_table_of_variants_is_that_of_the_code():
         assert row in text
 
 
-def test_the_page_of_commands_is_what_the_commands_say():
+@pytest.mark.parametrize("script", ["make_commands_page.py", "make_python_page.py"])
+def test_a_page_that_is_made_is_what_commands_and_functions_say(script):
     done = subprocess.run(
-        [sys.executable, ROOT / "scripts/make_commands_page.py", "--check"],
+        [sys.executable, ROOT / "scripts" / script, "--check"],
         capture_output=True,
         text=True,
         timeout=60,

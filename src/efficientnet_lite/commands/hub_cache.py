@@ -68,7 +68,7 @@ def hub_cache(
         >>> import efficientnet_lite as el
         >>> cache = el.hub_cache("lite0", dir="hub")
         >>> cache.modules[0].address
-        'https://tfhub.dev/tensorflow/efficientnet/lite0/classification/1'
+        'https://tfhub.dev/tensorflow/efficientnet/lite0/feature-vector/1'
     """
     names = (models,) if isinstance(models, str) else models
     cache = dir or os.environ.get(CACHE_VARIABLE)
