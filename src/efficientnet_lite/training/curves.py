@@ -20,7 +20,7 @@ CURVES = "curves.png"
 DPI = 150
 MANY = 40  # epochs; of more than these no dots are drawn
 POINT = 1 / 72  # inches
-LETTER = 0.62  # of the size of the font: the mean width of a letter
+LETTER = 0.6  # of the size of the font: the mean width of a letter
 LINE = 1.35  # of the size of the font: from one name beside a line to the next
 
 
@@ -87,7 +87,7 @@ def drawn(
         figure = Figure(figsize=(style.width, sum(heights) + 0.3 * len(panels) + 0.55))
         panes = figure.subplots(len(panels), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
         longest = max(len(line.label) for panel in panels for line in panel.lines)
-        left, right = 8 * letter, min((longest + 2.5) * letter, 0.45 * style.width)
+        left, right = 8 * letter, min((longest + 1.5) * letter, 0.45 * style.width)
         below, above = 0.5 / figure.get_figheight(), 0.3 / figure.get_figheight()
         figure.subplots_adjust(left / style.width, below, 1 - right / style.width, 1 - above, hspace=0.28)
         for axes, panel in zip(panes, panels, strict=True):
@@ -171,14 +171,4 @@ def _foot(axes: Any, epochs: Sequence[float]) -> None:
 def _mark(panes: Sequence[Any], best: int, style: CurveStyle) -> None:
     for axes in panes:
         axes.axvline(best, color=style.faint, linestyle=(0, (3, 3)), linewidth=1, zorder=0)
-    left, right = panes[0].get_xlim()
-    side = "left" if best < (left + right) / 2 else "right"
-    panes[0].annotate(
-        f"best epoch: {best}",
-        (best, 1),
-        (4 if side == "left" else -4, 4),
-        xycoords=("data", "axes fraction"),
-        textcoords="offset points",
-        ha=side,
-        va="bottom",
-    )
+    panes[-1].set_xlabel(f"epoch (dashed: the best, {best})")  # there no other text can be in its way

@@ -147,6 +147,8 @@ def _words(name: str) -> str:
     for prefix, words in (
         ("validation_loss", "validation"),
         ("loss", "training"),
+        ("top1_mediapipe", "on phones"),
+        ("top1_", ""),  # and the view
         ("top1", "top-1"),
         ("top5", "top-5"),
     ):

@@ -85,9 +85,9 @@ def test_both_widths_stand_in_one_page_and_share_no_id(matplotlib):
 def test_each_line_ends_in_its_own_last_value_and_names_are_text(matplotlib):
     shown = texts(drawn())
 
-    assert {"training 0.200", "validation 0.400", "top-1 mediapipe 89.0", "0.001"} <= set(shown)
-    assert "top-1 </text></svg><script>alert(1)</script> $x$ 写真 88.0" in shown
-    assert "best epoch: 3" in shown
+    assert {"training 0.200", "validation 0.400", "on phones 89.0", "0.001"} <= set(shown)
+    assert "</text></svg><script>alert(1)</script> $x$ 写真 88.0" in shown
+    assert "epoch (dashed: the best, 3)" in shown
 
 
 def test_the_users_own_matplotlib_is_left_as_it_was_and_does_not_show(matplotlib):
