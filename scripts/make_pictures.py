@@ -138,6 +138,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         work = (given or Path(scratch)).resolve()
         work.mkdir(exist_ok=True, parents=True)
+        os.environ["EFFICIENTNET_LITE_CACHE"] = str(work / "cache")  # a first run, as its reader's
         subprocess.run([sys.executable, ROOT / "scripts/make_digits.py", work / "digits"], check=True)
         shutil.copy(sorted((work / "digits/3").iterdir())[-1], work / "photo.png")
         shown = typed(COMMANDS, work)

@@ -21,7 +21,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/tutorial.md"
 ELSEWHERE = ("python3 -m venv", "source ", "pip ", "open ", "python examples/try_it.py")  # see the docstring
-PHOTOS = 24  # of each class
+PHOTOS = 50  # of each class
 # A command in a line of its own, or a fence: its language, and what it shows.
 STEP = re.compile(r"^ {4}(\w[^\n]*)$|^```(\w+)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 DURATION = re.compile(r"(?:#\s+h\s+)?(?:#\s+min\s+)?#\s+s\b")

@@ -25,8 +25,7 @@ def hub_cache(
 ) -> None:
     """Put TF1 Hub modules where tensorflow_hub looks for the addresses that no longer answer.
 
-    They begin with https://tfhub.dev/tensorflow/efficientnet/, and end as lite0/feature-vector/2 or
-    lite4/classification/1 do: five models, two kinds, versions 1 and 2. With
+    These are https://tfhub.dev/tensorflow/efficientnet/lite{0..4}/{feature-vector,classification}/{1,2}. With
     TFHUB_CACHE_DIR set to the same folder, programs that name them run as they are written, without a network.
     Entries that this command has put there are replaced, those of others never.
     Needs TensorFlow: pip install 'efficientnet-lite[train]'.
