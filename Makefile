@@ -73,7 +73,7 @@ test-wheel: .venv-wheel/setup.stamp  ## sdist and wheel, built and installed in 
 	.venv-wheel/bin/python -m pytest tests/wheel
 
 test-examples: .venv-examples/setup.stamp .venv-all/setup.stamp  ## notebook, Gradio app and tutorial, as a reader runs them
-	.venv-examples/bin/python -m pytest tests/examples
+	.venv-examples/bin/python -m pytest tests/examples tests/commands/test_progress.py
 	.venv-all/bin/python -m pytest tests/examples/test_tutorial.py
 
 test-lowest: .venv-lowest/setup.stamp  ## the tests with the oldest dependencies that pyproject.toml allows

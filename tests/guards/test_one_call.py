@@ -62,6 +62,16 @@ def test_an_option_and_its_argument_have_the_same_default(command):
         ), name
 
 
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_a_call_holds_its_arguments_to_annotations_that_are_there(command):
+    function = called(command)
+
+    assert hasattr(function, "__wrapped__")
+    for parameter in inspect.signature(inspect.unwrap(function)).parameters.values():
+        assert parameter.annotation is not inspect.Parameter.empty
+        assert not isinstance(parameter.annotation, str), "it is not there to be asked while the program runs"
+
+
 def test_no_option_is_left_out_of_the_tables():
     known = set().union(*(options(command) for command in COMMANDS))
 
