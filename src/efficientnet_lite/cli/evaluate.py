@@ -1,4 +1,4 @@
-"""`evaluate`: how good a model is on labelled photos, as each consumer sees them."""
+"""`evaluate`: how good a model is on labelled photos, as phones and other apps see them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal

@@ -107,7 +107,7 @@ def _verify_run(run: Run, data: DatasetPlace | None, bars: Bars, trust: bool, st
     if faults := changed_exports(run):
         return Verified(run.folder.absolute(), (), tuple(faults), (), bars)
     models = [open_model(run.export(precision)) for precision in ("float32", "int8")]
-    with stage("Checking the expected outputs") as on_progress:
+    with stage("Checking its outputs") as on_progress:
         faults = golden_faults(run, *models)
         wrong, notes = replay(run, trust=trust)
         faults += wrong

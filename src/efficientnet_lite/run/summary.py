@@ -13,7 +13,6 @@ from typing import Any, Literal, get_args
 from efficientnet_lite.errors import printable
 from efficientnet_lite.figures import percent, points
 from efficientnet_lite.metrics import ENOUGH_TO_JUDGE, Interval, too_few_to_judge
-from efficientnet_lite.photos.classes import some
 from efficientnet_lite.progress import duration
 from efficientnet_lite.proof.gate import Bars, Verdict
 from efficientnet_lite.run import folder as run_folder
@@ -22,6 +21,7 @@ from efficientnet_lite.shell import command_line, operand
 from efficientnet_lite.vocabulary import MAX_DROP, MIN_AGREEMENT
 
 PHOTO = "photo.jpg"  # in `Summary.next`, for one of the user's
+MOST_NAMED = 6  # classes in one sentence
 ENOUGH_OF_A_CLASS = 5  # photos; with fewer, nobody can say how well the class is known
 CaveatKind = Literal["few", "unproven", "loss", "lost", "thin", "leaks", "skipped", "view", "chosen"]
 
@@ -213,13 +213,8 @@ def _caveats(facts: Facts, bars: Bars, view: str, judged: int) -> list[Caveat]:
             f"{facts.lost:,} {facts.split} photos were lost while the run was made: the figures are of the other "
             f"{judged:,}",
         )
-    if judged >= ENOUGH_TO_JUDGE and (
-        thin := [each for each in facts.classes if each.count < ENOUGH_OF_A_CLASS]
-    ):
-        names = some(
-            [f"{each.label} ({each.count})" for each in sorted(thin, key=lambda each: each.class_index)]
-        )
-        add("thin", f"too few {facts.split} photos to say how well it knows {names}")
+    if judged >= ENOUGH_TO_JUDGE and (thin := _thin(facts)):
+        add("thin", f"too few {facts.split} photos to say how well it knows {thin}")
     if facts.leaks:
         add(
             "leaks",
@@ -241,6 +236,17 @@ def _caveats(facts: Facts, bars: Bars, view: str, judged: int) -> list[Caveat]:
             f"the validation photos also chose {_chosen(facts)}, so new photos may do a little worse",
         )
     return found
+
+
+def _thin(facts: Facts) -> str:
+    """The classes with too few photos to judge them by, or how many those are; empty where there is none."""
+    thin = sorted(
+        ((each.class_index, each) for each in facts.classes if each.count < ENOUGH_OF_A_CLASS),
+        key=lambda pair: pair[0],
+    )
+    if len(thin) > MOST_NAMED:
+        return f"{len(thin):,} of the classes, each with fewer than {ENOUGH_OF_A_CLASS}"
+    return ", ".join(f"{each.label} ({each.count})" for _, each in thin)
 
 
 def _chosen(facts: Facts) -> str:

@@ -69,7 +69,7 @@ def fine_tune(
     )
     part = upper_part(plan, recipe.blocks)
     lower = make_lower(part, fold(plan, parameters), settings.contract, workers=job.workers)
-    with job.stage("Looking through the frozen blocks") as on_progress:
+    with job.stage("Running the lower blocks") as on_progress:
         taught, choosing = _shown(lower, photos, settings, recipe, folder, on_progress)
 
     def learner(recipe: FineTuning) -> UpperBlocks:

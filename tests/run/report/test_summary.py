@@ -107,6 +107,19 @@ def test_classes_with_too_few_photos_to_judge_by_are_named_with_their_number(cha
     assert "thin" not in caveats(judged_on(card, 29))  # all of them are too few
 
 
+def test_many_classes_with_too_few_photos_are_counted_and_not_named(changed):
+    labels = [f"class {number}" for number in range(300)]
+    card = judged_on(changed(labels=labels), 300)
+    for precision in ("float32", "int8"):
+        for each in card["metrics"][precision]:
+            del each["confusion"]
+            each["confused"] = [[number, number, 1] for number in range(299)] + [[299, 298, 7]]
+
+    assert caveats(card)["thin"] == (
+        "too few validation photos to say how well it knows 299 of the classes, each with fewer than 5"
+    )
+
+
 def test_an_int8_file_that_loses_more_than_usual_is_no_good_news_even_where_it_was_allowed(changed):
     card = judged_on(changed(), 400)
     for each in card["verification"]["comparisons"]:

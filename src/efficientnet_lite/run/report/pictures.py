@@ -61,7 +61,7 @@ def replayed_gallery(
                 fix="train the run again",
             )
     views: list[View] = list(facts.views)  # type: ignore[arg-type]  # `read_facts` has looked at them
-    with stage("Replaying the photos") as on_progress:
+    with stage("Looking for mistakes") as on_progress:
         scored = score_together(
             models, proven.paths, proven.truth, views, contents=proven.contents, on_progress=on_progress
         )
