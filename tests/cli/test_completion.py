@@ -1,5 +1,6 @@
 """Completion: the script works in a real bash, and is one that zsh and fish can read."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -56,6 +57,17 @@ def test_paths_are_left_to_bash_itself_which_knows_of_spaces(complete, scripts):
     assert "complete -o default -F _efficientnet_lite efficientnet-lite\n" in scripts["bash"]
     assert NO_PATHS in scripts["bash"]
     assert SPLIT_PATHS not in scripts["bash"]
+
+
+def test_zsh_completes_from_a_folder_of_its_own_and_from_a_sourced_script(scripts, tmp_path):
+    script = scripts["zsh"]
+    assert script.startswith("#compdef efficientnet-lite\n\n_efficientnet-lite() {\n")
+    assert "compdef _efficientnet-lite efficientnet-lite\n" in script
+    positional = re.findall(r"^ *'(?:\d|\*):(?! ).*$", script, re.MULTILINE)
+    assert len(positional) > 15
+    assert [
+        line for line in positional if not line.rstrip(" \\").endswith((":_files'", ")'", "->args'"))
+    ] == []
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
