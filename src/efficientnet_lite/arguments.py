@@ -157,14 +157,19 @@ def _words(hint: Any) -> Iterable[str]:
     """What an annotation allows, for a reader."""
     origin = get_origin(hint)
     if origin in (Union, UnionType):
+        said: list[str] = []
         for each in get_args(hint):
-            yield from _words(each)
+            is_list = get_origin(each) in (Sequence, tuple, Iterable)
+            of_such = is_list and set(_words(get_args(each)[0])) <= set(said)
+            said += ["a list of such"] if of_such else _words(each)
+        yield from said
     elif origin is Literal:
         yield from map(repr, get_args(hint))
     elif origin in (Sequence, tuple, Iterable):
         yield f"a list, each {_either(list(_words(get_args(hint)[0])))}"
     elif origin is Mapping:
-        yield "a dictionary"
+        key, value = (_either(list(_words(each))) for each in get_args(hint))
+        yield f"a dictionary, {key} to {value}"
     elif origin is Callable:
         yield "a function"
     else:

@@ -74,7 +74,7 @@ def test_a_path_may_be_a_text_or_anything_path_like():
         ({"val": "0.3"}, "`val=` has the type str", "give a number"),
         ({"links": 1}, "`links=` has the type int", "give True or False"),
         ({"links": "no"}, "`links=` has the type str", "give True or False"),
-        ({"names": ["de"]}, "`names=` has the type list", "give a dictionary or None"),
+        ({"names": ["de"]}, "`names=` has the type list", "give a dictionary, text to a path or None"),
         ({"progress": 1}, "`progress=` has the type int", "give True or False or a function"),
         ({"topk": 1}, "look() has no argument 'topk'", "did you mean `top_k=`?"),
         ({"colour": 1}, "look() has no argument 'colour'", "it takes photos, view, views"),

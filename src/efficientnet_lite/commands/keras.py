@@ -11,6 +11,7 @@ import numpy as np
 
 from efficientnet_lite import extras
 from efficientnet_lite import labels as class_names
+from efficientnet_lite.arguments import called
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.network.plan import DENSE, make_plan, model_name
 from efficientnet_lite.storage import files
@@ -22,6 +23,7 @@ from efficientnet_lite.weights.stored_tensors import FLOAT32, Stored
 KerasModel = Any  # keras.Model; whoever has none imports this all the same
 
 
+@called
 def create_model(
     name: str,
     *,
@@ -78,6 +80,7 @@ def create_model(
     return network
 
 
+@called
 def save_weights(
     model: KerasModel,
     path: str | Path,
