@@ -13,7 +13,7 @@ from benchmarks.table import Table
 from benchmarks.timing import finished, paired
 from efficientnet_lite.cli.app import COMMANDS, NAME
 
-ROUNDS, RUNS = 5, 5  # blocks of so many starts, one command and `import numpy` in turn
+ROUNDS, RUNS = 3, 4  # blocks of so many starts, one command and `import numpy` in turn
 TOOL = (sys.executable, "-m", "efficientnet_lite")
 MEASURE = (sys.executable, "-c", "import numpy")
 
