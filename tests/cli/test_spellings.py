@@ -206,3 +206,34 @@ def test_a_wrong_argument_survives_a_process(tmp_path):
 def test_a_mistyped_flag_of_the_references_command_line_is_answered_too(capfd, flag, meant):
     assert reference.run([f"{flag}=x", "--ckpt_dir=y"]) == 2
     assert f"no such flag: {flag}. Did you mean {meant}?" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "what", "fix"),
+    [
+        ("predict photo.jpg", "PHOTOS is missing", "give efficientnet-lite predict MODEL PHOTOS; see"),
+        ("info", "SOURCE is missing", "give efficientnet-lite info SOURCE; see"),
+        ("train photos --out", "--out has no value", "see efficientnet-lite train --help"),
+        ("predict photo.jpg lite0", "lite0 is a model, and photos", "the model first, then the photos"),
+        ("embed photo.jpg lite4@300 --out x", "lite4@300 is a model", "the model first, then the photos"),
+        ("info lite0 --target edgetpu", "--target is a question about a .tflite file", "make an int8 file"),
+    ],
+)
+def test_what_is_missing_or_stands_in_the_wrong_place_is_named(capfd, tmp_path, monkeypatch, line, what, fix):
+    monkeypatch.chdir(tmp_path)
+
+    code, err = said(capfd, line)
+
+    assert code == 2
+    assert what in err
+    assert fix in " ".join(err.split())
+
+
+@pytest.mark.parametrize("command", NAMES)
+def test_no_line_of_a_commands_help_ends_within_a_sentence(command):
+    app = parser()
+    for name in command.split():
+        app = app[name]
+    prose = app.help.partition("Args:")[0]
+
+    assert all(line.strip().endswith((".", ":")) for line in prose.splitlines() if line.strip())

@@ -1,6 +1,8 @@
 """An opened file as a classifier: its own preprocessing, and refusals where a stranger's file does not say."""
 
+import copy
 import json
+import pickle
 from dataclasses import replace
 from io import BytesIO
 
@@ -285,6 +287,15 @@ def test_memory_does_not_grow_with_the_number_of_photos(models):
 
 
 # Files of ours
+
+
+def test_a_model_survives_a_process_and_a_copy_with_runners_of_its_own(models, photo):
+    model = models["int8"]
+    found = model.predict(photo)
+
+    for other in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
+        assert other.pool is not model.pool
+        assert np.array_equal(other.predict(photo), found)
 
 
 def test_a_model_shows_itself_in_one_line(models):

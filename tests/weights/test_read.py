@@ -221,7 +221,7 @@ def zip_of(name, data):
         (zip_of("w.npy", b"a"), r"no checkpoint of torch: it has 0 records data\.pkl"),
         (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"),
         (b"\n<!DOCTYPE html>", "web page"),
-        (b"\xff\xd8\xff\xe0" + bytes(100), "no checkpoint of a known format"),
+        (b"\xff\xd8\xff\xe0" + bytes(100), "this is a photo .JPEG., not a model"),
     ],
 )
 def test_what_is_no_checkpoint_is_called_by_its_name(tmp_path, data, message):
@@ -235,7 +235,7 @@ def test_what_is_no_checkpoint_is_called_by_its_name(tmp_path, data, message):
 def test_a_path_without_a_file_is_unusable_input(tmp_path):
     with pytest.raises(UnusableInput, match="no such file"):
         read_checkpoint(tmp_path / "missing.pth")
-    with pytest.raises(CheckpointError, match="the folder holds no checkpoint"):
+    with pytest.raises(CheckpointError, match="the folder holds no model"):
         read_checkpoint(tmp_path)
 
 

@@ -13,14 +13,14 @@ import csv
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite.errors import UnreadablePhoto, UnusableInput
+from efficientnet_lite.errors import UnreadablePhoto, UnusableInput, printable
 from efficientnet_lite.network.plan import POOLED
 from efficientnet_lite.photos import decode as photo_door
 from efficientnet_lite.photos.accounting import COLUMNS, Accounting, Skipped, account
@@ -50,14 +50,18 @@ class Vector:
     features: npt.NDArray[np.float32]  # (C,)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Embedded:
     """The features of photos, in memory or in a published folder."""
 
     paths: tuple[Path, ...]  # of the photos that could be used; a row of the matrix each
     accounting: Accounting  # of all photos
     folder: Path | None = None  # where they were published
-    in_memory: npt.NDArray[np.float32] | None = field(default=None, repr=False)
+    in_memory: npt.NDArray[np.float32] | None = None
+
+    def __repr__(self) -> str:
+        place = "in memory" if self.folder is None else f"in {printable(str(self.folder))}"
+        return f"<Embedded: {self.count:,} feature vectors {place}>"
 
     @property
     def count(self) -> int:

@@ -14,6 +14,7 @@ from efficientnet_lite.cli.wording import COMMAND_LINE as COMMAND_LINE
 from efficientnet_lite.errors import UnusableInput, UsageError
 from efficientnet_lite.notices import direct
 from efficientnet_lite.plaintext import BOM, plain_lines
+from efficientnet_lite.storage import files
 from efficientnet_lite.vocabulary import ClassFolders
 
 if TYPE_CHECKING:
@@ -91,10 +92,17 @@ def one_form(**given: bool) -> None:
 
 def photos_given(given: Sequence[str]) -> "list[Path | Verbatim]":
     """The photos that a command line names; a list on stdin names photos and folders, never patterns."""
+    from efficientnet_lite.network.plan import parse_model_name
     from efficientnet_lite.photos.found import Verbatim
 
     found: list[Path | Verbatim] = []
     for text in given:
+        if text != STDIN and not files.lexists(text) and parse_model_name(text) is not None:
+            raise UsageError(
+                f"{text} is a model, and photos are asked for here",
+                where=COMMAND_LINE,
+                fix="give the model first, then the photos",
+            )
         found += map(Verbatim, _paths_on_stdin()) if text == STDIN else [Path(text)]
     return found
 

@@ -51,8 +51,8 @@ def export(
 ) -> None:
     """Write one artifact from a run, a checkpoint or published weights, and prove it on its own runtime.
 
-    Beside it comes NAME.golden.npz, after the artifact's whole name: inputs and expected outputs for an app's own
-    tests. An option that the format has no use for is refused.
+    Beside it comes NAME.golden.npz, after its whole name: inputs and expected outputs for an app's own tests.
+    An option that the format has no use for is refused.
 
     Args:
         source: a run folder, a checkpoint, or a model such as lite1.

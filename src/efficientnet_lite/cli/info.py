@@ -39,8 +39,8 @@ def info(
 ) -> None:
     """Say what a file contains: operators, shapes, quantization, metadata, contract; or a run, or a model.
 
-    With --target the exit code is 5 where the file does not map onto the accelerator; 0 where it does, where that hangs
-    on an option of the delegate, and where no rule says more: `verdict` of --json tells these apart.
+    With --target the exit code is 5 where the file does not map onto the accelerator, else 0.
+    Of the latter, `verdict` of --json tells what maps from what hangs on an option, and from what no rule decides.
 
     Args:
         source: a .tflite file of anyone's, a run folder, a checkpoint, or a model such as lite1.

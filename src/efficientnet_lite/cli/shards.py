@@ -35,8 +35,8 @@ def shards(
 ) -> None:
     """Write photos as record files: train-00000-of-00008 and so on, labels.txt, shards.json, skipped.csv.
 
-    The files are those of the reference for ImageNet. Gray and RGB JPEGs are kept to the byte; any other photo
-    becomes an RGB JPEG of quality 100.
+    The files are those of the reference for ImageNet.
+    Gray and RGB JPEGs are kept to the byte; any other photo becomes an RGB JPEG of quality 100.
 
     Args:
         photos: a folder of photos or a manifest, as `train` takes it; a test part is left out.

@@ -1,11 +1,18 @@
 """What a command line may have meant: options and commands that do not exist, and values of another kind."""
 
 import difflib
+import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from cyclopts import App, ArgumentCollection
-from cyclopts.exceptions import CycloptsError, UnknownCommandError, UnknownOptionError, UnusedCliTokensError
+from cyclopts.exceptions import (
+    CycloptsError,
+    MissingArgumentError,
+    UnknownCommandError,
+    UnknownOptionError,
+    UnusedCliTokensError,
+)
 
 from efficientnet_lite.cli.common import COMMAND_LINE, STDIN
 from efficientnet_lite.cli.config import kinds
@@ -88,7 +95,9 @@ def usage_error(error: CycloptsError, commands: Sequence[str]) -> UsageError:
         return _unknown(word, options_of(error.argument_collection), f"{PROGRAM} {called}")
     see = f"see {' '.join((PROGRAM, called, '--help') if called in commands else (PROGRAM, '--help'))}"
     what = " ".join(str(error).split())
-    if isinstance(error, UnusedCliTokensError):
+    if isinstance(error, MissingArgumentError) and error.argument is not None:
+        what, see = _missing(error, error.argument.name, f"{PROGRAM} {called}", see)
+    elif isinstance(error, UnusedCliTokensError):
         what = f"there is no place for {' '.join(map(repr, error.unused_tokens or ()))[:200]}"
     elif isinstance(error, UnknownCommandError):
         word = (error.unused_tokens or [""])[0]
@@ -98,6 +107,15 @@ def usage_error(error: CycloptsError, commands: Sequence[str]) -> UsageError:
         kind = "option" if word.startswith("-") else "command"
         what = f"no such {kind}: {word[:80]}{did_you_mean(word, [*known, '--help', '--version'])}"
     return UsageError(what, where=COMMAND_LINE, fix=see)
+
+
+def _missing(error: MissingArgumentError, name: str, called: str, see: str) -> tuple[str, str]:
+    """What is missing: the value of an option, or a word that the command needs, with all that it needs."""
+    if name.startswith("-"):
+        return f"{error.keyword or name} has no value", see
+    taken = inspect.signature(error.target).parameters.values() if error.target else ()
+    needed = [each.name.upper() for each in taken if each.kind is each.POSITIONAL_ONLY]
+    return f"{name} is missing", f"give {' '.join((called, *needed))}; {see}"
 
 
 def _unknown(word: str, options: Sequence[str], called: str) -> UsageError:

@@ -5,6 +5,7 @@ from pathlib import Path
 from efficientnet_lite.arguments import called
 from efficientnet_lite.artifacts.origin import named_model
 from efficientnet_lite.errors import ArtifactError, CheckpointError, UsageError
+from efficientnet_lite.network.plan import parse_model_name
 from efficientnet_lite.photos.header import MAGIC_BYTES, format_of
 from efficientnet_lite.run.folder import is_run, open_run
 from efficientnet_lite.run.shown import OpenedRun
@@ -67,14 +68,23 @@ def readiness(path: Path, target: TargetName) -> Readiness:
     if files.is_dir(path) or not (files.exists(path) or path.suffix == ".tflite"):
         raise UsageError(
             "`target=` is a question about a .tflite file, and this is none"
-            if files.exists(path)
+            if files.exists(path) or parse_model_name(str(path)) is not None
             else files.missing(path, "file"),
             where=path,
-            fix="give a .tflite file, of a run one of its exports/",
+            fix=_file_to_ask(path),
         )
     return check_readiness(
         files.read_bytes(path, limit=MAX_MODEL_BYTES, what="a .tflite file"), target, where=path
     )
+
+
+def _file_to_ask(path: Path) -> str:
+    """What to give in place of a run, of a model's name, or of anything else."""
+    if files.is_dir(path) and is_run(path):
+        return f"give {open_run(path).export('int8')}"
+    if parse_model_name(str(path)) is not None:
+        return "make an int8 file of it with `export`, and give that"
+    return "give a .tflite file, of a run one of its exports/"
 
 
 def _run(path: Path) -> OpenedRun:

@@ -76,6 +76,10 @@ class Model:
         contract = f"{self.contract.size} pixels, {self.contract.view}"
         return f"<Model {printable(str(self.where))}: {contract}, {printable(bounded(classes))}>"
 
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the runners, which another process opens again."""
+        return {name: value for name, value in self.__dict__.items() if name != "pool"}
+
     @cached_property
     def pool(self) -> EnginePool:
         """The runners, opened on first use."""

@@ -20,6 +20,7 @@ from efficientnet_lite.errors import CheckpointError, UnusableInput, printable
 from efficientnet_lite.network.plan import DENSE, IMAGENET_CLASSES, Variant
 from efficientnet_lite.notices import LOG
 from efficientnet_lite.packers import PACKERS
+from efficientnet_lite.photos.header import MAGIC_BYTES, format_of
 from efficientnet_lite.storage import files
 from efficientnet_lite.weights import imagenet, published
 from efficientnet_lite.weights.archive import is_archive, read_archive
@@ -289,7 +290,9 @@ def _choose(names: Collection[str], state: bytes, where: Path) -> str:
     if len(prefixes) == 1:
         return prefixes[0]
     if not prefixes:
-        raise CheckpointError("the folder holds no checkpoint", where=where, fix=PARAMETER_FILE)
+        raise CheckpointError(
+            "the folder holds no model, neither a run nor a checkpoint", where=where, fix=PARAMETER_FILE
+        )
     raise CheckpointError(
         f"the folder holds {len(prefixes)} checkpoints: {some(prefixes)}",
         where=where,
@@ -363,6 +366,9 @@ def _unknown(data: bytes, path: Path) -> CheckpointError:
         what, fix = "the file is empty", "download or copy it again"
     elif data[4:8] == b"TFL3":
         what, fix = "a .tflite is an exported model, not a checkpoint", PARAMETER_FILE
+    elif (photo := format_of(data[:MAGIC_BYTES])) is not None:
+        what = f"this is a photo ({photo}), not a model"
+        fix = "give a run folder, a .tflite file, a checkpoint, or a model such as lite1"
     elif data.startswith(b"\x80"):
         what, fix = "a pickle, but not of torch's weights; it was not executed", STATE_DICT_ONLY
     elif data.startswith(OLD_PTH):
