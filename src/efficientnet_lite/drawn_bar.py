@@ -5,6 +5,7 @@ from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from typing import TextIO, cast
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task
 from rich.table import Column
@@ -16,6 +17,7 @@ from efficientnet_lite.progress import OnProgress, duration
 PER_SECOND = 10  # drawings
 # Cells: what is done, at most where the terminal is wide, the bar, how much of it, and what time that takes.
 DESCRIPTION, BAR, COUNT, TIME = 26, 24, 11, 16
+SHORTEST = 6  # cells of a bar
 WIDE, FOR_BAR, FOR_TIME = 80, 60, 40  # narrower terminals have a shorter bar, none, and no time
 
 
@@ -59,7 +61,7 @@ def console_on(stream: TextIO) -> Console:
 def drawn_bar(description: str, console: Console) -> Iterator[OnProgress]:
     """Draw one stage; gives on_progress(done, total)."""
     bar = Progress(
-        *_columns(console.width),
+        *_columns(console.width, description),
         console=console,
         refresh_per_second=PER_SECOND,
         redirect_stdout=False,
@@ -76,10 +78,13 @@ def drawn_bar(description: str, console: Console) -> Iterator[OnProgress]:
         bar.update(task, completed=done, total=done)
 
 
-def _columns(width: int) -> list[ProgressColumn]:
-    """What finds room in `width` cells."""
-    bar = 0 if width < FOR_BAR - 1 else BAR if width >= WIDE - 1 else BAR // 2
-    time = TIME if width >= FOR_TIME - 1 else 0
+def _columns(width: int, description: str) -> list[ProgressColumn]:
+    """What finds room in `width` cells beside the description and the count: a shorter bar or none, then no time."""
+    room = width - cell_len(description) - COUNT - 1
+    time = TIME if width >= FOR_TIME - 1 and room > TIME else 0
+    bar = min(BAR if width >= WIDE - 1 else BAR // 2, room - time - 2)
+    if bar < SHORTEST or width < FOR_BAR - 1:
+        bar = 0
     columns: list[ProgressColumn] = [_Description(width, bar, time)]
     if bar:
         columns.append(BarColumn(bar, complete_style="cyan", finished_style="green", pulse_style="cyan"))

@@ -25,7 +25,7 @@ def hub_cache(
 ) -> None:
     """Put TF1 Hub modules where tensorflow_hub looks for the addresses that no longer answer.
 
-    They are https://tfhub.dev/tensorflow/efficientnet/lite0/feature-vector/2 and the like.
+    They are lite0/feature-vector/2 and the like below https://tfhub.dev/tensorflow/efficientnet/.
     With TFHUB_CACHE_DIR set to the same folder, programs that name them run as they are written, without a network.
     Entries that this command has put there are replaced, those of others never.
     Needs TensorFlow: pip install 'efficientnet-lite[train]'.
