@@ -1,6 +1,9 @@
 """The main job and every command after it, as a script calls them: exit codes, and JSON on a clean stdout."""
 
+import csv
+import io
 import json
+import shutil
 import sys
 
 import numpy as np
@@ -170,8 +173,6 @@ def test_predict_streams_one_object_a_line(run, photos, call):
 
 
 def test_predict_reads_paths_from_stdin(run, photos, call, monkeypatch):
-    import io
-
     names = "\n".join(str(photos / "red" / f"{number}.png") for number in range(3))
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(names.encode())))
     called = call("predict", run[0], "-", "--csv")
@@ -188,6 +189,25 @@ def test_evaluate_gives_one_object_and_a_list_for_several_views(run, photos, cal
     assert one["as"] == "crop"
     assert one["count"] == 3 * PHOTOS
     assert [each["as"] for each in several] == ["mediapipe", "squash"]
+
+
+def test_evaluate_says_how_many_photos_the_run_was_trained_on(run, photos, call, tmp_path):
+    folder = run[0]
+    rows = csv.DictReader(io.StringIO((folder / "split.csv").read_text()))
+    learned = [row["path"] for row in rows if row["split"] == "train"]
+    others = shutil.copytree(photos, tmp_path / "others")
+    (others / learned[0]).write_bytes((others / learned[1]).read_bytes())  # another photo of that name
+
+    known, partly = (call("evaluate", folder, data, "--json") for data in (photos, others))
+
+    assert known.document["trained_on"] == len(learned)
+    assert f"the model was trained on {len(learned)} of these photos" in known.err
+    assert partly.document["trained_on"] == len(learned) - 1
+    for path in learned:
+        (others / path).unlink()
+    new = call("evaluate", folder, others, "--json")
+    assert new.document["trained_on"] == 0
+    assert "trained on" not in new.err
 
 
 def test_evaluate_reads_a_glob_and_indices_as_the_reference_does(run, photos, call, tmp_path):

@@ -84,6 +84,12 @@ def evaluate(
         _show(console, measured)
     show_accounting(console, measured.accounting)
     _say_what_is_missing(console, measured)
+    if measured.trained_on:
+        console.warn(
+            f"the model was trained on {measured.trained_on:,} of these photos, and gets fewer of new ones right: "
+            f"`info {model}` says how many",
+            keep=[model],
+        )
 
 
 def _document(evaluation: "Evaluation", measured: "Measured") -> dict[str, Any]:
@@ -100,6 +106,7 @@ def _document(evaluation: "Evaluation", measured: "Measured") -> dict[str, Any]:
         "absent_classes": [names[index] for index in measured.absent],
         "unjudged_classes": [names[index] for index in measured.unjudged],
         "unknown_classes": dict(measured.unknown),
+        "trained_on": measured.trained_on,
         "refused": [{"path": Path(refused.where), "error": refused.reason} for refused in measured.refused],
     }
 

@@ -1,6 +1,7 @@
 """`evaluate`: how good a model is on labelled photos, as each consumer sees them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +14,8 @@ from efficientnet_lite.photos.frames import DataFrame
 from efficientnet_lite.progress import Progress
 from efficientnet_lite.proof.evaluate import Measured, measure
 from efficientnet_lite.proof.judged import from_dataset, from_indices
+from efficientnet_lite.run.folder import is_run, open_run
+from efficientnet_lite.run.proven import trained_on
 from efficientnet_lite.run.source import open_source
 from efficientnet_lite.vocabulary import ClassFolders, RunPrecision
 
@@ -67,7 +70,8 @@ def evaluate(
     Returns:
         The measures. `evaluations` has one for each view, with `top1`, its 95 %
         `interval`, `top5`, `macro_f1`, `balanced_accuracy`, `classes` and
-        `confusion`; `names` are the classes.
+        `confusion`; `names` are the classes. Of a run `trained_on` says how many
+        of these photos it was trained on, which makes the figures too good.
 
     Raises:
         UsageError: photos are named in both ways or in neither, or an argument
@@ -102,7 +106,10 @@ def evaluate(
         usual = opened.contract.view
     views: Sequence[View] = (view,) if isinstance(view, str) else view
     with stages(progress)("Evaluating") as on_progress:
-        return measure(opened, judged, tuple(dict.fromkeys(views)) or (usual,), on_progress=on_progress)
+        measured = measure(opened, judged, tuple(dict.fromkeys(views)) or (usual,), on_progress=on_progress)
+    if not is_run(Path(model)):
+        return measured
+    return replace(measured, trained_on=trained_on(open_run(Path(model)), judged.names))
 
 
 def _refuse(options: dict[str, object], user: str) -> None:

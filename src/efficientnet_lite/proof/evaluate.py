@@ -74,6 +74,7 @@ class Measured:
     absent: tuple[int, ...]  # classes of the model of which there is no photo
     unjudged: tuple[int, ...]  # classes whose photos are there, and none of them could be used
     synsets: tuple[str, ...] | None = None  # of ImageNet's classes, by index
+    trained_on: int = 0  # of a run: how many of these photos its head was fitted on
 
 
 def score(

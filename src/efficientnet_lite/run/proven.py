@@ -99,6 +99,25 @@ def split_rows(run: Run) -> Iterator[tuple[str, str, str, str]]:
         ) from error
 
 
+def trained_on(run: Run, photos: Mapping[Path, str]) -> int:
+    """How many of `photos`, each with its name in its data set, the run was trained on: by name and content.
+
+    None, where the run does not say which those were.
+    """
+    try:
+        contents = {name: sha256 for name, _, split, sha256 in split_rows(run) if split == "train"}
+    except EfficientNetLiteError:
+        return 0
+    return sum(_holds(path, contents[name]) for path, name in photos.items() if name in contents)
+
+
+def _holds(path: Path, sha256: str) -> bool:
+    try:
+        return files.sha256_bytes(photo_door.read_bytes(path)) == sha256
+    except UnreadablePhoto:
+        return False
+
+
 def own(run: Run, path: Path) -> Path:
     """`path`, which lies in the run. Raises ArtifactError where it is, or holds, a link that leads out of it."""
     root = Path(os.path.realpath(run.folder))
