@@ -11,7 +11,7 @@
     ├── ArtifactError         4  a file opens as the wrong thing, or not at all
     │   ├── CheckpointError   4  weights: damaged, of another variant, keys missing or left over
     │   └── WeightsMissing    4  named weights that are not on this machine and cannot be had
-    └── VerificationFailed    5  a written file is further from its parent than the bar allows
+    └── VerificationFailed    5  a written file is further from the model that it was made from than allowed
 
 An argument of the call stands in a message as Python writes it, in backticks: `val=`, `overwrite=True`,
 `data=FOLDER`. A command line shows it as its option (`cli/wording.py`).
@@ -106,7 +106,7 @@ class WeightsMissing(ArtifactError):
 
 
 class VerificationFailed(EfficientNetLiteError):
-    """A written file is further from its parent than the bar allows; it was not published."""
+    """A written file is further from the model that it was made from than allowed; it was not published."""
 
     exit_code = EXIT_VERIFICATION
 

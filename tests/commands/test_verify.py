@@ -131,7 +131,7 @@ def test_labelled_photos_tell_the_drop_and_others_the_agreement_alone(trained, p
     assert [each.count for each in loose.comparisons] == [18, 18, 18]
     assert all(each.drop is None for each in loose.comparisons)
     assert loose.to_json()["drop"] is None
-    assert loose.notes[0].startswith("1 of 19 photos could not be used: broken.jpg (no JPEG")
+    assert loose.notes[0].startswith("1 of 19 photos could not be used: broken.jpg (damaged or cut off")
     assert "no labels" in loose.notes[1]
 
 
@@ -179,7 +179,7 @@ def test_a_file_of_other_weights_fails_and_says_by_how_much(trained, photos, fit
 
     assert not found.passed
     assert "crop: top-1 drops by 100.00 points" in found.faults[0]
-    assert "crop: agreement is 0.000" in found.faults[1]
+    assert "crop: both name the same class for 0.0 %" in found.faults[1]
 
 
 @pytest.mark.parametrize("given", [{}, {"parent": "x"}, {"data": "x"}])

@@ -78,7 +78,10 @@ def test_the_message_names_each_bar_and_by_how_much_it_is_missed():
     assert (
         "top-1 drops by 3.00 points (2.00 points to 4.00 points), more than 1.00 points" in failure.value.what
     )
-    assert "agreement is 0.850 (0.800 to 0.900), below 0.970, on 100 photos" in failure.value.what
+    assert (
+        "both name the same class for 85.0 % (80.0 to 90.0), below 97.0 %, of 100 photos"
+        in failure.value.what
+    )
 
 
 def test_nothing_to_complain_of_is_no_error():

@@ -74,9 +74,8 @@ class Comparison:
             )
         if self.agreement_interval.high < bars.min_agreement:
             missed.append(
-                f"{self.view}: agreement is {self.agreement:.3f} "
-                f"({self.agreement_interval.low:.3f} to {self.agreement_interval.high:.3f}), "
-                f"below {bars.min_agreement:.3f}, on {self.count} photos"
+                f"{self.view}: {self._same_class()}, below {100 * bars.min_agreement:.1f} %, "
+                f"of {self.count} photos"
             )
         return missed
 
@@ -94,11 +93,16 @@ class Comparison:
             )
         if self.agreement_interval.low < bars.min_agreement <= self.agreement_interval.high:
             found.append(
-                f"{self.view}: agreement is {self.agreement:.3f} "
-                f"({self.agreement_interval.low:.3f} to {self.agreement_interval.high:.3f}) "
-                f"on {self.count} photos, wanted {bars.min_agreement:.3f}"
+                f"{self.view}: {self._same_class()} of {self.count} photos, "
+                f"wanted {100 * bars.min_agreement:.1f} %"
             )
         return found
+
+    def _same_class(self) -> str:
+        low, high = self.agreement_interval
+        return (
+            f"both name the same class for {100 * self.agreement:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
+        )
 
     def decided(self, bars: Bars) -> bool:
         """Whether the photos suffice: both intervals lie wholly on the good side of their bars."""

@@ -54,8 +54,8 @@ BY_RECIPE = {"recipe": "imagenet", "images": 24, "best": {"step": 12, "top1": 0.
 @pytest.mark.parametrize(
     ("parts", "said"),
     [
-        ({}, "the head's regularisation"),
-        ({"fine_tuning": {}}, "the head's regularisation and the epoch of the fine-tuning that was kept"),
+        ({}, "the head"),
+        ({"fine_tuning": {}}, "the head and the epoch of the fine-tuning that was kept"),
         ({"training": BY_RECIPE}, "the step of the training that was kept"),
     ],
 )

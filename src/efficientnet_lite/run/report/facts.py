@@ -239,7 +239,7 @@ def choices(card: Mapping[str, Any]) -> str:
     if card.get("training") is not None:
         return "the step of the training that was kept"
     epoch = "" if card.get("fine_tuning") is None else " and the epoch of the fine-tuning that was kept"
-    return f"the head's regularisation{epoch}"
+    return f"the head{epoch}"
 
 
 def _enough(verification: Mapping[str, Any]) -> bool:
