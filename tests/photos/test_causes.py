@@ -49,7 +49,7 @@ def test_a_folder_that_holds_an_archive_only_says_so(tmp_path: Path) -> None:
     (tmp_path / "downloads").mkdir()
     path.rename(tmp_path / "downloads/photos.zip")
     error = refusal(tmp_path / "downloads")
-    assert error.what == "no photos in class folders, 0 elsewhere in it, but .zip files"
+    assert error.what == "there are no photos in it, but .zip files"
     assert error.fix.startswith("unpack them")
 
 

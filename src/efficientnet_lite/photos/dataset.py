@@ -226,7 +226,8 @@ def _tables_in(root: Path) -> str:
 
 
 def _no_photos(root: Path, found: Walk, layout: Layout) -> UnusableDataset:
-    what = f"no photos in class folders, {len(found.photos)} elsewhere in it"
+    elsewhere = f"no photos in class folders, {len(found.photos)} elsewhere in it"
+    what = elsewhere if found.photos else "there are no photos in it"
     if found.skipped:
         first = found.skipped[0]
         what += f", {len(found.skipped)} skipped (the first, {first.name!r}: {plain(first.reason)})"

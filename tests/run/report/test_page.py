@@ -4,6 +4,7 @@ import base64
 import html
 import io
 import json
+import re
 import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -81,6 +82,14 @@ def test_a_run_has_its_report_and_the_card_lists_it(trained):
     assert f"On the {count} validation photos." in shown
     assert "they chose the head" in shown
     assert trained.card["weights"]["license"] in shown
+
+
+def test_no_figure_is_parted_from_its_unit(trained):
+    text = (trained.run / run_folder.REPORT).read_text(encoding="utf-8")
+
+    assert re.search("[0-9]\N{NO-BREAK SPACE}%", text)
+    assert re.search("[0-9]\N{NO-BREAK SPACE}MB", text)
+    assert not re.search(r">[^<]*[0-9] (%|MB|ms)[^<]*</(p|caption)", text)
 
 
 def test_three_tiles_say_what_the_summary_of_the_run_says(trained):
@@ -434,6 +443,6 @@ def test_a_text_neither_turns_the_writing_direction_nor_becomes_markup(trained):
 
     text = rendered(facts, card, hostile, gallery=gallery)
 
-    assert [c for c in text if not c.isprintable() and c != "\n"] == []
+    assert [c for c in text if not c.isprintable() and c not in "\n\N{NO-BREAK SPACE}"] == []
     assert text.count("&lt;b&gt;\\u202e\\x1b[31m\\u2066&amp;\\u200f") >= 7
     assert "b" not in {tag for tag, a in Read(text).tags if not a}

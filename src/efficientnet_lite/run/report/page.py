@@ -24,6 +24,7 @@ from efficientnet_lite.training import curves
 from efficientnet_lite.training.epochs import Panel
 
 TEMPLATE, STYLE = "page.html.j2", "page.css"
+TIE = "\N{NO-BREAK SPACE}"  # between a figure and its unit
 MAX_MATRIX, MAX_NARROW_MATRIX = 40, 20  # classes; more cells cannot be told apart on a big screen, on a phone
 MAX_BARS = 40  # classes
 WEAKEST = (
@@ -96,10 +97,10 @@ def render(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_visible
     )
     environment.filters |= {
-        "percent": percent,
-        "between": between,
-        "megabytes": megabytes,
-        "milliseconds": milliseconds,
+        "percent": lambda *figures: _whole(percent(*figures)),
+        "between": lambda interval: _whole(between(interval)),
+        "megabytes": lambda count: _whole(megabytes(count)),
+        "milliseconds": lambda duration: _whole(milliseconds(duration)),
         "data_uri": data_uri,
     }
     ship = file_to_ship(facts)
@@ -157,6 +158,11 @@ def between(interval: Interval) -> str:
     return f"{100 * interval.low:.0f} to {100 * interval.high:.0f} %"
 
 
+def _whole(figure: str) -> str:
+    """A figure that no line breaks from its unit."""
+    return figure.replace(" ", TIE)
+
+
 def data_uri(picture: bytes) -> str:
     """A JPEG as an address that holds it."""
     return f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}"
@@ -211,4 +217,4 @@ def _own_text(name: str) -> str:
 
 def _visible(value: object) -> object:
     """A text without characters that turn the writing direction or hide; drawings are no plain `str`."""
-    return printable(value) if type(value) is str else value
+    return TIE.join(map(printable, value.split(TIE))) if type(value) is str else value
