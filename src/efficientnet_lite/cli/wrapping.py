@@ -40,7 +40,7 @@ def glued(text: str, keep: Sequence[str] = ()) -> str:
     """
     spans = (
         *_named(text, keep),
-        *(found.span() for found in re.finditer(" {2,}", text)),
+        *(found.span() for found in re.finditer(r"(?<![:\s]) {2,}", text)),  # columns, but not behind "in:"
         *(found.span() for found in WHOLE.finditer(text)),
     )
     inside = {place for begin, end in spans for place in range(begin, end)}
