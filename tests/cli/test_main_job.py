@@ -191,6 +191,13 @@ def test_evaluate_gives_one_object_and_a_list_for_several_views(run, photos, cal
     assert [each["as"] for each in several] == ["mediapipe", "squash"]
 
 
+def test_check_ends_with_the_command_that_trains_on_what_was_looked_at(photos, call):
+    said = call("check", photos, "--val", "0.3", "--seed", "2").out.splitlines()
+
+    assert said[-1] == f"next: efficientnet-lite train {photos} --val 0.3 --seed 2"
+    assert not any(line.startswith("next") for line in call("check", photos, "-q").out.splitlines())
+
+
 def test_evaluate_says_how_many_photos_the_run_was_trained_on(run, photos, call, tmp_path):
     folder = run[0]
     rows = csv.DictReader(io.StringIO((folder / "split.csv").read_text()))

@@ -1,5 +1,6 @@
 """`check`: look at a data set without training."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,18 +14,21 @@ from efficientnet_lite.cli.common import (
 )
 from efficientnet_lite.cli.console import Console
 from efficientnet_lite.errors import EXIT_INPUT
+from efficientnet_lite.shell import command_line, operand
 
 if TYPE_CHECKING:
     from efficientnet_lite.photos.findings import Findings
 
 MOST_ROWS = 20  # of each list, unless --verbose
+SKIPPED = "skipped"
+VAL = 0.2  # fraction that is kept back where nothing else is said
 
 
 def check(
     photos: Path,
     /,
     *,
-    val: float = 0.2,
+    val: float = VAL,
     seed: int = 0,
     no_links: NoLinks = False,
     class_folders: Folders = None,
@@ -58,8 +62,26 @@ def check(
         console.json(found.to_json())
     else:
         _show(console, found, most=None if verbose else MOST_ROWS)
+        if not (found.problem or quiet):
+            _show_next(console, photos, val, seed, no_links, class_folders)
     if found.problem:
         raise SystemExit(EXIT_INPUT)
+
+
+def _show_next(
+    console: Console, photos: Path, val: float, seed: int, no_links: bool, class_folders: str | None
+) -> None:
+    """The command that trains on what was looked at, as a line to copy."""
+    from efficientnet_lite.cli.spellings import PROGRAM
+
+    given = [
+        *(["--val", f"{val:g}"] if val != VAL else []),
+        *(["--seed", str(seed)] if seed else []),
+        *(["--no-links"] if no_links else []),
+        *(["--class-folders", class_folders] if class_folders else []),
+    ]
+    line = command_line([PROGRAM, "train", operand(photos), *given], windows=os.name == "nt")
+    console.line(f"next: {line}", keep=[line])
 
 
 def _show(console: Console, found: "Findings", most: int | None) -> None:
@@ -81,7 +103,7 @@ def _show(console: Console, found: "Findings", most: int | None) -> None:
     leaks = [(leak.name, f"{leak.split}; also {leak.other_split}: {leak.other}") for leak in found.leaks]
     odd = [(each.name, f"{each.height} x {each.width}: {each.reason}") for each in found.odd_sizes]
     lists = {
-        "skipped": found.accounting.rows(),
+        SKIPPED: found.accounting.rows(),
         "groups of equal files": [(" = ".join(group), "") for group in found.exact_duplicates],
         "groups of near duplicates": [(" ~ ".join(group), "") for group in found.near_duplicates],
         "same photo under two labels": [(", ".join(group), "") for group in found.two_labels],
@@ -89,7 +111,8 @@ def _show(console: Console, found: "Findings", most: int | None) -> None:
         "odd sizes": odd,
     }
     for title, items in lists.items():
-        console.line(f"{title}: {len(items)}")
+        if items or title != SKIPPED:  # else the line above says so
+            console.line(f"{title}: {len(items)}")
         for name, reason in items[:most]:
             console.line(f"  {name}{'  (' + reason + ')' if reason else ''}", keep=[name])
         if most is not None and len(items) > most:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from efficientnet_lite.cli.common import Json, Quiet, Verbose, console_of
-from efficientnet_lite.cli.console import Console
+from efficientnet_lite.cli.console import Console, percent
 from efficientnet_lite.errors import EXIT_VERIFICATION
 from efficientnet_lite.network.plan import make_plan
 from efficientnet_lite.vocabulary import TargetName
@@ -75,7 +75,7 @@ def info(
             rows = _rows(document)
         case offer:
             document = asdict(offer) | {"labels": imagenet.labels()}
-            rows = _rows(document)
+            rows = _offer_rows(document)
     if json:
         console.json(document)
     else:
@@ -158,6 +158,21 @@ def _memory(found: "Readiness", memory: tuple[int, int]) -> str:
     if found.weights_bytes <= memory[1]:
         return f"weights: {weights}, about {room}: they may not fit whole"
     return f"weights: {weights}, more than {room}: the rest is streamed with every photo, which is slow"
+
+
+def _offer_rows(offer: dict[str, Any]) -> list[tuple[str, object]]:
+    return [
+        ("model", offer["model"]),
+        ("input", f"{offer['size']} x {offer['size']} pixels"),
+        ("parameters", f"{offer['parameters']:,}"),
+        ("multiply-adds", f"{offer['madds']:,}"),
+        ("top-1 float", f"{percent(offer['top1'])} at {offer['top1_size']}, as published"),
+        ("top-1 int8", f"{percent(offer['top1_int8'])} at {offer['top1_int8_size']}, the reference's own"),
+        ("weights", offer["weights"]),
+        ("license", offer["license"]),
+        ("installed", "yes" if offer["installed"] else "no"),
+        ("labels", _names(offer["labels"])),
+    ]
 
 
 def _checkpoint(path: Path, found: "Weights") -> dict[str, Any]:
