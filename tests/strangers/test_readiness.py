@@ -404,8 +404,6 @@ def test_the_json_has_every_operator(capsys, tmp_path):
 
 
 def test_a_model_name_or_a_run_has_no_target(capsys, tmp_path):
-    for source, what in (("lite1", "no such file"), (str(tmp_path), "a question about a .tflite file")):
+    for source in ("lite1", str(tmp_path)):
         assert run(["info", source, "--target", "gpu"]) == 2
-        said = capsys.readouterr().err
-        assert what in said
-        assert "give a .tflite file" in said
+        assert "a question about a .tflite file" in capsys.readouterr().err

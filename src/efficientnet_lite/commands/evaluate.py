@@ -70,8 +70,9 @@ def evaluate(
     Returns:
         The measures. `evaluations` has one for each view, with `top1`, its 95 %
         `interval`, `top5`, `macro_f1`, `balanced_accuracy`, `classes` and
-        `confusion`; `names` are the classes. Of a run `trained_on` says how many
-        of these photos it was trained on, which makes the figures too good.
+        `confusion`; `names` are the classes. Of a run `trained_on` says how
+        many of these photos it was trained on, which makes the figures too
+        good.
 
     Raises:
         UsageError: photos are named in both ways or in neither, or an argument
