@@ -5,9 +5,8 @@ from contextlib import AbstractContextManager, contextmanager
 
 OnProgress = Callable[[int, int], None]  # done, total
 ShowStage = Callable[[str], AbstractContextManager[OnProgress]]
-Progress = (
-    bool | ShowStage
-)  # of a public function: nothing is shown, bars are, or what the caller makes of stages
+# Of a public function: nothing is shown, bars are, or what the caller makes of stages.
+Progress = bool | ShowStage
 
 
 @contextmanager

@@ -16,9 +16,8 @@ UNITS = (
 NUMBER = r"[-+±≤≥<>~]?\d[\d.,:/x×e+-]*"
 QUANTITY = rf"{NUMBER}(?: (?:{UNITS})\b|\s?%)?"
 INTERVAL = rf" \({NUMBER}(?: to |-|, | ){NUMBER}[^()]{{0,12}}\)"
-ARGUMENT = (
-    r"(?: (?:'[^']*'|\"[^\"]*\"|[^\s'\";,()]*[-/.=@:\dA-Z][^\s'\";,()]*))"  # no plain word of a sentence
-)
+# No plain word of a sentence.
+ARGUMENT = r"(?: (?:'[^']*'|\"[^\"]*\"|[^\s'\";,()]*[-/.=@:\dA-Z][^\s'\";,()]*))"
 WHOLE = re.compile(
     r"(?<![^\s(])(?:"
     rf"(?:efficientnet-lite|pip|python) [a-z-]+{ARGUMENT}*"

@@ -8,7 +8,9 @@ import base64
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
+from typing import TYPE_CHECKING
 
 from efficientnet_lite.errors import printable
 from efficientnet_lite.figures import megabytes, milliseconds, percent
@@ -23,13 +25,15 @@ from efficientnet_lite.run.summary import Summary
 from efficientnet_lite.training import curves
 from efficientnet_lite.training.epochs import Panel
 
+if TYPE_CHECKING:
+    from jinja2 import Template
+
 TEMPLATE, STYLE = "page.html.j2", "page.css"
 TIE = "\N{NO-BREAK SPACE}"  # between a figure and its unit
 MAX_MATRIX, MAX_NARROW_MATRIX = 40, 20  # classes; more cells cannot be told apart on a big screen, on a phone
 MAX_BARS = 40  # classes
-WEAKEST = (
-    20  # classes to list at once; the others are a click away, and left out for all choices but the first
-)
+# Classes to list at once; the others are a click away, and left out for all choices but the first.
+WEAKEST = 20
 PAIRS, PAIRS_ALONE = 10, 20  # confused pairs to list: beside the matrix, and where there are too many classes
 DRAW = "pip install 'efficientnet-lite[report]'"  # what the curves need
 VIEW_WORDS = {
@@ -91,22 +95,10 @@ def render(
         gallery: the mistakes that each file is most sure of; None where the photos were not there.
         panels: the training's epochs, where there were any.
     """
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_visible
-    )
-    environment.filters |= {
-        "percent": lambda *figures: _whole(percent(*figures)),
-        "between": lambda interval: _whole(between(interval)),
-        "megabytes": lambda count: _whole(megabytes(count)),
-        "milliseconds": lambda duration: _whole(milliseconds(duration)),
-        "data_uri": data_uri,
-    }
     ship = file_to_ship(facts)
     files, views = _files_in_order(facts), _views_in_order(facts)
     bars = count_bars(facts.labels, counts)
-    text: str = environment.from_string(_own_text(TEMPLATE)).render(
+    text: str = _template().render(
         facts=facts,
         summary=summary,
         style=_own_text(STYLE),
@@ -134,6 +126,24 @@ def render(
         bars=bars,
     )
     return text.encode()
+
+
+@cache
+def _template() -> "Template":
+    """The page's template, compiled once in a process."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_visible
+    )
+    environment.filters |= {
+        "percent": lambda *figures: _whole(percent(*figures)),
+        "between": lambda interval: _whole(between(interval)),
+        "megabytes": lambda count: _whole(megabytes(count)),
+        "milliseconds": lambda duration: _whole(milliseconds(duration)),
+        "data_uri": data_uri,
+    }
+    return environment.from_string(_own_text(TEMPLATE))
 
 
 def class_counts(labels: Sequence[str], rows: Iterable[tuple[str, str | None]]) -> dict[str, list[int]]:
