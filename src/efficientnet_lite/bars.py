@@ -30,11 +30,6 @@ def _with_lines(description: str) -> Iterator[OnProgress]:
         yield shown
 
 
-def shown_on(stream: TextIO | None = None) -> ShowStage:
-    """Shows every stage on `stream`, that of the process's errors where None: as a bar, or as lines of a log."""
-    return Stages(stream or sys.stderr).shown
-
-
 class Stages:
     """Shows stages on one stream, one at a time."""
 

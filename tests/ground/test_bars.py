@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from efficientnet_lite.bars import Stages, shown_on
+from efficientnet_lite.bars import Stages
 from efficientnet_lite.progress import duration
 from efficientnet_lite.terminal import cells, columns, has_colors
 
@@ -34,6 +34,10 @@ def _a_usual_terminal(monkeypatch):
     for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
+
+
+def shown_on(stream):
+    return Stages(stream).shown
 
 
 def last(screen):

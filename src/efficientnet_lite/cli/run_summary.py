@@ -26,17 +26,14 @@ def show_summary(
     console.line(summary.headline)
     _show_files(console, summary)
     console.line(summary.basis)
-    if summary.verdict == "verified":
-        console.line(summary.proof)
-    for caveat in summary.caveats:
-        if caveat.kind != "chosen":  # said above
-            console.line(f"! {(more or {}).get(caveat.kind, caveat.text)}")
+    for remark in summary.remarks(more):
+        console.line(remark)
 
 
 def show_next(console: Console, summary: "Summary") -> None:
     """The commands that one would run now, as lines to copy."""
-    for number, line in enumerate(summary.next_lines):
-        console.line(f"{'      ' if number else 'next: '}{line}", keep=[line])
+    for listed, line in zip(summary.next_listed, summary.next_lines, strict=True):
+        console.line(listed, keep=[line])
 
 
 def _show_files(console: Console, summary: "Summary") -> None:

@@ -61,7 +61,7 @@ def as_text(summary: Summary) -> str:
     rows = [COLUMNS, *_rows(summary)]
     widths = [max(len(row[place]) for row in rows) for place in range(len(COLUMNS))]
     table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    lines = (summary.headline, *table, summary.basis, *_remarks(summary), *_next(summary))
+    lines = (summary.headline, *table, summary.basis, *summary.remarks(), *summary.next_listed)
     return "\n".join(printable(line).rstrip() for line in lines)
 
 
@@ -72,8 +72,8 @@ def as_html(summary: Summary) -> str:
         return "".join(f"<{tag}>{_safe(cell)}</{tag}>" for cell in row)
 
     rows = "".join(f"<tr>{cells('td', row)}</tr>" for row in _rows(summary))
-    remarks = "".join(f"<br>{_safe(line)}" for line in (summary.basis, *_remarks(summary)))
-    commands = "\n".join(map(_safe, _next(summary)))
+    remarks = "".join(f"<br>{_safe(line)}" for line in (summary.basis, *summary.remarks()))
+    commands = "\n".join(map(_safe, summary.next_listed))
     return (
         f"<div><b>{_safe(summary.headline)}</b>"
         f"<table><thead><tr>{cells('th', COLUMNS)}</tr></thead><tbody>{rows}</tbody></table>"
@@ -92,15 +92,6 @@ def _rows(summary: Summary) -> list[tuple[str, ...]]:
         )
         for file in summary.files
     ]
-
-
-def _remarks(summary: Summary) -> list[str]:
-    proof = [summary.proof] if summary.verdict == "verified" else []
-    return [*proof, *(f"! {each.text}" for each in summary.caveats if each.kind != "chosen")]
-
-
-def _next(summary: Summary) -> list[str]:
-    return [f"{'      ' if number else 'next: '}{line}" for number, line in enumerate(summary.next_lines)]
 
 
 def _safe(text: str) -> str:

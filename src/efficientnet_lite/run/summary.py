@@ -43,9 +43,8 @@ class ModelFile:
     top1: float  # on photos as phones see them
     interval: Interval  # 95 % of top1
     latency_ms: float  # median of one image in one thread where the run was made
-    agreement: (
-        float | None
-    )  # photos that get the same class as from the float32 file, in the same view; of int8 only
+    # Photos that get the same class as from the float32 file, in the same view; of int8 only.
+    agreement: float | None
     agreement_interval: Interval | None  # 95 %
 
 
@@ -118,6 +117,20 @@ class Summary:
     def next_lines(self) -> list[str]:
         """`next` as lines to copy into this system's shell."""
         return [command_line(words, windows=os.name == "nt") for words in self.next]
+
+    @property
+    def next_listed(self) -> list[str]:
+        """`next_lines` below each other, the first behind "next:"."""
+        return [f"{'      ' if number else 'next: '}{line}" for number, line in enumerate(self.next_lines)]
+
+    def remarks(self, more: Mapping[CaveatKind, str] | None = None) -> list[str]:
+        """What stands below the figures: the proof where there is one, and the caveats that `basis` does not say.
+
+        `more` has a longer text for some of the caveats.
+        """
+        proof = [self.proof] if self.verdict == "verified" else []
+        others = [each for each in self.caveats if each.kind != "chosen"]
+        return [*proof, *(f"! {(more or {}).get(each.kind, each.text)}" for each in others)]
 
     @property
     def proof(self) -> str:
