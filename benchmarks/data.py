@@ -33,7 +33,7 @@ from efficientnet_lite.photos.rows import Placed, Rows
 from efficientnet_lite.training.augment import Augmentation
 from efficientnet_lite.training.batches import train_batches
 from efficientnet_lite.training.examples import PhotoFiles
-from efficientnet_lite.training.records import open_records
+from efficientnet_lite.records.record_set import open_records
 kind, folder, count = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 if kind == "photos":
     names, labels = [path.name for path in sorted(folder.iterdir())], [str(n) for n in range(10)]
@@ -58,7 +58,7 @@ from efficientnet_lite.network.plan import VARIANTS, make_plan
 from efficientnet_lite.training.augment import Augmentation
 from efficientnet_lite.training.batches import train_batches
 from efficientnet_lite.training.recipe import Recipe
-from efficientnet_lite.training.records import open_records
+from efficientnet_lite.records.record_set import open_records
 from efficientnet_lite.training.train_state import start_state
 from efficientnet_lite.training.step import build_network, make_step
 recipe = Recipe.from_settings({{"batch": "32", "augment": sys.argv[2]}})
@@ -214,8 +214,8 @@ def waiting(inputs: Inputs) -> Table:
 
 def _record_files(folder: Path, photos: list[Path], count: int) -> None:
     """`count` records as TFRecord files of 1,000, the same file under many names."""
-    from efficientnet_lite.training import tfrecord
-    from efficientnet_lite.training.example import encode
+    from efficientnet_lite.records import tfrecord
+    from efficientnet_lite.records.example import encode
 
     folder.mkdir()
     names = [folder / f"train-{number:05d}-of-{count // A_FILE:05d}" for number in range(count // A_FILE)]

@@ -10,9 +10,9 @@ from efficientnet_lite import documents
 from efficientnet_lite.cli.app import run
 from efficientnet_lite.errors import EfficientNetLiteError
 from efficientnet_lite.proof import judged
+from efficientnet_lite.records.record_set import labels_of_records
 from efficientnet_lite.tflite import label_files
 from efficientnet_lite.tflite.translations import read_translations
-from efficientnet_lite.training.records import labels_of_records
 
 
 def translations(path):

@@ -21,7 +21,7 @@ DOORS = {
         "storage/confined.py",
         "storage/cache_place.py",
     ),
-    *("training/tfrecord.py", "training/arrayrecord.py", "weights/published.py"),
+    *("records/tfrecord.py", "records/arrayrecord.py", "weights/published.py"),
 }
 
 

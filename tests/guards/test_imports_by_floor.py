@@ -20,6 +20,7 @@ ROOMS = (
     "ground",  # every module directly in the package that is not named here
     "storage",
     "photos",
+    "records",
     "network",
     "weights",
     "tflite",
@@ -67,7 +68,7 @@ LIBRARIES = {  # a room, or one module of it -> what it may import beside the st
     "training.tensorboard": {"tensorboard"},
     "training.backend": {"tensorflow", "jax"},  # gradients and compiling, for which Keras has no word
     "training.devices": {"jax"},  # where tensors lie, and several hosts
-    "training.arrayrecord": {"array_record"},
+    "records.arrayrecord": {"array_record"},
     "run.report.page": {"jinja2"},
     "training.curves": {"matplotlib"},
     "cli": {"cyclopts", "rich"},
@@ -94,7 +95,7 @@ PURE = {
         f"photos.{name}"
         for name in ("manifest", "pared", "raw", "resample", "rubbish", "split", "splitwords", "tiff")
     ),
-    *("tflite.quantmath", "training.example", "training.riegeli"),
+    *("tflite.quantmath", "records.example", "records.riegeli"),
 }
 
 

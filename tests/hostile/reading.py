@@ -15,12 +15,13 @@ from pathlib import Path
 from efficientnet_lite.errors import EfficientNetLiteError
 from efficientnet_lite.photos.dataset import open_dataset
 from efficientnet_lite.proof.golden import read_golden
+from efficientnet_lite.records import tfrecord
 from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.run.config_file import read_config
 from efficientnet_lite.runtimes.labels_map import read_labels_map
 from efficientnet_lite.tflite.identity import Identity
 from efficientnet_lite.tflite.label_files import read_files, read_labels
-from efficientnet_lite.training import saved_states, tfrecord
+from efficientnet_lite.training import saved_states
 from efficientnet_lite.weights.read import read_checkpoint
 
 MEMORY = 2**30

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from records import example, record
 
 from efficientnet_lite.cli import reference
 from efficientnet_lite.cli.reference import parse, run
@@ -17,6 +16,7 @@ from efficientnet_lite.photos.contract import MEAN, STDDEV, Contract
 from efficientnet_lite.photos.views import prepare
 from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.runtimes.model import open_model
+from records import example, record
 
 ROOT = Path(__file__).resolve().parents[2]
 NEEDED = ("--model_name=efficientnet-lite0", "--ckpt_dir=c")

@@ -6,14 +6,14 @@ from itertools import islice
 
 import numpy as np
 import pytest
-from records import example, record
 from trees import examples_of, photograph
 
 from efficientnet_lite.errors import UnusableInput
 from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.photos.views import prepare
+from efficientnet_lite.records.record_set import open_records
 from efficientnet_lite.training.augment import Augmentation
-from efficientnet_lite.training.records import open_records
+from records import example, record
 
 pytest.importorskip("grain", reason="the extra [train]: make test-all")
 

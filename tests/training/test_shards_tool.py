@@ -16,9 +16,10 @@ from efficientnet_lite.commands.check import check
 from efficientnet_lite.commands.shards import shards as write_shards
 from efficientnet_lite.errors import UnusableDataset, UnusableInput, UsageError
 from efficientnet_lite.photos.decode import decode
-from efficientnet_lite.training import shards, tfrecord
-from efficientnet_lite.training.recordfiles import record_files
-from efficientnet_lite.training.records import open_records
+from efficientnet_lite.records import tfrecord
+from efficientnet_lite.records.record_set import open_records
+from efficientnet_lite.records.recordfiles import record_files
+from efficientnet_lite.training import shards
 
 LABELS = ("cat", "dog", "ürlaub")
 

@@ -15,12 +15,12 @@ from efficientnet_lite.photos.header import AS_FORMATS
 from efficientnet_lite.photos.partition import divide
 from efficientnet_lite.photos.survey import survey
 from efficientnet_lite.progress import Progress, ShowStage
+from efficientnet_lite.records.record_set import LABELS
+from efficientnet_lite.records.recordfiles import RecordFormat
 from efficientnet_lite.runtimes.engine import chosen_workers
 from efficientnet_lite.storage import files, folders, tables
 from efficientnet_lite.storage.listing import seal
 from efficientnet_lite.storage.targets import check_folder
-from efficientnet_lite.training.recordfiles import RecordFormat
-from efficientnet_lite.training.records import LABELS
 from efficientnet_lite.training.shards import (
     FOLDER,
     SKIPPED,

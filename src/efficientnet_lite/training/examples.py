@@ -11,7 +11,7 @@ from efficientnet_lite.errors import UnusableDataset
 from efficientnet_lite.photos import decode as photo_door
 from efficientnet_lite.photos.partition import Places
 from efficientnet_lite.photos.rows import Rows
-from efficientnet_lite.training.example import Example
+from efficientnet_lite.records.example import Example
 
 
 class Examples(Protocol):

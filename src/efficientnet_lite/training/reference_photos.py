@@ -10,10 +10,10 @@ from efficientnet_lite.photos import decode as photo_door
 from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.photos.dataset import list_photos
 from efficientnet_lite.photos.views import Image, prepare
+from efficientnet_lite.records.recordfiles import record_files
+from efficientnet_lite.records.tfrecord import read_examples
 from efficientnet_lite.storage import files
 from efficientnet_lite.threads import in_threads
-from efficientnet_lite.training.recordfiles import record_files
-from efficientnet_lite.training.tfrecord import read_examples
 
 SPLIT = "validation"  # that the reference calibrates on
 

@@ -23,12 +23,12 @@ from efficientnet_lite.photos.header import is_jpeg, jpeg_header, orientation_of
 from efficientnet_lite.photos.rows import Row
 from efficientnet_lite.photos.split import Split
 from efficientnet_lite.photos.survey import MIN_SIDE, PHOTOS_AHEAD
+from efficientnet_lite.records import arrayrecord, example, tfrecord
+from efficientnet_lite.records.record_set import LABELS
+from efficientnet_lite.records.recordfiles import FORMATS, RecordFormat
 from efficientnet_lite.storage import files
 from efficientnet_lite.storage.listing import FolderKind
 from efficientnet_lite.threads import in_threads
-from efficientnet_lite.training import arrayrecord, example, tfrecord
-from efficientnet_lite.training.recordfiles import FORMATS, RecordFormat
-from efficientnet_lite.training.records import LABELS
 from efficientnet_lite.version import __version__
 
 Writing = Callable[[Path], AbstractContextManager[Callable[[bytes], None]]]

@@ -10,11 +10,11 @@ from efficientnet_lite.photos.frames import Frame
 from efficientnet_lite.photos.partition import Partition, divide, plan_split
 from efficientnet_lite.photos.survey import survey
 from efficientnet_lite.progress import ShowStage
+from efficientnet_lite.records.record_set import holds_records, labels_of_records, open_records
+from efficientnet_lite.records.recordfiles import RecordPart
 from efficientnet_lite.storage import files, tables
 from efficientnet_lite.training.examples import Examples, PhotoFiles
 from efficientnet_lite.training.recipe import Recipe
-from efficientnet_lite.training.recordfiles import RecordPart
-from efficientnet_lite.training.records import holds_records, labels_of_records, open_records
 from efficientnet_lite.training.settings import Settings
 
 PROOF_PHOTOS = 500  # of record files, copied into the run

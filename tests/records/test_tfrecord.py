@@ -3,12 +3,12 @@
 import struct
 
 import pytest
-from records import example, masked, part, record
 
 from efficientnet_lite.errors import OutputFailed, UnusableInput
-from efficientnet_lite.training.example import NO_CLASS, encode
-from efficientnet_lite.training.recordfiles import record_files
-from efficientnet_lite.training.tfrecord import framed, offsets, read_example, read_examples, writing
+from efficientnet_lite.records.example import NO_CLASS, encode
+from efficientnet_lite.records.recordfiles import record_files
+from efficientnet_lite.records.tfrecord import framed, offsets, read_example, read_examples, writing
+from records import example, masked, part, record
 
 PHOTOS = (b"first photo", b"second photo" * 300, b"third")
 

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from records import example, record
 from trees import touch
 
 from efficientnet_lite.errors import UnusableInput
-from efficientnet_lite.training import arrayrecord
-from efficientnet_lite.training.records import open_records
-from efficientnet_lite.training.tfrecords import TFRecords
+from efficientnet_lite.records import arrayrecord
+from efficientnet_lite.records.record_set import open_records
+from efficientnet_lite.records.tfrecords import TFRecords
+from records import example, record
 
 FILES = 5  # for training, of 3, 4, 5, 6 and 7 records
 

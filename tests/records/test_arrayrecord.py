@@ -4,14 +4,14 @@ import random
 import re
 
 import pytest
-from records import example
 
 from efficientnet_lite.errors import OutputFailed, UnusableInput
+from records import example
 
 pytest.importorskip("array_record", reason="the extra [train]: make test-all")
 
-from efficientnet_lite.training.arrayrecord import count, read_example, writing
-from efficientnet_lite.training.recordfiles import record_files
+from efficientnet_lite.records.arrayrecord import count, read_example, writing
+from efficientnet_lite.records.recordfiles import record_files
 
 PHOTOS = [random.Random(n).randbytes(700 + n) for n in range(8)]
 

@@ -21,8 +21,8 @@ import numpy.typing as npt
 from efficientnet_lite.crc32c import masked_crc32c
 from efficientnet_lite.errors import UnusableInput
 from efficientnet_lite.protobuf import Malformed
+from efficientnet_lite.records.example import Example, parse, unreadable
 from efficientnet_lite.storage import files
-from efficientnet_lite.training.example import Example, parse, unreadable
 
 HEADER_BYTES, CHECKSUM_BYTES = 12, 4
 MAX_RECORD_BYTES = 64 * 2**20  # the largest of ImageNet's has 16 MB

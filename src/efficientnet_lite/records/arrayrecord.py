@@ -17,10 +17,10 @@ from typing import Any
 from efficientnet_lite import extras
 from efficientnet_lite.errors import UnusableInput
 from efficientnet_lite.protobuf import Malformed
+from efficientnet_lite.records import riegeli
+from efficientnet_lite.records.example import Example, parse, unreadable
+from efficientnet_lite.records.recordfiles import RecordFiles
 from efficientnet_lite.storage import files
-from efficientnet_lite.training import riegeli
-from efficientnet_lite.training.example import Example, parse, unreadable
-from efficientnet_lite.training.recordfiles import RecordFiles
 
 ANY_PLACE = "readahead_buffer_size:0,max_parallelism:0"
 ONE_RECORD_A_CHUNK = "group_size:1,uncompressed"  # photos are compressed already

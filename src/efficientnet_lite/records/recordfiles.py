@@ -14,8 +14,8 @@ from typing import Literal
 import numpy as np
 
 from efficientnet_lite.errors import UnusableInput
+from efficientnet_lite.records.example import Example, checked
 from efficientnet_lite.storage import files
-from efficientnet_lite.training.example import Example, checked
 
 RecordPart = Literal["train", "holdout", "validation"]
 RecordFormat = Literal["tfrecord", "arrayrecord"]

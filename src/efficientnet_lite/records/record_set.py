@@ -4,10 +4,10 @@ from pathlib import Path
 
 from efficientnet_lite.errors import UnusableInput
 from efficientnet_lite.plaintext import plain_text
+from efficientnet_lite.records.arrayrecord import ArrayRecords
+from efficientnet_lite.records.recordfiles import FORMATS, RecordFiles, RecordPart, part_files, record_files
+from efficientnet_lite.records.tfrecords import TFRecords, known_offsets
 from efficientnet_lite.storage import files
-from efficientnet_lite.training.arrayrecord import ArrayRecords
-from efficientnet_lite.training.recordfiles import FORMATS, RecordFiles, RecordPart, part_files, record_files
-from efficientnet_lite.training.tfrecords import TFRecords, known_offsets
 
 LABELS = "labels.txt"  # beside record files: a class name a line
 IMAGENET_CLASSES = 1000  # of record files without names

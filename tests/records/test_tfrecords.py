@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from records import example, record
 from trees import examples_of, touch
 
 from efficientnet_lite.errors import UnreadablePhoto, UnusableDataset, UnusableInput
 from efficientnet_lite.photos.dataset import open_dataset
 from efficientnet_lite.photos.rows import Placed, Rows
-from efficientnet_lite.training import tfrecords
+from efficientnet_lite.records import tfrecords
+from efficientnet_lite.records.record_set import open_records
 from efficientnet_lite.training.examples import PhotoFiles
-from efficientnet_lite.training.records import open_records
+from records import example, record
 
 TOTAL = 4
 

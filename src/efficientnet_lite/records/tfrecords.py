@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from efficientnet_lite.errors import UnusableInput
+from efficientnet_lite.records import tfrecord
+from efficientnet_lite.records.example import Example
+from efficientnet_lite.records.recordfiles import RecordFiles
 from efficientnet_lite.storage import files
 from efficientnet_lite.threads import in_threads
-from efficientnet_lite.training import tfrecord
-from efficientnet_lite.training.example import Example
-from efficientnet_lite.training.recordfiles import RecordFiles
 from efficientnet_lite.zipped import read_arrays
 
 MAX_INDEX_BYTES = 256 * 2**20
