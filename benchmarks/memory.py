@@ -20,7 +20,8 @@ from efficientnet_lite.photos.contract import FIT_VIEWS, Contract
 from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.photos.dataset import open_dataset
 from efficientnet_lite.runtimes.engine import cores
-from efficientnet_lite.classifier.features import Backbone, FeatureStore
+from efficientnet_lite.features.backbone import Backbone
+from efficientnet_lite.features.feature_store import FeatureStore
 from efficientnet_lite.network.plan import VARIANTS, make_plan
 from efficientnet_lite.network.fold import fold
 from efficientnet_lite.tflite.float import write_float

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from efficientnet_lite.classifier.vectors import publish_vectors, vectors
 from efficientnet_lite.cli.app import COMMANDS, run
 from efficientnet_lite.errors import UsageError
+from efficientnet_lite.features.npy_folder import publish_vectors, vectors
 from efficientnet_lite.network.fold import fold
 from efficientnet_lite.network.plan import VARIANTS, make_plan
 from efficientnet_lite.photos.contract import Contract

@@ -13,9 +13,9 @@ import scenes
 
 from efficientnet_lite.artifacts import hub_module, saved_model, tf1_checkpoint
 from efficientnet_lite.artifacts.hub_entries import Address
-from efficientnet_lite.classifier.vectors import VECTORS
 from efficientnet_lite.cli import app, reference
 from efficientnet_lite.errors import UsageError
+from efficientnet_lite.features.npy_folder import VECTORS
 from efficientnet_lite.network.plan import VARIANTS
 from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.run import folder as run_folder

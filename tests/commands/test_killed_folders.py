@@ -108,7 +108,7 @@ def test_a_kill_at_any_change_loses_nothing_and_the_next_one_leaves_no_litter(tm
 FULL = """
 import resource, sys
 from pathlib import Path
-from efficientnet_lite.classifier.vectors import VECTORS
+from efficientnet_lite.features.npy_folder import VECTORS
 from efficientnet_lite.errors import OutputFailed
 from efficientnet_lite.storage import files, folders
 try:

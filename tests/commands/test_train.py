@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import scenes
 
-from efficientnet_lite.classifier.features import FeatureStore
 from efficientnet_lite.commands.evaluate import evaluate
 from efficientnet_lite.errors import (
     ArtifactError,
@@ -20,6 +19,7 @@ from efficientnet_lite.errors import (
     UsageError,
     VerificationFailed,
 )
+from efficientnet_lite.features.feature_store import FeatureStore
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import DENSE
 from efficientnet_lite.photos import dataset

@@ -26,6 +26,7 @@ ROOMS = (
     "tflite",
     "strangers",
     "runtimes",
+    "features",
     "classifier",
     "quantize",
     "proof",

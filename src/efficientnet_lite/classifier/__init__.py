@@ -1,4 +1,4 @@
-"""A head on frozen features: `features` extracts and keeps them, `head` fits the logistic regression.
+"""A head on frozen features: `head` fits the logistic regression on what `features/feature_store` keeps.
 
-Open `features` first. May import the rooms up to `runtimes`.
+May import the rooms up to `features`.
 """

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from efficientnet_lite import metrics
 from efficientnet_lite.arrays import Array, ClassIndices
-from efficientnet_lite.classifier.features import FeatureStore
+from efficientnet_lite.features.feature_store import FeatureStore
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.photos.contract import FitView, base_views
 from efficientnet_lite.photos.partition import Partition

@@ -27,7 +27,7 @@ from efficientnet_lite.photos.accounting import Skipped, account
 from efficientnet_lite.photos.contract import View
 
 if TYPE_CHECKING:
-    from efficientnet_lite.classifier.vectors import Vector
+    from efficientnet_lite.features.npy_folder import Vector
     from efficientnet_lite.photos.dataset import FoundPhotos
     from efficientnet_lite.photos.images import Refused
 
@@ -60,10 +60,10 @@ def embed(
         json: print one JSON document instead of the line.
         jsonl: print one JSON object a photo instead, path and features.
     """
-    from efficientnet_lite.classifier.vectors import FEATURES
     from efficientnet_lite.cli.results import show_accounting
     from efficientnet_lite.commands.embed import embed as embed_photos
     from efficientnet_lite.commands.embed import embed_each
+    from efficientnet_lite.features.npy_folder import FEATURES
     from efficientnet_lite.photos.found import find_photos
 
     console = console_of(json or jsonl, verbose, quiet)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from efficientnet_lite.arguments import called
 from efficientnet_lite.bars import stages
-from efficientnet_lite.classifier.vectors import (
+from efficientnet_lite.errors import CALL, UsageError
+from efficientnet_lite.features.npy_folder import (
     VECTORS,
     Embedded,
     Vector,
@@ -14,7 +15,6 @@ from efficientnet_lite.classifier.vectors import (
     vectors,
     vectors_in_memory,
 )
-from efficientnet_lite.errors import CALL, UsageError
 from efficientnet_lite.photos.contract import View
 from efficientnet_lite.photos.dataset import FoundPhotos
 from efficientnet_lite.photos.found import PhotoPaths, find_photos

@@ -9,8 +9,9 @@ from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 from efficientnet_lite import extras
-from efficientnet_lite.classifier.features import FeatureStore, backbone_of
 from efficientnet_lite.classifier.head import fit_on
+from efficientnet_lite.features.backbone import backbone_of
+from efficientnet_lite.features.feature_store import FeatureStore
 from efficientnet_lite.photos.dataset import dataset_apart, open_dataset
 from efficientnet_lite.photos.partition import Partition, divide
 from efficientnet_lite.photos.rows import Row

@@ -28,6 +28,7 @@ from efficientnet_lite.photos.resample import bilinear, legacy_bicubic
 
 Image = NDArray[Any]  # uint8 (size, size, 3); float32 for `reference`
 
+PIXELS_VERSION = 1  # to be raised when the photo door or a view changes what it gives
 MIRRORED = "-mirrored"
 ANTIALIASED = {"crop", "squash"}  # views that average over pixels, rather than read single ones
 OPENCV_STEPS = 32  # per pixel; Source: opencv, imgproc.hpp, `INTER_TAB_SIZE`

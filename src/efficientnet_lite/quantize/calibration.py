@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite.classifier.features import PIXELS_VERSION
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import Plan
 from efficientnet_lite.photos.contract import Contract, FitView
 from efficientnet_lite.photos.images import Refused, images_of
+from efficientnet_lite.photos.views import PIXELS_VERSION
 from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.quantize import stored_backbone
 from efficientnet_lite.quantize.stages import METHOD, QuantizedBackbone, quantize_backbone

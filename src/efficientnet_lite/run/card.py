@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from efficientnet_lite.classifier.features import FeatureStore
+from efficientnet_lite.features.feature_store import FeatureStore
 from efficientnet_lite.labels import digest
 from efficientnet_lite.metrics import too_few_to_judge
 from efficientnet_lite.photos.dataset import DatasetPlace

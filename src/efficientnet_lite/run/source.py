@@ -8,6 +8,7 @@ from pathlib import Path
 
 from efficientnet_lite.artifacts.origin import Origin, named_model, origin_of, origin_of_checkpoint
 from efficientnet_lite.errors import ArtifactError, CheckpointError, UsageError
+from efficientnet_lite.features.backbone import backbone_model, backbone_of
 from efficientnet_lite.network.plan import POOLED, make_plan
 from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.run import folder as run_folder
@@ -21,7 +22,6 @@ from efficientnet_lite.weights.read import load_weights, read_checkpoint
 
 PUBLISHED = "imagenet"  # the weights that a bare name means
 CLASSIFIER: tuple[Output, ...] = ("logits", "probabilities")
-BACKBONE: tuple[Output, ...] = ("features",)
 
 
 def open_origin(
@@ -119,7 +119,7 @@ def open_source(
             where=str(source),
             fix="make an int8 file with `export`, and give that",
         )
-    return _written(source, CLASSIFIER, weights=weights, ema=ema, workers=workers)
+    return _written(source, weights=weights, ema=ema, workers=workers)
 
 
 def open_features(
@@ -127,12 +127,13 @@ def open_features(
 ) -> Model:
     """The model that `source` names, as one with an output `features`.
 
-    A run gives the backbone of its float32 weights, with the input of its contract. Arguments and
-    errors are those of `open_source`; a `.tflite` without that output is an ArtifactError.
+    A run gives the backbone of its float32 weights, with the input of its contract. Of a name, a run or a checkpoint it
+    is the very file that `train` runs, so what is kept of one is known to the other. Arguments and errors are those of
+    `open_source`; a `.tflite` without that output is an ArtifactError.
     """
     path = Path(source)
     if not _is_model_file(path):
-        return _written(source, BACKBONE, weights=weights, ema=ema, workers=workers)
+        return _backbone(source, weights=weights, ema=ema, workers=workers)
     _check_own_weights(path, weights)
     model = open_model(path, workers=workers)
     if POOLED not in model.outputs:
@@ -166,21 +167,29 @@ def _check_own_weights(path: Path, weights: str | Path) -> None:
         )
 
 
-def _written(
-    source: str | Path, outputs: tuple[Output, ...], *, weights: str | Path, ema: bool, workers: int | None
-) -> Model:
-    """A float32 file of what `source` is made of, with `outputs`, opened from memory."""
+def _backbone(source: str | Path, *, weights: str | Path, ema: bool, workers: int | None) -> Model:
+    """The network of what `source` names up to its features, opened from memory."""
     if files.exists(source):
         _check_own_weights(Path(source), weights)
     origin = open_origin(source, weights=weights, ema=ema)
-    if outputs == CLASSIFIER and origin.plan.classes is None:
+    plan = make_plan(origin.plan.variant, size=origin.contract.size, classes=None)
+    backbone = backbone_of(origin.name, plan, origin.weights.parameters, origin.contract)
+    return backbone_model(backbone, where=str(source), workers=workers)
+
+
+def _written(source: str | Path, *, weights: str | Path, ema: bool, workers: int | None) -> Model:
+    """A float32 file of what `source` is made of, a classifier, opened from memory."""
+    if files.exists(source):
+        _check_own_weights(Path(source), weights)
+    origin = open_origin(source, weights=weights, ema=ema)
+    if origin.plan.classes is None:
         raise ArtifactError(
             "these weights end at the features, so they name no classes",
             where=str(source),
             fix="use `embed`, or give weights with a classifier",
         )
-    own, labels = origin.weights, origin.labels_of(outputs)
-    about = About(origin.contract, own.sha256, own.license, outputs, labels=labels)
+    own, labels = origin.weights, origin.labels_of(CLASSIFIER)
+    about = About(origin.contract, own.sha256, own.license, CLASSIFIER, labels=labels)
     return model_from_bytes(
         float_artifact(origin.plan, origin.layers(), about), where=str(source), workers=workers
     )

@@ -10,14 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from efficientnet_lite.classifier.features import (
-    _BATCH,
-    _LOOKS,
-    Backbone,
-    FeatureStore,
-    _look_from_bytes,
-)
 from efficientnet_lite.errors import UnreadablePhoto
+from efficientnet_lite.features.backbone import Backbone
+from efficientnet_lite.features.feature_store import _BATCH, FeatureStore
+from efficientnet_lite.features.kept_looks import LOOKS, look_from_bytes
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import VARIANTS, make_plan
 from efficientnet_lite.photos.contract import Contract
@@ -168,13 +164,13 @@ def test_photos_of_equal_bytes_share_a_vector(fill, photos):
     ],
 )
 def test_bytes_that_are_no_look_are_none(value):
-    assert _look_from_bytes("0" * 64, value) is None
+    assert look_from_bytes("0" * 64, value) is None
 
 
 def test_a_damaged_look_is_taken_again(fill, tmp_path):
     store, _ = fill()
     with Cache(tmp_path / "cache") as cache:
-        cache.put(_LOOKS, {store.looks[3].sha256: b'["00", 50, 70]'}, about="x")
+        cache.put(LOOKS, {store.looks[3].sha256: b'["00", 50, 70]'}, about="x")
 
     again, _ = fill()
     assert (again.computed, again.looks) == (1, store.looks)
@@ -250,7 +246,7 @@ def test_a_killed_pass_goes_on_where_it_was(tmp_path, photos):
         Image.fromarray(pixels).save(photos / "a" / f"more-{number}.bmp")
     program = (
         "import sys; sys.path[:0] = sys.argv[3:]\n"
-        "from pathlib import Path; import test_features as t\n"
+        "from pathlib import Path; import test_feature_store as t\n"
         "cache = t.Cache(Path(sys.argv[2]))\n"
         "store = t.FeatureStore(t.backbone(), t.open_dataset(Path(sys.argv[1])).rows, cache, 2)\n"
         "store.fill(t.VIEWS, on_progress=lambda done, total: print(done, flush=True))\n"
@@ -275,7 +271,7 @@ def test_a_killed_pass_goes_on_where_it_was(tmp_path, photos):
 
 def test_the_runtime_greets_nobody_and_hides_nothing_else():
     program = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import os, test_features as t\n"
+        "import sys; sys.path.insert(0, sys.argv[1]); import os, test_feature_store as t\n"
         "os.write(2, b'before\\n'); t.LiteRT(t.backbone().model); os.write(2, b'after\\n')\n"
     )
     command = [sys.executable, "-c", program, os.path.dirname(__file__)]  # noqa: PTH120

@@ -4,8 +4,7 @@ The vectors go into the cache as they are made and are read back when a head is 
 not grow with the number of photos, an interrupted run goes on where it was, and a second one only reads.
 """
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,52 +12,24 @@ import numpy.typing as npt
 
 from efficientnet_lite.arrays import Array
 from efficientnet_lite.errors import UnreadablePhoto, UnusableInput
-from efficientnet_lite.network.fold import fold
-from efficientnet_lite.network.plan import FEATURES, POOLED, Plan
+from efficientnet_lite.features.backbone import Backbone
+from efficientnet_lite.features.kept_looks import LOOKS, look_from_bytes, look_to_bytes
+from efficientnet_lite.network.plan import FEATURES, POOLED
 from efficientnet_lite.photos import decode as photo_door
-from efficientnet_lite.photos.contract import Contract, FitView, View
-from efficientnet_lite.photos.duplicates import FINGERPRINT_BYTES
+from efficientnet_lite.photos.contract import FitView
 from efficientnet_lite.photos.looks import Look, Looks
 from efficientnet_lite.photos.rows import Row
 from efficientnet_lite.photos.survey import CHANGED, Survey, look_at
 from efficientnet_lite.photos.views import prepare, to_float
 from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.runtimes.engine import Engine, EnginePool
-from efficientnet_lite.runtimes.litert import LiteRT, runtime_version
+from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.storage import files
 from efficientnet_lite.storage.cache import Cache
-from efficientnet_lite.storage.files import sha256_bytes, sha256_file
-from efficientnet_lite.tflite.float import write_float
+from efficientnet_lite.storage.files import sha256_file
 from efficientnet_lite.threads import in_threads
 
-PIXELS_VERSION = 1  # to be raised when the photo door or a view changes what it gives
-_LOOKS = f"looks:{PIXELS_VERSION}"
 _BATCH = 64  # photos between two writes to the cache
-
-
-@dataclass(frozen=True, slots=True)
-class Backbone:
-    """A float file that ends at the features, and the contract of its input."""
-
-    name: str  # "lite1"
-    model: bytes
-    contract: Contract
-
-    def space(self, view: View | FitView) -> str:
-        """The cache's space for one view: everything that a vector depends on besides the photo."""
-        parts = (
-            "features",
-            sha256_bytes(self.model),
-            f"litert-{runtime_version()}",
-            f"pixels-{PIXELS_VERSION}",
-            f"{view}-{self.contract.size}-{self.contract.crop_padding}",
-        )
-        return ":".join(parts)
-
-
-def backbone_of(name: str, plan: Plan, parameters: Mapping[str, Array], contract: Contract) -> Backbone:
-    """The backbone `name` with these parameters; `plan` has no last layer."""
-    return Backbone(name, write_float(plan, fold(plan, parameters), outputs=("features",)), contract)
 
 
 @dataclass(slots=True)
@@ -119,7 +90,7 @@ class FeatureStore:
                 on_progress(done, len(self.rows))
         self._keep(pending)
         self.looks.complete()
-        self.cache.touch([_LOOKS, *map(self.backbone.space, views)])
+        self.cache.touch([LOOKS, *map(self.backbone.space, views)])
         self.refused.sort()
 
     def matrix(
@@ -194,12 +165,12 @@ class FeatureStore:
             about = f"features of {self.backbone.name} at {self.backbone.contract.size} pixels, {view}"
             self.cache.put(self.backbone.space(view), entries, about=about)
         if seen:
-            looks = {one.look.sha256: _look_to_bytes(one.look) for one in seen}
-            self.cache.put(_LOOKS, looks, about="sizes and fingerprints of photos")
+            looks = {one.look.sha256: look_to_bytes(one.look) for one in seen}
+            self.cache.put(LOOKS, looks, about="sizes and fingerprints of photos")
 
     def _known_looks(self, hashes: Sequence[str]) -> Iterator[tuple[str, Look]]:
-        for sha, value in self.cache.get(_LOOKS, hashes):
-            if look := _look_from_bytes(sha, value):
+        for sha, value in self.cache.get(LOOKS, hashes):
+            if look := look_from_bytes(sha, value):
                 yield sha, look
 
 
@@ -221,20 +192,4 @@ def _hash_or_none(row: Row) -> str | None:
     try:
         return sha256_file(row.path) if files.is_file(row.path) else None
     except (OSError, UnusableInput):
-        return None
-
-
-def _look_to_bytes(look: Look) -> bytes:
-    fields = [look.fingerprint.hex(), look.height, look.width, *look.notes]
-    return json.dumps(fields).encode()
-
-
-def _look_from_bytes(sha: str, value: bytes) -> Look | None:
-    try:
-        text, height, width, *notes = json.loads(value)
-        fingerprint = bytes.fromhex(text)
-        if len(fingerprint) != FINGERPRINT_BYTES or min(int(height), int(width)) < 1:
-            return None
-        return Look(sha, fingerprint, int(height), int(width), tuple(map(str, notes)))
-    except (ValueError, TypeError, OverflowError, RecursionError):
         return None

@@ -1,0 +1,114 @@
+"""Photos -> their feature vectors, one after another: read ahead, decoded and run by one engine a core, in order.
+
+Memory does not grow with the number of photos: only a few are under way at once.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from efficientnet_lite.errors import UnreadablePhoto
+from efficientnet_lite.features.backbone import space_of
+from efficientnet_lite.features.kept_looks import LOOKS, look_from_bytes
+from efficientnet_lite.network.plan import POOLED
+from efficientnet_lite.photos.contract import View
+from efficientnet_lite.photos.views import prepare
+from efficientnet_lite.runtimes.engine import Engine
+from efficientnet_lite.runtimes.model import Model
+from efficientnet_lite.storage.cache import Cache
+from efficientnet_lite.storage.files import sha256_bytes
+from efficientnet_lite.threads import in_threads
+
+Asked = TypeVar("Asked")
+READERS = 4  # threads that read ahead; a source on the network waits more than it reads
+
+FloatVector = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted(Generic[Asked]):
+    """What became of one photo: its vector, or the reason why there is none."""
+
+    item: Asked
+    sha256: str | None  # of the file's bytes, hex; None where they could not be read
+    width: int | None  # of the upright photo as stored, pixels; None where it could not be decoded
+    height: int | None
+    vector: FloatVector | None  # (C,)
+    error: str | None  # one line
+
+
+class KnownVectors:
+    """The vectors of one model and view that the cache holds; they are read and never written."""
+
+    def __init__(self, cache: Cache, model: Model, view: View) -> None:
+        self._cache = cache
+        self._space = space_of(sha256_bytes(model.data), model.contract, view)
+        self.keys = cache.keys(self._space)  # of the photos
+
+    def find(self, sha256: str, columns: int) -> tuple[int, int, FloatVector] | None:
+        """Width, height and vector of the photo with this content; None where they are not there or damaged."""
+        if sha256 not in self.keys:
+            return None
+        for _, value in self._cache.get(self._space, [sha256]):
+            for _, seen in self._cache.get(LOOKS, [sha256]):
+                look = look_from_bytes(sha256, seen)
+                if look is not None and len(value) == 4 * columns:
+                    return look.width, look.height, np.frombuffer(value, "<f4")
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Read(Generic[Asked]):
+    item: Asked
+    data: bytes
+    sha256: str
+
+
+def extract(
+    model: Model,
+    items: Iterable[Asked],
+    read: Callable[[Asked], bytes],
+    *,
+    view: View | None = None,
+    known: KnownVectors | None = None,
+) -> Iterator[Extracted[Asked]]:
+    """The vector of each photo in the order of `items`, or why there is none.
+
+    Args:
+        model: has the output `features`.
+        items: what the caller calls its photos by; asked for as they are needed.
+        read: the bytes of one photo's file; called by several threads. Raises UnreadablePhoto.
+        view: how the photo is looked at, the contract's own way where None.
+        known: vectors that need not be computed again.
+    """
+    views = (view or model.contract.view,)
+    columns = int(np.prod(model.outputs[POOLED].shape[1:]))
+
+    def bytes_of(item: Asked) -> _Read[Asked] | Extracted[Asked]:
+        try:
+            data = read(item)
+        except UnreadablePhoto as error:
+            return Extracted(item, None, None, None, None, error.what)
+        return _Read(item, data, sha256_bytes(data))
+
+    def looked_up(each: _Read[Asked] | Extracted[Asked]) -> _Read[Asked] | Extracted[Asked]:
+        if known is None or isinstance(each, Extracted):
+            return each
+        found = known.find(each.sha256, columns)
+        return Extracted(each.item, each.sha256, *found, None) if found else each
+
+    def one(runner: Engine, each: _Read[Asked] | Extracted[Asked]) -> Extracted[Asked]:
+        if isinstance(each, Extracted):
+            return each
+        try:
+            prepared = prepare(each.data, views, model.contract)
+        except UnreadablePhoto as error:
+            return Extracted(each.item, each.sha256, None, None, None, error.what)
+        height, width = prepared.photo.full_size
+        vector = model.on_image(runner, prepared.images[0])[POOLED]
+        return Extracted(each.item, each.sha256, width, height, vector, None)
+
+    return model.pool.map(one, map(looked_up, in_threads(bytes_of, items, workers=READERS)))
