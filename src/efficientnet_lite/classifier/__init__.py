@@ -1,4 +1,4 @@
-"""A head on frozen features: `head` fits the logistic regression on what `features/feature_store` keeps.
+"""A head on frozen features, which `features/feature_store` keeps: the logistic regression and its path of strengths.
 
-May import the rooms up to `features`.
+Open `head` first. May import the rooms up to `features`.
 """
