@@ -135,11 +135,11 @@ TOOLS := --group build --group test --group lint --group lock
 
 .PHONY: lock
 lock: setup  ## locks/ from pyproject.toml; `make lock UPGRADE=--upgrade` takes the newest
-	$(COMPILE) --extra imagenet --extra heif $(TOOLS) --output-file locks/dev.txt
+	$(COMPILE) --extra imagenet --extra heif --extra embed $(TOOLS) --output-file locks/dev.txt
 	$(COMPILE) --all-extras $(TOOLS) --group consumers --constraint locks/dev.txt --output-file locks/all.txt
 	$(COMPILE) --extra imagenet --group build --group test --group jax --constraint locks/all.txt \
 		--output-file locks/jax.txt
-	$(COMPILE) --extra imagenet --extra heif --group build --group test --resolution lowest-direct --output-file locks/lowest.txt
+	$(COMPILE) --extra imagenet --extra heif --extra embed --group build --group test --resolution lowest-direct --output-file locks/lowest.txt
 
 .PHONY: clean
 clean:  ## remove everything that make and the tools have made

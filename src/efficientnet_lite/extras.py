@@ -9,6 +9,7 @@ from efficientnet_lite.errors import UsageError
 from efficientnet_lite.progress import ShowStage
 
 TRAIN, ONNX = "pip install 'efficientnet-lite[train]'", "pip install 'efficientnet-lite[onnx]'"
+EMBED = "pip install 'efficientnet-lite[embed]'"
 
 
 @contextmanager
