@@ -9,6 +9,7 @@ With --check nothing is written, and the exit code is 1 where the page is out of
 import inspect
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import efficientnet_lite as el
@@ -56,7 +57,10 @@ A caller's wrong type is `el.WrongType`, which is a `TypeError` too. The tree:
 **In a notebook** what `train` gives, and `el.info("runs/clothing")`, shows itself: size, accuracy and speed of both files,
 what they are not proven to be, and what to do next. `trained.summary` has the same as values.
 """
-METHODS = (el.Model.predict, el.Model.classify, el.Model.predict_each)
+METHODS = (
+    *(el.Model.predict, el.Model.classify, el.Model.predict_each),
+    *(el.Embedder.__init__, el.Embedder.embed, el.Embedder.embed_each),
+)
 
 
 def tree() -> str:
@@ -79,8 +83,14 @@ def page() -> str:
     commands = [command.name.replace(" ", "_").replace("-", "_") for command in COMMANDS]
     functions.sort(key=lambda name: commands.index(name) if name in commands else len(commands))
     parts = [section(f"el.{name}", getattr(el, name)) for name in functions]
-    methods = [section(f"Model.{each.__name__}", plain(each)) for each in METHODS]
+    methods = [section(named(each), plain(each)) for each in METHODS]
     return HEAD.replace("@tree", tree()) + "".join(parts + methods)
+
+
+def named(method: Callable[..., object]) -> str:
+    """What a reader calls it by: `el.Embedder`, `Embedder.embed`."""
+    owner, _, name = method.__qualname__.partition(".")
+    return f"el.{owner}" if name == "__init__" else f"{owner}.{name}"
 
 
 def plain(method: object) -> object:
@@ -94,6 +104,9 @@ def plain(method: object) -> object:
 
     shown.__signature__ = inspect.Signature(kept)  # type: ignore[attr-defined]  # of every function
     shown.__doc__ = inspect.getdoc(method)
+    if method.__name__ == "__init__":  # what the class says of itself comes first
+        owner = getattr(el, method.__qualname__.partition(".")[0])
+        shown.__doc__ = f"{inspect.getdoc(owner)}\n\n{inspect.getdoc(method)}"
     return shown
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from efficientnet_lite.commands.cache import cache_clear, cache_list
     from efficientnet_lite.commands.check import check
     from efficientnet_lite.commands.embed import embed
+    from efficientnet_lite.commands.embedder import Embedder
     from efficientnet_lite.commands.evaluate import evaluate
     from efficientnet_lite.commands.export import export
     from efficientnet_lite.commands.hub_cache import hub_cache
@@ -53,6 +54,7 @@ _HOMES = {  # public name -> module
     "ArtifactError": _ERRORS,
     "CheckpointError": _ERRORS,
     "EfficientNetLiteError": _ERRORS,
+    "Embedder": "commands.embedder",
     "Model": "runtimes.model",
     "OutputFailed": _ERRORS,
     "Prediction": "runtimes.prediction",
@@ -88,6 +90,7 @@ __all__ = [
     "ArtifactError",
     "CheckpointError",
     "EfficientNetLiteError",
+    "Embedder",
     "Model",
     "OutputFailed",
     "Prediction",

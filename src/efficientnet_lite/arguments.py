@@ -39,17 +39,21 @@ class _Unfit(Exception):
 def called(function: Callable[P, R]) -> Callable[P, R]:
     """`function`, whose arguments come as its annotations say, or WrongType or WrongArgument is raised."""
     signature = inspect.signature(function)
+    name = function.__qualname__.rpartition("<locals>.")[2].removesuffix(".__init__")
+    known = {each: found.annotation for each, found in signature.parameters.items() if each != "self"}
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        known = signature.parameters
-        _check_names(function.__name__, kwargs, list(known))
+        _check_names(name, kwargs, list(known))
         try:
             bound = signature.bind(*args, **kwargs)
         except TypeError as error:
-            raise WrongType(f"{function.__name__}(): {error}", where=CALL, fix=_help(function)) from error
-        for name, value in bound.arguments.items():
-            bound.arguments[name] = fitted(name, value, known[name].annotation)
+            raise WrongType(
+                f"{name}(): {error}", where=CALL, fix=f"see help(efficientnet_lite.{name})"
+            ) from error
+        for argument, value in bound.arguments.items():
+            if argument in known:
+                bound.arguments[argument] = fitted(argument, value, known[argument])
         return function(*bound.args, **bound.kwargs)
 
     # What `help` shows; the docstring says the types, which would make one line of thousands of characters of it.
@@ -83,10 +87,6 @@ def _check_names(function: str, given: Mapping[str, object], known: Sequence[str
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
             fix = f"did you mean `{near[0]}=`?" if near else f"it takes {', '.join(known)}"
             raise WrongType(f"{function}() has no argument {name!r}", where=CALL, fix=fix)
-
-
-def _help(function: Callable[..., object]) -> str:
-    return f"see help(efficientnet_lite.{function.__name__})"
 
 
 def _fitted(value: object, hint: Any) -> Any:

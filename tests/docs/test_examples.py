@@ -16,7 +16,14 @@ import efficientnet_lite as el
 LABELS = {"shirt": "ball", "shoes": "box", "trousers": "stripes"}
 NO_COMMAND = {"create_model", "save_weights", "load"}
 FUNCTIONS = sorted(name for name in el.__all__ if inspect.isfunction(getattr(el, name)))
-METHODS = [el.Model.classify, el.Model.predict, el.Model.predict_each]
+METHODS = [
+    el.Model.classify,
+    el.Model.predict,
+    el.Model.predict_each,
+    el.Embedder.embed,
+    el.Embedder.embed_each,
+]
+CLASSES = [el.Embedder]
 WIDTH = 76  # of a terminal of 80 columns, less the indentation that `help` gives a docstring
 NEEDS = {  # what an example needs beside the base install
     "create_model": "keras",
@@ -60,7 +67,9 @@ def place(tmp_path_factory):
         yield folder
 
 
-@pytest.mark.parametrize("function", [*ORDER[1:], *METHODS], ids=lambda function: function.__qualname__)
+@pytest.mark.parametrize(
+    "function", [*ORDER[1:], *METHODS, *CLASSES], ids=lambda function: function.__qualname__
+)
 def test_an_example_does_what_it_says(function, place):
     needed = NEEDS.get(function.__name__)
     if needed and find_spec(needed) is None:
@@ -69,10 +78,12 @@ def test_an_example_does_what_it_says(function, place):
     assert faults(function) == ""
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", [*FUNCTIONS, *(each.__name__ for each in CLASSES)])
 def test_each_public_function_has_an_example_and_says_what_it_takes(name):
     function = getattr(el, name)
     text = inspect.getdoc(function)
+    if inspect.isclass(function):
+        text += f"\n{inspect.getdoc(function.__init__)}"
 
     assert len(example(function).examples) >= 2
     assert all(len(line) <= WIDTH for line in text.splitlines())

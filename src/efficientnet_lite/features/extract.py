@@ -4,6 +4,7 @@ Memory does not grow with the number of photos: only a few are under way at once
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -15,7 +16,7 @@ from efficientnet_lite.features.backbone import space_of
 from efficientnet_lite.features.kept_looks import LOOKS, look_from_bytes
 from efficientnet_lite.network.plan import POOLED
 from efficientnet_lite.photos.contract import View
-from efficientnet_lite.photos.views import prepare
+from efficientnet_lite.photos.views import Image, prepare, prepare_pixels
 from efficientnet_lite.runtimes.engine import Engine
 from efficientnet_lite.runtimes.model import Model
 from efficientnet_lite.storage.cache import Cache
@@ -38,12 +39,14 @@ class Extracted(Generic[Asked]):
     height: int | None
     vector: FloatVector | None  # (C,)
     error: str | None  # one line
+    fix: str = ""  # what can be done about it
 
 
 class KnownVectors:
     """The vectors of one model and view that the cache holds; they are read and never written."""
 
-    def __init__(self, cache: Cache, model: Model, view: View) -> None:
+    def __init__(self, cache: Cache, model: Model, view: View | None = None) -> None:
+        view = view or model.contract.view
         self._cache = cache
         self._space = space_of(sha256_bytes(model.data), model.contract, view)
         self.keys = cache.keys(self._space)  # of the photos
@@ -60,29 +63,43 @@ class KnownVectors:
         return None
 
 
+@contextmanager
+def known_vectors(model: Model, view: View | None = None) -> Iterator[KnownVectors | None]:
+    """What the cache of this machine knows of a model and view; None where there is none, which makes none."""
+    if not Cache.is_there():
+        yield None
+        return
+    with Cache() as cache:
+        yield KnownVectors(cache, model, view)
+
+
 @dataclass(frozen=True, slots=True)
 class _Read(Generic[Asked]):
     item: Asked
-    data: bytes
-    sha256: str
+    data: bytes | None  # None where it is pixels already
+    sha256: str | None
 
 
 def extract(
     model: Model,
     items: Iterable[Asked],
-    read: Callable[[Asked], bytes],
+    read: Callable[[Asked], bytes | None],
     *,
     view: View | None = None,
     known: KnownVectors | None = None,
+    pixels: Callable[[Asked], npt.NDArray[np.uint8]] | None = None,
 ) -> Iterator[Extracted[Asked]]:
     """The vector of each photo in the order of `items`, or why there is none.
 
     Args:
         model: has the output `features`.
         items: what the caller calls its photos by; asked for as they are needed.
-        read: the bytes of one photo's file; called by several threads. Raises UnreadablePhoto.
+        read: the bytes of one photo's file; called by several threads. Raises UnreadablePhoto. Where `pixels` is
+            given, None for a photo that is no file.
         view: how the photo is looked at, the contract's own way where None.
         known: vectors that need not be computed again.
+        pixels: the pixels (H, W, 3) of a photo that is no file, RGB, upright; called by the engines' threads. Raises
+            UnreadablePhoto.
     """
     views = (view or model.contract.view,)
     columns = int(np.prod(model.outputs[POOLED].shape[1:]))
@@ -91,24 +108,31 @@ def extract(
         try:
             data = read(item)
         except UnreadablePhoto as error:
-            return Extracted(item, None, None, None, None, error.what)
-        return _Read(item, data, sha256_bytes(data))
+            return Extracted(item, None, None, None, None, error.what, error.fix)
+        return _Read(item, data, None if data is None else sha256_bytes(data))
 
     def looked_up(each: _Read[Asked] | Extracted[Asked]) -> _Read[Asked] | Extracted[Asked]:
-        if known is None or isinstance(each, Extracted):
+        if known is None or isinstance(each, Extracted) or each.sha256 is None:
             return each
         found = known.find(each.sha256, columns)
         return Extracted(each.item, each.sha256, *found, None) if found else each
+
+    def image_of(each: _Read[Asked]) -> tuple[Image, tuple[int, int]]:
+        if each.data is not None:
+            prepared = prepare(each.data, views, model.contract)
+            return prepared.images[0], prepared.photo.full_size
+        assert pixels is not None
+        given = pixels(each.item)
+        return prepare_pixels(given, views, model.contract)[0], given.shape[:2]
 
     def one(runner: Engine, each: _Read[Asked] | Extracted[Asked]) -> Extracted[Asked]:
         if isinstance(each, Extracted):
             return each
         try:
-            prepared = prepare(each.data, views, model.contract)
+            image, (height, width) = image_of(each)
         except UnreadablePhoto as error:
-            return Extracted(each.item, each.sha256, None, None, None, error.what)
-        height, width = prepared.photo.full_size
-        vector = model.on_image(runner, prepared.images[0])[POOLED]
+            return Extracted(each.item, each.sha256, None, None, None, error.what, error.fix)
+        vector = model.on_image(runner, image)[POOLED]
         return Extracted(each.item, each.sha256, width, height, vector, None)
 
     return model.pool.map(one, map(looked_up, in_threads(bytes_of, items, workers=READERS)))

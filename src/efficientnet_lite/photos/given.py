@@ -7,7 +7,7 @@ or (H, W, 1), RGB (H, W, 3) or RGBA (H, W, 4), channels last, uint8, or floats i
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, Protocol, runtime_checkable
@@ -65,6 +65,7 @@ class Gathered:
 
     single: bool  # one photo, not several
     photos: Iterable[GivenPhoto]
+    count: int | None = 1  # how many; None where only going through them shows it
 
 
 def gather(photos: GivenPhotos) -> Gathered:
@@ -89,7 +90,7 @@ def gather(photos: GivenPhotos) -> Gathered:
         items = photos
     else:
         raise _no_photos(photos, f"{PHOTO}, or a list of such")
-    return Gathered(False, _numbered(items))
+    return Gathered(False, _numbered(items), len(items) if isinstance(items, Sized) else None)
 
 
 def _numbered(items: Iterable[Any]) -> Iterator[GivenPhoto]:

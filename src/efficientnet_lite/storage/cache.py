@@ -74,7 +74,7 @@ class _Patient(sqlite3.Connection):
 
 
 class Cache:
-    """The open cache. For one thread at a time; several processes may have it open."""
+    """The open cache. For one thread at a time, whichever it is; several processes may have it open."""
 
     def __init__(self, folder: Path | None = None, *, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> None:
         """Open the cache in `folder`, making what is missing, readable by its owner only.
@@ -86,6 +86,12 @@ class Cache:
         self.limit_bytes = limit_bytes
         self._file: tuple[int, int] | None = None  # device and number of the file that is open
         self._connection = self._open() if self._is_usable() else self._connect("")
+
+    @staticmethod
+    def is_there() -> bool:
+        """Whether anything was ever kept on this machine; to open a cache makes one."""
+        folder = cache_folder()
+        return folder is not None and files.is_file(folder / FILE_NAME)
 
     def _is_usable(self) -> bool:
         """Whether there is a folder with a file of ours that can be written, which are made where missing."""
@@ -121,7 +127,9 @@ class Cache:
         return self._connect("")  # SQLite's own temporary file, gone when it is closed
 
     def _connect(self, path: Path | str) -> sqlite3.Connection:
-        connection = sqlite3.connect(path, timeout=PATIENCE_S, isolation_level=None, factory=_Patient)
+        connection = sqlite3.connect(
+            path, timeout=PATIENCE_S, isolation_level=None, factory=_Patient, check_same_thread=False
+        )
         try:
             if path and not _is_ours(self.path, connection):
                 raise FileExistsError(errno.EEXIST, f"{FILE_NAME} in it is a file of somebody else's")
