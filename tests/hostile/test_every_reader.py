@@ -15,7 +15,9 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+from checkpoint_files import bundle, entry, field, header, object_graph, table
 
 pytest.importorskip("resource", reason="a limit of memory needs Unix")
 if not sys.platform.startswith("linux"):
@@ -91,6 +93,34 @@ def real_tar(mode):
     return stream.getvalue()
 
 
+def saved_model(graph=None, card=None, labels=b"a\nb\n", index=None, data=None):
+    """A SavedModel of ours in a tar, of one variable, or with another graph of objects, card, index or data."""
+    key = "variables/0/.ATTRIBUTES/VARIABLE_VALUE"
+    graph = object_graph({key: "blocks_0_depthwise/kernel"}) if graph is None else graph
+    sound, shards = bundle({key: np.ones((3, 3, 32, 1), np.float32)}, graph=graph)
+    contract = {"size": 224, "view": "crop", "crop_padding": 32, "mean": 127, "stddev": 128}
+    about = {"schema": 1, "variant": "lite0", "contract": contract, "classes": 2}
+    files = {
+        "variables/variables.index": index or sound,
+        "variables/variables.data-00000-of-00001": data or shards[0],
+        "efficientnet-lite.json": json.dumps(about).encode() if card is None else card,
+        "assets/labels.txt": labels,
+    }
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return stream.getvalue()
+
+
+def graph_entry(size, offset=0, data=b""):
+    """A SavedModel whose graph of objects claims to have `size` bytes."""
+    record = entry(7, (), 0, offset, size, 0)
+    return saved_model(index=table([header(), (b"_CHECKPOINTABLE_OBJECT_GRAPH", record)]), data=data or b"x")
+
+
 def safetensors(header):
     return struct.pack("<Q", len(header)) + header
 
@@ -121,6 +151,7 @@ REAL = {
         safetensors(b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}') + bytes(4),
         zipped("archive/data.pkl", b"\x80\x02}q\0.", zipfile.ZIP_STORED),
         zipped("model.weights.h5", b"\x89HDF\r\n\x1a\n" + bytes(100)),
+        saved_model(),
     ],
     "golden": [zipped("images.npy", npy((4,), bytes(16)))],
     "labels": [tflite(zipped("labels.txt", b"a\nb\n"))],
@@ -168,6 +199,10 @@ NUMBERS = {
         ),
         safetensors(b'{"a":' + deep("[")),
         zipped("a/data.pkl", b"\x80\x02\x8a\xff" + b"\xff" * 255 + b".", zipfile.ZIP_STORED),
+        saved_model(card=b'{"schema": ' + BIG + b"}"),
+        saved_model(card=b'{"schema": 1, "contract": {"size": ' + BIG + b"}}"),
+        saved_model(card=b'{"schema": 1, "classes": 1e999}'),
+        saved_model(card=deep("[", 30_000)),
     ],
 }
 BOMBS = {
@@ -197,6 +232,19 @@ BOMBS = {
         zipped("archive/data.pkl", bytes(2**24)),
         zipped("archive/data.pkl", bytes(100), zipfile.ZIP_LZMA, wide_dictionary),
         pickle_bomb(),
+        saved_model(graph=b"\x0a\x00" * 2**20),
+        saved_model(graph=field(1, b"\x12\x00" * 2**19)),
+        saved_model(graph=field(1, field(2, b"\x12\x00" * 2**19))),
+        saved_model(graph=field(1, b"\x0a\x00" * 2**19)),
+        saved_model(graph=object_graph({f"variables/{n}": "stem_conv/kernel" for n in range(20_000)})),
+        saved_model(graph=object_graph({"variables/0/.ATTRIBUTES/VARIABLE_VALUE": "/" * 10**6})),
+        graph_entry(2**62),
+        graph_entry(2**20, 2**63),
+        graph_entry(2**21, data=b"\xff" * 2**21),
+        graph_entry(12, data=b"\xff" * 9 + b"\x01" + bytes(4)),
+        saved_model(labels=b"a\n" * 2**22),
+        saved_model(labels=b"\r\n" * 2**22),
+        saved_model(card=b"{}" + b" " * 2**17),
         zipped("archive/data.pkl", b"\x80\x02" + b"]" * 3_000_000, zipfile.ZIP_STORED),
         zipped("archive/data.pkl", b"\x80\x02" + b"(" * 3_000_000, zipfile.ZIP_STORED),
         zipped("archive/data.pkl", b"\x80\x02K\1" + b"\x85" * 3_000_000 + b".", zipfile.ZIP_STORED),

@@ -5,6 +5,7 @@ would; the TF1 index is written after TensorFlow's table_format.txt.
 """
 
 import io
+import json
 import pickle
 import struct
 import zipfile
@@ -246,10 +247,19 @@ def header(shards: int = 1, endianness: int = 0) -> tuple[bytes, bytes]:
     return b"", field(1, shards) + (field(2, endianness) if endianness else b"") + field(3, field(1, 1))
 
 
-def bundle(tensors: Mapping[str, Array], *, shards: int = 1) -> tuple[bytes, list[bytes]]:
-    """Index and data shards of a TF1 checkpoint; the tensors are dealt out to the shards in turn."""
-    parts = [b""] * shards
+def bundle(
+    tensors: Mapping[str, Array], *, shards: int = 1, graph: bytes | None = None
+) -> tuple[bytes, list[bytes]]:
+    """Index and data shards of a TF1 checkpoint; the tensors are dealt out to the shards in turn.
+
+    With `graph`, of `object_graph`, it is one of TensorFlow 2.
+    """
+    parts = [bytearray() for _ in range(shards)]
     pairs = [header(shards)]
+    if graph is not None:
+        raw, checksum = text_tensor(graph)
+        pairs.append((b"_CHECKPOINTABLE_OBJECT_GRAPH", entry(7, (), 0, 0, len(raw), checksum)))
+        parts[0] += raw
     for number, (key, array) in enumerate(sorted(tensors.items())):
         shard, raw = number % shards, array.tobytes()
         checksum = mask(google_crc32c.value(raw))
@@ -258,11 +268,62 @@ def bundle(tensors: Mapping[str, Array], *, shards: int = 1) -> tuple[bytes, lis
             (key.encode(), entry(TF_DTYPE[array.dtype.name], array.shape, shard, place, len(raw), checksum))
         )
         parts[shard] += raw
-    return table(pairs), parts
+    return table(pairs), [bytes(part) for part in parts]
+
+
+def text_tensor(text: bytes) -> tuple[bytes, int]:
+    """The bytes of a tensor of one text as tensor_bundle's `WriteStringTensor` leaves them, and their checksum."""
+    length = struct.pack("<I", len(text))
+    checked = struct.pack("<I", mask(google_crc32c.value(length)))
+    return varint(len(text)) + checked + text, mask(google_crc32c.value(length + checked + text))
+
+
+def object_graph(names: Mapping[str, str]) -> bytes:
+    """A TrackableObjectGraph: a root, and an object for each variable, key -> the variable's name."""
+    children = b"".join(
+        field(1, field(1, number) + field(2, key.encode())) for number, key in enumerate(names, 1)
+    )
+    nodes = [children]
+    for key, called in names.items():
+        attribute = field(1, b"VARIABLE_VALUE") + field(2, called.encode()) + field(3, key.encode())
+        nodes.append(field(2, attribute) + field(5, field(1, 1)))
+    return b"".join(field(1, node) for node in nodes)
+
+
+def write_saved_model(
+    folder: Path, parameters: Mapping[str, Array], *, first: int = 0, **card: object
+) -> Path:
+    """A SavedModel of TensorFlow 2 in `folder`: its variables as Keras names them, in the order of the plan.
+
+    `saved_model.pb` holds nothing that anybody could run. `card` are fields of the card of ours; without any there
+    is none. Variables are numbered from `first`.
+    """
+    keys = {
+        name: f"variables/{place}/.ATTRIBUTES/VARIABLE_VALUE" for place, name in enumerate(parameters, first)
+    }
+    names = {keys[name]: keras_name(name) for name in parameters}
+    names["save_counter/.ATTRIBUTES/VARIABLE_VALUE"] = "save_counter"
+    tensors = {keys[name]: array for name, array in parameters.items()}
+    tensors["save_counter/.ATTRIBUTES/VARIABLE_VALUE"] = np.array(1, np.int64)
+    index, shards = bundle(tensors, graph=object_graph(names))
+    (folder / "variables").mkdir(parents=True)
+    (folder / "saved_model.pb").write_bytes(b"\x08\x01")
+    (folder / "variables/variables.index").write_bytes(index)
+    (folder / "variables/variables.data-00000-of-00001").write_bytes(shards[0])
+    if card:
+        (folder / "efficientnet-lite.json").write_text(json.dumps({"schema": 1, "classes": None} | card))
+    return folder
+
+
+def keras_name(name: str) -> str:
+    """`blocks_3_expand_bn/gamma` for `blocks_3/expand/gamma`, as Keras calls the variable."""
+    layer, _, part = name.rpartition("/")
+    norm = "_bn" if part in ("gamma", "beta", "moving_mean", "moving_variance") else ""
+    return f"{layer.replace('/', '_')}{norm}/{part}"
 
 
 def write_bundle(folder: Path, index: bytes, shards: list[bytes], prefix: str = "model.ckpt") -> Path:
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{prefix}.index").write_bytes(index)
     for number, data in enumerate(shards):
         (folder / f"{prefix}.data-{number:05}-of-{len(shards):05}").write_bytes(data)

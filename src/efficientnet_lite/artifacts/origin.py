@@ -1,7 +1,7 @@
 """What a model is made of: the weights of a published model, a checkpoint or a run, with labels and contract."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from efficientnet_lite.errors import UsageError
@@ -68,9 +68,12 @@ def origin_of(name: ModelName, weights: Weights) -> Origin:
 def origin_of_checkpoint(
     path: Path, model: str | None = None, *, ema: bool = True, with_raw: bool = False
 ) -> Origin:
-    """The weights of a file; `model`, where given, is the variant that they must be, and the input size."""
+    """The weights of a file or folder; `model`, where given, is the variant that they must be, and the input size."""
     asked = model_name(model) if model else None
     found = read_checkpoint(path, variant=asked.variant if asked else None, ema=ema, with_raw=with_raw)
+    if asked is None and found.contract is not None:  # a folder of ours says it itself
+        origin = origin_of(ModelName(found.variant, found.contract.size), found)
+        return replace(origin, contract=found.contract)
     return origin_of(asked or ModelName(found.variant, found.variant.size), found)
 
 

@@ -19,7 +19,8 @@ from efficientnet_lite.storage import files, folders
 from efficientnet_lite.storage.listing import FolderKind, seal
 from efficientnet_lite.tflite.label_files import label_files
 from efficientnet_lite.version import __version__
-from efficientnet_lite.weights.read import INDEX_SUFFIX, STATE_FILE, Weights, read_checkpoint
+from efficientnet_lite.weights.bundles import INDEX_SUFFIX, STATE_FILE
+from efficientnet_lite.weights.read import Weights, read_checkpoint
 from efficientnet_lite.weights.stored_tensors import MAX_CHECKPOINT_BYTES, some
 from efficientnet_lite.weights.tf1_read import read_index, read_tensors, shard_name
 from efficientnet_lite.weights.tf1_write import PREFIX, Variables, checkpoint_entries, write_checkpoint

@@ -180,6 +180,7 @@ def _checkpoint(path: Path, found: "Weights") -> dict[str, Any]:
         "path": path.absolute(),
         "format": found.format,
         "model": found.variant.name,
+        "size": (found.contract or found.variant).size,
         "classes": found.classes,
         "parameters": make_plan(found.variant, classes=found.classes).trainable_parameters(),
         "sha256": found.sha256,

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from efficientnet_lite.arrays import Array
-from efficientnet_lite.network.keras_model import NORM_SUFFIX
+from efficientnet_lite.network.naming import plan_layer
 from efficientnet_lite.network.plan import DENSE
 
 
@@ -89,12 +89,3 @@ def _flat(model: keras.Model) -> Iterator[Any]:
             yield from _flat(layer)
         else:
             yield layer
-
-
-def plan_layer(layer: str) -> str | None:
-    """`blocks_3/expand` for the layers `blocks_3_expand` and `blocks_3_expand_bn`; None for strange ones."""
-    block, _, part = layer.removesuffix(NORM_SUFFIX).rpartition("_")
-    if f"{block}/{part}" in ("stem/conv", "head/conv", DENSE):
-        return f"{block}/{part}"
-    numbered = block.startswith("blocks_") and block.removeprefix("blocks_").isdecimal()
-    return f"{block}/{part}" if numbered and part in ("expand", "depthwise", "project") else None

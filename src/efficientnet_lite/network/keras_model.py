@@ -15,6 +15,7 @@ import keras
 from keras import layers, ops
 
 from efficientnet_lite.errors import UsageError
+from efficientnet_lite.network.naming import NORM_SUFFIX
 from efficientnet_lite.network.plan import (
     BN_EPSILON,
     DENSE,
@@ -34,7 +35,6 @@ from efficientnet_lite.photos.contract import MEAN, STDDEV
 BN_MOMENTUM = 0.99  # new = 0.99 * old + 0.01 * batch; Source: efficientnet_lite_builder.py
 SURVIVAL = 0.8  # of a residual branch behind the last block; Source: efficientnet_lite_builder.py
 IMAGES = "images"  # the input; Source: tensorflow/hub, docs/common_signatures/images.md
-NORM_SUFFIX = "_bn"
 
 
 def build_model(

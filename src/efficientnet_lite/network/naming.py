@@ -26,6 +26,8 @@ ACCUMULATOR, MOMENTUM = "/RMSProp", "/RMSProp_1"  # slots of the reference's opt
 GLOBAL_STEP = "global_step"
 TORCH_BN = dict(zip(BN_PARTS, ("weight", "bias", "running_mean", "running_var"), strict=True))
 
+NORM_SUFFIX = "_bn"  # of a Keras layer: the batch norm behind the one of that name
+
 # A part of a name that each dialect uses in every block and no other one uses.
 MARKS: dict[Dialect, str] = {
     "plan": "/depthwise/kernel",
@@ -98,6 +100,15 @@ def foreign_names(plan: Plan, dialect: Dialect) -> dict[str, Foreign]:
         weights, norm = layers[layer]
         table[name] = foreign(norm if part in BN_PARTS else weights, part, shape)
     return table
+
+
+def plan_layer(layer: str) -> str | None:
+    """`blocks_3/expand` for the Keras layers `blocks_3_expand` and `blocks_3_expand_bn`; None for strange ones."""
+    block, _, part = layer.removesuffix(NORM_SUFFIX).rpartition("_")
+    if f"{block}/{part}" in ("stem/conv", "head/conv", DENSE):
+        return f"{block}/{part}"
+    numbered = block.startswith("blocks_") and block.removeprefix("blocks_").isdecimal()
+    return f"{block}/{part}" if numbered and part in ("expand", "depthwise", "project") else None
 
 
 def tf1_variables(plan: Plan) -> dict[str, str]:

@@ -13,8 +13,9 @@ from keras import layers, ops
 
 from efficientnet_lite import metrics
 from efficientnet_lite.arrays import Array, ClassIndices
-from efficientnet_lite.network.keras_arrays import assign_parameters, plan_layer, read_parameters
+from efficientnet_lite.network.keras_arrays import assign_parameters, read_parameters
 from efficientnet_lite.network.keras_model import IMAGES, add_layers
+from efficientnet_lite.network.naming import plan_layer
 from efficientnet_lite.network.plan import DENSE, INPUT
 from efficientnet_lite.photos.contract import MEAN, STDDEV, BaseView
 from efficientnet_lite.training.augment import mixup

@@ -21,6 +21,7 @@ from typing import Any
 
 from efficientnet_lite.documents import json_value
 from efficientnet_lite.errors import CheckpointError, printable
+from efficientnet_lite.network.naming import NORM_SUFFIX
 from efficientnet_lite.network.plan import BN_PARTS
 from efficientnet_lite.storage import confined
 from efficientnet_lite.weights import stored_tensors as dtypes
@@ -37,7 +38,6 @@ ZIP_CONFIG = "config.json"
 ZIP_ENTRY = b"PK\x01\x02"
 MAX_ZIP_ENTRIES = 100  # Keras writes three, and a few for vocabularies and the like
 MAX_UNFOLDING = 32  # Keras does not compress; an optimizer's zeros are at most three quarters
-NORM_SUFFIX = "_bn"
 SOFTMAX_OR_NONE = (None, "linear", "softmax", "log_softmax")  # all of which our files leave to the end
 DTYPES = {dtype.name: dtype for dtype in (dtypes.FLOAT16, dtypes.FLOAT32, dtypes.FLOAT64)}
 

@@ -5,11 +5,10 @@ What a path holds is told by its content: extensions lie. Every reader gives `St
 """
 
 import difflib
-import hashlib
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,26 +19,37 @@ from efficientnet_lite.errors import CheckpointError, UnusableInput, printable
 from efficientnet_lite.network.plan import DENSE, IMAGENET_CLASSES, Variant
 from efficientnet_lite.notices import LOG
 from efficientnet_lite.packers import PACKERS
+from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.photos.header import MAGIC_BYTES, format_of
 from efficientnet_lite.storage import files
 from efficientnet_lite.weights import imagenet, published
-from efficientnet_lite.weights.archive import is_archive, read_archive
+from efficientnet_lite.weights.archive import is_archive
+from efficientnet_lite.weights.bundles import (
+    HUB_MODULE,
+    INDEX_SUFFIX,
+    PARAMETER_FILE,
+    SAVED_MODEL,
+    STATE_FILE,
+    UNPACK,
+    open_archive,
+    open_bundle,
+    open_folder,
+    state_of,
+)
+from efficientnet_lite.weights.content import Content
 from efficientnet_lite.weights.fit import Fitted, fit
 from efficientnet_lite.weights.keras_h5 import H5_MAGIC, check_head, read_keras, zipped_config, zipped_weights
+from efficientnet_lite.weights.own_card import OwnCard
 from efficientnet_lite.weights.prefixes import network_of
 from efficientnet_lite.weights.pth import MAGIC_NUMBER, ZIP_PREFIX, is_pth, read_state_dict
 from efficientnet_lite.weights.safetensors import FORMAT, SCHEMA, header_bytes, read_safetensors
-from efficientnet_lite.weights.stored_tensors import MAX_CHECKPOINT_BYTES, Stored, damaged, some
-from efficientnet_lite.weights.tf1_read import is_index, read_index, read_tensors, shard_name
+from efficientnet_lite.weights.stored_tensors import MAX_CHECKPOINT_BYTES, damaged
+from efficientnet_lite.weights.tf1_read import is_index
 from efficientnet_lite.weights.unpickle import NEWER_PICKLE, STATE_DICT_ONLY
 
 RUN_CARD, RUN_WEIGHTS = "card.json", "weights.safetensors"
-STATE_FILE = "checkpoint"  # TensorFlow's note which of a folder's checkpoints is the last
-INDEX_SUFFIX = ".index"
-UNPACK = "unpack it and give the checkpoint within"
 OLD_PTH = b"L%dL\n." % MAGIC_NUMBER  # how torch's legacy stream begins in protocols 0 and 1
 OLD_PICKLE = re.compile(rb"\([dl]p0\n|\([dl]q\0|[}\]]q\0|c[\w.]{1,100}\n[\w.]{1,100}\n")  # in the same
-PARAMETER_FILE = "give a .pth, .safetensors, .weights.h5, .keras or TF1 checkpoint, or a run folder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +69,11 @@ class Weights:
     labels: tuple[str, ...] | None  # of files that we wrote, and of the published weights
     path: Path
     notice: str = ""  # to be kept with copies, where the license asks for it
-    format: str = ""  # "torch .pth", "safetensors", "TF1 checkpoint" or "Keras weights"
+    # "torch .pth", "safetensors", "Keras weights", "TF1 checkpoint", "TensorFlow checkpoint", "SavedModel" or
+    # "TF1 Hub module".
+    format: str = ""
     notes: tuple[str, ...] = ()  # what was chosen, and what passed over
+    contract: Contract | None = None  # of a folder that we wrote: how it takes photos
     # Of a file of moving averages, where they were asked for: the raw weights beside them, or why there are none.
     raw: Mapping[str, NDArray[np.float32]] | CheckpointError | None = None
 
@@ -104,11 +117,12 @@ def _check_there(weights: str | Path) -> None:
 def read_checkpoint(
     path: Path, *, variant: Variant | None = None, ema: bool = True, with_raw: bool = False
 ) -> Weights:
-    """The weights at `path`: a .pth, a safetensors file, a TF1 checkpoint, a Keras file, or a run folder of ours.
+    """The weights at `path`: a .pth, a safetensors file, a TensorFlow checkpoint, a SavedModel, a TF1 Hub module, a
+    Keras file, or a run folder of ours.
 
-    A TF1 checkpoint may be given as its folder, its prefix, one of its files, or a .tar or .tar.gz of
-    the folder. With `ema` the moving averages are read where the file has them, else the raw weights; and
-    `with_raw` those besides.
+    What TensorFlow wrote may be given as its folder, a prefix, one of its files, or a .tar or .tar.gz of
+    the folder; nothing of it is executed. With `ema` the moving averages are read where the file has them,
+    else the raw weights; and `with_raw` those besides.
 
     Raises:
         CheckpointError: the file is damaged, of another variant than `variant`, has tensors missing,
@@ -127,12 +141,14 @@ def read_checkpoint(
         return replace(found, raw=error)
 
 
-def _weights(content: "_Content", path: Path, variant: Variant | None, *, ema: bool) -> Weights:
+def _weights(content: Content, path: Path, variant: Variant | None, *, ema: bool) -> Weights:
     tensors, notes = network_of(content.tensors, where=path, ema=ema)
     fitted = fit(tensors, where=path, variant=variant, ema=ema)
     if fitted.head is not None:
         check_head(content.config, fitted.head, path)
         notes.append(f"its dense layer {fitted.head} is the head, of {fitted.classes} classes")
+    if content.card is not None:
+        _check_card(content.card, fitted, path)
     notes = [content.chosen] * bool(content.chosen) + notes
     for note in notes:
         LOG.info("%s: %s", path, note)
@@ -147,24 +163,22 @@ def _weights(content: "_Content", path: Path, variant: Variant | None, *, ema: b
         path=path,
         format=content.format,
         notes=tuple(notes),
+        contract=content.card.contract if content.card is not None else None,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Content:
-    """What lies at a path, before it is known whether it fits a variant."""
-
-    tensors: Mapping[str, Stored]
-    format: str
-    sha256: str
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    chosen: str = ""  # which of several state dicts it is
-    config: bytes | str = ""  # a Keras model's
-    # The raw weights beside averages, where they lie apart.
-    raw: Callable[[], Mapping[str, Stored]] | None = None
+def _check_card(card: OwnCard, fitted: Fitted, path: Path) -> None:
+    """Raises CheckpointError where the weights are not those of which the card beside them speaks."""
+    if card.variant != fitted.variant.name:
+        named = printable(card.variant[:20])
+        raise damaged(f"its card is of {named}, the weights of {fitted.variant.name}", path)
+    if card.classes != fitted.classes:
+        raise damaged(
+            f"its card says {card.classes or 'no'} classes, the weights have {fitted.classes or 'none'}", path
+        )
 
 
-def _opened(path: Path, *, ema: bool) -> _Content:
+def _opened(path: Path, *, ema: bool) -> Content:
     try:
         return _open(path, ema=ema)
     except OSError as error:  # a folder that may not be entered, a name that is too long
@@ -173,38 +187,40 @@ def _opened(path: Path, *, ema: bool) -> _Content:
         ) from error
 
 
-def _open(path: Path, *, ema: bool) -> _Content:
+def _open(path: Path, *, ema: bool) -> Content:
     if files.is_dir(path):
         return _open_folder(path)
     index = path.with_name(path.name + INDEX_SUFFIX)
     if not files.exists(path) and files.is_file(index):
-        return _open_bundle(index)
+        return open_bundle(index)
+    if path.name in (SAVED_MODEL, HUB_MODULE) and files.is_file(path):  # which are not looked into
+        return open_folder(path.parent)
     data = files.read_bytes(path, limit=MAX_CHECKPOINT_BYTES, what="a checkpoint")
     zipped = zipped_weights(data, where=path) if data.startswith(ZIP_PREFIX) else None
     if zipped is not None or data.startswith(H5_MAGIC):
         weights, config = read_keras(data if zipped is None else zipped, where=path)
         described = config if zipped is None else zipped_config(data)
-        return _Content(weights, "Keras weights", files.sha256_bytes(data), config=described)
+        return Content(weights, "Keras weights", files.sha256_bytes(data), config=described)
     if is_pth(data):
         found = read_state_dict(data, where=path, ema=ema)
         digest = files.sha256_bytes(data)
-        return _Content(
+        return Content(
             found.tensors, "torch .pth", digest, chosen=found.chosen, raw=lambda: found.raw().tensors
         )
     if is_index(data):
-        return _open_bundle(path)
+        return open_bundle(path)
     if is_archive(data):
-        return _open_archive(data, path)
+        return open_archive(data, path)
     if shard := re.fullmatch(r"(.+)\.data-\d{5}-of-\d{5}", path.name):
-        return _open_bundle(path.with_name(shard[1] + INDEX_SUFFIX))
-    if path.name == STATE_FILE and _state(data):
+        return open_bundle(path.with_name(shard[1] + INDEX_SUFFIX))
+    if path.name == STATE_FILE and state_of(data):
         return _open_folder(path.parent)
     if header_bytes(data) is not None:
         return _open_safetensors(data, path)
     raise _unknown(data, path)
 
 
-def _open_safetensors(data: bytes, path: Path) -> _Content:
+def _open_safetensors(data: bytes, path: Path) -> Content:
     if (part := re.search(r"-\d{5}-of-(\d{5})\.safetensors$", path.name)) and int(part[1]) > 1:
         raise _part(path, int(part[1]))
     tensors, metadata = read_safetensors(data, where=path)
@@ -216,116 +232,16 @@ def _open_safetensors(data: bytes, path: Path) -> _Content:
             where=path,
             fix="update efficientnet-lite",
         )
-    return _Content(tensors, "safetensors", files.sha256_bytes(data), metadata)
+    return Content(tensors, "safetensors", files.sha256_bytes(data), metadata)
 
 
-def _open_folder(folder: Path) -> _Content:
+def _open_folder(folder: Path) -> Content:
     if files.is_file(folder / RUN_CARD):
         path = folder / RUN_WEIGHTS
         return _open_safetensors(
             files.read_bytes(path, limit=MAX_CHECKPOINT_BYTES, what="the weights of a run"), path
         )
-    names = {entry.name for entry in files.entries(folder) if _belongs(entry.name) and files.is_file(entry)}
-
-    def content(name: str) -> bytes:
-        return files.read_bytes(folder / name, limit=MAX_CHECKPOINT_BYTES, what="a part of a checkpoint")
-
-    state = content(STATE_FILE) if STATE_FILE in names else b""
-    return _bundle(_choose(names, state, folder), names, content, folder)
-
-
-def _open_bundle(index: Path) -> _Content:
-    """The TF1 checkpoint that `index` belongs to, whatever else lies in the folder."""
-
-    def content(name: str) -> bytes:
-        return files.read_bytes(
-            index.with_name(name), limit=MAX_CHECKPOINT_BYTES, what="a part of a checkpoint"
-        )
-
-    prefix = index.name.removesuffix(INDEX_SUFFIX)
-    shards = {path.name for path in files.entries(index.parent) if path.name.startswith(f"{prefix}.data-")}
-    return _bundle(prefix, shards, content, index, index_name=index.name)
-
-
-def _open_archive(data: bytes, path: Path) -> _Content:
-    members = read_archive(data, _belongs, where=path)
-    folders = {str(PurePosixPath(name).parent) for name in members if name.endswith(INDEX_SUFFIX)}
-    if not folders:
-        raise CheckpointError("the archive holds no TF1 checkpoint", where=path, fix=UNPACK)
-    if len(folders) != 1:
-        raise CheckpointError(
-            f"the archive has TF1 checkpoints in {len(folders)} folders, expected 1: {some(sorted(folders))}",
-            where=path,
-            fix="unpack it and give the folder of one checkpoint",
-        )
-    parent = PurePosixPath(folders.pop())
-    parts = {
-        PurePosixPath(name).name: part
-        for name, part in members.items()
-        if PurePosixPath(name).parent == parent
-    }
-    prefix = _choose(parts, parts.get(STATE_FILE, b""), path)
-    content = _bundle(prefix, parts, parts.__getitem__, path)
-    return _Content(content.tensors, content.format, files.sha256_bytes(data))
-
-
-def _belongs(name: str) -> bool:
-    """Whether a file of this name can be part of a TF1 checkpoint; "._" is what macOS adds to archives."""
-    return not name.startswith("._") and (
-        name == STATE_FILE or name.endswith(INDEX_SUFFIX) or ".data-" in name
-    )
-
-
-def _state(data: bytes) -> str | None:
-    """The prefix that a state file names, without the folders of the machine that wrote it."""
-    match = re.search(rb'^model_checkpoint_path: "([^"\n]{1,1000})"', data, re.MULTILINE)
-    return re.split(r"[/\\]", match[1].decode(errors="replace"))[-1] if match else None
-
-
-def _choose(names: Collection[str], state: bytes, where: Path) -> str:
-    """The prefix of the checkpoint to read: the one that the state file names, or the only one."""
-    prefixes = sorted(name.removesuffix(INDEX_SUFFIX) for name in names if name.endswith(INDEX_SUFFIX))
-    if (last := _state(state)) in prefixes:
-        return str(last)
-    if len(prefixes) == 1:
-        return prefixes[0]
-    if not prefixes:
-        raise CheckpointError(
-            "the folder holds no model, neither a run nor a checkpoint", where=where, fix=PARAMETER_FILE
-        )
-    raise CheckpointError(
-        f"the folder holds {len(prefixes)} checkpoints: {some(prefixes)}",
-        where=where,
-        fix=f"give one of them, for example {prefixes[-1]}{INDEX_SUFFIX}",
-    )
-
-
-def _bundle(
-    prefix: str,
-    names: Iterable[str],
-    content: Callable[[str], bytes],
-    where: Path,
-    *,
-    index_name: str | None = None,
-) -> _Content:
-    """The TF1 checkpoint `prefix` among the files `names`, whose bytes `content` gives."""
-    data = content(index_name or prefix + INDEX_SUFFIX)
-    index = read_index(data, where=where)
-    wanted = [shard_name(prefix, shard, index.shards) for shard in range(index.shards)]
-    if missing := [name for name in wanted if name not in names]:
-        raise CheckpointError(
-            f"{len(missing)} of {index.shards} data files are missing: {some(missing)}",
-            where=where,
-            fix="put all files of the checkpoint into one folder",
-        )
-    digest, shards, total = hashlib.sha256(data), [], 0
-    for name in wanted:
-        shards.append(content(name))
-        digest.update(shards[-1])
-        total += len(shards[-1])
-        if total > MAX_CHECKPOINT_BYTES:
-            raise damaged(f"its data files have more than {MAX_CHECKPOINT_BYTES:,} bytes", where)
-    return _Content(read_tensors(index, shards, where=where), "TF1 checkpoint", digest.hexdigest())
+    return open_folder(folder)
 
 
 def _labels(metadata: Mapping[str, str], fitted: Fitted, path: Path) -> tuple[str, ...] | None:

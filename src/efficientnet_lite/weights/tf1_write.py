@@ -20,7 +20,7 @@ from efficientnet_lite.network.naming import ACCUMULATOR, GLOBAL_STEP, MOMENTUM,
 from efficientnet_lite.network.plan import Plan
 from efficientnet_lite.protobuf import FIXED32, VARINT, encoded_varint, message
 from efficientnet_lite.storage import files
-from efficientnet_lite.weights.read import INDEX_SUFFIX, STATE_FILE
+from efficientnet_lite.weights.bundles import INDEX_SUFFIX, STATE_FILE
 from efficientnet_lite.weights.stored_tensors import BFLOAT16, some
 from efficientnet_lite.weights.tf1_read import DTYPES, FOOTER_BYTES, TABLE_MAGIC, shard_name
 
