@@ -8,7 +8,7 @@ separators, bytes that are no UTF-8 as surrogates; the order depends on the name
 import os
 import stat
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -34,6 +34,28 @@ class Walk:
     folders: list[str] = field(default_factory=list)  # sorted
     skipped: list[Skipped] = field(default_factory=list)
     passed_over: Counter[str] = field(default_factory=Counter)  # by kind
+
+
+class WalkedPhoto(NamedTuple):
+    """A file that may be a photo."""
+
+    name: str
+    entry: os.DirEntry[str]
+
+
+class WalkedFolder(NamedTuple):
+    """A folder that is entered."""
+
+    name: str
+
+
+class PassedOver(NamedTuple):
+    """A file or folder that is plainly no photo."""
+
+    kind: str
+
+
+Finding = WalkedPhoto | WalkedFolder | PassedOver | Skipped
 
 
 class _Folder(NamedTuple):
@@ -83,106 +105,118 @@ def walk(root: Path, *, links: bool = True) -> Walk:
 
     Raises UnusableDataset where `root` cannot be read.
     """
+    found = Walk()
+    for each in walk_each(root, links=links):
+        match each:
+            case WalkedPhoto(name, _):
+                found.photos.append(name)
+            case WalkedFolder(name):
+                found.folders.append(name)
+            case PassedOver(kind):
+                found.passed_over[kind] += 1
+            case Skipped():
+                found.skipped.append(each)
+    found.photos.sort()
+    found.folders.sort()
+    found.skipped.sort()
+    return found
+
+
+def walk_each(root: Path, *, links: bool = True) -> Iterator[Finding]:
+    """What `walk` finds, one after another and in no order, so that a million files need not be held at once.
+
+    Raises UnusableDataset where `root` cannot be read.
+    """
     return _Walker(root, links).run()
 
 
 class _Walker:
     def __init__(self, root: Path, follow: bool) -> None:
         self.root, self.follow = root, follow
-        self.found, self.links = Walk(), Links()
+        self.links = Links()
 
-    def run(self) -> Walk:
+    def run(self) -> Iterator[Finding]:
         pending = [_Folder("", os.path.realpath(self.root), ())]
         while pending:
             folder = pending.pop()
-            entries = self._entries(folder)
-            below = [inner for entry in entries if (inner := self._place(entry, folder)) is not None]
+            below: list[_Folder] = []
+            try:
+                for entry in self._entries(folder):
+                    yield self._place(entry, folder, below)
+            except OSError as error:
+                reason = f"the folder cannot be read: {error.strerror or error}"
+                if not folder.name:
+                    raise UnusableDataset(reason, where=self.root, fix="check its permissions") from error
+                yield Skipped(folder.name, reason)
             pending += reversed(below)
-        self.found.photos.sort()
-        self.found.folders.sort()
-        return self.found
 
-    def _entries(self, folder: _Folder) -> Sequence[os.DirEntry[str]]:
-        try:
-            with os.scandir(self.root / folder.name) as listing:
-                return sorted(listing, key=lambda entry: entry.name)
-        except OSError as error:
-            reason = f"the folder cannot be read: {error.strerror or error}"
-            if not folder.name:
-                raise UnusableDataset(reason, where=self.root, fix="check its permissions") from error
-            self._skip(folder.name, reason)
-            return ()
+    def _entries(self, folder: _Folder) -> Iterator[os.DirEntry[str]]:
+        """What lies in a folder; files first, as they come, then what later decisions depend on, by name."""
+        later = []
+        with os.scandir(self.root / folder.name) as listing:
+            for entry in listing:
+                if folder.jumps or files.is_link(entry) or not files.is_file(entry, follow=False):
+                    later.append(entry)
+                else:
+                    yield entry
+        yield from sorted(later, key=lambda entry: entry.name)
 
-    def _place(self, entry: os.DirEntry[str], folder: _Folder) -> _Folder | None:
-        """Note what an entry is; a folder that is to be entered comes back."""
+    def _place(self, entry: os.DirEntry[str], folder: _Folder, below: list[_Folder]) -> Finding:
+        """What an entry is; a folder that is to be entered is put `below`."""
         name = f"{folder.name}{entry.name}"
         if files.is_link(entry):
-            return self._link(entry, name, folder)
+            return self._link(entry, name, folder, below)
         if files.is_dir(entry, follow=False):
-            return self._folder(name, _Folder(f"{name}/", _join(folder.real, entry.name), folder.jumps))
+            inner = _Folder(f"{name}/", _join(folder.real, entry.name), folder.jumps)
+            return self._folder(name, inner, below)
         if files.is_file(entry, follow=False):
-            self._file(entry, name, _join(folder.real, entry.name) if folder.jumps else None)
-        elif kind := rubbish.file_kind(entry.name):
-            self.found.passed_over[kind] += 1
-        else:
-            self._skip(name, "no regular file")
-        return None
+            return self._file(entry, name, _join(folder.real, entry.name) if folder.jumps else None)
+        if kind := rubbish.file_kind(entry.name):
+            return PassedOver(kind)
+        return Skipped(name, "no regular file")
 
-    def _link(self, entry: os.DirEntry[str], name: str, folder: _Folder) -> _Folder | None:
+    def _link(self, entry: os.DirEntry[str], name: str, folder: _Folder, below: list[_Folder]) -> Finding:
         if not self.follow:
-            self._skip(name, LEFT_OUT)
-            return None
+            return Skipped(name, LEFT_OUT)
         try:
             real, mode = self.links.resolve(folder.real, entry.name)
         except (OSError, ValueError):
             if entry.name.startswith("."):  # an editor's lock, say; photos are not hidden in broken links
-                self.found.passed_over[rubbish.HIDDEN_FILES] += 1
-            else:
-                self._skip(name, BROKEN)
-            return None
+                return PassedOver(rubbish.HIDDEN_FILES)
+            return Skipped(name, BROKEN)
         if stat.S_ISREG(mode):
-            self._file(entry, name, real)
-        elif not stat.S_ISDIR(mode):
-            self._skip(name, "a link to no regular file")
-        elif any(_contains(real, place) for place in (*folder.jumps, folder.real)):
-            self._skip(name, LOOP)
-        else:
-            return self._folder(name, _Folder(f"{name}/", real, (*folder.jumps, folder.real)))
-        return None
+            return self._file(entry, name, real)
+        if not stat.S_ISDIR(mode):
+            return Skipped(name, "a link to no regular file")
+        if any(_contains(real, place) for place in (*folder.jumps, folder.real)):
+            return Skipped(name, LOOP)
+        return self._folder(name, _Folder(f"{name}/", real, (*folder.jumps, folder.real)), below)
 
-    def _folder(self, name: str, folder: _Folder) -> _Folder | None:
+    def _folder(self, name: str, folder: _Folder, below: list[_Folder]) -> Finding:
         if kind := rubbish.folder_kind(name.rsplit("/", 1)[-1]):
-            self.found.passed_over[kind] += 1
-            return None
+            return PassedOver(kind)
         parts = name.split("/")
         group = _class_of(parts)
         # Two classes may be the same folder; two links within a class are the same photos twice.
         if folder.jumps and len(parts) > len(group):
             first = self.links.earlier(group, folder.real, name)
             if first is not None:
-                self.found.skipped.append(Skipped(name, second_link(first, "folder"), stops=False))
-                return None
-        self.found.folders.append(name)
-        return folder
+                return Skipped(name, second_link(first, "folder"), stops=False)
+        below.append(folder)
+        return WalkedFolder(name)
 
-    def _file(self, entry: os.DirEntry[str], name: str, real: str | None) -> None:
+    def _file(self, entry: os.DirEntry[str], name: str, real: str | None) -> Finding:
         """A regular file; `real` is where it lies if links lead to it."""
         kind = rubbish.file_kind(entry.name)
         if entry.name.startswith(".") and entry.name.endswith(".icloud"):
-            self._skip(name, ICLOUD)
-            return
+            return Skipped(name, ICLOUD)
         if kind and format_of(_first_bytes(entry.path)) is None:
-            self.found.passed_over[kind] += 1
-            return
+            return PassedOver(kind)
         if real is not None:
             first = self.links.earlier(_class_of(name.split("/")[:-1]), real, name)
             if first is not None:
-                self.found.skipped.append(Skipped(name, second_link(first), stops=False))
-                return
-        self.found.photos.append(name)
-
-    def _skip(self, name: str, reason: str) -> None:
-        self.found.skipped.append(Skipped(name, reason))
+                return Skipped(name, second_link(first), stops=False)
+        return WalkedPhoto(name, entry)
 
 
 def _join(folder: str, name: str) -> str:
