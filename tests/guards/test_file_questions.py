@@ -15,6 +15,7 @@ IN_DOORS = {"stat", "lstat", "iterdir", "listdir", "scandir"}  # a door catches 
 DOORS = {
     *(
         "photos/decode.py",
+        "photos/patterns.py",
         "photos/walk.py",
         "photos/manifest_files.py",
         "storage/cache.py",

@@ -46,6 +46,7 @@ LIBRARIES = {  # a room, or one module of it -> what it may import beside the st
     "crc32c": {"google_crc32c"},
     "storage.files": {"filelock"},
     "storage.cache": {"sqlite3"},
+    "storage.spool": {"sqlite3"},
     "storage.cache_place": {"platformdirs"},
     "photos.decode": {"PIL", "simplejpeg"},
     "photos.heif": {"pillow_heif"},

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from efficientnet_lite.errors import UnreadablePhoto, UnusableDataset, UnusableInput
+from efficientnet_lite.errors import UnreadablePhoto, UnusableDataset
 from efficientnet_lite.photos.accounting import Accounting, Skipped, account, plain
 from efficientnet_lite.photos.classes import check_names, check_usable
 from efficientnet_lite.photos.frames import DataFrame, Frame, frame_of
 from efficientnet_lite.photos.layout import Layout, check_layout, find_split_folders, read_layout
 from efficientnet_lite.photos.manifest import NoLabels
 from efficientnet_lite.photos.manifest_files import Resolved, resolve, resolve_frame
+from efficientnet_lite.photos.patterns import matches, no_match
 from efficientnet_lite.photos.rows import Placed, Row, Rows
 from efficientnet_lite.photos.split import Split
 from efficientnet_lite.photos.splitwords import split_of
@@ -331,18 +332,8 @@ def _dataset(
 
 
 def _matches(pattern: Path) -> list[Path]:
-    """The files and folders that match, sorted; hidden ones only where the pattern names the dot."""
-    base = Path(pattern.anchor or ".")
-    try:
-        found = sorted(base.glob(str(pattern.relative_to(base) if pattern.anchor else pattern)))
-    except (ValueError, NotImplementedError, OSError):
-        found = []
-    matches = [path for path in found if not path.name.startswith(".") or pattern.name.startswith(".")]
-    if not matches:
-        said = files.obstacle(pattern)
-        raise UnusableInput(
-            f"no such file or folder, and no pattern that matches one{f': {said}' if said else ''}",
-            where=pattern,
-            fix="check its spelling",
-        )
-    return matches
+    """The files and folders that match, sorted."""
+    found = sorted(set(matches(pattern)))
+    if not found:
+        raise no_match(pattern)
+    return found

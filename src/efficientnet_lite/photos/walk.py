@@ -55,7 +55,7 @@ class PassedOver(NamedTuple):
     kind: str
 
 
-Finding = WalkedPhoto | WalkedFolder | PassedOver | Skipped
+Walked = WalkedPhoto | WalkedFolder | PassedOver | Skipped
 
 
 class _Folder(NamedTuple):
@@ -122,7 +122,7 @@ def walk(root: Path, *, links: bool = True) -> Walk:
     return found
 
 
-def walk_each(root: Path, *, links: bool = True) -> Iterator[Finding]:
+def walk_each(root: Path, *, links: bool = True) -> Iterator[Walked]:
     """What `walk` finds, one after another and in no order, so that a million files need not be held at once.
 
     Raises UnusableDataset where `root` cannot be read.
@@ -135,7 +135,7 @@ class _Walker:
         self.root, self.follow = root, follow
         self.links = Links()
 
-    def run(self) -> Iterator[Finding]:
+    def run(self) -> Iterator[Walked]:
         pending = [_Folder("", os.path.realpath(self.root), ())]
         while pending:
             folder = pending.pop()
@@ -161,7 +161,7 @@ class _Walker:
                     yield entry
         yield from sorted(later, key=lambda entry: entry.name)
 
-    def _place(self, entry: os.DirEntry[str], folder: _Folder, below: list[_Folder]) -> Finding:
+    def _place(self, entry: os.DirEntry[str], folder: _Folder, below: list[_Folder]) -> Walked:
         """What an entry is; a folder that is to be entered is put `below`."""
         name = f"{folder.name}{entry.name}"
         if files.is_link(entry):
@@ -175,7 +175,7 @@ class _Walker:
             return PassedOver(kind)
         return Skipped(name, "no regular file")
 
-    def _link(self, entry: os.DirEntry[str], name: str, folder: _Folder, below: list[_Folder]) -> Finding:
+    def _link(self, entry: os.DirEntry[str], name: str, folder: _Folder, below: list[_Folder]) -> Walked:
         if not self.follow:
             return Skipped(name, LEFT_OUT)
         try:
@@ -192,7 +192,7 @@ class _Walker:
             return Skipped(name, LOOP)
         return self._folder(name, _Folder(f"{name}/", real, (*folder.jumps, folder.real)), below)
 
-    def _folder(self, name: str, folder: _Folder, below: list[_Folder]) -> Finding:
+    def _folder(self, name: str, folder: _Folder, below: list[_Folder]) -> Walked:
         if kind := rubbish.folder_kind(name.rsplit("/", 1)[-1]):
             return PassedOver(kind)
         parts = name.split("/")
@@ -205,7 +205,7 @@ class _Walker:
         below.append(folder)
         return WalkedFolder(name)
 
-    def _file(self, entry: os.DirEntry[str], name: str, real: str | None) -> Finding:
+    def _file(self, entry: os.DirEntry[str], name: str, real: str | None) -> Walked:
         """A regular file; `real` is where it lies if links lead to it."""
         kind = rubbish.file_kind(entry.name)
         if entry.name.startswith(".") and entry.name.endswith(".icloud"):

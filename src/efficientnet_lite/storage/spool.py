@@ -1,19 +1,19 @@
 """A long list kept on the disk instead of in memory: in a database without a name, which ends with its process.
 
-SQLite unlinks the file of such a database when it opens it, so nothing is left of it, whatever ends the process. It lies
-in the system's folder for temporary files (`TMPDIR`). For one list at a time; safe in many threads.
+SQLite unlinks the file of such a database when it opens it, so nothing is left of it, whatever ends the process. It
+lies in the system's folder for temporary files (`TMPDIR`). For one list at a time; safe in many threads.
 """
 
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from itertools import islice
+from contextlib import contextmanager, suppress
+from itertools import count, islice
 from typing import Self
 
 from efficientnet_lite.errors import OutputFailed
 
-CACHE_KIB = 8192  # of pages in memory, whatever the length of the list
+CACHE_KIB = 2048  # of pages in memory, whatever the length of the list
 AT_ONCE = 500  # rows that are read or written together
 _SCHEMA = f"""
 PRAGMA journal_mode = OFF;
@@ -22,7 +22,6 @@ PRAGMA temp_store = FILE;
 PRAGMA cache_size = -{CACHE_KIB};
 CREATE TABLE items (number INTEGER PRIMARY KEY, key BLOB UNIQUE NOT NULL, item BLOB NOT NULL);
 CREATE TABLE seen (key BLOB PRIMARY KEY, item BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE sorted (key BLOB NOT NULL, item BLOB NOT NULL);
 """
 
 
@@ -31,6 +30,7 @@ class Spool:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._names = count()
         with _full_disk():
             self._base = sqlite3.connect("", isolation_level=None, check_same_thread=False)
             self._base.executescript(_SCHEMA)
@@ -78,25 +78,30 @@ class Spool:
             return found
 
     def in_order(self, pairs: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
-        """All of `pairs`, sorted by their first, byte by byte, on the disk. One at a time."""
-        self._insert("INSERT INTO sorted VALUES (?, ?)", pairs)
-        with self._lock, _full_disk():
-            self._base.execute("CREATE INDEX by_key ON sorted (key)")
-        last = 0, b""
+        """All of `pairs`, sorted by their first, byte by byte, on the disk."""
+        table = f"sorted{next(self._names)}"
+        self._run(f"CREATE TABLE {table} (key BLOB NOT NULL, item BLOB NOT NULL)")
         try:
+            self._insert(f"INSERT INTO {table} VALUES (?, ?)", pairs)
+            self._run(f"CREATE INDEX by_key_{table} ON {table} (key)")
+            last = b"", 0
             while True:
                 with self._lock, _full_disk():
                     found = self._base.execute(
-                        "SELECT key, item, rowid FROM sorted WHERE (key, rowid) > (?, ?) ORDER BY key, rowid LIMIT ?",
-                        (last[1], last[0], AT_ONCE),
+                        f"SELECT key, item, rowid FROM {table} WHERE (key, rowid) > (?, ?) ORDER BY key, rowid LIMIT ?",
+                        (*last, AT_ONCE),
                     ).fetchall()
                 if not found:
                     return
                 yield from ((key, item) for key, item, _ in found)
-                last = found[-1][2], found[-1][0]
+                last = found[-1][0], found[-1][2]
         finally:
-            with self._lock:
-                self._base.executescript("DROP INDEX by_key; DELETE FROM sorted;")
+            with suppress(sqlite3.ProgrammingError):  # the list was closed meanwhile
+                self._run(f"DROP TABLE {table}")
+
+    def _run(self, statement: str) -> None:
+        with self._lock, _full_disk():
+            self._base.execute(statement)
 
     def _insert(self, statement: str, items: Iterable[tuple[bytes, bytes]]) -> None:
         waiting = iter(items)

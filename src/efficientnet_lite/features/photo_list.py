@@ -1,0 +1,176 @@
+"""Photos that a caller names -> a list on the disk: in a fixed order, each once, however many there are.
+
+The list never stands in memory. Its order is that in which the sources were given; within a folder it is that of the
+names, within a table or an archive its own.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+from efficientnet_lite.errors import UnreadablePhoto, UnusableInput
+from efficientnet_lite.features.columns import Columns
+from efficientnet_lite.features.photo_entry import PLACE_KINDS, ColumnType, PhotoEntry, PhotoPlace, SourceItem
+from efficientnet_lite.features.sources.named import each_given, items_of
+from efficientnet_lite.photos import decode as photo_door
+from efficientnet_lite.photos.found import FIX, MOST_NAMED
+from efficientnet_lite.photos.walk import PassedOver
+from efficientnet_lite.storage.spool import Spool
+
+KEY_BYTES = 16
+OnFound = Callable[[int], None]  # how many there are so far
+
+
+class Listed:
+    """The photos of a list, which ends with its context. Safe in many threads."""
+
+    def __init__(self, spool: Spool, columns: Columns, holders: list[str], passed_over: Counter[str]) -> None:
+        self._spool, self._columns, self._holders = spool, columns, holders
+        self.passed_over: Mapping[str, int] = dict(sorted(passed_over.items()))  # plainly no photos, by kind
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the disk back."""
+        self._spool.close()
+
+    def __len__(self) -> int:
+        return self._count
+
+    @cached_property
+    def _count(self) -> int:
+        return len(self._spool)
+
+    @property
+    def columns(self) -> Mapping[str, ColumnType]:
+        """The further columns, name -> type, in the order of an entry's `more`."""
+        return self._columns.named()
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256, hex, over all entries in order: id, path, label, further columns, size."""
+        checksum = hashlib.sha256(json.dumps(list(self.columns.items())).encode())
+        for each in self.entries():
+            known = (each.id, each.path, each.label, each.more, each.size)
+            checksum.update(json.dumps(known).encode() + b"\n")
+        return checksum.hexdigest()
+
+    def entries(self, start: int = 0, stop: int | None = None) -> Iterator[PhotoEntry]:
+        """Entries `start` to `stop`, both from 0, in order."""
+        return map(self._entry, self._spool.items(start, stop))
+
+    def read(self, entry: PhotoEntry) -> bytes:
+        """The bytes of a photo. Raises UnreadablePhoto."""
+        if entry.lost is not None:
+            raise UnreadablePhoto(entry.lost, where=entry.path, fix="mend it, or leave it out")
+        return photo_door.read_bytes(Path(entry.place.where))
+
+    def _entry(self, packed: bytes) -> PhotoEntry:
+        path, own, label, kind, holder, start, length, size, lost, more = json.loads(packed)
+        where = path if holder is None else self._holders[holder] if isinstance(holder, int) else holder
+        return PhotoEntry(
+            id=path if own is None else own,
+            path=path,
+            place=PhotoPlace(PLACE_KINDS[kind], where, start, length),
+            label=label,
+            more=self._columns.unpacked(more),
+            size=size,
+            lost=lost,
+        )
+
+
+def list_sources(photos: object, *, links: bool = True, on_found: OnFound | None = None) -> Listed:
+    """The photos that `photos` names, each once, in order.
+
+    Args:
+        photos: a path or a pattern, or several, each text, path-like or `Verbatim`; an iterable is read once, as it
+            comes.
+        links: False skips every link.
+        on_found: told how many there are, now and then.
+
+    Raises:
+        WrongType: it is something else, such as an array.
+        UnusableInput: a path neither exists nor matches, or there is no photo at all.
+        OutputFailed: the disk has no room for the list.
+    """
+    spool = Spool()
+    try:
+        return _Lister(spool, links, on_found or (lambda count: None)).run(photos)
+    except BaseException:
+        spool.close()
+        raise
+
+
+class _Lister:
+    def __init__(self, spool: Spool, links: bool, on_found: OnFound) -> None:
+        self.spool, self.links, self.on_found = spool, links, on_found
+        self.columns, self.passed_over = Columns(), Counter[str]()
+        self.holders: dict[str, int] = {}  # files that hold several photos
+        self.named: list[str] = []  # the first of what was given, for messages
+        self.usable = self.lost = self.found = 0
+        self.first_lost: SourceItem | None = None
+
+    def run(self, photos: object) -> Listed:
+        self.spool.append(self._packed(self._items(photos)))
+        listed = Listed(self.spool, self.columns, list(self.holders), self.passed_over)
+        if not self.usable:
+            raise self._nothing()
+        return listed
+
+    def _items(self, photos: object) -> Iterator[SourceItem]:
+        for given in each_given(photos):
+            if len(self.named) <= MOST_NAMED:
+                self.named.append(given if isinstance(given, str) else str(given.path))
+            for item in items_of(given, self.spool, links=self.links):
+                if isinstance(item, PassedOver):
+                    self.passed_over[item.kind] += 1
+                else:
+                    yield item
+
+    def _packed(self, items: Iterable[SourceItem]) -> Iterator[tuple[bytes, bytes]]:
+        for item in items:
+            self.found += 1
+            if item.lost is None:
+                self.usable += 1
+            else:
+                self.first_lost = self.first_lost or item
+                self.lost += 1
+            if not self.found % 1000:
+                self.on_found(self.found)
+            more = self.columns.packed(item.more, item.path)
+            yield self._key(item, more), self._body(item, more)
+
+    def _key(self, item: SourceItem, more: list[Any]) -> bytes:
+        """What counts once: a path, a row that says more than its path, a place in an archive."""
+        said: object = item.path
+        if item.is_member:
+            said = (item.path, item.place.where, item.place.start)
+        elif more or item.id is not None:
+            said = (item.path, item.id, item.label, more)
+        return hashlib.blake2b(json.dumps(said).encode(), digest_size=KEY_BYTES).digest()
+
+    def _body(self, item: SourceItem, more: list[Any]) -> bytes:
+        kind, where, start, length = item.place
+        holder: int | str | None = where
+        if where == item.path:
+            holder = None
+        elif kind not in ("file", "url"):
+            holder = self.holders.setdefault(where, len(self.holders))
+        own = None if item.id == item.path else item.id
+        fields = (item.path, own, item.label, PLACE_KINDS.index(kind), holder, start, length, item.size)
+        return json.dumps((*fields, item.lost, more), separators=(",", ":")).encode()
+
+    def _nothing(self) -> UnusableInput:
+        why = ""
+        if self.first_lost is not None:
+            why = f": {self.lost} skipped, the first, {self.first_lost.path!r}: {self.first_lost.lost}"
+        named = [*self.named[:MOST_NAMED], *["..."] * (len(self.named) > MOST_NAMED)]
+        return UnusableInput(f"no photos found{why}", where=", ".join(named) or "an empty list", fix=FIX)
