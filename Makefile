@@ -52,7 +52,7 @@ test-jax: .venv-jax/setup.stamp  ## training on four virtual devices and in two 
 	KERAS_BACKEND=jax .venv-jax/bin/python -m pytest -W ignore::DeprecationWarning tests/training/test_devices.py tests/training/test_pretrain.py
 
 test-peers: .venv-peers/setup.stamp  ## timm and the stock converter, on the same weights; tables of pandas and polars
-	.venv-peers/bin/python -m pytest tests/peers tests/photos/test_frames.py
+	.venv-peers/bin/python -m pytest tests/peers tests/photos/test_frames.py tests/commands/test_transformer.py
 
 FILES ?= 20000
 test-fuzz: setup  ## generated .tflite files through the check and LiteRT: none may kill, hang or bloat a process

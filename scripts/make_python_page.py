@@ -60,6 +60,7 @@ what they are not proven to be, and what to do next. `trained.summary` has the s
 METHODS = (
     *(el.Model.predict, el.Model.classify, el.Model.predict_each),
     *(el.Embedder.__init__, el.Embedder.embed, el.Embedder.embed_each),
+    el.EfficientNetLiteFeatures.__init__,
 )
 
 
@@ -106,7 +107,8 @@ def plain(method: object) -> object:
     shown.__doc__ = inspect.getdoc(method)
     if method.__name__ == "__init__":  # what the class says of itself comes first
         owner = getattr(el, method.__qualname__.partition(".")[0])
-        shown.__doc__ = f"{inspect.getdoc(owner)}\n\n{inspect.getdoc(method)}"
+        texts = (inspect.getdoc(owner), method.__doc__ and inspect.getdoc(method))
+        shown.__doc__ = "\n\n".join(filter(None, texts))
     return shown
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from efficientnet_lite.commands.report import report
     from efficientnet_lite.commands.shards import shards
     from efficientnet_lite.commands.train import train
+    from efficientnet_lite.commands.transformer import EfficientNetLiteFeatures
     from efficientnet_lite.commands.verify import verify
     from efficientnet_lite.errors import (
         ArtifactError,
@@ -54,6 +55,7 @@ _HOMES = {  # public name -> module
     "ArtifactError": _ERRORS,
     "CheckpointError": _ERRORS,
     "EfficientNetLiteError": _ERRORS,
+    "EfficientNetLiteFeatures": "commands.transformer",
     "Embedder": "commands.embedder",
     "Model": "runtimes.model",
     "OutputFailed": _ERRORS,
@@ -90,6 +92,7 @@ __all__ = [
     "ArtifactError",
     "CheckpointError",
     "EfficientNetLiteError",
+    "EfficientNetLiteFeatures",
     "Embedder",
     "Model",
     "OutputFailed",

@@ -23,7 +23,7 @@ METHODS = [
     el.Embedder.embed,
     el.Embedder.embed_each,
 ]
-CLASSES = [el.Embedder]
+CLASSES = [el.Embedder, el.EfficientNetLiteFeatures]
 WIDTH = 76  # of a terminal of 80 columns, less the indentation that `help` gives a docstring
 NEEDS = {  # what an example needs beside the base install
     "create_model": "keras",
@@ -83,7 +83,7 @@ def test_each_public_function_has_an_example_and_says_what_it_takes(name):
     function = getattr(el, name)
     text = inspect.getdoc(function)
     if inspect.isclass(function):
-        text += f"\n{inspect.getdoc(function.__init__)}"
+        text += f"\n{inspect.getdoc(function.__init__) or ''}"
 
     assert len(example(function).examples) >= 2
     assert all(len(line) <= WIDTH for line in text.splitlines())

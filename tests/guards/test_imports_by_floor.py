@@ -72,6 +72,7 @@ LIBRARIES = {  # a room, or one module of it -> what it may import beside the st
     "training.devices": {"jax"},  # where tensors lie, and several hosts
     "records.arrayrecord": {"array_record"},
     "run.report.page": {"jinja2"},
+    "commands.transformer": {"sklearn"},
     "training.curves": {"matplotlib"},
     "cli": {"cyclopts", "rich"},
 }
