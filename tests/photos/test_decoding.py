@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 from efficientnet_lite.errors import UnreadablePhoto, UsageError
 from efficientnet_lite.photos import decode as photo_door
 from efficientnet_lite.photos.contract import Box
+from efficientnet_lite.photos.resizing import resize
 
 
 def encoded(image: Image.Image, form: str, **options: object) -> bytes:
@@ -175,8 +176,8 @@ def test_a_shrunk_and_turned_photo_shows_the_same_place_as_the_full_one(sides, o
 
     height, width = full.full_size
     box = Box(height // 2, width // 2, height - height // 2, width - width // 2)  # up to the far edges
-    one = photo_door.resize(full.pixels, box, 15, filter="bicubic").astype(int)
-    other = photo_door.resize(shrunk.pixels, box, 15, filter="bicubic", scale=shrunk.scale).astype(int)
+    one = resize(full.pixels, box, 15, filter="bicubic").astype(int)
+    other = resize(shrunk.pixels, box, 15, filter="bicubic", scale=shrunk.scale).astype(int)
 
     assert shrunk.full_size == full.full_size
     assert shrunk.scale == (8 if orientation == 1 else {404: 4, 403: 1, 408: 8}[sides[0]])
@@ -186,26 +187,6 @@ def test_a_shrunk_and_turned_photo_shows_the_same_place_as_the_full_one(sides, o
 def test_min_side_below_one_is_the_callers_bug():
     with pytest.raises(ValueError, match="min_side"):
         photo_door.decode(encoded(soft_photo(), "JPEG"), min_side=0)
-
-
-def test_resize_equals_cutting_out_the_box_where_nothing_is_beyond_it():
-    pixels = np.asarray(soft_photo())
-
-    whole = photo_door.resize(pixels, None, 16, filter="bilinear")
-    same = photo_door.resize(pixels, Box(0, 0, 30, 40), 16, filter="bilinear")
-
-    np.testing.assert_array_equal(whole, same)
-    assert whole.shape == (16, 16, 3)
-    assert whole.dtype == np.uint8
-
-
-def test_resize_averages_what_it_shrinks():
-    stripes = np.zeros((64, 64, 3), np.uint8)
-    stripes[:, ::2] = 255
-
-    small = photo_door.resize(stripes, None, 8, filter="bilinear")
-
-    assert np.abs(small.astype(int) - 127).max() <= 12  # without antialiasing it would be 0 or 255
 
 
 def test_the_reference_decode_ignores_orientation_and_uses_another_dct():

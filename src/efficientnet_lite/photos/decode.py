@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +30,6 @@ from PIL import (  # the plugins register themselves: without them, Pillow loads
 
 from efficientnet_lite.errors import UnreadablePhoto, UsageError, printable
 from efficientnet_lite.photos import heif, libtiff
-from efficientnet_lite.photos.contract import Box
 from efficientnet_lite.photos.header import (
     FORMATS,
     MAGIC_BYTES,
@@ -58,15 +56,13 @@ except ImportError:  # no wheel for this platform: Pillow alone serves, slower
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 256 * 2**20
 MAX_JPEG_SCANS = 40  # real photos have ten; one costs up to 0.4 s at 100 megapixels, however few its bytes
-_SCAN = b"\xff\xda"  # the marker; counting it is quick, but it also occurs in data behind the picture
+_AT_ONCE = 2**20  # bytes that are searched for the marker of a scan at once
 SEVERAL_FRAMES = "first of several frames"
 OTHER_DECODER = "not decoded as the reference does: a rare kind of JPEG, or damaged"
 DEVELOP = "develop it to JPEG or TIFF with the camera's program"
 SHRINK_MARGIN = 2  # a shrunk decode keeps at least so many pixels for one of the final image
 
 PillowImage = Image.Image
-Filter = Literal["bicubic", "bilinear"]
-_RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 _loading = threading.Lock()  # an image reads its file at first use, and may stand twice in a list
 _GRAY16_TO_8 = ((np.arange(65536) + 128) // 257).astype(np.uint8)  # white is 65535 = 257 * 255
 
@@ -191,21 +187,6 @@ def on_white(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return _rgb(Image.fromarray(pixels))[0]
 
 
-def resize(
-    pixels: NDArray[np.uint8], box: Box | None, size: int, *, filter: Filter, scale: int = 1
-) -> NDArray[np.uint8]:
-    """`box` of a photo, or all of it, stretched to a square of (size, size, 3) uint8, antialiased.
-
-    `pixels` (height, width, 3) may be decoded at 1 / `scale` of the photo (see `Photo`); `box` is in
-    the pixels of the full photo all the same.
-    """
-    region = None
-    if box is not None:
-        edges = (box.left, box.top, box.left + box.width, box.top + box.height)
-        region = (edges[0] / scale, edges[1] / scale, edges[2] / scale, edges[3] / scale)
-    return np.array(Image.fromarray(pixels).resize((size, size), _RESAMPLING[filter], region))
-
-
 def thumbnail(pixels: NDArray[np.uint8], side: int) -> bytes:
     """A small JPEG of a photo (height, width, 3), no side longer than `side` pixels; nothing is enlarged."""
     image, stream = Image.fromarray(pixels), BytesIO()
@@ -229,9 +210,18 @@ def _bounded_header(data: bytes) -> JpegHeader | None:
     header = jpeg_header(data)
     if header is not None:
         _check_size(header.height, header.width)
-        if data.count(_SCAN) > MAX_JPEG_SCANS and (count := scans(data, header)) > MAX_JPEG_SCANS:
+        if _markers(data) > MAX_JPEG_SCANS and (count := scans(data, header)) > MAX_JPEG_SCANS:
             raise _Refused(f"{count:,} scans, more than the {MAX_JPEG_SCANS} that a photo may have")
     return header
+
+
+def _markers(data: bytes) -> int:
+    """How often the marker of a scan occurs, in the data behind the picture too: a quick look, without the lock."""
+    found, view = 0, np.frombuffer(data, np.uint8)
+    for start in range(0, len(view) - 1, _AT_ONCE):
+        part = view[start : start + _AT_ONCE + 1]
+        found += int(np.count_nonzero((part[:-1] == 0xFF) & (part[1:] == 0xDA)))
+    return found
 
 
 def _decode_jpeg(data: bytes, min_side: int | None) -> Photo:

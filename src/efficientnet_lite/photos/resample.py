@@ -1,7 +1,7 @@
 """The resamplings of other programs, as they do it: without antialiasing, pixel for pixel.
 
 Each output pixel reads two (bilinear) or four (bicubic) pixels a side, so only these are gathered: a
-photo of 12 megapixels takes milliseconds. Antialiased resizing is Pillow's, in `photos/decode.py`.
+photo of 12 megapixels takes milliseconds. Antialiased resizing is in `photos/resizing.py`.
 Pure numpy.
 """
 

@@ -25,10 +25,11 @@ from efficientnet_lite.photos.contract import (
 )
 from efficientnet_lite.photos.decode import Photo
 from efficientnet_lite.photos.resample import bilinear, legacy_bicubic
+from efficientnet_lite.photos.resizing import resize
 
 Image = NDArray[Any]  # uint8 (size, size, 3); float32 for `reference`
 
-PIXELS_VERSION = 1  # to be raised when the photo door or a view changes what it gives
+PIXELS_VERSION = 2  # to be raised when the photo door or a view changes what it gives
 MIRRORED = "-mirrored"
 ANTIALIASED = {"crop", "squash"}  # views that average over pixels, rather than read single ones
 OPENCV_STEPS = 32  # per pixel; Source: opencv, imgproc.hpp, `INTER_TAB_SIZE`
@@ -120,10 +121,10 @@ def _image(view: str, photo: Photo, contract: Contract) -> Image:
     match view:
         case "crop":
             box = center_crop(height, width, size, contract.crop_padding)
-            return photo_door.resize(photo.pixels, box, size, filter="bicubic", scale=photo.scale)
+            return resize(photo.pixels, box, size, filter="bicubic", scale=photo.scale)
         case "squash":
             box = Box(0, 0, height, width)
-            return photo_door.resize(photo.pixels, box, size, filter="bilinear", scale=photo.scale)
+            return resize(photo.pixels, box, size, filter="bilinear", scale=photo.scale)
         case "mediapipe":
             return _rounded(bilinear(photo.pixels, size, half_pixel=False, steps=OPENCV_STEPS))
         case "android-bitmap":

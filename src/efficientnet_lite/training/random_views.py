@@ -1,6 +1,6 @@
 """What a network sees of a photo in fine-tuning: a crop or a squash of it, moved, mirrored, tinted by chance.
 
-All chance comes from a generator that is given; see `chance`. Pure but for the photo door's resizing.
+All chance comes from a generator that is given; see `chance`. Pure.
 """
 
 from collections.abc import Sequence
@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite.photos import decode as photo_door
 from efficientnet_lite.photos.contract import Box, Contract, center_crop
 from efficientnet_lite.photos.decode import Photo
+from efficientnet_lite.photos.resizing import resize
 from efficientnet_lite.training.augment import Augmentation
 from efficientnet_lite.training.augment import augment as distorted
 from efficientnet_lite.training.fine_tuning import Augment
@@ -38,7 +38,7 @@ def draw(photo: Photo, contract: Contract, augment: Augment, random: np.random.G
     )
     if augment != "none":
         box = _moved(box, height, width, SMALLEST[augment], random, squash=squash)
-    image = photo_door.resize(
+    image = resize(
         photo.pixels, box, contract.size, filter="bilinear" if squash else "bicubic", scale=photo.scale
     )
     if mirrored:
