@@ -284,6 +284,8 @@ def test_a_card_of_other_weights_is_refused(saved, tmp_path):
         ({"variant": "lite1"}, "its card is of lite1, the weights of lite0"),
         ({"classes": 4, "labels_sha256": None}, "its card says 4 classes, the weights have 3"),
         ({"classes": None}, "its card says no classes, the weights have 3"),
+        ({"contract": Contract(31).to_json()}, "31 pixels is outside 32 to 2048"),
+        ({"contract": Contract(4096).to_json()}, "4096 pixels is outside 32 to 2048"),
     ):
         (folder / "efficientnet-lite.json").write_text(json.dumps({"schema": 1} | card(**fields)))
         with pytest.raises(CheckpointError, match=message):

@@ -7,6 +7,7 @@ from efficientnet_lite.arguments import called
 from efficientnet_lite.bars import stages
 from efficientnet_lite.errors import CALL, ArtifactError, UnusableInput, UsageError, printable
 from efficientnet_lite.labels import ClassNames
+from efficientnet_lite.network.plan import POOLED
 from efficientnet_lite.photos.dataset import DatasetPlace, dataset_place
 from efficientnet_lite.photos.frames import DataFrame
 from efficientnet_lite.photos.labelled import labelled_photos
@@ -17,7 +18,7 @@ from efficientnet_lite.run.artifacts import replay
 from efficientnet_lite.run.folder import Run, open_run
 from efficientnet_lite.run.intact import bars_of, changed_exports, golden_faults, views_of
 from efficientnet_lite.run.proven import proven_photos
-from efficientnet_lite.runtimes.model import open_model
+from efficientnet_lite.runtimes.model import Model, open_model
 from efficientnet_lite.storage import files
 
 
@@ -85,6 +86,7 @@ def verify(
         raise _unused("`trust=True`", "a run", "in a single file nothing is executed")
     bars = Bars().changed(max_drop, min_agreement)
     models = [open_model(Path(parent)), open_model(target)]
+    _check_classes(models)
     ours, theirs = models[1].labels, models[0].labels
     if ours and theirs and len(ours) == len(theirs) and ours != theirs:
         raise ArtifactError(
@@ -97,6 +99,17 @@ def verify(
     notes = [*lost, *photos.notes]
     faults = [fault for each in comparisons for fault in each.failures(bars)]
     return Verified(target.absolute(), tuple(comparisons), tuple(faults), tuple(notes), bars, whole)
+
+
+def _check_classes(models: Sequence[Model]) -> None:
+    """Raises ArtifactError where one of them ends at the features."""
+    for model in models:
+        if set(model.outputs) == {POOLED}:
+            raise ArtifactError(
+                "it gives feature vectors, and has no classes that two files could agree on",
+                where=model.where,
+                fix="compare the vectors that `embed` makes with each; `export` has held it to its distance",
+            )
 
 
 def _unused(argument: str, user: str, why: str) -> UsageError:

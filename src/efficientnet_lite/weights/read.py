@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from efficientnet_lite import labels as class_names
 from efficientnet_lite.documents import json_value
 from efficientnet_lite.errors import CheckpointError, UnusableInput, printable
-from efficientnet_lite.network.plan import DENSE, IMAGENET_CLASSES, Variant
+from efficientnet_lite.network.plan import DENSE, IMAGENET_CLASSES, MAX_SIZE, MIN_SIZE, Variant
 from efficientnet_lite.notices import LOG
 from efficientnet_lite.packers import PACKERS
 from efficientnet_lite.photos.contract import Contract
@@ -73,7 +73,7 @@ class Weights:
     # "TF1 Hub module".
     format: str = ""
     notes: tuple[str, ...] = ()  # what was chosen, and what passed over
-    contract: Contract | None = None  # of a folder that we wrote: how it takes photos
+    contract: Contract | None = None  # of what we wrote: how it takes photos
     # Of a file of moving averages, where they were asked for: the raw weights beside them, or why there are none.
     raw: Mapping[str, NDArray[np.float32]] | CheckpointError | None = None
 
@@ -163,8 +163,22 @@ def _weights(content: Content, path: Path, variant: Variant | None, *, ema: bool
         path=path,
         format=content.format,
         notes=tuple(notes),
-        contract=content.card.contract if content.card is not None else None,
+        contract=_contract(content, path),
     )
+
+
+def _contract(content: Content, path: Path) -> Contract | None:
+    """How it takes photos, where it is of ours and says so."""
+    size = content.metadata.get("size", "")
+    if content.card is not None:
+        contract = content.card.contract
+    elif re.fullmatch(r"[1-9][0-9]{0,3}", size):
+        contract = Contract(int(size))
+    else:
+        return None
+    if not MIN_SIZE <= contract.size <= MAX_SIZE:
+        raise damaged(f"its input of {contract.size} pixels is outside {MIN_SIZE} to {MAX_SIZE}", path)
+    return contract
 
 
 def _check_card(card: OwnCard, fitted: Fitted, path: Path) -> None:
