@@ -67,6 +67,7 @@ test-browser: .venv-browser/setup.stamp  ## a run's page in Chromium, from 320 t
 # Modules are written where TensorFlow is new, and read where tensorflow_hub is old.
 test-hub1: .venv-hub1/setup.stamp .venv-all/setup.stamp  ## hub.Module of tensorflow_hub 0.15, on our TF1 Hub modules
 	.venv-all/bin/efficientnet-lite hub-cache lite1 --dir .venv-hub1/modules
+	.venv-all/bin/python tests/hub1/embed_photos.py .venv-hub1/vectors.npz
 	TFHUB_CACHE_DIR=.venv-hub1/modules .venv-hub1/bin/python -m pytest -W ignore tests/hub1
 
 test-wheel: .venv-wheel/setup.stamp  ## sdist and wheel, built and installed in empty environments; needs an index

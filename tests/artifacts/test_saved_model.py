@@ -15,11 +15,15 @@ tf = pytest.importorskip("tensorflow", reason="needs TensorFlow: make test-all",
 keras = pytest.importorskip("keras", reason="needs Keras: make test-all", exc_type=ImportError)
 
 
+from efficientnet_lite import metrics
 from efficientnet_lite.artifacts import kind
 from efficientnet_lite.commands.export import export
-from efficientnet_lite.errors import UsageError, VerificationFailed
+from efficientnet_lite.errors import CheckpointError, UsageError, VerificationFailed
 from efficientnet_lite.labels import digest
+from efficientnet_lite.network import numpy_run
 from efficientnet_lite.network.fold import fold
+from efficientnet_lite.network.keras_arrays import assign_parameters
+from efficientnet_lite.network.keras_model import build_model
 from efficientnet_lite.network.plan import DENSE, VARIANTS, make_plan
 from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.photos.views import prepare, to_float
@@ -195,6 +199,96 @@ def assert_moved(variables, before):
     assert all(moved["moving"])
     assert len(moved["kernel"]) == 49
     assert sum(moved["kernel"]) >= 45
+
+
+# Read again, without TensorFlow
+
+
+def test_what_is_written_reads_as_what_it_was_made_of(exported, vectors, checkpoint):
+    wanted = read_checkpoint(checkpoint)
+
+    classifier, headless = read_checkpoint(exported.path), read_checkpoint(vectors.path)
+
+    assert (classifier.format, classifier.labels, classifier.classes) == ("SavedModel", LABELS, 3)
+    assert (headless.labels, headless.classes) == (None, None)
+    assert classifier.contract == headless.contract == Contract(SIZE)
+    assert set(classifier.parameters) == set(wanted.parameters)
+    assert set(headless.parameters) == {name for name in wanted.parameters if not name.startswith(DENSE)}
+    for found in (classifier, headless):
+        for name, array in found.parameters.items():
+            np.testing.assert_array_equal(array, wanted.parameters[name])
+
+
+@pytest.mark.parametrize("way", ["save", "export", "save_weights"])
+def test_a_hub_layer_that_was_trained_and_saved_with_a_head_is_read(vectors, hub, tmp_path, way):
+    tf_keras = pytest.importorskip("tf_keras", reason="needs tf_keras: make test-all", exc_type=ImportError)
+    head = tf_keras.layers.Dense(2, activation="softmax", name="mine")
+    model = tf_keras.Sequential([hub.KerasLayer(str(vectors.path), trainable=True), head])
+    images, tones = two_tones()
+    model.build((None, SIZE, SIZE, 3))
+    model.compile(tf_keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(images, tones, batch_size=16, epochs=2, verbose=0)
+    getattr(model, way)(str(tmp_path / "tuned/model"))  # of weights alone a prefix, else a folder
+
+    found = read_checkpoint(tmp_path / "tuned" if way == "save_weights" else tmp_path / "tuned/model")
+
+    assert found.notes == ("its dense layer mine is the head, of 2 classes",)
+    wanted = model.predict(images[:3], verbose=0)
+    np.testing.assert_allclose(probabilities(found, images[:3]), wanted, atol=1e-4)
+    assert not np.allclose(wanted[0], wanted[1], atol=1e-3)
+
+
+def test_what_tensorflow_trained_and_saved_again_is_read(exported, tmp_path):
+    model = tf.saved_model.load(str(exported.path))
+    images, _ = two_tones(4)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(model(images, training=True) ** 2)
+    for variable, slope in zip(
+        model.trainable_variables, tape.gradient(loss, model.trainable_variables), strict=True
+    ):
+        variable.assign_sub(0.01 * slope)
+    tf.saved_model.save(model, str(tmp_path / "again"))
+
+    found = read_checkpoint(tmp_path / "again")
+
+    wanted = tf.nn.softmax(model(images, training=False)).numpy()
+    np.testing.assert_allclose(probabilities(found, images), wanted, atol=1e-4)
+
+
+@pytest.mark.parametrize("way", ["export", "checkpoint"])
+def test_what_keras_3_saved_of_our_network_is_read(checkpoint, tmp_path, way):
+    parameters = read_checkpoint(checkpoint).parameters
+    network = build_model(make_plan(VARIANTS["lite0"], size=SIZE, classes=3), side=SIZE)
+    assign_parameters(network, parameters)
+    if way == "export":
+        network.export(str(tmp_path / "saved"), verbose=False)
+    else:
+        tf.train.Checkpoint(network=network).save(str(tmp_path / "saved/c"))
+
+    found = read_checkpoint(tmp_path / "saved")
+
+    assert set(found.parameters) == set(parameters)
+    for name, array in parameters.items():
+        np.testing.assert_array_equal(found.parameters[name], array)
+
+
+def test_a_network_of_another_maker_is_refused_with_what_to_do(tmp_path):
+    layers = keras.layers
+    network = keras.Sequential(
+        [layers.Input((SIZE, SIZE, 3)), layers.Conv2D(4, 3), layers.Flatten(), layers.Dense(2)]
+    )
+    network.export(str(tmp_path / "saved"), verbose=False)
+
+    with pytest.raises(CheckpointError, match="this SavedModel is of another network") as caught:
+        read_checkpoint(tmp_path / "saved")
+    assert "TFLiteConverter.from_saved_model" in caught.value.fix
+
+
+def probabilities(found, images):
+    """What numpy gives with these weights, for images in [0, 1]."""
+    plan = make_plan(found.variant, size=SIZE, classes=found.classes)
+    tensors = numpy_run.run(plan.steps, fold(plan, found.parameters), (images * 255 - 127) / np.float32(128))
+    return metrics.softmax(tensors[DENSE])
 
 
 # The folder

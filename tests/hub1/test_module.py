@@ -13,6 +13,7 @@ import pytest
 
 REASON = "hub.Module is in tensorflow_hub 0.15: make test-hub1"
 CACHE = Path(os.environ.get("TFHUB_CACHE_DIR", "missing"))
+VECTORS = CACHE.with_name("vectors.npz")  # of embed_photos.py
 if not CACHE.is_dir():
     pytest.skip(f"TFHUB_CACHE_DIR holds no modules. {REASON}", allow_module_level=True)
 tf = pytest.importorskip("tensorflow.compat.v1", reason=REASON)
@@ -22,6 +23,7 @@ if not hasattr(hub, "Module"):
 
 FEATURE_VECTOR = "https://tfhub.dev/tensorflow/efficientnet/lite1/feature-vector/2"
 CLASSIFICATION = "https://tfhub.dev/tensorflow/efficientnet/lite1/classification/2"
+SAME = 1e-4  # of a number of a vector, by every door; they reach 4
 NOISE = 1e-3  # of a logit or feature; measured: 2e-5
 CONVOLUTIONS = 64  # of lite1
 GIANT_PANDA = 388
@@ -67,6 +69,15 @@ def test_the_pages_own_snippet_runs():
     assert np.isfinite(ran(features)).all()
 
 
+def test_the_snippet_of_our_page_runs(capsys):
+    page = (Path(__file__).resolve().parents[2] / "docs/artifacts.md").read_text(encoding="utf-8")
+    (block,) = (each for each in page.split("```") if each.startswith("python\n") and "hub.Module(" in each)
+
+    exec(block.removeprefix("python\n"), {})
+
+    assert capsys.readouterr().out == "(2, 1280)\n"
+
+
 def test_features_and_logits_are_those_of_the_reference(panda):
     images, known = panda
     features = hub.Module(FEATURE_VECTOR)(images.astype(np.float32))
@@ -76,6 +87,17 @@ def test_features_and_logits_are_those_of_the_reference(panda):
     np.testing.assert_allclose(features, known["pooled_features"].reshape(1, 1280), atol=NOISE)
     np.testing.assert_allclose(logits, known["logits"], atol=NOISE)
     assert logits.argmax() == GIANT_PANDA
+
+
+def test_vectors_of_ten_photos_are_those_of_embed():
+    if not VECTORS.is_file():
+        pytest.skip(f"the shared photos were not there. {REASON}")
+    known = np.load(VECTORS)
+    features = ran(hub.Module(FEATURE_VECTOR)(known["images"]))
+
+    assert features.shape == known["features"].shape == (10, 1280)
+    np.testing.assert_allclose(features, known["features"], rtol=0, atol=SAME)
+    assert known["features"].max() > 1
 
 
 def test_every_published_version_is_there():
