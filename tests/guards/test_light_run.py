@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from checkpoint_files import random_parameters, write_saved_model
 
 from efficientnet_lite.errors import WeightsMissing
 from efficientnet_lite.network.plan import VARIANTS
@@ -125,6 +126,15 @@ def test_every_module_can_be_imported(tmp_path):
         ).startswith(tuple(f"{each}." for each in OPTIONAL))
     ]
     assert len(done.stdout.split()) == len(files) - 1  # the package itself is imported by the program
+
+
+def test_a_saved_model_is_read_as_a_checkpoint(tmp_path):
+    write_saved_model(tmp_path / "model", random_parameters(VARIANTS["lite0"], classes=3))
+
+    done = run(COMMAND.format(arguments=["info", "model"]), tmp_path)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "SavedModel" in done.stdout
 
 
 @pytest.mark.parametrize("module", LIGHT_ALL_THE_SAME)
