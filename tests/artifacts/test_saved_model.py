@@ -281,7 +281,7 @@ def test_a_network_of_another_maker_is_refused_with_what_to_do(tmp_path):
 
     with pytest.raises(CheckpointError, match="this SavedModel is of another network") as caught:
         read_checkpoint(tmp_path / "saved")
-    assert "TFLiteConverter.from_saved_model" in caught.value.fix
+    assert "TensorFlow's converter" in caught.value.fix
 
 
 def probabilities(found, images):

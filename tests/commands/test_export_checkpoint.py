@@ -13,7 +13,7 @@ from efficientnet_lite.artifacts.tf1_checkpoint import publish_checkpoint, unequ
 from efficientnet_lite.commands.export import export as export_artifact
 from efficientnet_lite.commands.reference import Flags, export_reference
 from efficientnet_lite.commands.verify import verify
-from efficientnet_lite.errors import UsageError, VerificationFailed
+from efficientnet_lite.errors import CheckpointError, UsageError, VerificationFailed
 from efficientnet_lite.network.plan import DENSE, VARIANTS, make_plan
 from efficientnet_lite.run.folder import WEIGHTS
 from efficientnet_lite.run.source import open_source
@@ -302,3 +302,14 @@ def test_other_weights_of_the_run_are_a_fault(run):
         "the moving averages of exports/shapes_tf1-checkpoint differ from weights.safetensors: stem/conv/beta",
         "the raw weights of exports/shapes_tf1-checkpoint differ from weights.safetensors: stem/conv/beta",
     )
+
+
+def test_the_checkpoint_of_a_run_brings_its_labels_and_its_input_size(trained, tmp_path):
+    folder = export_artifact(trained.run, tmp_path / "checkpoint", format=FORMAT).path
+
+    for source in (folder, trained.run / WEIGHTS):
+        found = open_source(source)
+        assert (found.labels, found.contract.size) == (scenes.LABELS, scenes.SIZE)
+    (folder / "labels.txt").write_text("only one\n")
+    with pytest.raises(CheckpointError, match="it has 1 labels, expected 3"):
+        open_source(folder)

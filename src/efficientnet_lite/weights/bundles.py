@@ -42,8 +42,8 @@ PARAMETER_FILE = (
     "give a .pth, .safetensors, .weights.h5, .keras or TF1 checkpoint, a SavedModel or a run folder of ours"
 )
 CONVERT = (
-    "make a .tflite file of it, `tf.lite.TFLiteConverter.from_saved_model(FOLDER).convert()`, and give that; "
-    f"or the weights as a checkpoint of {FROM_TO}"
+    "to predict with it, make a .tflite file by TensorFlow's converter, with a uint8 input or with metadata; "
+    f"of {FROM_TO} give a checkpoint in the names of timm, of the reference or of ours"
 )
 
 
