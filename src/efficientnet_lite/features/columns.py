@@ -80,3 +80,17 @@ def _as(kind: ColumnType, value: ColumnValue) -> ColumnValue:
     if kind == "string" and not isinstance(value, str):
         return json.dumps(value)
     return value
+
+
+def text_value(text: str) -> str:
+    """A text that every table can hold: halves of characters, which JSON may have, as escapes."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+def column_value(value: object) -> ColumnValue:
+    """A value of JSON for a column: texts, numbers and truth as they are, lists and objects as JSON."""
+    if isinstance(value, str):
+        return text_value(value)
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return text_value(json.dumps(value, ensure_ascii=False, default=str))

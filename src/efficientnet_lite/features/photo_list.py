@@ -12,13 +12,27 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from efficientnet_lite.errors import UnreadablePhoto, UnusableInput
+from efficientnet_lite.errors import EfficientNetLiteError, UnreadablePhoto, UnusableInput
 from efficientnet_lite.features.columns import Columns
-from efficientnet_lite.features.photo_entry import PLACE_KINDS, ColumnType, PhotoEntry, PhotoPlace, SourceItem
-from efficientnet_lite.features.sources.named import each_given, items_of
+from efficientnet_lite.features.photo_entry import (
+    PLACE_KINDS,
+    ColumnType,
+    PhotoEntry,
+    PhotoPlace,
+    PlaceKind,
+    SourceItem,
+)
+from efficientnet_lite.features.sources.named import each_given, items_of, shown
+from efficientnet_lite.features.sources.parquet_rows import passing_rows
+from efficientnet_lite.features.sources.passages import Passages
+from efficientnet_lite.features.sources.record_shards import passing_records
+from efficientnet_lite.features.sources.remote import is_address, read_photo
+from efficientnet_lite.features.sources.streams import span
+from efficientnet_lite.features.sources.tar_shards import passing_tar
 from efficientnet_lite.photos import decode as photo_door
 from efficientnet_lite.photos.found import FIX, MOST_NAMED
 from efficientnet_lite.photos.walk import PassedOver
+from efficientnet_lite.storage import files
 from efficientnet_lite.storage.spool import Spool
 
 KEY_BYTES = 16
@@ -30,6 +44,12 @@ class Listed:
 
     def __init__(self, spool: Spool, columns: Columns, holders: list[str], passed_over: Counter[str]) -> None:
         self._spool, self._columns, self._holders = spool, columns, holders
+        self._stamps = {where: files.stamp(where) for where in holders if not is_address(where)}
+        self._passages: Mapping[PlaceKind, Passages] = {
+            "tar": Passages(passing_tar),
+            "tfrecord": Passages(passing_records),
+            "parquet": Passages(passing_rows),
+        }
         self.passed_over: Mapping[str, int] = dict(sorted(passed_over.items()))  # plainly no photos, by kind
 
     def __enter__(self) -> Self:
@@ -39,7 +59,9 @@ class Listed:
         self.close()
 
     def close(self) -> None:
-        """Give the disk back."""
+        """Give the disk back, and close what is being read."""
+        for each in self._passages.values():
+            each.close()
         self._spool.close()
 
     def __len__(self) -> int:
@@ -71,7 +93,22 @@ class Listed:
         """The bytes of a photo. Raises UnreadablePhoto."""
         if entry.lost is not None:
             raise UnreadablePhoto(entry.lost, where=entry.path, fix="mend it, or leave it out")
-        return photo_door.read_bytes(Path(entry.place.where))
+        kind, where, start, length = entry.place
+        if kind == "file":
+            return photo_door.read_bytes(Path(where))
+        if kind == "url":
+            return photo_door.bounded_bytes(read_photo(where), where)
+        if not is_address(where) and files.stamp(where) != self._stamps.get(where):
+            raise UnreadablePhoto(
+                "the file that holds it has changed since it was listed", where=entry.path, fix="start again"
+            )
+        try:
+            return span(where, start, length) if kind == "span" else self._passages[kind].read(where, start)
+        except (EfficientNetLiteError, OSError, LookupError) as error:
+            said = getattr(error, "what", None) or getattr(error, "strerror", None) or error
+            raise UnreadablePhoto(
+                f"it cannot be read: {said}", where=entry.path, fix="mend it, or leave it out"
+            ) from error
 
     def _entry(self, packed: bytes) -> PhotoEntry:
         path, own, label, kind, holder, start, length, size, lost, more = json.loads(packed)
@@ -91,8 +128,8 @@ def list_sources(photos: object, *, links: bool = True, on_found: OnFound | None
     """The photos that `photos` names, each once, in order.
 
     Args:
-        photos: a path or a pattern, or several, each text, path-like or `Verbatim`; an iterable is read once, as it
-            comes.
+        photos: a path, a pattern, an address or a DataFrame, or several, each text, path-like or `Verbatim`; an
+            iterable is read once, as it comes.
         links: False skips every link.
         on_found: told how many there are, now and then.
 
@@ -128,7 +165,7 @@ class _Lister:
     def _items(self, photos: object) -> Iterator[SourceItem]:
         for given in each_given(photos):
             if len(self.named) <= MOST_NAMED:
-                self.named.append(given if isinstance(given, str) else str(given.path))
+                self.named.append(shown(given))
             for item in items_of(given, self.spool, links=self.links):
                 if isinstance(item, PassedOver):
                     self.passed_over[item.kind] += 1
@@ -152,7 +189,7 @@ class _Lister:
         """What counts once: a path, a row that says more than its path, a place in an archive."""
         said: object = item.path
         if item.is_member:
-            said = (item.path, item.place.where, item.place.start)
+            said = (item.path, item.place.start)
         elif more or item.id is not None:
             said = (item.path, item.id, item.label, more)
         return hashlib.blake2b(json.dumps(said).encode(), digest_size=KEY_BYTES).digest()

@@ -5,7 +5,7 @@ What pandas and polars have in common is enough: the names of the columns, and e
 
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -17,7 +17,9 @@ from efficientnet_lite.photos.manifest import (
     PERHAPS_SPLIT,
     SPLIT_COLUMNS,
     ManifestRow,
+    ManifestTable,
     NoLabels,
+    find_column,
     row_of,
     same_kind,
 )
@@ -97,6 +99,38 @@ def frame_of(table: DataFrame) -> Frame:
     )
     checked = tuple(same_kind(rows, WHERE, UNIT))
     return Frame(checked, common_folder(row.path for row in checked))
+
+
+def columns_of(table: DataFrame) -> ManifestTable:
+    """All that a DataFrame says of its photos, labels or none; its index counts for nothing.
+
+    A cell of numbers, dates or paths becomes Python's own, one without a value None.
+
+    Raises UnusableDataset where it has no column of paths, or a column twice.
+    """
+    names = [str(name) for name in table.columns]
+    lower = [name.strip().lower() for name in names]
+    if find_column(PATH_COLUMNS, lower) is None:
+        raise _refused(f"it has no column of paths, but {_named(names)}")
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise _refused(f"it has {names.count(twice)} columns {twice!r}")
+    cells = [_cells(table[own]) for own in table.columns]
+
+    def rows() -> Iterator[tuple[int, dict[str, object]]]:
+        for place, row in enumerate(zip(*cells, strict=True)):
+            yield place, {name: _plain(cell) for name, cell in zip(names, row, strict=True)}
+
+    return ManifestTable(tuple(names), rows())
+
+
+def _plain(cell: object) -> object:
+    if _is_missing(cell):
+        return None
+    if hasattr(cell, "__fspath__"):
+        return os.fsdecode(cell)
+    if hasattr(cell, "isoformat"):
+        return cell.isoformat()
+    return cell.item() if hasattr(cell, "item") and not isinstance(cell, str) else cell
 
 
 def common_folder(paths: Iterable[str]) -> Path:

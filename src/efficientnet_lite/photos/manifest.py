@@ -63,6 +63,13 @@ class Manifest(NamedTuple):
     unit: str = "line"  # what messages call a row by
 
 
+class ManifestTable(NamedTuple):
+    """All rows in order, to be read once: line and fields of each, by the names as they are written."""
+
+    columns: tuple[str, ...]  # as the header says; empty for JSONL
+    rows: Iterator[tuple[int, Mapping[str, object]]]
+
+
 class NoLabels(UnusableDataset):
     """A table of photos without a column of labels, such as captions or boxes."""
 
@@ -78,19 +85,47 @@ def read_manifest(lines: Iterable[bytes], *, where: Path) -> Manifest:
         NoLabels: there is no column of labels.
         UnusableDataset: anything else that is wrong, with the number of the line.
     """
+    first, everything = _begun(lines, where)
+    if _is_json(first):
+        columns: tuple[str, ...] = ()
+        rows = _json_rows(everything, where)
+    else:
+        columns, rows = _csv_rows(everything, where)
+    return Manifest(columns, same_kind(rows, where))
+
+
+def read_columns(lines: Iterable[bytes], *, where: Path | str) -> ManifestTable:
+    """All that a manifest says of its photos, labels or none, from its lines with their line breaks.
+
+    There may be any number of rows; otherwise as `read_manifest`, and read as rows are asked for. A cell of a CSV that
+    is empty is None.
+
+    Raises, here or where a row is asked for, UnusableDataset, with the number of the line.
+    """
+    first, everything = _begun(lines, where)
+    if _is_json(first):
+        return ManifestTable((), _json_objects(everything, where))
+    columns, rows = _csv_cells(everything, where)
+    return ManifestTable(columns, ((line, _fields(columns, cells)) for line, cells in rows))
+
+
+def _begun(lines: Iterable[bytes], where: Path | str) -> tuple[str, Iterator[tuple[int, str]]]:
+    """The first line with something in it; and number and text of all from that on."""
     texts = _texts(lines, where)
     number, first = next(((n, text) for n, text in texts if text.strip()), (0, ""))
     if not number:
         raise UnusableDataset("the manifest is empty", where=where, fix=_FIX)
     if first.lstrip().startswith("["):
         raise _refused("a JSON array; JSONL has one object a line", where, number)
-    everything = chain([(number, first)], texts)
-    if first.lstrip().startswith("{"):
-        columns: tuple[str, ...] = ()
-        rows = _json_rows(everything, where)
-    else:
-        columns, rows = _csv_rows(everything, where)
-    return Manifest(columns, same_kind(rows, where))
+    return first, chain([(number, first)], texts)
+
+
+def _is_json(first: str) -> bool:
+    return first.lstrip().startswith("{")
+
+
+def _fields(columns: Sequence[str], cells: Sequence[str]) -> dict[str, object]:
+    return {name: cell or None for name, cell in zip(columns, cells, strict=True)}
 
 
 def same_kind(rows: Iterable[ManifestRow], where: Path | str, unit: str = "line") -> Iterator[ManifestRow]:
@@ -108,7 +143,7 @@ def same_kind(rows: Iterable[ManifestRow], where: Path | str, unit: str = "line"
         raise UnusableDataset("the manifest has a header and no rows", where=where, fix=_FIX)
 
 
-def _texts(lines: Iterable[bytes], where: Path) -> Iterator[tuple[int, str]]:
+def _texts(lines: Iterable[bytes], where: Path | str) -> Iterator[tuple[int, str]]:
     """Number and text of each line, in UTF-8; a byte order mark is dropped."""
     for number, line in enumerate(lines, 1):
         if len(line) > MAX_LINE_BYTES:
@@ -128,26 +163,52 @@ def _csv_rows(
     numbered: Iterator[tuple[int, str]], where: Path
 ) -> tuple[tuple[str, ...], Iterator[ManifestRow]]:
     """The columns, and the rows below them."""
-    number, header = next(numbered)
-    for delimiter in (",", ";", "\t"):  # Excel writes semicolons where the comma is for decimals
-        columns = _cells(header, delimiter, where, number)
-        path = _find(PATH_COLUMNS, columns)
-        if path is not None:
-            break
-    else:
-        found = ", ".join(map(repr, _cells(header, ",", where, number)[:8]))
-        raise _refused(f"the header names no column of paths, it has {found}", where, number)
-    label, given = _find(LABEL_COLUMNS, columns), _find(SPLIT_COLUMNS, columns)
-    if label is None:
+    written, cells_of_rows = _csv_cells(numbered, where)
+    columns = _lower(written)
+    path = find_column(PATH_COLUMNS, columns)
+    label, given = find_column(LABEL_COLUMNS, columns), find_column(SPLIT_COLUMNS, columns)
+    if label is None or path is None:
         found = ", ".join(map(repr, columns[:8]))
         raise NoLabels(f"the header names no column of labels, it has {found}", where=where, fix=_FIX)
 
     def rows() -> Iterator[ManifestRow]:
         split, first = given, True
-        reader = csv.reader(
-            (text for _, text in numbered), delimiter=delimiter, skipinitialspace=True, strict=True
-        )
+        for line, cells in cells_of_rows:
+            if first and split is None:
+                split = find_column(_parts_in(dict(zip(columns, cells, strict=True))), columns)
+            first = False
+            yield row_of(line, cells[path], cells[label], cells[split] if split is not None else "", where)
+
+    return columns, rows()
+
+
+def _csv_cells(
+    numbered: Iterator[tuple[int, str]], where: Path | str
+) -> tuple[tuple[str, ...], Iterator[tuple[int, list[str]]]]:
+    """The columns as they are written, one of them of paths; and line and cells of the rows below them."""
+    number, header = next(numbered)
+    for delimiter in (",", ";", "\t"):  # Excel writes semicolons where the comma is for decimals
+        columns = _cells(header, delimiter, where, number)
+        if find_column(PATH_COLUMNS, _lower(columns)) is not None:
+            break
+    else:
+        found = ", ".join(map(repr, _lower(_cells(header, ",", where, number))[:8]))
+        raise _refused(f"the header names no column of paths, it has {found}", where, number)
+
+    def rows() -> Iterator[tuple[int, list[str]]]:
+        fed = 0  # characters of the row that is being read, which may have several lines
+
+        def texts() -> Iterator[str]:
+            nonlocal fed
+            for line, text in numbered:
+                fed += len(text)
+                if fed > MAX_LINE_BYTES:
+                    raise _refused(f"a row of more than {MAX_LINE_BYTES:,} characters", where, line)
+                yield text
+
+        reader = csv.reader(texts(), delimiter=delimiter, skipinitialspace=True, strict=True)
         while True:
+            fed = 0
             try:
                 cells = next(reader, None)
             except csv.Error as error:
@@ -163,10 +224,7 @@ def _csv_rows(
                     where,
                     line,
                 )
-            if first and split is None:
-                split = _find(_parts_in(dict(zip(columns, cells, strict=True))), columns)
-            first = False
-            yield row_of(line, cells[path], cells[label], cells[split] if split is not None else "", where)
+            yield line, cells
 
     return columns, rows()
 
@@ -182,33 +240,28 @@ def _csv_fault(error: csv.Error) -> str:
     return str(error)
 
 
-def _cells(header: str, delimiter: str, where: Path, line: int) -> tuple[str, ...]:
+def _cells(header: str, delimiter: str, where: Path | str, line: int) -> tuple[str, ...]:
     try:
         cells = next(csv.reader([header], delimiter=delimiter, skipinitialspace=True, strict=True))
     except csv.Error as error:
         raise _refused(f"the header is no CSV: {_csv_fault(error)}", where, line) from error
-    return tuple(cell.strip().lower() for cell in cells)
+    return tuple(cell.strip() for cell in cells)
 
 
-def _find(names: Sequence[str], columns: Sequence[str]) -> int | None:
+def _lower(columns: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name.lower() for name in columns)
+
+
+def find_column(names: Sequence[str], columns: Sequence[str]) -> int | None:
+    """The place of the first of `names` that is among `columns`, which are in lower case; None where none is."""
     return next((columns.index(name) for name in names if name in columns), None)
 
 
 def _json_rows(numbered: Iterator[tuple[int, str]], where: Path) -> Iterator[ManifestRow]:
     first = True
     parts: tuple[str, ...] = SPLIT_COLUMNS
-    for line, text in numbered:
-        if not text.strip():
-            continue
-        if first and text.strip() == "{":
-            raise _refused("a JSON document of several lines; JSONL has one object a line", where, line)
-        try:
-            row = json_value(text)
-        except ValueError as error:
-            raise _refused(f"no JSON: {error}", where, line) from error
-        if not isinstance(row, dict):
-            raise _refused("not an object { ... }", where, line)
-        fields = {key.strip().lower(): value for key, value in row.items()}
+    for line, row in _json_objects(numbered, where):
+        fields = {key.lower(): value for key, value in row.items()}
         parts = (*SPLIT_COLUMNS, *_parts_in(fields)) if first else parts
         path, label, split = (
             next((fields[name] for name in names if fields.get(name) is not None), None)
@@ -224,6 +277,26 @@ def _json_rows(numbered: Iterator[tuple[int, str]], where: Path) -> Iterator[Man
             raise _refused(f"the split is no text: {str(split)[:40]!r}", where, line)
         yield row_of(line, path, str(label), split or "", where)
         first = False
+
+
+def _json_objects(
+    numbered: Iterator[tuple[int, str]], where: Path | str
+) -> Iterator[tuple[int, dict[str, object]]]:
+    """Line and fields of each row; white space around names says nothing."""
+    first = True
+    for line, text in numbered:
+        if not text.strip():
+            continue
+        if first and text.strip() == "{":
+            raise _refused("a JSON document of several lines; JSONL has one object a line", where, line)
+        try:
+            row = json_value(text)
+        except ValueError as error:
+            raise _refused(f"no JSON: {error}", where, line) from error
+        if not isinstance(row, dict):
+            raise _refused("not an object { ... }", where, line)
+        first = False
+        yield line, {key.strip(): value for key, value in row.items()}
 
 
 def row_of(

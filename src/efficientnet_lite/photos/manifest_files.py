@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from efficientnet_lite import labels as class_names
@@ -21,6 +22,7 @@ from efficientnet_lite.storage import files
 from efficientnet_lite.storage.tables import csv_text
 
 MAX_MANIFEST_BYTES = 1 << 30
+MAX_HINTS = 100_000  # files of a folder in which one of a similar name is looked for
 MISSING = "no such file"
 ADDRESS = "an address, and nothing is downloaded"
 _HOLDS = "it holds a data set in one file; give a folder of photos, or a CSV or JSONL manifest"
@@ -66,13 +68,13 @@ def resolve(file: Path, *, anywhere: bool, links: bool) -> Resolved:
 
     Raises UnusableDataset where it cannot be read, or one photo has two labels or splits.
     """
-    return _resolved(_read(file), file, _Places(file.parent, anywhere, links))
+    return _resolved(_read(file), file, ManifestPlaces(file.parent, anywhere, links))
 
 
 def resolve_frame(frame: Frame, *, links: bool) -> Resolved:
     """The photos of a DataFrame; see `resolve`."""
     manifest = Manifest((), iter(frame.rows), UNIT)
-    return _resolved(manifest, str(frame), _Places(frame.folder, True, links))
+    return _resolved(manifest, str(frame), ManifestPlaces(frame.folder, True, links))
 
 
 def photos_of_frame(file: Path) -> dict[str, Path]:
@@ -81,12 +83,12 @@ def photos_of_frame(file: Path) -> dict[str, Path]:
     Raises UnusableDataset where it cannot be read.
     """
     paths = [entry.path for entry in _read(file).entries]
-    places = _Places(common_folder(paths), True, True)
+    places = ManifestPlaces(common_folder(paths), True, True)
     located = (places.locate(path) for path in paths)
     return {name: places.folder / name for name, fault in located if fault is None}
 
 
-def _resolved(manifest: Manifest, where: Path | str, places: "_Places") -> Resolved:
+def _resolved(manifest: Manifest, where: Path | str, places: "ManifestPlaces") -> Resolved:
     ours, unit = manifest.columns == SPLIT_CSV_COLUMNS, manifest.unit
     found = Resolved()
     seen: dict[str, tuple[int, Placed]] = {}
@@ -140,7 +142,9 @@ def _check_labels(
             )
 
 
-def _nothing_there(where: Path | str, unit: str, found: Resolved, places: "_Places") -> UnusableDataset:
+def _nothing_there(
+    where: Path | str, unit: str, found: Resolved, places: "ManifestPlaces"
+) -> UnusableDataset:
     first = found.skipped[0]
     reason = first.reason.split(f" ({unit} ")[0]
     if reason == MISSING:
@@ -158,16 +162,17 @@ def _nothing_there(where: Path | str, unit: str, found: Resolved, places: "_Plac
     )
 
 
-class _Places:
+class ManifestPlaces:
     """Where the paths of one manifest lead."""
 
-    def __init__(self, folder: Path, anywhere: bool, links: bool) -> None:
+    def __init__(self, folder: Path, anywhere: bool, links: bool, *, most_hints: int = MAX_HINTS) -> None:
         self.folder, self.anywhere, self.follow = folder, anywhere, links
+        self.most_hints = most_hints
         self.base = Path(os.path.abspath(folder))  # noqa: PTH100 - Path.absolute keeps `..`
         self.links = Links()
         self.fix = ""  # what to do about the rows, where it is plain
         self._stems: dict[Path, dict[str, str]] = {}
-        self._linked: dict[Path, bool] = {}
+        self._linked: dict[Path, bool] = {}  # folders
 
     def locate(self, written: str) -> tuple[str, str | None]:
         """The name of a photo relative to the folder, and why it cannot be used.
@@ -234,9 +239,11 @@ class _Places:
         """Name without its extension, and that in lower case -> name, of the files of a folder."""
         if folder not in self._stems:
             try:
-                names = sorted(os.listdir(folder), reverse=True)  # noqa: PTH208
+                with os.scandir(folder) as listing:
+                    names = [entry.name for entry in islice(listing, self.most_hints + 1)]
             except (OSError, ValueError):
                 names = []
+            names = sorted(names, reverse=True) if len(names) <= self.most_hints else []
             stems = {
                 PurePosixPath(name).stem: name
                 for name in names
@@ -247,14 +254,14 @@ class _Places:
 
     def _by_link(self, path: Path) -> bool:
         """Whether the file is a link, or lies in a linked folder below that of the manifest."""
-        if path not in self._linked:
-            if path == self.base or path == path.parent:
-                return False
-            linked = files.is_link(path)
-            if path.parent.is_relative_to(self.base) and not linked:
-                linked = self._by_link(path.parent)
-            self._linked[path] = linked
-        return self._linked[path]
+        if path == self.base or path == path.parent:
+            return False
+        folder = path.parent
+        if files.is_link(path) or not folder.is_relative_to(self.base):
+            return files.is_link(path)
+        if folder not in self._linked:
+            self._linked[folder] = self._by_link(folder)
+        return self._linked[folder]
 
 
 def _read(path: Path) -> Manifest:

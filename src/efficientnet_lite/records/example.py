@@ -6,12 +6,14 @@ Source: tensorflow, core/example/example.proto and feature.proto (field numbers)
 tools/datasets/imagenet_to_gcs.py (keys).
 """
 
+import struct
 from pathlib import Path
 from typing import NamedTuple
 
 from efficientnet_lite.errors import UnusableInput
 from efficientnet_lite.protobuf import (
     BYTES,
+    FIXED32,
     VARINT,
     Malformed,
     encoded_varint,
@@ -72,6 +74,48 @@ def parse(record: bytes, where: str) -> Example:
     if image is None:
         raise Malformed(f"a record has no {IMAGE.decode()}")
     return Example(image, label - 1 if label else NO_CLASS, where)
+
+
+def features_of(record: bytes) -> dict[str, list[bytes] | list[int] | list[float]]:
+    """All features of an Example, by name: the values of each. Raises Malformed where it is none."""
+    found: dict[str, list[bytes] | list[int] | list[float]] = {}
+    for _, features in typed(record, {1: BYTES}):
+        for _, entry in typed(features, {1: BYTES}):
+            if len(found) == MAX_FEATURES:
+                raise Malformed(f"a record has more than {MAX_FEATURES} features")
+            parts = dict(typed(entry, {1: BYTES, 2: BYTES}))
+            try:
+                name = parts.get(1, b"").decode()
+            except UnicodeDecodeError as error:
+                raise Malformed("the name of a feature is no text") from error
+            found[name] = _values(parts.get(2, b""))
+    return found
+
+
+def _values(feature: bytes) -> list[bytes] | list[int] | list[float]:
+    """The values of a Feature: bytes_list 1, float_list 2, int64_list 3, the latter two packed or not."""
+    for kind, part in typed(feature, {1: BYTES, 2: BYTES, 3: BYTES}):
+        inner = [(wire, value) for number, wire, value in fields(part) if number == 1]
+        if kind == 1:
+            return [value for wire, value in inner if wire == BYTES]
+        if kind == 2:
+            packed = b"".join(
+                value if wire == BYTES else value.to_bytes(4, "little")
+                for wire, value in inner
+                if wire in (BYTES, FIXED32)
+            )
+            return list(struct.unpack(f"<{len(packed) // 4}f", packed[: len(packed) // 4 * 4]))
+        numbers: list[int] = []
+        for wire, value in inner:
+            if wire == VARINT:
+                numbers.append(_signed(value))
+            elif wire == BYTES:
+                at = 0
+                while at < len(value):
+                    number, at = varint(value, at)
+                    numbers.append(_signed(number))
+        return numbers
+    return []
 
 
 def checked(example: Example, classes: int) -> Example:

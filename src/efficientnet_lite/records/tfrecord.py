@@ -167,6 +167,33 @@ def _records(file: BinaryIO) -> Iterator[bytes]:
         yield data[:length]
 
 
+def records_with_places(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
+    """Where each record of a stream begins, and its content; None where that is not what its checksum says.
+
+    Raises Malformed where it breaks off, or a length is not what its checksum says.
+    """
+    position = 0
+    while header := _exactly(file, HEADER_BYTES, or_end=True):
+        _verify(header[:8], header[8:])
+        length = int.from_bytes(header[:8], "little")
+        if length > MAX_RECORD_BYTES:
+            raise Malformed(f"a record has {length:,} bytes, more than {MAX_RECORD_BYTES:,}")
+        data = _exactly(file, length + CHECKSUM_BYTES)
+        sound = masked_crc32c(data[:length]) == int.from_bytes(data[length:], "little")
+        yield position, data[:length] if sound else None
+        position += HEADER_BYTES + len(data)
+
+
+def _exactly(file: BinaryIO, count: int, *, or_end: bool = False) -> bytes:
+    parts, missing = [], count
+    while missing and (part := file.read(missing)):
+        parts.append(part)
+        missing -= len(part)
+    if missing and not (or_end and not parts):
+        raise Malformed("it breaks off")
+    return b"".join(parts)
+
+
 def _verify(data: bytes, checksum: bytes) -> None:
     found, expected = masked_crc32c(data), int.from_bytes(checksum, "little")
     if found != expected:

@@ -2,10 +2,13 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from efficientnet_lite.errors import UnusableDataset
 from efficientnet_lite.features.photo_entry import PhotoPlace, SourceItem
+from efficientnet_lite.features.sources.remote import files_below
+from efficientnet_lite.photos import rubbish
 from efficientnet_lite.photos.accounting import Skipped
 from efficientnet_lite.photos.layout import find_split_folders, read_layout
 from efficientnet_lite.photos.walk import (
@@ -53,12 +56,47 @@ def folder_items(folder: str, spool: Spool, *, links: bool = True) -> Iterator[S
     first = next(listed, None)  # the walk is over: everything is known of the folders
     labels = _labels(list(holding), sorted(folders), root)
     yield from passed_over
-    while first is not None:
-        name, (size, lost) = _text(first[0]), json.loads(first[1])
-        label = labels.get(name.rpartition("/")[0])
+    for key, about in chain([first] if first else [], listed):
+        name, (size, lost) = _text(key), json.loads(about)
         place = PhotoPlace("file", f"{shown}{name}")
+        label = labels.get(name.rpartition("/")[0])
         yield SourceItem(f"{shown}{name}", place, label=label, size=size, lost=lost)
-        first = next(listed, None)
+
+
+def remote_items(address: str, spool: Spool) -> Iterator[SourceItem | PassedOver]:
+    """All photos behind the address of a folder, sorted by name; what is none is told by its name alone.
+
+    Raises UnusableInput where it cannot be read.
+    """
+    root = address.rstrip("/")
+    passed_over: list[PassedOver] = []
+    holding: dict[str, None] = {}
+
+    def names() -> Iterator[tuple[bytes, bytes]]:
+        for name, size in files_below(address):
+            folder, _, last = name.rpartition("/")
+            kind = next((found for part in folder.split("/") if (found := rubbish.folder_kind(part))), None)
+            kind = kind or rubbish.file_kind(last)
+            if kind:
+                passed_over.append(PassedOver(kind))
+            else:
+                holding.setdefault(folder)
+                yield _bytes(name), json.dumps(size).encode()
+
+    listed = spool.in_order(names())
+    first = next(listed, None)
+    folders = {folder[:end] for folder in holding for end in _ends(folder)}
+    labels = _labels(list(holding), sorted(folders), Path())
+    yield from passed_over
+    for key, about in chain([first] if first else [], listed):
+        name = f"{root}/{_text(key)}"
+        label = labels.get(_text(key).rpartition("/")[0])
+        yield SourceItem(name, PhotoPlace("url", name), label=label, size=json.loads(about))
+
+
+def _ends(folder: str) -> list[int]:
+    """Where the name of each folder on the way to this one ends, its own included."""
+    return [place for place, character in enumerate(f"{folder}/") if character == "/" and place]
 
 
 def _packed(found: Walked) -> tuple[bytes, bytes]:

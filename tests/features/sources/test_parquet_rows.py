@@ -1,0 +1,125 @@
+"""Photos in Parquet tables: bytes, Hugging Face's struct, paths; what is carried, and hostile files."""
+
+import datetime
+import decimal
+import json
+import random
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from listed_rows import photo, read, table
+
+from efficientnet_lite.errors import UnusableInput
+from efficientnet_lite.features.photo_list import list_sources
+
+pa = pytest.importorskip("pyarrow", reason="the extra [embed]")
+pq = pytest.importorskip("pyarrow.parquet", reason="the extra [embed]")
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_column_of_bytes_is_read_and_the_others_are_carried(here):
+    day = datetime.datetime(2026, 1, 2, 3, 4, 5, 6)
+    columns = {
+        "key": ["k0", "k1", "k2"], "jpg": [photo(0), photo(1), None], "width": [8, None, 3], "mask": [b"m"] * 3,
+        "taken": pa.array([day] * 3, pa.timestamp("ns")), "price": [decimal.Decimal("1.50")] * 3,
+        "tags": [["a"], [], None], "label": ["hat", None, "x"], "nested": [{"b": b"x"}] * 3,
+        "good": [True, False, None],
+    }  # fmt: skip
+    pq.write_table(pa.table(columns), "x.parquet", row_group_size=2)
+
+    types, rows = table("x.parquet")
+
+    assert types == {
+        "key": "string", "source_width": "int64", "taken": "string", "price": "string", "tags": "string", "good": "bool"
+    }  # fmt: skip
+    assert rows[0] == {
+        "id": "x.parquet/000000", "path": "x.parquet/000000", "label": "hat", "key": "k0", "source_width": 8,
+        "taken": "2026-01-02 03:04:05.000006000", "price": "1.50", "tags": '["a"]', "good": True,
+    }  # fmt: skip
+    assert read("x.parquet") == [
+        ("x.parquet/000000", photo(0)),
+        ("x.parquet/000001", photo(1)),
+        ("x.parquet/000002", "the row has no bytes of a photo"),
+    ]
+
+
+@pytest.mark.parametrize("all_bytes", [True, False])
+def test_hugging_faces_struct_is_read_by_its_bytes_else_by_its_path(here, all_bytes):
+    (here / "beside.jpg").write_bytes(photo(1))
+    second = {"bytes": photo(1) if all_bytes else None, "path": "beside.jpg"}
+    images = [{"bytes": photo(0), "path": "0.jpg"}, second, {"bytes": photo(2), "path": None}]
+    about = {"info": {"features": {"label": {"names": ["dog", "cat"], "_type": "ClassLabel"}}}}
+    data = pa.table({"image": images, "label": [1, 0, 1]}).replace_schema_metadata(
+        {"huggingface": json.dumps(about)}
+    )
+    pq.write_table(data, "x.parquet")
+
+    _, rows = table("x.parquet")
+
+    assert [row["label"] for row in rows] == ["cat", "dog", "cat"]
+    beside = "x.parquet/beside.jpg" if all_bytes else "beside.jpg"
+    assert read("x.parquet") == [
+        ("x.parquet/0.jpg", photo(0)),
+        (beside, photo(1)),
+        ("x.parquet/000002", photo(2)),
+    ]
+
+
+def test_a_column_of_paths_is_read_as_a_manifest_is(here):
+    (here / "d").mkdir()
+    (here / "d/a.jpg").write_bytes(photo(4))
+    pq.write_table(pa.table({"id": [5, 6], "file_name": ["a.jpg", "b.jpg"], "n": [1, 2]}), "d/x.parquet")
+
+    assert table("d/x.parquet") == (
+        {"n": "int64"},
+        [
+            {"id": "5", "path": "d/a.jpg", "label": None, "n": 1},
+            {"id": "6", "path": "d/b.jpg", "label": None, "n": 2},
+        ],
+    )
+    assert read("d/x.parquet") == [("d/a.jpg", photo(4)), ("d/b.jpg", "no such file (row 1)")]
+
+
+def test_rows_are_had_in_any_order_by_many_threads(here):
+    photos = [photo(n) + bytes(n * 100) for n in range(100)]
+    pq.write_table(pa.table({"image": photos}), "x.parquet", row_group_size=30)
+
+    with list_sources("x.parquet") as listed, ThreadPoolExecutor(4) as pool:
+        entries = list(listed.entries())
+        for order in (entries, entries[70:], entries[::-9]):
+            assert list(pool.map(listed.read, order)) == [photos[int(each.path[-6:])] for each in order]
+
+
+def test_a_table_without_photos_is_refused_by_its_columns(here):
+    pq.write_table(pa.table({"a": [1], "b": ["x"]}), "x.parquet")
+
+    with pytest.raises(UnusableInput, match="no column of photos or paths, but 'a', 'b'"):
+        read("x.parquet")
+    (here / "y.parquet").write_bytes(b"PAR1 no table PAR1")
+    with pytest.raises(UnusableInput, match="no Parquet table that can be read"):
+        read("y.parquet")
+
+
+def test_changed_and_cut_tables_are_rows_or_one_error(here):
+    pq.write_table(
+        pa.table({"image": [photo(n) for n in range(20)], "text": [f"text {n}" for n in range(20)]}),
+        "w.parquet",
+    )
+    whole = (here / "w.parquet").read_bytes()
+    random_ = random.Random(5)
+    for case in range(150):
+        data = bytearray(whole)
+        for _ in range(random_.choice((1, 1, 4))):
+            data[random_.randrange(len(data))] = random_.randrange(256)
+        if case % 5 == 0:
+            data = data[: random_.randrange(len(data))]
+        (here / "x.parquet").write_bytes(data)
+        try:
+            assert read("x.parquet")
+        except UnusableInput:
+            continue
