@@ -17,7 +17,11 @@ ClassWeights = Literal["none", "balanced"]
 OnBad = Literal["skip", "fail"]
 RecipeName = Literal["imagenet"]
 TargetName = Literal["edgetpu", "gpu", "npu"]  # an accelerator
+VectorFormat = Literal["parquet", "npy"]  # of a folder of feature vectors
+VectorLayout = Literal["parts", "clip-retrieval"]
+VectorDtype = Literal["float32", "float16", "int8"]
 
 CALIBRATION_PHOTOS = 100
 MAX_DROP = 0.01  # of top-1 accuracy
 MIN_AGREEMENT = 0.97
+PART_ROWS = 1000  # of a part of a folder of feature vectors

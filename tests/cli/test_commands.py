@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 
 from efficientnet_lite.cli.app import COMMANDS, run
-from efficientnet_lite.errors import UsageError
-from efficientnet_lite.features.npy_folder import publish_vectors, vectors
+from efficientnet_lite.features.outcomes import Work
+from efficientnet_lite.features.photo_list import list_sources
 from efficientnet_lite.network.fold import fold
 from efficientnet_lite.network.plan import VARIANTS, make_plan
 from efficientnet_lite.photos.contract import Contract
@@ -474,15 +474,30 @@ def test_evaluate_without_one_usable_photo_is_unusable_input(place, call, tmp_pa
 
 # embed
 
+NPY = ("--format", "npy")
+
+
+def outcomes(model, photo):
+    with list_sources(str(photo)) as listed:
+        return list(Work(model, listed).outcomes())
+
 
 def test_embed_gives_the_rows_of_its_index(place, call, tmp_path):
     out = tmp_path / "vectors"
-    called = call("embed", place / "features.tflite", place / "photos", "--out", out, "--json")
+    called = call("embed", place / "features.tflite", place / "photos", "--out", out, *NPY, "--json")
     matrix = np.load(out / "features.npy", mmap_mode="r")
     rows = list(csv.DictReader(io.StringIO((out / "index.csv").read_text(encoding="utf-8"))))
 
     counts = {"found": 3 * EACH + 1, "used": 3 * EACH, "skipped": 1, "passed_over": {}}
-    assert called.document == {"folder": str(out), "count": 3 * EACH, **counts}
+    speed = called.document.pop("photos_per_second")
+    assert speed > 0
+    assert called.document == {
+        "folder": str(out),
+        "count": 3 * EACH,
+        "rows": 3 * EACH + 1,
+        "parts": 1,
+        **counts,
+    }
     assert (matrix.shape, matrix.dtype) == ((3 * EACH, 1280), np.dtype(np.float32))
     assert [int(row["row"]) for row in rows] == list(range(3 * EACH))
     assert "broken.jpg" in (out / "skipped.csv").read_text(encoding="utf-8")
@@ -490,9 +505,9 @@ def test_embed_gives_the_rows_of_its_index(place, call, tmp_path):
     assert names_in(tmp_path) == ["vectors"]  # no lock, no part
     alone = open_features(place / "features.tflite")
     for row in rows:
-        (vector,) = vectors(alone, [Path(row["path"])])
-        assert vector.sha256 == row["sha256"]
-        assert np.array_equal(vector.features, matrix[int(row["row"])])
+        (found,) = outcomes(alone, row["path"])
+        assert found.sha256 == row["sha256"]
+        assert np.array_equal(found.vector, matrix[int(row["row"])])
 
 
 def test_embed_as_lines_writes_nothing(place, call, tmp_path, monkeypatch):
@@ -507,21 +522,24 @@ def test_embed_as_lines_writes_nothing(place, call, tmp_path, monkeypatch):
 
 def test_embed_replaces_only_what_it_wrote_and_only_when_told(place, call, tmp_path):
     out, photos = tmp_path / "vectors", place / "photos/red"
-    assert call("embed", place / "features.tflite", place / "photos", "--out", out).code == 0
+    assert call("embed", place / "features.tflite", place / "photos", "--out", out, *NPY).code == 0
     before = (out / "features.npy").read_bytes()
 
-    assert call("embed", place / "features.tflite", photos, "--out", out).code == 2
+    assert call("embed", place / "features.tflite", photos, "--out", out, *NPY).code == 2
     assert (out / "features.npy").read_bytes() == before
-    assert call("embed", place / "features.tflite", photos, "--out", out, "--overwrite").code == 0
+    assert call("embed", place / "features.tflite", photos, "--out", out, *NPY, "--overwrite").code == 0
     assert np.load(out / "features.npy").shape == (EACH, 1280)
     (out / "mine.txt").write_text("kept")
-    assert call("embed", place / "features.tflite", place / "photos", "--out", out, "--overwrite").code == 0
+    assert (
+        call("embed", place / "features.tflite", place / "photos", "--out", out, *NPY, "--overwrite").code
+        == 0
+    )
     assert np.load(out / "features.npy").shape == (3 * EACH, 1280)
     assert (out / "mine.txt").read_text() == "kept"
     (out / "embed.json").unlink()  # as of version 0.1, which would not have taken the file for ours either
-    assert call("embed", place / "features.tflite", photos, "--out", out, "--overwrite").code == 2
+    assert call("embed", place / "features.tflite", photos, "--out", out, *NPY, "--overwrite").code == 2
     (out / "mine.txt").unlink()
-    assert call("embed", place / "features.tflite", photos, "--out", out, "--overwrite").code == 0
+    assert call("embed", place / "features.tflite", photos, "--out", out, *NPY, "--overwrite").code == 0
     assert np.load(out / "features.npy").shape == (EACH, 1280)
     assert names_in(tmp_path) == ["vectors"]
 
@@ -529,17 +547,26 @@ def test_embed_replaces_only_what_it_wrote_and_only_when_told(place, call, tmp_p
 def test_embed_publishes_nothing_where_no_photo_could_be_used(place, call, tmp_path):
     broken = place / "photos/red/broken.jpg"
 
-    assert call("embed", place / "features.tflite", broken, "--out", tmp_path / "v").code == 3
+    assert call("embed", place / "features.tflite", broken, "--out", tmp_path / "v", *NPY).code == 3
     assert names_in(tmp_path) == []
 
 
-def test_embed_takes_up_a_folder_that_a_kill_left_under_its_hidden_name(place, tmp_path):
-    model, photos = open_features(place / "features.tflite"), [place / "photos/red/0.png"]
-    publish_vectors(model, photos, tmp_path / "v")
+def test_embed_takes_up_a_folder_that_a_kill_left_under_its_hidden_name(place, call, tmp_path):
+    arguments = (
+        "embed",
+        place / "features.tflite",
+        place / "photos/red/0.png",
+        "--out",
+        tmp_path / "v",
+        *NPY,
+    )
+    assert call(*arguments).code == 0
     (tmp_path / "v").rename(tmp_path / ".v.previous")  # killed between the two renames
 
-    with pytest.raises(UsageError, match="the target exists"):
-        publish_vectors(model, photos, tmp_path / "v")
+    called = call(*arguments)
+
+    assert called.code == 2
+    assert "the target exists" in called.err
     assert names_in(tmp_path) == ["v"]
 
 
@@ -582,10 +609,10 @@ def test_a_path_that_exists_wins_over_a_name(place, tmp_path, monkeypatch):
 def test_features_of_a_checkpoint_are_those_of_its_file(place):
     photo = place / "photos/red/0.png"
     model = open_features(f"lite0@{SIZE}", weights=place / "weights.safetensors")
-    (made,) = vectors(model, [photo])
-    (exported,) = vectors(open_features(place / "features.tflite"), [photo])
+    (made,) = outcomes(model, photo)
+    (exported,) = outcomes(open_features(place / "features.tflite"), photo)
 
-    assert np.allclose(made.features, exported.features, atol=1e-5)
+    assert np.allclose(made.vector, exported.vector, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -274,7 +274,9 @@ def test_export_writes_each_output_and_proves_int8_on_other_photos(run, photos, 
 
 
 def test_embed_writes_vectors_and_an_index(photos, call, tmp_path):
-    called = call("embed", MODEL, photos / "red", "--out", tmp_path / "vectors", "--json")
+    called = call(
+        *("embed", MODEL, photos / "red", "--out", tmp_path / "vectors", "--format", "npy", "--json")
+    )
     vectors = np.load(tmp_path / "vectors/features.npy")
 
     assert called.code == 0
@@ -282,7 +284,7 @@ def test_embed_writes_vectors_and_an_index(photos, call, tmp_path):
     assert vectors.dtype == np.float32
     assert len((tmp_path / "vectors/index.csv").read_text().splitlines()) == PHOTOS + 1
     assert "broken.jpg" in (tmp_path / "vectors/skipped.csv").read_text()
-    assert call("embed", MODEL, photos / "red", "--out", tmp_path / "vectors").code == 2
+    assert call("embed", MODEL, photos / "red", "--out", tmp_path / "vectors", "--format", "npy").code == 2
 
 
 def test_check_counts_and_says_what_cannot_be_used(photos, call):

@@ -11,6 +11,7 @@ MARKERS = {
     "card.json": '{"schema": 1, "labels": ["a"], "mine": true}',
     "shards.json": '{"made_by": "a tool of my own", "parts": {}}',
     "embed.json": '{"photos": 3}',
+    "_dataset.json": '{"rows": 3, "complete": true}',
     "training.json": '{"epochs": 3}',
     "efficientnet-lite.json": '{"format": "savedmodel"}',
     "assets/efficientnet_lite.json": "{}",
@@ -19,6 +20,8 @@ MARKERS = {
 NAMES = (
     *(
         "features.npy",
+        "part-00000.parquet",
+        "_parts.jsonl",
         "index.csv",
         "skipped.csv",
         "labels.txt",

@@ -185,7 +185,9 @@ def for_folders(call, data: Path, place: Path) -> dict[str, tuple[Any, list[str]
     lost = [each["path"] for each in documents if "error" in each]
     over = sum(json.loads(call("check", data, "--json")[1])["passed_over"].values())
     found = {"predict": ((len(documents), len(documents) - len(lost), len(lost), over), sorted(lost))}
-    code, out, err = call("embed", place / "run", data, "--out", place / "vectors", "--json")
+    code, out, err = call(
+        *("embed", place / "run", data, "--out", place / "vectors", "--format", "npy", "--json")
+    )
     assert code == 0, err
     assert np.load(place / "vectors/features.npy").shape[0] == json.loads(out)["used"]
     found["embed"] = (numbers(json.loads(out)), skipped(place / "vectors"))

@@ -16,6 +16,7 @@ from efficientnet_lite.artifacts.hub_entries import Address
 from efficientnet_lite.cli import app, reference
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.features.npy_folder import VECTORS
+from efficientnet_lite.features.vector_folder import PARTS
 from efficientnet_lite.network.plan import VARIANTS
 from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.run import folder as run_folder
@@ -77,6 +78,7 @@ COMMANDS = {
     "embed": lambda source, out: [
         *("embed", scenes.MODEL, source / "photos", "--weights", source / "w.safetensors", "--out", out)
     ],
+    "embed npy": lambda source, out: [*COMMANDS["embed"](source, out), "--format", "npy"],
     "export tflite": lambda source, out: [
         *("export", source / "w.safetensors", "--model", scenes.MODEL, "--out", out)
     ],
@@ -168,7 +170,15 @@ def test_a_lock_of_somebody_elses_is_neither_emptied_nor_deleted(source, tmp_pat
     assert foreign.held(tmp_path) == before
 
 
-LOCKED = ["train", "shards", "embed", "export tf1-checkpoint", "export tflite", "hub-cache --remove"]
+LOCKED = [
+    "train",
+    "shards",
+    "embed",
+    "embed npy",
+    "export tf1-checkpoint",
+    "export tflite",
+    "hub-cache --remove",
+]
 
 
 @pytest.mark.parametrize("name", LOCKED)
@@ -276,17 +286,17 @@ def test_one_place_under_two_spellings_is_one_place(tmp_path, monkeypatch):
 def made(source, trained, tmp_path_factory):
     """Command -> a folder that it made; not to be changed."""
     place = tmp_path_factory.mktemp("made")
-    for name in ("embed", "shards"):
+    for name in ("embed", "embed npy", "shards"):
         assert call(name, source, place / name) == 0
     return {
         **dict.fromkeys(("train", "export into a run", "report"), trained.run),
-        **{name: place / name for name in ("embed", "shards")},
+        **{name: place / name for name in ("embed", "embed npy", "shards")},
         "export tf1-checkpoint": source / "tf1",
     }
 
 
 @pytest.mark.parametrize(
-    "name", ["train", "embed", "shards", "export tf1-checkpoint", "export into a run", "report"]
+    "name", ["train", "embed", "embed npy", "shards", "export tf1-checkpoint", "export into a run", "report"]
 )
 def test_what_somebody_put_into_a_folder_of_ours_survives(made, source, tmp_path, name, capsys):
     out = shutil.copytree(made[name], tmp_path / "out")
@@ -309,7 +319,7 @@ def test_what_somebody_put_into_a_folder_of_ours_survives(made, source, tmp_path
     assert lost == set()
     assert not [key for key in after if key.endswith(".lock")]
     again = set(foreign.held(out)) - {key.removeprefix("out/") for key in mine}
-    assert {"card.json", "embed.json", "shards.json", "efficientnet-lite.json"} & again
+    assert {"card.json", "_dataset.json", "embed.json", "shards.json", "efficientnet-lite.json"} & again
 
 
 def test_a_report_or_a_model_of_the_users_in_a_run_is_not_taken_for_ours(trained, tmp_path, capsys):
@@ -338,12 +348,32 @@ SHARDS = {
 RUN = {"schema": 1, "labels": ["a"], "contract": {}, "metrics": {}, "verification": {}, "exports": []}
 TF1 = {"format": "tf1-checkpoint", "variant": "lite0", "contract": {}}
 # Kind, its marker, and files that it needs.
+PROVENANCE = {
+    "model": "lite0",
+    "model_sha256": "0" * 64,
+    "contract": {},
+    "pixels": 1,
+    "runtime": "r",
+    "package": "0",
+    "layout": "parts",
+    "dtype": "float32",
+    "size": 1280,
+    "part_rows": 1,
+    "rows": 2,
+    "list_sha256": "0",
+    "columns": {},
+}
 KINDS = {
     "run": (run_folder.RUN, RUN, ["README.md", "exports/out_int8.tflite"]),
     "features": (
         VECTORS,
         {"made_by": "efficientnet-lite 0.1.0", "photos": 1, "columns": 1},
         ["features.npy", "index.csv", "skipped.csv"],
+    ),
+    "parts": (
+        PARTS,
+        {"made_by": "efficientnet-lite 0.1.0", "complete": True, "provenance": PROVENANCE},
+        ["part-00000.parquet", "part-00001.parquet"],
     ),
     "records": (shards.FOLDER, SHARDS, ["train-00000-of-00001", "validation-00000-of-00001", "labels.txt"]),
     "SavedModel": (
@@ -514,7 +544,7 @@ def mounted(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", [each for each in LOCKED if each not in ("hub-cache --remove", "export tflite")]
+    "name", [each for each in LOCKED if each not in ("hub-cache --remove", "export tflite", "embed")]
 )
 def test_a_mounted_target_is_refused_before_the_work(source, tmp_path, mounted, name, capsys):
     out = mounted(tmp_path / "out")
@@ -524,6 +554,15 @@ def test_a_mounted_target_is_refused_before_the_work(source, tmp_path, mounted, 
     said = capsys.readouterr().err
     assert "a file system is mounted here" in said
     assert not said.startswith(("Looking", "Embedding", "Writing")), said
+    assert scenes.names(tmp_path) == ["out"]
+
+
+def test_parts_are_written_into_a_mounted_folder_itself(source, tmp_path, mounted):
+    out = mounted(tmp_path / "out")
+
+    assert call("embed", source, out) == 0
+    assert call("embed", source, out, ["--overwrite"]) == 0
+    assert scenes.names(out) == ["_dataset.json", "part-00000.parquet"]
     assert scenes.names(tmp_path) == ["out"]
 
 
@@ -593,13 +632,13 @@ def test_older_record_files_are_known_by_their_sizes(made, source, tmp_path):
     ],
 )
 def test_an_older_folder_of_features_is_known_by_the_form_of_its_files(made, source, tmp_path, spoil):
-    out = shutil.copytree(made["embed"], tmp_path / "out")
+    out = shutil.copytree(made["embed npy"], tmp_path / "out")
     (out / "embed.json").unlink()
     assert is_own(out, VECTORS)
     spoil(out)
     before = foreign.held(tmp_path)
 
-    assert call("embed", source, out, ["--overwrite"]) == 2
+    assert call("embed npy", source, out, ["--overwrite"]) == 2
     assert foreign.held(tmp_path) == before
 
 

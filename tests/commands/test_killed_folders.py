@@ -140,7 +140,8 @@ def many(weights, tmp_path_factory):
 
 COMMANDS = {
     "embed": lambda many: [
-        *("embed", scenes.MODEL, many / "photos", "--weights", many / "w.safetensors", "--out", "out")
+        *("embed", scenes.MODEL, many / "photos", "--weights", many / "w.safetensors", "--out", "out"),
+        *("--format", "npy"),
     ],
     "shards": lambda many: ["shards", many / "photos", "--out", "out", "--train-shards", "4"],
 }

@@ -61,6 +61,8 @@ LIBRARIES = {  # a room, or one module of it -> what it may import beside the st
     "strangers": {"ai_edge_litert", "flatbuffers"},
     "runtimes.litert": {"ai_edge_litert", "flatbuffers"},
     "runtimes.onnx": {"onnxruntime"},
+    "features.parts": {"pyarrow"},
+    "features.clip_retrieval": {"pyarrow"},
     "classifier.head": {"sklearn", "threadpoolctl"},
     "artifacts.onnx_graph": {"onnx"},
     "artifacts.saved_model_graph": {"tensorflow", "keras"},

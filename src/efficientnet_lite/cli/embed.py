@@ -20,16 +20,20 @@ from efficientnet_lite.cli.common import (
     console_of,
     one_form,
     photos_given,
+    shown,
 )
 from efficientnet_lite.cli.console import Console
 from efficientnet_lite.errors import EXIT_INPUT, UsageError
-from efficientnet_lite.photos.accounting import Skipped, account
+from efficientnet_lite.photos.accounting import Tally
 from efficientnet_lite.photos.contract import View
+from efficientnet_lite.vocabulary import PART_ROWS, VectorDtype, VectorFormat, VectorLayout
 
 if TYPE_CHECKING:
-    from efficientnet_lite.features.npy_folder import Vector
-    from efficientnet_lite.photos.dataset import FoundPhotos
-    from efficientnet_lite.photos.images import Refused
+    from efficientnet_lite.features.embedded import Embedded
+    from efficientnet_lite.features.extract import Extracted
+    from efficientnet_lite.features.photo_entry import PhotoEntry
+
+CHARACTERS = 80  # of a line at the end
 
 
 def embed(
@@ -38,6 +42,10 @@ def embed(
     /,
     *,
     out: Path | None = None,
+    format: VectorFormat = "parquet",
+    layout: VectorLayout = "parts",
+    dtype: Annotated[VectorDtype | None, shown("float32; float16 for clip-retrieval")] = None,
+    part_rows: int = PART_ROWS,
     view: Annotated[View, Parameter(name="--as")] = "crop",
     weights: WeightsName = "imagenet",
     no_ema: NoEma = False,
@@ -48,37 +56,53 @@ def embed(
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Write the feature vectors of photos: features.npy, index.csv and skipped.csv.
+    """Write the feature vectors of photos: a Parquet file for every 1,000, with a row for each photo.
+
+    The same command again goes on where one was stopped or killed.
 
     Args:
         model: a model such as lite1, a run folder, a checkpoint, or a file exported with --output features.
         photos: files, folders (searched recursively), globs; - reads paths from stdin, one a line.
         out: the folder to write; with --jsonl nothing is written.
+        format: parquet, or npy: features.npy, index.csv and skipped.csv, which are not resumed.
+        layout: parts, or img_emb/ and metadata/ as clip-retrieval has them: vectors of length one.
+        dtype: of the numbers; int8 has a scale for each row.
+        part_rows: photos of a Parquet file.
         view: how photos are looked at.
         no_links: skip every link instead of following it.
-        overwrite: replace the files of an earlier call; what is not ours beside them stays.
+        overwrite: begin anew in a folder of an earlier call; what is not ours in it stays.
         json: print one JSON document instead of the line.
         jsonl: print one JSON object a photo instead, path and features.
     """
     from efficientnet_lite.cli.results import show_accounting
     from efficientnet_lite.commands.embed import embed as embed_photos
     from efficientnet_lite.commands.embed import embed_each
-    from efficientnet_lite.features.npy_folder import FEATURES
-    from efficientnet_lite.photos.found import find_photos
 
     console = console_of(json or jsonl, verbose, quiet)
     if (out is None) != jsonl:
         raise UsageError("either --out or --jsonl says where vectors go", where=COMMAND_LINE, fix="give one")
     one_form(json=json, jsonl=jsonl)
+    given = photos_given(photos)
     if out is None:
-        given = find_photos(photos_given(photos), links=not no_links)
-        found = embed_each(model, given, view=view, weights=weights, ema=not no_ema, stage=console.progress)
-        _print_each(console, found, given)
+        found = embed_each(
+            model,
+            given,
+            view=view,
+            weights=weights,
+            ema=not no_ema,
+            links=not no_links,
+            stage=console.progress,
+        )
+        _print_each(console, found)
         return
     embedded = embed_photos(
         model,
-        photos_given(photos),
+        given,
         out,
+        format=format,
+        layout=layout,
+        dtype=dtype,
+        part_rows=part_rows,
         view=view,
         weights=weights,
         ema=not no_ema,
@@ -88,27 +112,50 @@ def embed(
     )
     show_accounting(console, embedded.accounting)
     if json:
-        counts = embedded.accounting.to_json()
-        console.json({"folder": embedded.folder, "count": embedded.count, **counts})
+        console.json(_document(embedded))
     else:
-        written = out.absolute() / FEATURES
-        console.line(f"{embedded.count} feature vectors in {written}", keep=[written])
+        for line in _told(embedded, out, format, layout):
+            console.line(line, keep=[line] if len(line) <= CHARACTERS else [out])
 
 
-def _print_each(console: Console, vectors: "Iterable[Vector | Refused]", given: "FoundPhotos") -> None:
+def _document(embedded: "Embedded") -> dict[str, object]:
+    return {
+        "folder": embedded.folder,
+        "count": embedded.count,
+        "rows": embedded.rows,
+        "parts": embedded.parts,
+        "photos_per_second": embedded.photos_per_second,
+        **embedded.accounting.to_json(),
+    }
+
+
+def _told(embedded: "Embedded", out: Path, format: VectorFormat, layout: VectorLayout) -> list[str]:
+    """What there is now, and how it is read."""
+    speed = embedded.photos_per_second
+    rate = f", {speed:,.0f} photos/s" if speed is not None else ", all of them there before"
+    parts = f", {embedded.parts:,} part{'s' * (embedded.parts > 1)}" if format == "parquet" else ""
+    if format == "npy":
+        read = f'numpy.load("{out / "features.npy"}", mmap_mode="r")'
+    elif layout == "parts":
+        read = f'pandas.read_parquet("{out}")'
+    else:
+        read = f"clip-retrieval index --embeddings_folder {out}"
+    return [f"{embedded.count:,} feature vectors in {out}{parts}{rate}", f"read by: {read}"]
+
+
+def _print_each(console: Console, vectors: "Iterable[Extracted[PhotoEntry]]") -> None:
     """One JSON object a photo, each as soon as it is known; ends with the exit code where none could be used."""
     from efficientnet_lite.cli.results import show_accounting
-    from efficientnet_lite.photos.images import Refused
 
-    count, skipped = 0, []
-    for found in vectors:
-        if isinstance(found, Refused):
-            skipped.append(Skipped(found.where, found.reason))
-            console.json_line({"path": Path(found.where), "error": found.reason})
+    tally = Tally()
+    for each in vectors:
+        path = Path(each.item.path)
+        if each.vector is None:
+            tally.skip(each.item.path, each.error or "")
+            console.json_line({"path": path, "error": each.error})
         else:
-            count += 1
-            console.json_line({"path": found.path, "features": found.features})
-    accounting = account(count, skipped, given.passed_over)
-    show_accounting(console, accounting)
-    if not accounting.used:
+            tally.used += 1
+            console.json_line({"path": path, "features": each.vector})
+    show_accounting(console, tally)
+    if not tally.used:
         raise SystemExit(EXIT_INPUT)

@@ -8,7 +8,7 @@ from efficientnet_lite.artifacts.tf1_checkpoint import FORMAT as CHECKPOINT
 from efficientnet_lite.cli.console import Console, percent
 from efficientnet_lite.cli.wording import spelled
 from efficientnet_lite.figures import noise
-from efficientnet_lite.photos.accounting import Accounting
+from efficientnet_lite.photos.accounting import Accounting, Tally
 from efficientnet_lite.run.publish import Trained
 
 VERDICTS: dict[str, str] = {
@@ -18,7 +18,7 @@ VERDICTS: dict[str, str] = {
 }
 
 
-def show_accounting(console: Console, accounting: Accounting) -> None:
+def show_accounting(console: Console, accounting: Accounting | Tally) -> None:
     """What became of every photo: the numbers, the commonest reason for skipping, and what was passed over."""
     if accounting.skipped:
         console.warn(f"{accounting}; {accounting.reasons()}")

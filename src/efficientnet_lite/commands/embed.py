@@ -1,27 +1,24 @@
 """`embed`: photos -> their feature vectors, in memory, as a folder, or one after another."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from efficientnet_lite.arguments import called
 from efficientnet_lite.bars import stages
-from efficientnet_lite.errors import CALL, UsageError
-from efficientnet_lite.features.npy_folder import (
-    VECTORS,
-    Embedded,
-    Vector,
-    publish_vectors,
-    vectors,
-    vectors_in_memory,
-)
+from efficientnet_lite.features.destinations import destination
+from efficientnet_lite.features.embedded import Embedded
+from efficientnet_lite.features.extract import Extracted, known_vectors
+from efficientnet_lite.features.outcomes import Work, kept_apart
+from efficientnet_lite.features.photo_entry import PhotoEntry
+from efficientnet_lite.features.photo_list import list_sources
+from efficientnet_lite.features.vector_form import form_of
 from efficientnet_lite.photos.contract import View
-from efficientnet_lite.photos.dataset import FoundPhotos
-from efficientnet_lite.photos.found import PhotoPaths, find_photos
-from efficientnet_lite.photos.images import Refused
-from efficientnet_lite.progress import Progress, ShowStage, silent
+from efficientnet_lite.photos.found import PhotoPaths
+from efficientnet_lite.progress import OnProgress, Progress, ShowStage, silent
 from efficientnet_lite.run.source import open_features
-from efficientnet_lite.storage.targets import check_folder
+from efficientnet_lite.vocabulary import PART_ROWS, VectorDtype, VectorFormat, VectorLayout
 from efficientnet_lite.weights.published import sources_apart
 
 
@@ -31,6 +28,10 @@ def embed(
     photos: PhotoPaths,
     out: str | Path | None = None,
     *,
+    format: VectorFormat = "parquet",
+    layout: VectorLayout = "parts",
+    dtype: VectorDtype | None = None,
+    part_rows: int = PART_ROWS,
     view: View = "crop",
     weights: str | Path = "imagenet",
     ema: bool = True,
@@ -40,13 +41,20 @@ def embed(
 ) -> Embedded:
     """Make the feature vectors of photos, in memory or as a folder.
 
-    The folder has features.npy, index.csv and skipped.csv.
+    The folder has a Parquet file for every 1,000 photos. The same call again
+    goes on where one was stopped; memory does not grow with their number.
 
     Args:
         model: a model such as "lite1", a run folder, a checkpoint, or a file
             exported with `outputs=["features"]`.
         photos: files, folders (searched recursively) or globs, one or several.
         out: the folder to write; with None the vectors are in memory alone.
+        format: "parquet", or "npy" for one matrix, which is not resumed.
+        layout: "parts" (a row for each photo), or "clip-retrieval" as that tool
+            has them: vectors of length one.
+        dtype: "float32", "float16" or "int8" with a scale for each row; None is
+            "float32", and "float16" for clip-retrieval.
+        part_rows: photos of a part.
         view: how photos are looked at: "crop", "squash", "mediapipe",
             "android-bitmap" or "reference".
         weights: for a model name: "imagenet", "hub", or the path of a
@@ -54,18 +62,18 @@ def embed(
         ema: of a checkpoint that has both, read the moving averages rather than
             the raw weights.
         links: False skips every link instead of following it.
-        overwrite: replace the files of an earlier call; what is not ours beside
-            them stays.
+        overwrite: begin anew in a folder of an earlier call; what is not ours
+            in it stays.
         progress: True shows a bar.
 
     Returns:
         The photos that could be used as `paths`, their `features` (float32 (N,
-        1280), a row each, mapped from the folder where there is one), and the
-        `accounting` of all photos.
+        1280), a row each), and the `accounting` of all photos.
 
     Raises:
-        UsageError: `out` exists and may not be replaced, or lies on or above
-            the photos or the model.
+        UsageError: `out` was made from other photos, another model or in
+            another way, is none of ours, lies on, above or inside the photos, or
+            pyarrow is not installed.
         UnusableInput: no photo is found or can be used.
         ArtifactError: the model cannot be opened, or has no features.
 
@@ -77,53 +85,43 @@ def embed(
         >>> embedded.paths[0].as_posix()
         'photos/shirt/00.png'
     """
-    apart = sources_apart(model, weights, what="the model")
-    if out is not None:
-        check_folder(Path(out), VECTORS, overwrite=overwrite, apart=apart)
-    elif overwrite:
-        raise UsageError(
-            "`overwrite=True` is for a folder", where=CALL, fix="give `out=` too, or leave it out"
-        )
-    listed = find_photos(photos, links=links)
-    paths = [path for path, _ in listed.photos]
-    opened = open_features(model, weights=weights, ema=ema)
-    with stages(progress)("Embedding") as on_progress:
-        if out is None:
-            embedded = vectors_in_memory(
-                opened, paths, skipped=listed.skipped, view=view, on_progress=on_progress
+    show, apart = stages(progress), sources_apart(model, weights, what="the model")
+    form = form_of(format, layout, dtype, part_rows) if out is not None else None
+    with ExitStack() as held:
+        place = Path(out) if out is not None else None
+        into = held.enter_context(destination(place, form, overwrite=overwrite, apart=apart))
+        with show("Finding photos") as on_progress:
+            given = kept_apart(photos, place)
+            listed = held.enter_context(
+                list_sources(given, links=links, on_found=partial(_found, on_progress))
             )
-        else:
-            embedded = publish_vectors(
-                opened,
-                paths,
-                Path(out),
-                skipped=listed.skipped,
-                view=view,
-                overwrite=overwrite,
-                apart=apart,
-                on_progress=on_progress,
-            )
-    passed_over = dict(sorted(listed.passed_over.items()))
-    return replace(embedded, accounting=replace(embedded.accounting, passed_over=passed_over))
+        opened = open_features(model, weights=weights, ema=ema)
+        known = held.enter_context(known_vectors(opened, view))
+        work = Work(opened, listed, view, known)
+        return into.take(work, show)
 
 
 def embed_each(
     model: str | Path,
-    photos: FoundPhotos,
+    photos: PhotoPaths,
     *,
     view: View | None = None,
     weights: str | Path = "imagenet",
     ema: bool = True,
+    links: bool = True,
     stage: ShowStage = silent,
-) -> Iterator[Vector | Refused]:
-    """The features of each photo as soon as they are known, or why there are none; then what was skipped before.
+) -> Iterator[Extracted[PhotoEntry]]:
+    """The features of each photo as soon as they are known, or why there are none.
 
-    Raises as `open_features`.
+    Raises as `list_sources` and `open_features`.
     """
-    opened = open_features(model, weights=weights, ema=ema)
-    paths = [path for path, _ in photos.photos]
-    with stage("Embedding") as on_progress:
-        for number, found in enumerate(vectors(opened, paths, view=view), 1):
-            yield found
-            on_progress(number, len(paths))
-    yield from (Refused(name, reason) for name, reason, _ in photos.skipped)
+    with list_sources(photos, links=links) as listed:
+        opened = open_features(model, weights=weights, ema=ema)
+        with known_vectors(opened, view) as known, stage("Embedding") as on_progress:
+            for number, each in enumerate(Work(opened, listed, view, known).outcomes(), 1):
+                yield each
+                on_progress(number, len(listed))
+
+
+def _found(on_progress: OnProgress, count: int) -> None:
+    on_progress(count, count)

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 COLUMNS = ("path", "reason")  # of skipped.csv
 OTHER_NAME = re.compile(r"but '.*'(?= lies there)|but \".*\"(?= lies there)")
 MOST_KINDS = 8  # of what was passed over, in one line
+MOST_CAUSES = 100  # for skipping that are counted apart
+OTHER_CAUSES = "other reasons"
 
 
 class Skipped(NamedTuple):
@@ -53,26 +55,79 @@ class Accounting:
 
     def reasons(self) -> str:
         """The commonest reason for skipping, how often, and the first photo; empty where nothing was skipped."""
+        tally = Tally(self.used)
+        for name, reason, _ in self.skipped:
+            tally.skip(name, reason)
+        return tally.reasons()
+
+    def not_photos(self) -> str:
+        """What was passed over in one line; empty where nothing was."""
+        return _not_photos(self.passed_over)
+
+
+@dataclass(slots=True)
+class Tally:
+    """The photos of a command that may be given any number of them: counted, and none of them kept."""
+
+    used: int = 0
+    skipped: int = 0
+    passed_over: Mapping[str, int] = field(default_factory=dict)
+    _causes: Counter[str] = field(default_factory=Counter)
+    _first: dict[str, str] = field(default_factory=dict)  # reason -> the first photo
+
+    def skip(self, name: str, reason: str, often: int = 1) -> None:
+        """Count a photo that is not used."""
+        bare = plain(reason)
+        if bare not in self._causes and len(self._causes) >= MOST_CAUSES:
+            bare = OTHER_CAUSES
+        self.skipped += often
+        self._causes[bare] += often
+        self._first.setdefault(bare, name)
+
+    def add(self, other: "Tally") -> None:
+        """Count what another one has counted."""
+        self.used += other.used
+        for reason, often in other._causes.items():
+            self.skip(other._first[reason], reason, often)
+
+    @property
+    def found(self) -> int:
+        return self.used + self.skipped
+
+    def to_json(self) -> dict[str, Any]:
+        """As `Accounting.to_json`."""
+        return {
+            "found": self.found,
+            "used": self.used,
+            "skipped": self.skipped,
+            "passed_over": dict(self.passed_over),
+        }
+
+    def __str__(self) -> str:
+        return f"photos found: {self.found}, used: {self.used}, skipped: {self.skipped}"
+
+    def reasons(self) -> str:
+        """The commonest reason for skipping, how often, and the first photo; empty where nothing was skipped."""
         if not self.skipped:
             return ""
-        counts = Counter(plain(reason) for _, reason, _ in self.skipped)
-        reason, often = counts.most_common(1)[0]
-        first = next(name for name, own, _ in self.skipped if plain(own) == reason)
-        others = len(self.skipped) - often
+        reason, often = self._causes.most_common(1)[0]
+        others = self.skipped - often
         return (
-            f"{often} x {reason}: {first!r}"
+            f"{often} x {reason}: {self._first[reason]!r}"
             + (" and others" if often > 1 else "")
             + (f"; {others} for other reasons" if others else "")
         )
 
     def not_photos(self) -> str:
         """What was passed over in one line; empty where nothing was."""
-        ordered = sorted(self.passed_over.items(), key=lambda item: (-item[1], item[0]))
-        more = sum(count for _, count in ordered[MOST_KINDS:])
-        parts = [f"{count} {kind}" for kind, count in ordered[:MOST_KINDS]] + (
-            [f"{more} more"] if more else []
-        )
-        return "passed over, no photos: " + ", ".join(parts) if parts else ""
+        return _not_photos(self.passed_over)
+
+
+def _not_photos(passed_over: Mapping[str, int]) -> str:
+    ordered = sorted(passed_over.items(), key=lambda item: (-item[1], item[0]))
+    more = sum(count for _, count in ordered[MOST_KINDS:])
+    parts = [f"{count} {kind}" for kind, count in ordered[:MOST_KINDS]] + ([f"{more} more"] if more else [])
+    return "passed over, no photos: " + ", ".join(parts) if parts else ""
 
 
 def account(

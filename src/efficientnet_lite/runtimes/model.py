@@ -32,6 +32,7 @@ from efficientnet_lite.photos.decode import PillowImage
 from efficientnet_lite.photos.given import GivenPhoto, GivenPhotos, OnePhoto, gather
 from efficientnet_lite.photos.images import Refused, images_of
 from efficientnet_lite.photos.views import Image, to_float
+from efficientnet_lite.runtimes import litert, onnx
 from efficientnet_lite.runtimes.engine import Engine, EnginePool, Tensor, cores
 from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.runtimes.onnx import OnnxRuntime
@@ -48,6 +49,10 @@ Outputs = dict[str, Array]
 
 MAX_MODEL_BYTES = 512 * 2**20
 INPUT_TYPES = ("float32", "uint8", "int8")
+_RUNTIMES: Mapping[Callable[..., Engine], tuple[str, Callable[[], str]]] = {
+    LiteRT: ("ai-edge-litert", litert.runtime_version),
+    OnnxRuntime: ("onnxruntime", onnx.runtime_version),
+}
 
 
 @dataclass(repr=False)
@@ -84,6 +89,12 @@ class Model:
     def pool(self) -> EnginePool:
         """The runners, opened on first use."""
         return EnginePool(self.open_engine, self.data, workers=self.workers, where=self.where)
+
+    @property
+    def runtime(self) -> str:
+        """What runs it, and its version."""
+        name, version = _RUNTIMES[self.open_engine]
+        return f"{name} {version()}"
 
     @property
     def input(self) -> Tensor:

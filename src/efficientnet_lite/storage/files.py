@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator
@@ -213,6 +214,14 @@ def replacing(path: Path, *, within: Path | None = None) -> Iterator[BinaryIO]:
             temporary.unlink(missing_ok=True)  # already gone after a successful replace
 
 
+def is_unfinished(path: Path, name: str = "") -> bool:
+    """Whether a kill while `replacing` wrote a file of this name, or of any, may have left `path`."""
+    stem = re.escape(f".{name[:50]}.") if name else r"\..+\."
+    return bool(re.fullmatch(rf"{stem}[0-9a-f]{{8}}{re.escape(PART_SUFFIX)}", path.name)) and is_file(
+        path, follow=False
+    )
+
+
 def _one_file_system(*folders: Path) -> bool:
     return len({status.st_dev if (status := _status(each, True)) else None for each in folders}) == 1
 
@@ -228,6 +237,27 @@ def publish(path: Path, data: bytes, *, within: Path | None = None) -> None:
     """Write `data` to `path`, whole or not at all; `within`: see `replacing`."""
     with replacing(path, within=within) as file:
         file.write(data)
+
+
+def append(path: Path, data: bytes) -> None:
+    """Add `data` to the end of a file, which is made where it is missing; it is on the disk when this returns.
+
+    A kill leaves a beginning of `data` at most. Raises OutputFailed as `replacing`.
+    """
+    try:
+        with path.open("ab") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise output_failed(path, error) from error
+
+
+def settled(file: BinaryIO) -> tuple[int, str]:
+    """Bring what was written into a file of `replacing` to the disk; gives its bytes and SHA-256."""
+    file.flush()
+    os.fsync(file.fileno())
+    return size(file.name), sha256_file(Path(file.name))
 
 
 def publish_json(path: Path, value: Any, *, within: Path | None = None) -> None:

@@ -12,7 +12,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,6 +182,31 @@ def remove_files(folder: Path, is_ours: Callable[[str], bool], *, last: str = ""
         for name in sorted(ours, key=lambda name: name == last):
             (folder / name).unlink(missing_ok=True)
         _remove_empty(folder)
+
+
+def remove_named(folder: Path, names: Iterable[str]) -> None:
+    """Remove these files of `folder`, in this order, and the folders within it that held them and nothing else."""
+    with _failures(folder):
+        found = set(tree(folder).files)
+        ours = [name for name in names if name in found]
+        for name in ours:
+            (folder / name).unlink(missing_ok=True)
+        for above in {name.rpartition("/")[0] for name in ours} - {""}:
+            if files.is_empty_dir(folder / above):
+                (folder / above).rmdir()
+
+
+def make(folder: Path) -> None:
+    """Make a folder and those above it; nothing where it is there."""
+    with _failures(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def remove_if_empty(folder: Path) -> None:
+    """Remove a folder of ours that holds nothing, where it may be removed."""
+    with suppress(OSError):
+        if files.is_empty_dir(folder) and not files.is_mount(folder):
+            folder.rmdir()
 
 
 def remove_matching(folder: Path, pattern: re.Pattern[str]) -> None:

@@ -7,6 +7,7 @@ the user's. A folder of an earlier version, whose marker has no list, is known b
 Markers are read as a stranger's: bounded, and names that leave the folder are refused.
 """
 
+import math
 import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -57,15 +58,23 @@ def listing(folder: Path, kind: FolderKind) -> Listing:
     """
     if not files.is_dir(folder):
         raise ValueError("it is no folder")
-    path = folder / kind.marker
+    return _marked(folder, kind)[1]
+
+
+def marker_of(folder: Path, kind: FolderKind) -> tuple[Document, Listing] | None:
+    """The marker in `folder` and what it makes ours there; None where there is none. Raises ValueError as `listing`."""
+    return _marked(folder, kind) if files.is_file(folder / kind.marker, follow=False) else None
+
+
+def _marked(folder: Path, kind: FolderKind) -> tuple[Document, Listing]:
     try:
-        if not files.is_file(path, follow=False):
-            return _unlisted(kind, kind.unmarked(folder))
-        document = _read(path, kind.max_bytes)
+        if not files.is_file(folder / kind.marker, follow=False):
+            return {}, _unlisted(kind, kind.unmarked(folder))
+        document = _read(folder / kind.marker, kind.max_bytes)
         kind.check(folder, document)
         if WRITTEN in document:
-            return {kind.marker: None} | _entries(document[WRITTEN])
-        return _unlisted(kind, kind.layout(folder, document)) | {kind.marker: None}
+            return document, {kind.marker: None} | _entries(document[WRITTEN])
+        return document, _unlisted(kind, kind.layout(folder, document)) | {kind.marker: None}
     except EfficientNetLiteError as error:
         raise ValueError(error.what) from error
     except (KeyError, TypeError, AttributeError) as error:  # a field is missing, or of another type
@@ -131,22 +140,23 @@ def tree(folder: Path) -> Tree:
 
 def own_files(folder: Path, listed: Listing) -> set[str]:
     """The files below `folder` that are ours: listed, and as we wrote them."""
-    return {
-        name for name in tree(folder).files if name in listed and _is_as_written(folder / name, listed[name])
-    }
+    return {name for name in tree(folder).files if name in listed and _is_ours(folder / name, listed[name])}
 
 
-def _is_as_written(path: Path, entry: Entry | None) -> bool:
-    if not files.is_file(path, follow=False):
-        return False
-    if entry is None:
-        return True
-    if files.size(path) != entry.bytes:
+def is_as_written(path: Path, entry: Entry, *, hashed_bytes: float = math.inf) -> bool:
+    """Whether a file is what we wrote; one of more than `hashed_bytes` is known by its size."""
+    if not files.is_file(path, follow=False) or files.size(path) != entry.bytes:
         return False
     try:
-        return entry.bytes > HASHED_BYTES or files.sha256_file(path) == entry.sha256
+        return entry.bytes > hashed_bytes or files.sha256_file(path) == entry.sha256
     except EfficientNetLiteError:  # it cannot be read, so nobody knows
         return False
+
+
+def _is_ours(path: Path, entry: Entry | None) -> bool:
+    if entry is None:
+        return files.is_file(path, follow=False)
+    return is_as_written(path, entry, hashed_bytes=HASHED_BYTES)
 
 
 def inside(folder: Path, name: str) -> Path:

@@ -55,11 +55,7 @@ def check_folder(target: Path, kind: FolderKind, *, overwrite: bool, apart: Coll
     try:
         listing(here, kind)
     except ValueError as error:
-        raise UsageError(
-            f"the target exists and is no {kind.what} of ours, so it is never replaced: {error}",
-            where=target,
-            fix="choose another `out=`, or move it away",
-        ) from error
+        raise not_ours(target, kind, error) from error
     if not overwrite:
         raise exists(target)
     for name in tree(here).folders:
@@ -71,6 +67,30 @@ def check_folder(target: Path, kind: FolderKind, *, overwrite: bool, apart: Coll
             where=aside,
             fix="move it away, or choose another `out=`",
         )
+
+
+def check_growing(target: Path, kind: FolderKind, *, apart: Collection[Apart] = ()) -> None:
+    """Refuse a target that is filled in place, by one call or several, before any work is done.
+
+    Free is what does not exist, an empty folder, one that a kill left with nothing but the beginning of a marker, and
+    one of the kind that we wrote.
+
+    Raises UsageError: it is something else, does not stay apart, cannot be reached or may not be written to.
+    """
+    check_apart(target, apart)
+    check_reachable(target)
+    here = files.real(target)
+    if not files.lexists(here):
+        _check_above(here)
+        return
+    if files.is_dir(here) and not os.access(here, os.W_OK | os.X_OK):
+        raise _not_writable(target)
+    if files.is_dir(here) and all(files.is_unfinished(path, kind.marker) for path in files.entries(here)):
+        return
+    try:
+        listing(here, kind)
+    except ValueError as error:
+        raise not_ours(target, kind, error) from error
 
 
 def check_file(target: Path, *, overwrite: bool, example: str, apart: Collection[Apart] = ()) -> None:
@@ -137,6 +157,14 @@ def _check_mounts(folder: Path) -> None:
             where=folder,
             fix=f"choose a folder in it as `out=`, such as {folder / 'run'}",
         )
+
+
+def not_ours(target: Path, kind: FolderKind, why: Exception) -> UsageError:
+    return UsageError(
+        f"the target exists and is no {kind.what} of ours, so it is never replaced: {why}",
+        where=target,
+        fix="choose another `out=`, or move it away",
+    )
 
 
 def exists(target: Path) -> UsageError:

@@ -1,0 +1,111 @@
+"""What `embed` gives: the feature vectors of photos, in memory or in a folder."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from efficientnet_lite.errors import printable
+from efficientnet_lite.features.npy_folder import FEATURES, INDEX
+from efficientnet_lite.features.parts import FloatMatrix
+from efficientnet_lite.features.provenance import Provenance
+from efficientnet_lite.features.vector_folder import LAYOUTS
+from efficientnet_lite.photos.accounting import Accounting, Tally
+from efficientnet_lite.storage import tables
+
+
+class Vectors(Protocol):
+    """Where vectors are."""
+
+    def paths(self) -> tuple[Path, ...]: ...
+
+    def features(self) -> FloatMatrix: ...
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Embedded:
+    """The features of photos, in memory or in a published folder."""
+
+    accounting: Accounting | Tally  # of all photos
+    vectors: Vectors
+    folder: Path | None = None  # where they were published
+    parts: int = 0  # of the folder
+    photos_per_second: float | None = None  # of this call; None where all of them were there
+
+    def __repr__(self) -> str:
+        place = "in memory" if self.folder is None else f"in {printable(str(self.folder))}"
+        return f"<Embedded: {self.count:,} feature vectors {place}>"
+
+    @property
+    def count(self) -> int:
+        """How many photos could be used."""
+        return self.accounting.used
+
+    @property
+    def rows(self) -> int:
+        """How many photos there are, used or not."""
+        return self.accounting.found
+
+    @property
+    def skipped(self) -> int:
+        """How many photos could not be used."""
+        return self.rows - self.count
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The photos that could be used; a row of `features` each. Read from the folder, where there is one."""
+        return self.vectors.paths()
+
+    @property
+    def features(self) -> FloatMatrix:
+        """The matrix, float32 (N, C): mapped from features.npy, or read from all parts into memory."""
+        return self.vectors.features()
+
+
+@dataclass(frozen=True, slots=True)
+class HeldVectors:
+    """In memory."""
+
+    names: tuple[Path, ...]
+    matrix: FloatMatrix
+
+    def paths(self) -> tuple[Path, ...]:
+        return self.names
+
+    def features(self) -> FloatMatrix:
+        return self.matrix
+
+
+@dataclass(frozen=True, slots=True)
+class NpyVectors:
+    """In a folder with a matrix and its index."""
+
+    folder: Path
+
+    def paths(self) -> tuple[Path, ...]:
+        with (self.folder / INDEX).open(encoding="utf-8", newline="") as file:
+            return tuple(Path(tables.csv_text(row["path"])) for row in csv.DictReader(file))
+
+    def features(self) -> FloatMatrix:
+        return np.asarray(np.load(self.folder / FEATURES, mmap_mode="r", allow_pickle=False))
+
+
+@dataclass(frozen=True, slots=True)
+class PartVectors:
+    """In the parts of a folder."""
+
+    folder: Path
+    made: Provenance
+
+    def paths(self) -> tuple[Path, ...]:
+        return tuple(Path(name) for names, _ in self._parts() for name in names)
+
+    def features(self) -> FloatMatrix:
+        return np.concatenate([matrix for _, matrix in self._parts()])
+
+    def _parts(self) -> list[tuple[list[str], FloatMatrix]]:
+        layout, parts = LAYOUTS[self.made.layout], self.made.parts
+        names = [layout.names(number, parts) for number in range(parts)]
+        return [layout.vectors([self.folder / name for name in each]) for each in names]
