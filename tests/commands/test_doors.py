@@ -6,6 +6,7 @@ TF1 module in `hub.Module` is in tests/hub1.
 
 import numpy as np
 import pytest
+from pyarrow import parquet
 
 import efficientnet_lite as el
 from efficientnet_lite.cli.app import run
@@ -88,14 +89,18 @@ def assert_near(found, wanted):
 # Ours
 
 
-def test_the_command(folder, photos, wanted, weights):
-    out = folder / "vectors"
+@pytest.mark.parametrize("format", ["parquet", "npy"])
+def test_the_command(folder, photos, wanted, weights, format):
+    out = folder / f"vectors {format}"
+    arguments = [MODEL, str(folder / "photos"), "--out", str(out), "--weights", weights, "--format", format]
 
-    assert (
-        run(["embed", MODEL, str(folder / "photos"), "--out", str(out), "--weights", weights, "--quiet"]) == 0
-    )
+    assert run(["embed", *arguments, "--quiet"]) == 0
 
-    assert_near(np.load(out / "features.npy"), wanted)
+    if format == "npy":
+        found = np.load(out / "features.npy")
+    else:
+        found = np.stack(parquet.read_table(out)["vector"].to_numpy())
+    assert_near(found, wanted)
 
 
 def test_python(photos, wanted, weights):
