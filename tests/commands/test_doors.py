@@ -89,18 +89,20 @@ def assert_near(found, wanted):
 # Ours
 
 
-@pytest.mark.parametrize("format", ["parquet", "npy"])
+READ = {
+    "parquet": lambda out: np.stack(parquet.read_table(out)["vector"].to_numpy()),
+    "npy": lambda out: np.load(out / "features.npy"),
+}
+
+
+@pytest.mark.parametrize("format", READ)
 def test_the_command(folder, photos, wanted, weights, format):
     out = folder / f"vectors {format}"
     arguments = [MODEL, str(folder / "photos"), "--out", str(out), "--weights", weights, "--format", format]
 
     assert run(["embed", *arguments, "--quiet"]) == 0
 
-    if format == "npy":
-        found = np.load(out / "features.npy")
-    else:
-        found = np.stack(parquet.read_table(out)["vector"].to_numpy())
-    assert_near(found, wanted)
+    assert_near(READ[format](out), wanted)
 
 
 def test_python(photos, wanted, weights):
