@@ -53,6 +53,24 @@ def test_a_result_stays_when_the_runner_runs_again():
     assert first.tolist() == [[2, 2, 2, 2]]
 
 
+def test_an_input_that_is_filled_in_place_gives_what_a_given_one_gives():
+    runner, values = LiteRT(doubling()), np.float32([[1, 2, 3, 4]])
+    given = []
+
+    def fill(array):
+        given.append((array.shape, array.dtype))
+        array[...] = values
+
+    first = runner.filled(fill)["y"]
+    values = values + 1
+    second = runner.filled(fill)["y"]
+
+    assert given == [((1, 4), np.float32)] * 2
+    assert first.tolist() == [[2, 4, 6, 8]]
+    assert second.tolist() == [[4, 6, 8, 10]]
+    assert runner(values)["y"].tolist() == second.tolist()
+
+
 def test_inputs_of_another_shape_type_or_number_are_a_caller_error():
     runner = LiteRT(doubling())
 

@@ -6,6 +6,7 @@ not grow with the number of photos, an interrupted run goes on where it was, and
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,7 @@ from efficientnet_lite.photos.contract import FitView
 from efficientnet_lite.photos.looks import Look, Looks
 from efficientnet_lite.photos.rows import Row
 from efficientnet_lite.photos.survey import CHANGED, Survey, look_at
-from efficientnet_lite.photos.views import prepare, to_float
+from efficientnet_lite.photos.views import Image, prepare, to_float
 from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.runtimes.engine import Engine, EnginePool
 from efficientnet_lite.runtimes.litert import LiteRT
@@ -150,7 +151,7 @@ class FeatureStore:
         except UnreadablePhoto as error:
             return _LostRow(position, error.what)
         vectors = {
-            view: runner(to_float(image)[None])[POOLED][0]
+            view: runner.filled(partial(_as_floats, image))[POOLED][0]
             for view, image in zip(views, prepared.images, strict=True)
         }
         return _Seen(position, look_at(data, prepared.photo), vectors)
@@ -185,6 +186,10 @@ class _Seen:
 class _LostRow:
     position: int
     reason: str
+
+
+def _as_floats(image: Image, given: Array) -> None:
+    to_float(image, given[0])
 
 
 def _hash_or_none(row: Row) -> str | None:

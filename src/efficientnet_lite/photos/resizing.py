@@ -43,7 +43,7 @@ def resize(
     columns = _bands(width, left, left + wide, size, filter)
     lines = pixels[rows.first : rows.last, columns.first : columns.last].reshape(rows.last - rows.first, -1)
     between = _by_columns(lines, columns, size)
-    return _by_rows(between, rows, size).astype(np.uint8).reshape(size, size, 3)
+    return _clipped(_by_rows(between, rows, size)).astype(np.uint8).reshape(size, size, 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +74,11 @@ def _by_columns(lines: NDArray[np.uint8], columns: _Bands, size: int) -> Array:
             np.matmul(
                 part[:, 3 * read : 3 * (read + reach)], matrix, out=out[:, 3 * start : 3 * (start + width)]
             )
-    return _rounded(image)
+    return np.floor(_clipped(image), out=image)
 
 
 def _by_rows(lines: Array, rows: _Bands, size: int) -> Array:
-    """(size, width * 3), whole numbers from 0 to 255, of lines (height, width * 3)."""
+    """(size, width * 3), not rounded, of lines (height, width * 3)."""
     image = _scratch("image", size, lines.shape[1])
     _, height, reach = rows.weights.shape
     step = max(1, _MOST_PRODUCTS // (height * reach))
@@ -86,12 +86,12 @@ def _by_rows(lines: Array, rows: _Bands, size: int) -> Array:
         part, out = lines[:, left : left + step], image[:, left : left + step]
         for start, read, weights in zip(rows.starts, rows.reads, rows.weights, strict=True):
             np.matmul(weights, part[read : read + reach], out=out[start : start + height])
-    return _rounded(image)
+    return image
 
 
-def _rounded(image: Array) -> Array:
+def _clipped(image: Array) -> Array:
+    """What, cut to whole numbers, is `image` rounded half up, as Pillow does, and from 0 to 255."""
     image += np.float32(0.5)
-    np.floor(image, out=image)  # half up, as Pillow does
     return np.clip(image, 0, 255, out=image)
 
 

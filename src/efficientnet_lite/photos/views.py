@@ -84,9 +84,12 @@ def prepare_pixels(
     return _images(views, contract, photo, photo, photo)
 
 
-def to_float(image: Image) -> NDArray[np.float32]:
-    """An image, or a batch, as float32 in [0, 1], the input of our float files; `reference` overshoots."""
-    return image.astype(np.float32) / np.float32(255)
+def to_float(image: Image, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+    """An image, or a batch, as float32 in [0, 1], the input of our float files; `reference` overshoots.
+
+    With `out` in that array, which has its shape.
+    """
+    return np.divide(image, np.float32(255), out=out, dtype=np.float32)
 
 
 def _check(views: Sequence[str]) -> None:

@@ -45,6 +45,13 @@ class Engine(Protocol):
         """Output name -> a fresh array, codes as they are. Inputs must have the file's shapes and dtypes."""
         ...
 
+    def filled(self, fill: Callable[[npt.NDArray[Any]], None]) -> dict[str, npt.NDArray[Any]]:
+        """The same for a file of one input, which `fill` writes into the array of its shape that it is given.
+
+        Where that is the runtime's own memory, no copy is made. The array is gone when `fill` returns.
+        """
+        ...
+
 
 class EnginePool:
     """One file opened several times, one engine for each thread."""

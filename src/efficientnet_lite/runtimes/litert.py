@@ -1,7 +1,7 @@
 """The one place that runs a `.tflite` file: LiteRT as an engine."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -56,9 +56,25 @@ class LiteRT:
                 self._interpreter.set_tensor(tensor.index, value)
             elif (value.dtype, value.shape) != (tensor.dtype, tensor.shape):
                 raise ValueError(f"{tensor.name} is {value.dtype} {value.shape}, {tensor.shape} is expected")
+        if self._signature is None:
+            return self._invoked()
         try:
-            if self._signature is not None:
-                return dict(self._signature(**{tensor.name: value for tensor, value in given}))
+            return dict(self._signature(**{tensor.name: value for tensor, value in given}))
+        except (ValueError, RuntimeError) as error:
+            raise _refused("run", error, self._where) from error
+
+    def filled(self, fill: Callable[[npt.NDArray[Any]], None]) -> dict[str, npt.NDArray[Any]]:
+        """See `Engine.filled`."""
+        (tensor,) = self.inputs
+        if self._signature is not None:
+            value = np.empty(tensor.shape, tensor.dtype)
+            fill(value)
+            return self(value)
+        fill(self._interpreter.tensor(tensor.index)())  # nobody may hold it while LiteRT runs
+        return self._invoked()
+
+    def _invoked(self) -> dict[str, npt.NDArray[Any]]:
+        try:
             self._interpreter.invoke()
             return {tensor.name: self._interpreter.get_tensor(tensor.index) for tensor in self.outputs}
         except (ValueError, RuntimeError) as error:

@@ -277,8 +277,15 @@ class Model:
 
     def on_image(self, runner: Engine, image: Image) -> Outputs:
         """Every output as reals, {name: (C,)}, for one prepared image of the contract's size."""
-        codes = runner(self.encode(image)[None])
+        codes = runner.filled(lambda given: self._encode_into(image, given[0]))
         return {tensor.name: _reals(codes[tensor.name][0], tensor) for tensor in runner.outputs}
+
+    def _encode_into(self, image: Image, given: npt.NDArray[Any]) -> None:
+        """What `encode` gives, in an array that is there."""
+        if given.dtype == np.float32 and self.normalization is None:
+            to_float(image, given)
+        else:
+            given[...] = self.encode(image)
 
     def encode(self, image: Image) -> npt.NDArray[Any]:
         """A prepared image, uint8 or float32 in 0..255, as the file's input."""

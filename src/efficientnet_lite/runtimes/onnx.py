@@ -7,7 +7,7 @@ could point at anything with, are refused before the runtime sees them.
 Source: onnx/onnx.proto (field numbers).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,7 @@ class OnnxRuntime:
         except Exception as error:  # its errors have no common base
             raise _refused(f"ONNX Runtime cannot open it: {_reason(error)}", where) from error
         self._where = where
+        self._filled: npt.NDArray[Any] | None = None
 
     def __call__(self, *inputs: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
         """Output name -> a fresh array. Inputs must have the file's shapes and dtypes, with any batch.
@@ -82,6 +83,14 @@ class OnnxRuntime:
         except Exception as error:
             raise _refused(f"ONNX Runtime cannot run it: {_reason(error)}", self._where) from error
         return dict(zip(names, values, strict=True))
+
+    def filled(self, fill: Callable[[npt.NDArray[Any]], None]) -> dict[str, npt.NDArray[Any]]:
+        """See `Engine.filled`; the array is one of ours that is used again."""
+        (tensor,) = self.inputs
+        if self._filled is None:
+            self._filled = np.empty(tensor.shape, tensor.dtype)
+        fill(self._filled)
+        return self(self._filled)
 
 
 def check(model: bytes, *, where: Path | str) -> None:
