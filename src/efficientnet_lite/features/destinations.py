@@ -61,7 +61,7 @@ def _check_form(out: Path, is_other: bool, what: str, format: str) -> None:
         raise UsageError(
             f"it holds feature vectors as {what}, which are not replaced by another form",
             where=out,
-            fix=f"choose another `out=`, or give `format={format}`",
+            fix=f"choose another `out=`, or give `format={format!r}`",
         )
 
 

@@ -251,7 +251,8 @@ def as_float(features: npt.NDArray[np.float32], dtype: VectorDtype) -> npt.NDArr
 def codes_of(features: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
     """Codes (N, C) and scales (N,): a scale a row, the largest magnitude is 127. A row of zeros has the scale 1."""
     largest = np.abs(features).max(axis=1)
-    scales = np.where(largest > 0, largest / INT8_CODES, 1).astype(np.float32)
+    is_zero = largest < INT8_CODES * np.finfo(np.float32).tiny  # of the rest, a scale would lose its bits
+    scales = np.where(is_zero, 1, largest / INT8_CODES).astype(np.float32)
     codes = np.rint(features / scales[:, None]).clip(-INT8_CODES, INT8_CODES)
     return codes.astype(np.int8), scales
 

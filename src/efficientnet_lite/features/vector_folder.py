@@ -154,6 +154,8 @@ class VectorFolder:
         elif len(self.whole) < made.parts or not self.is_complete:
             write_journal(self.place, self.whole.values())  # before the marker, whose list it takes over
             self._publish_marker()
+        elif files.lexists(self.place / JOURNAL):  # a kill came after the last marker
+            folders.remove_named(self.place, [JOURNAL])
 
     def announce(self, number: int, entries: Announced) -> None:
         """Say of a part that its files, which are on the disk, are about to get their names."""
