@@ -38,9 +38,12 @@ setup-all: .venv/setup-all.stamp  ## the same with every extra
 	$(BIN)/python $(INSTALL_LOCK) locks/all.txt
 	@touch $@
 
-.PHONY: test test-all test-trace test-jax test-hub1 test-browser test-mediapipe test-peers test-lowest test-fuzz test-wheel test-examples
+.PHONY: test test-kill test-all test-trace test-jax test-hub1 test-browser test-mediapipe test-peers test-lowest test-fuzz test-wheel test-examples
 test: setup  ## the tests, in five minutes on two cores
 	$(BIN)/python -m pytest --numprocesses $(WORKERS)
+
+test-kill: setup  ## embed, killed before every change of the disk and at fifty moments of whole processes
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) -m kill tests/features
 
 test-all: .venv-all/setup.stamp  ## the tests with every extra: Keras, TensorFlow, ONNX, and who reads their files
 	.venv-all/bin/python -m pytest --numprocesses $(WORKERS)

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, TextIO
 from efficientnet_lite import terminal
 from efficientnet_lite.errors import printable
 from efficientnet_lite.notices import listening
-from efficientnet_lite.progress import OnProgress, Progress, ShowStage, silent
+from efficientnet_lite.progress import OnProgress, Progress, ShowStage, duration, rate_of, silent
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+EVERY_S = 300  # between two lines of a stage in a log
 
 
 def stages(progress: Progress) -> ShowStage:
@@ -41,7 +43,8 @@ class Stages:
         """Show one stage; gives on_progress(done, total).
 
         Where lines can be written over it is a bar, which stays when the stage is over. Elsewhere it is a line
-        when the stage begins and one when it ends, so that a log holds neither thousands of lines nor none.
+        when the stage begins, one every few minutes and one when it ends, so that a log holds neither thousands of
+        lines nor none.
         """
         form = self._bar if terminal.can_redraw(self.stream) else self._two_lines
         return form(printable(description))
@@ -75,11 +78,17 @@ class Stages:
     def _two_lines(self, description: str) -> Iterator[OnProgress]:
         self._write(f"{description} ...\n")
         began, reached = time.monotonic(), ""
+        told, first = began, -1
 
         def on_progress(done: int, total: int) -> None:
-            nonlocal reached
+            nonlocal reached, told, first
             # Shown when the stage is over: then this is all there was.
             reached = f"{done} of {done}, " if total > 1 else ""
+            first = done if first < 0 else first  # what was there before was not done now
+            if total > 1 and (now := time.monotonic()) - told >= EVERY_S and done > first:
+                told, speed = now, (done - first) / (now - began)
+                said = [f"{done} of {total}", rate_of(speed), f"{duration((total - done) / speed)} left"]
+                self._write(f"{description}: {', '.join(filter(None, said))}\n")
 
         yield on_progress
         self._write(f"{description}: {reached}{time.monotonic() - began:.1f} s\n")

@@ -12,13 +12,18 @@ from rich.table import Column
 from rich.text import Text
 
 from efficientnet_lite import terminal
-from efficientnet_lite.progress import OnProgress, duration
+from efficientnet_lite.progress import OnProgress, duration, rate_of
 
 PER_SECOND = 10  # drawings
-# Cells: what is done, at most where the terminal is wide, the bar, how much of it, and what time that takes.
-DESCRIPTION, BAR, COUNT, TIME = 26, 24, 11, 16
-SHORTEST = 6  # cells of a bar
-WIDE, FOR_BAR, FOR_TIME = 80, 60, 40  # narrower terminals have a shorter bar, none, and no time
+# Cells: what is done, at most where the terminal is wide, the bar, how much of it, how fast, and what time that takes.
+DESCRIPTION, BAR, COUNT, RATE, TIME = 26, 24, 11, 8, 16
+SHORTEST, SHORT, SHORTER = 6, 14, 12  # cells of a bar
+SPACIOUS, WIDE, FOR_BAR, FOR_TIME = (
+    90,
+    80,
+    60,
+    40,
+)  # narrower ones have a shorter bar, no rate, no bar, no time
 
 
 class _Safe:
@@ -82,13 +87,17 @@ def _columns(width: int, description: str) -> list[ProgressColumn]:
     """What finds room in `width` cells beside the description and the count: a shorter bar or none, then no time."""
     room = width - cell_len(description) - COUNT - 1
     time = TIME if width >= FOR_TIME - 1 and room > TIME else 0
-    bar = min(BAR if width >= WIDE - 1 else BAR // 2, room - time - 2)
+    rate = RATE if width >= WIDE - 1 and room > time + RATE + SHORTEST + 2 else 0
+    longest = BAR if width >= SPACIOUS - 1 or (not rate and width >= WIDE - 1) else SHORT if rate else SHORTER
+    bar = min(longest, room - time - rate - 2 - bool(rate))
     if bar < SHORTEST or width < FOR_BAR - 1:
         bar = 0
-    columns: list[ProgressColumn] = [_Description(width, bar, time)]
+    columns: list[ProgressColumn] = [_Description(width, bar, rate, time)]
     if bar:
         columns.append(BarColumn(bar, complete_style="cyan", finished_style="green", pulse_style="cyan"))
     columns.append(_Count(Column(no_wrap=True, justify="right", min_width=COUNT if bar else None)))
+    if rate:
+        columns.append(_Rate(Column(no_wrap=True, justify="right", min_width=RATE)))
     if time:
         columns.append(_Time(Column(no_wrap=True)))
     return columns
@@ -102,10 +111,10 @@ def _count(task: Task) -> str:
 class _Description(ProgressColumn):
     """What is done, shortened to the room that the other columns leave."""
 
-    def __init__(self, width: int, bar: int, time: int) -> None:
+    def __init__(self, width: int, bar: int, rate: int, time: int) -> None:
         aligned = min(DESCRIPTION, width // 3) if bar else None
         super().__init__(Column(no_wrap=True, min_width=aligned))
-        self._room = width - sum(cells + 1 for cells in (bar, time) if cells)
+        self._room = width - sum(cells + 1 for cells in (bar, rate, time) if cells)
         self._least = COUNT if bar else 0
 
     def render(self, task: Task) -> Text:
@@ -117,6 +126,14 @@ class _Description(ProgressColumn):
 class _Count(ProgressColumn):
     def render(self, task: Task) -> Text:
         return Text(_count(task))
+
+
+class _Rate(ProgressColumn):
+    """How many a second, as long as it goes on."""
+
+    def render(self, task: Task) -> Text:
+        running = _count(task) and not task.finished and not task.fields.get("stopped")
+        return Text(rate_of(task.speed) if running and task.speed else "")
 
 
 class _Time(ProgressColumn):

@@ -15,6 +15,13 @@ def silent(description: str) -> Iterator[OnProgress]:
     yield lambda done, total: None
 
 
+def rate_of(speed: float) -> str:
+    """Things a second for people: "1,180/s", "0.4/s"; empty where that would say nothing."""
+    if speed < 0.05:
+        return ""
+    return f"{speed:.1f}/s" if speed < 9.95 else f"{speed:,.0f}/s"
+
+
 def duration(seconds: float) -> str:
     """Time for people: "0.4 s", "12 s", "1 min 52 s", "2 h 5 min"."""
     if seconds < 9.95:

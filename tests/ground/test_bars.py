@@ -4,6 +4,7 @@ import io
 import os
 import re
 import threading
+import time
 from contextlib import suppress
 from unittest import mock
 
@@ -51,7 +52,7 @@ def bar_of(screen):
     return re.findall(rf"((?:\x1b\[[\d;]*m|[{FILLED}\u2578\u257a])+)", screen.getvalue())[-1]
 
 
-@pytest.mark.parametrize("width", [80, 60])
+@pytest.mark.parametrize("width", [100, 80, 60])
 @pytest.mark.parametrize("total", [1, 8, 2000, 10**6])
 def test_a_bar_ends_full_and_so_does_one_without_a_count(monkeypatch, width, total):
     monkeypatch.setenv("COLUMNS", str(width))
@@ -63,7 +64,7 @@ def test_a_bar_ends_full_and_so_does_one_without_a_count(monkeypatch, width, tot
         pass
 
     counted, uncounted, _ = last(screen)
-    cells_of_bar = 24 if width == 80 else 12
+    cells_of_bar = {60: 12, 80: 14, 100: 24}[width]
     assert FILLED * cells_of_bar in counted
     assert FILLED * cells_of_bar in uncounted
     assert (f"{total:,}/{total:,}" in counted) == (total > 1)
@@ -83,8 +84,41 @@ def test_what_ends_early_without_an_error_is_all_there_was():
 
     assert "Training: 3 of 3, " in log.getvalue()
     assert "3/3" in last(screen)[0]
-    assert FILLED * 24 in last(screen)[0]
+    assert FILLED * 14 in last(screen)[0]
     assert FULL in bar_of(screen)
+
+
+def test_a_running_stage_says_how_fast_it_goes_and_how_long_it_takes(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    screen = Screen()
+
+    with shown_on(screen)("Embedding") as on_progress:
+        on_progress(50_000, 100_000)  # of an earlier run, and no part of the rate
+        for done in range(50_000, 50_040):
+            on_progress(done, 100_000)
+            time.sleep(0.01)
+    running = [line for line in re.split(r"[\r\n]", CODES.sub("", screen.getvalue())) if " left" in line]
+
+    rate, left = re.search(r"50,0\d\d/100,000 +([\d.]+)/s (\d+) min", running[-1]).groups()
+    assert 10 < float(rate) <= 100
+    assert 50_000 / float(rate) / 60 == pytest.approx(int(left), rel=0.5)
+    assert max(map(cells, running)) < 80
+
+
+def test_a_log_has_a_line_of_a_long_stage_every_few_minutes(monkeypatch):
+    log, clock = io.StringIO(), iter(range(0, 10_000, 100))
+    monkeypatch.setattr("efficientnet_lite.bars.time.monotonic", lambda: next(clock))
+
+    with shown_on(log)("Embedding") as on_progress:
+        for done in range(500, 507):
+            on_progress(done, 1000)
+
+    assert log.getvalue().splitlines() == [
+        "Embedding ...",
+        "Embedding: 502 of 1000, 20 h 45 min left",
+        "Embedding: 505 of 1000, 16 h 30 min left",
+        "Embedding: 506 of 506, 800.0 s",
+    ]
 
 
 @pytest.mark.parametrize("done", [0, 3, 7])
