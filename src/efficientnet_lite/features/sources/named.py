@@ -12,7 +12,8 @@ from efficientnet_lite.features.sources.manifest_rows import frame_items, manife
 from efficientnet_lite.features.sources.parquet_rows import parquet_items
 from efficientnet_lite.features.sources.photo_files import file_item, folder_items, remote_items
 from efficientnet_lite.features.sources.record_shards import NAME, record_items
-from efficientnet_lite.features.sources.remote import folder_and_size, is_address, matching
+from efficientnet_lite.features.sources.remote import is_address
+from efficientnet_lite.features.sources.remote_folders import folder_and_size, matching
 from efficientnet_lite.features.sources.tar_shards import tar_items
 from efficientnet_lite.photos.found import FIX, Verbatim
 from efficientnet_lite.photos.frames import WHERE, DataFrame

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from efficientnet_lite.errors import UnusableDataset
 from efficientnet_lite.features.photo_entry import PhotoPlace, SourceItem
-from efficientnet_lite.features.sources.remote import files_below
+from efficientnet_lite.features.sources.remote_folders import files_below
 from efficientnet_lite.photos import rubbish
 from efficientnet_lite.photos.accounting import Skipped
 from efficientnet_lite.photos.layout import find_split_folders, read_layout

@@ -8,10 +8,10 @@ import asyncio
 import io
 import posixpath
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from efficientnet_lite import extras
@@ -31,14 +31,8 @@ HTTP = ("http", "https")
 # What a table or manifest, which may be a stranger's, may lead to.
 OPEN_PROTOCOLS = frozenset((*HTTP, "s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "hf", "memory"))
 FIX = "check the address, and that it can be reached"
+Outcome = TypeVar("Outcome")
 _PASSING = (408, 425, 429)  # of HTTP's answers from 400 on: try again
-
-
-class RemoteFolderEntry(NamedTuple):
-    """A file below a remote folder."""
-
-    name: str  # relative to the folder
-    size: int | None
 
 
 def is_address(text: str) -> bool:
@@ -61,6 +55,10 @@ def beside(address: str, written: str) -> str:
     return f"{protocol}://{posixpath.normpath(posixpath.join(posixpath.dirname(path), written))}"
 
 
+class TooSlow(OSError):
+    """What sends something, but not enough to wait for."""
+
+
 class RemoteFile(io.RawIOBase):
     """The bytes behind an address. Raises OSError, with what the server said, once there is no hope.
 
@@ -71,7 +69,7 @@ class RemoteFile(io.RawIOBase):
         super().__init__()
         self._address, self._any_place = address, seekable
         self._deadline = None if deadline_s is None else time.monotonic() + deadline_s
-        self._system, self._path = _system(address)
+        self._system, self._path = system_of(address)
         self._handle: Any = None
         self._position = 0
         self._waited, self._gained = 0.0, 0
@@ -108,30 +106,23 @@ class RemoteFile(io.RawIOBase):
         self._drop()
         super().close()
 
-    def _steadily(self, action: Any) -> Any:
-        """What an action gives, after as many attempts as it takes."""
-        pause = PAUSE_S
-        for attempt in range(1, ATTEMPTS + 1):
+    def _steadily(self, action: Callable[[], Outcome]) -> Outcome:
+        def timed() -> Outcome:
             started = time.monotonic()
             try:
                 return action()
-            except Exception as error:  # which ones differs from library to library
-                self._drop()
-                if attempt == ATTEMPTS or _is_final(error):
-                    raise OSError(_said(error)) from error
             finally:
                 self._check_pace(time.monotonic() - started)
-            time.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE_S)
-        raise AssertionError("the last attempt returns or raises")
+
+        return patiently(timed, self._drop)
 
     def _check_pace(self, waited: float) -> None:
         self._waited += waited
         if self._deadline is not None and time.monotonic() > self._deadline:
-            raise OSError(f"not there within {PHOTO_S:.0f} s")
+            raise TooSlow(f"not there within {PHOTO_S:.0f} s")
         if self._waited > WINDOW_S:
             if self._gained < LEAST_BYTES:
-                raise OSError(f"{self._gained:,} bytes in {self._waited:.0f} s are too slow")
+                raise TooSlow(f"{self._gained:,} bytes in {self._waited:.0f} s are too slow")
             self._waited, self._gained = 0.0, 0
 
     def _read(self, count: int) -> bytes:
@@ -167,7 +158,10 @@ class RemoteFile(io.RawIOBase):
         return handle
 
     def _measured(self) -> int:
-        size = self._system.info(self._path).get("size")
+        try:
+            size = self._system.info(self._path).get("size")
+        except FileNotFoundError as error:  # fsspec says so of any failure of HTTP
+            raise error.__cause__ or error from None
         if size is None:
             raise OSError("the server does not say how long it is")
         return int(size)
@@ -177,6 +171,21 @@ class RemoteFile(io.RawIOBase):
         if handle is not None:
             with suppress(Exception):
                 handle.close()
+
+
+def patiently(action: Callable[[], Outcome], between: Callable[[], None] = lambda: None) -> Outcome:
+    """What an action gives, after as many attempts as it takes. Raises OSError, with what was said last."""
+    pause = PAUSE_S
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return action()
+        except Exception as error:  # which ones differs from library to library
+            between()
+            if attempt == ATTEMPTS or isinstance(error, TooSlow) or _is_final(error):
+                raise OSError(_said(error)) from error
+        time.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE_S)
+    raise AssertionError("the last attempt returns or raises")
 
 
 def read_photo(address: str) -> bytes:
@@ -191,52 +200,7 @@ def read_photo(address: str) -> bytes:
     return parts.getvalue()
 
 
-def folder_and_size(address: str) -> tuple[bool, int | None]:
-    """Whether an address leads to a folder, and else how many bytes a file has, where that is known.
-
-    HTTP is not asked: an address with a slash at its end is a folder. Raises UnusableInput where asking fails.
-    """
-    if urlsplit(address).scheme in HTTP:
-        return address.endswith("/"), None
-    system, path = _system(address)
-    with _failing(address):
-        try:
-            about = system.info(path)
-        except FileNotFoundError:  # reading it will say so
-            return False, None
-        return about.get("type") == "directory", about.get("size")
-
-
-def files_below(address: str) -> Iterator[RemoteFolderEntry]:
-    """Every file below a remote folder, one folder of it after another. Raises UnusableInput."""
-    system, path = _system(address)
-    root = system._strip_protocol(path)
-    with _failing(address):
-        for folder, _, inside in system.walk(path, detail=True):
-            for name, about in sorted(inside.items()):
-                whole = about.get("name", posixpath.join(folder, name))
-                yield RemoteFolderEntry(whole[len(root) :].lstrip("/"), about.get("size"))
-
-
-def matching(pattern: str) -> list[str]:
-    """The addresses that match a pattern, sorted. Raises UnusableInput."""
-    system, path = _system(pattern)
-    protocol = pattern.partition("://")[0]
-    with _failing(pattern):
-        found = sorted(map(str, system.glob(path)))
-    return [each if is_address(each) else f"{protocol}://{each.lstrip('/')}" for each in found]
-
-
-@contextmanager
-def _failing(address: str) -> Iterator[None]:
-    """A block that asks a file system; raises UnusableInput for whatever goes wrong."""
-    try:
-        yield
-    except Exception as error:  # which ones differs from library to library
-        raise UnusableInput(f"it cannot be read: {_said(error)}", where=address, fix=FIX) from error
-
-
-def _system(address: str) -> tuple[Any, str]:
+def system_of(address: str) -> tuple[Any, str]:
     """The file system of an address, and the path within it.
 
     Raises UsageError where fsspec or what it needs for this protocol is not installed, UnusableInput where there is no
