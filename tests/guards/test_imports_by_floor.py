@@ -41,6 +41,7 @@ TOP = ("__main__", "__init__", "export_model")  # front doors, above all rooms
 EVERYWHERE = {"numpy"}
 LIBRARIES = {  # a room, or one module of it -> what it may import beside the standard library
     "features.sources.remote": {"fsspec", "aiohttp"},
+    "features.sources.remote_folders": {"fsspec"},
     "features.sources.parquet_rows": {"pyarrow"},
     "drawn_bar": {"rich"},
     "terminal": {"os", "rich"},  # what is behind a stream

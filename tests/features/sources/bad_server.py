@@ -31,7 +31,12 @@ class Handler(BaseHTTPRequestHandler):
                 return
         manner, _, name = self.path.lstrip("/").partition("/")
         path = server.folder / name
-        if path.is_dir():
+        if manner in ("circle", "astray"):
+            self.send_response(302)
+            self.send_header("Location", self.path if manner == "circle" else "file:///etc/passwd")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        elif path.is_dir():
             own = path / "index.html"
             links = (
                 own.read_text()
@@ -65,7 +70,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(data)}")
         else:
             self.send_response(200)
-        lie = {"long": 1000, "short": -20}.get(manner, 0)
+        lie = {"long": 1000, "short": -20, "huge": 2**50 - len(data)}.get(manner, 0)
         if manner == "endless":
             self.send_header("Connection", "close")
         else:
@@ -94,7 +99,7 @@ class Handler(BaseHTTPRequestHandler):
                 self.close_connection = True
             else:
                 self.wfile.write(data[start : end + min(lie, 0)])
-            if manner in ("long", "endless"):
+            if manner in ("long", "endless", "huge"):
                 self.close_connection = True
         except OSError:  # the client has had enough
             self.close_connection = True

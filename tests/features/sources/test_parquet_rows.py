@@ -98,11 +98,22 @@ def test_rows_are_had_in_any_order_by_many_threads(here):
 def test_a_table_without_photos_is_refused_by_its_columns(here):
     pq.write_table(pa.table({"a": [1], "b": ["x"]}), "x.parquet")
 
-    with pytest.raises(UnusableInput, match="no column of photos or paths, but 'a', 'b'"):
+    with pytest.raises(
+        UnusableInput, match=r"no column of photos or paths, but 'a' \(int64\), 'b' \(string\)"
+    ):
         read("x.parquet")
     (here / "y.parquet").write_bytes(b"PAR1 no table PAR1")
     with pytest.raises(UnusableInput, match="no Parquet table that can be read"):
         read("y.parquet")
+
+
+def test_a_table_that_unfolds_enormously_is_refused_from_its_footer(here):
+    pq.write_table(
+        pa.table({"image": [bytes(60 * 2**20)] * 3}), "x.parquet", compression="zstd", use_dictionary=False
+    )
+
+    with pytest.raises(UnusableInput, match=r"bytes of 'image' unfold to 188,"):
+        read("x.parquet")
 
 
 def test_changed_and_cut_tables_are_rows_or_one_error(here):

@@ -21,6 +21,9 @@ pytest.importorskip("aiohttp", reason="the extra [embed]")
 pq = pytest.importorskip("pyarrow.parquet", reason="the extra [embed]")
 pa = pytest.importorskip("pyarrow", reason="the extra [embed]")
 
+# aiohttp gives the connection of a request that it refuses back when the garbage is collected, and warns of it.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 PHOTOS = {n: photo(n) + bytes(n * 997) for n in range(12)}
 
 
@@ -168,6 +171,24 @@ def test_a_photo_that_never_ends_is_bounded(folder, monkeypatch):
 
     assert "more than" in reason
     assert len(asked) == 1
+
+
+def test_a_photo_that_is_announced_as_enormous_is_not_waited_for(folder):
+    reason, asked = one(folder, "huge")
+
+    assert (
+        reason
+        == "it cannot be read: 1,125,899,906,842,624 bytes are more than a photo can have (268,435,456)"
+    )
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("manner", ["circle", "astray"])
+def test_a_server_that_leads_astray_is_not_followed(folder, manner):
+    reason, asked = one(folder, manner)
+
+    assert reason.startswith("it cannot be read: the server leads ")
+    assert len(asked) <= 12
 
 
 def test_a_server_that_says_nothing_or_drips_is_given_up(folder, monkeypatch):

@@ -1,5 +1,6 @@
 """Photos in archives: of WebDataset and any others, packed or not, hostile, cut."""
 
+import gzip
 import json
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
@@ -122,6 +123,22 @@ def test_of_an_archive_that_breaks_off_the_photos_before_count_and_the_loss_is_a
     ((path, reason),) = found[2:]
     assert path == ("a.tar/2.jpg" if cut == "photo" else "a.tar")
     assert reason == (tar_shards.NO_END if cut == "end" else f"{tar_shards.DAMAGED}: it breaks off")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_member_that_claims_more_than_there_is_is_where_the_archive_ends(tmp_path, packed):
+    huge = bytearray(tar_bytes([("2.jpg", photo(2))])[:1024])
+    huge[124:136] = b"\x80" + (2**60).to_bytes(11)
+    huge[148:156] = b"        "
+    huge[148:156] = b"%06o\0 " % sum(huge[:512])
+    data = tar_bytes([("1.jpg", photo(1))])[:1536].rstrip(b"\0")
+    data = data.ljust(-(-len(data) // 512) * 512, b"\0") + bytes(huge)
+    (tmp_path / "a.tar").write_bytes(gzip.compress(data) if packed else data)
+
+    found = read(str(tmp_path / "a.tar"))
+
+    assert found[0][1] == photo(1)
+    assert [each for _, each in found[1:]] == [f"{tar_shards.DAMAGED}: it breaks off"]
 
 
 def test_of_a_packed_archive_that_breaks_off_the_photos_before_count(tmp_path, monkeypatch):

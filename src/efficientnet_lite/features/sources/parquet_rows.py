@@ -36,6 +36,7 @@ BYTES_COLUMNS = (
 )
 ROWS_AT_ONCE, PHOTOS_AT_ONCE = 256, 8
 MAX_TEXT_BYTES = 1 << 20  # of the further columns of a row
+MAX_UNFOLDED_BYTES, MAX_UNFOLDING = 128 * 2**20, 50  # of a column chunk, and how much of what is packed
 NO_BYTES = "the row has no bytes of a photo"
 FIX = "give a table with a column of photos, as bytes, or of paths (" + ", ".join(PATH_COLUMNS[:4]) + ", ...)"
 
@@ -128,12 +129,26 @@ def _opened(where: str) -> Iterator[Any]:
     try:
         source = pa.PythonFile(RemoteFile(where, seekable=True), mode="r") if is_address(where) else where
         with pq.ParquetFile(source, memory_map=False, pre_buffer=False, buffer_size=1 << 20) as table:
+            _check_unfolding(table.metadata)
             yield table
     except EfficientNetLiteError:
         raise
     except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, OverflowError, MemoryError) as error:
         text = " ".join(str(error).split())[:300]
         raise UnusableInput(f"no Parquet table that can be read: {text}", where=where, fix=FIX) from error
+
+
+def _check_unfolding(footer: Any) -> None:
+    """Raise ValueError where a column of a few kilobytes says that it unfolds to gigabytes, as no photos do."""
+    for group in range(footer.num_row_groups):
+        about = footer.row_group(group)
+        for place in range(about.num_columns):
+            chunk = about.column(place)
+            size = chunk.total_uncompressed_size
+            if size > MAX_UNFOLDED_BYTES and size > MAX_UNFOLDING * max(1, chunk.total_compressed_size):
+                raise ValueError(
+                    f"{chunk.total_compressed_size:,} bytes of {chunk.path_in_schema[:50]!r} unfold to {size:,}"
+                )
 
 
 def _columns(table: Any, where: str) -> _Columns:
@@ -156,7 +171,7 @@ def _columns(table: Any, where: str) -> _Columns:
         texts = (lower[name] for name in PATH_COLUMNS if name in lower)
         path = next((_Column(name) for name in texts if _is_text(schema.field(name).type)), None)
     if photo is None and path is None:
-        found = ", ".join(repr(name) for name in schema.names[:8])
+        found = ", ".join(f"{name!r} ({schema.field(name).type})" for name in schema.names[:8])
         raise UnusableInput(f"it has no column of photos or paths, but {found}", where=where, fix=FIX)
     taken = {each.name for each in (photo, path) if each is not None}
     more = [name for name in schema.names if name not in taken and not _holds_bytes(schema.field(name).type)]

@@ -55,8 +55,16 @@ def beside(address: str, written: str) -> str:
     return f"{protocol}://{posixpath.normpath(posixpath.join(posixpath.dirname(path), written))}"
 
 
-class TooSlow(OSError):
-    """What sends something, but not enough to wait for."""
+# Errors of aiohttp that say nothing to a reader.
+_ASTRAY = {
+    "TooManyRedirects": "the server leads in a circle",
+    "NonHttpUrlRedirect": "the server leads to another protocol, which is not followed",
+    "InvalidUrlRedirect": "the server leads to an address that is none",
+}
+
+
+class Hopeless(OSError):
+    """What would be the same at another attempt: too slow, too long."""
 
 
 class RemoteFile(io.RawIOBase):
@@ -65,8 +73,17 @@ class RemoteFile(io.RawIOBase):
     Forwards only and in one request where `seekable` is not asked for; else by requests for spans.
     """
 
-    def __init__(self, address: str, *, seekable: bool = False, deadline_s: float | None = None) -> None:
+    def __init__(
+        self,
+        address: str,
+        *,
+        seekable: bool = False,
+        deadline_s: float | None = None,
+        most_bytes: int | None = None,
+    ) -> None:
+        """At most `most_bytes` are of use, so that a server that announces more is not waited for."""
         super().__init__()
+        self._most_bytes = most_bytes
         self._address, self._any_place = address, seekable
         self._deadline = None if deadline_s is None else time.monotonic() + deadline_s
         self._system, self._path = system_of(address)
@@ -119,10 +136,10 @@ class RemoteFile(io.RawIOBase):
     def _check_pace(self, waited: float) -> None:
         self._waited += waited
         if self._deadline is not None and time.monotonic() > self._deadline:
-            raise TooSlow(f"not there within {PHOTO_S:.0f} s")
+            raise Hopeless(f"not there within {PHOTO_S:.0f} s")
         if self._waited > WINDOW_S:
             if self._gained < LEAST_BYTES:
-                raise TooSlow(f"{self._gained:,} bytes in {self._waited:.0f} s are too slow")
+                raise Hopeless(f"{self._gained:,} bytes in {self._waited:.0f} s are too slow")
             self._waited, self._gained = 0.0, 0
 
     def _read(self, count: int) -> bytes:
@@ -149,6 +166,9 @@ class RemoteFile(io.RawIOBase):
             headers["Range"] = f"bytes={self._position}-"
         # A size other than 0 keeps fsspec from asking for it, and blocks of 0 from asking for spans.
         handle = self._system.open(self._path, "rb", block_size=0, size=1, headers=headers)
+        announced = int(handle.r.headers.get("Content-Length", 0))
+        if self._most_bytes is not None and announced > self._most_bytes:
+            raise Hopeless(f"{announced:,} bytes are more than a photo can have ({self._most_bytes:,})")
         left = self._position if handle.r.status != 206 else 0
         while left:
             skipped = handle.read(min(left, CHUNK_BYTES))
@@ -181,7 +201,7 @@ def patiently(action: Callable[[], Outcome], between: Callable[[], None] = lambd
             return action()
         except Exception as error:  # which ones differs from library to library
             between()
-            if attempt == ATTEMPTS or isinstance(error, TooSlow) or _is_final(error):
+            if attempt == ATTEMPTS or isinstance(error, Hopeless) or _is_final(error):
                 raise OSError(_said(error)) from error
         time.sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE_S)
@@ -192,7 +212,7 @@ def read_photo(address: str) -> bytes:
     """The bytes of a photo behind an address, at most those that a photo may have and one. Raises UnreadablePhoto."""
     parts = io.BytesIO()
     try:
-        with RemoteFile(address, deadline_s=PHOTO_S) as file:
+        with RemoteFile(address, deadline_s=PHOTO_S, most_bytes=MAX_BYTES) as file:
             while parts.tell() <= MAX_BYTES and (part := file.read(CHUNK_BYTES)):
                 parts.write(part)
     except OSError as error:
@@ -237,8 +257,10 @@ def _options(protocol: str) -> dict[str, Any]:
 def _is_final(error: Exception) -> bool:
     """Whether trying again would give the same."""
     status = getattr(error, "status", None)
-    if isinstance(status, int):
+    if isinstance(status, int) and status:
         return 400 <= status < 500 and status not in _PASSING
+    if any(type(error).__name__.startswith(name) for name in _ASTRAY):
+        return True
     return isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError | NotImplementedError)
 
 
@@ -248,8 +270,12 @@ def _said(error: Exception) -> str:
         return f"no answer in {SILENCE_S:.0f} s"
     if isinstance(error, FileNotFoundError):
         return "no such file"
+    if astray := next(
+        (text for name, text in _ASTRAY.items() if type(error).__name__.startswith(name)), None
+    ):
+        return astray
     status, message = getattr(error, "status", None), getattr(error, "message", None)
-    if isinstance(status, int):
+    if isinstance(status, int) and status:
         return f"the server answers {status} {message or ''}".strip()
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(text.split())[:300]

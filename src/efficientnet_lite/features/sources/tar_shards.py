@@ -71,8 +71,9 @@ def _tar(file: BinaryIO, path: str | None) -> Tar:
     size = files.size(path)
 
     def skip(count: int) -> None:
-        if file.seek(count, os.SEEK_CUR) > size:
+        if file.tell() + count > size:
             raise DamagedTar(BROKEN_OFF)
+        file.seek(count, os.SEEK_CUR)
 
     return Tar(file.read, skip)
 
