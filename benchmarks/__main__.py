@@ -9,7 +9,7 @@ Machines differ and are noisy: read the ratios first.
 import argparse
 from pathlib import Path
 
-from benchmarks import data, job, memory, quality, recipe_memory, speed, startup, stock
+from benchmarks import data, job, memory, quality, recipe_memory, speed, startup, stock, vector_types
 from benchmarks.inputs import Inputs
 from benchmarks.page import put, section
 from benchmarks.table import machine
@@ -22,6 +22,7 @@ BENCHMARKS = {
     "job": job.main_job,
     "memory": memory.features,
     "data-speed": data.speed,
+    "vector-types": vector_types.cost,
 }
 ON_REQUEST = {  # these need other people's files, the extra `train`, or many minutes
     "stock-speed": stock.speed,

@@ -41,11 +41,11 @@ There is a function for each [command](commands.md), called as the command, whos
 | `verify --strict` | none | `verified.verdict` says it |
 | bars, unless `-q` | `progress=True` | in a terminal and in a notebook; silent by default |
 
-**Photos** are text or `pathlib.Path`: files, folders, patterns, one or several. `model.predict` and `model.classify` take
-pixels too: bytes, images of Pillow, arrays, tensors. A **data set** is a folder, a manifest, or a DataFrame of pandas or
-polars with its columns `path`, `label` and, where parts are given, `split`; relative paths count from the current folder,
-the index counts for nothing. A run on a DataFrame keeps its rows, as `photos.jsonl`, so that it is verified and made again
-(`el.train(config="runs/clothing/config.toml")`) like any other.
+**Photos** are text or `pathlib.Path`: files, folders, patterns, one or several. `model.predict`, `model.classify` and
+`Embedder.embed` take pixels too: bytes, images of Pillow, arrays, tensors. A **data set** is a folder, a manifest, or a
+DataFrame of pandas or polars with its columns `path`, `label` and, where parts are given, `split`; relative paths count
+from the current folder, the index counts for nothing. A run on a DataFrame keeps its rows, as `photos.jsonl`, so that
+it is verified and made again (`el.train(config="runs/clothing/config.toml")`) like any other.
 
 **Failures** that can be expected are `el.EfficientNetLiteError`: `what` is wrong, `where`, and what to do about it, `fix`.
 A caller's wrong type is `el.WrongType`, which is a `TypeError` too. The tree:
