@@ -54,8 +54,8 @@ test-trace: .venv-all/setup.stamp  ## recorded trainings of the reference, repla
 test-jax: .venv-jax/setup.stamp  ## training on four virtual devices and in two processes, with JAX
 	KERAS_BACKEND=jax .venv-jax/bin/python -m pytest -W ignore::DeprecationWarning tests/training/test_devices.py tests/training/test_pretrain.py
 
-test-peers: .venv-peers/setup.stamp  ## timm and the stock converter, on the same weights; tables of pandas and polars
-	.venv-peers/bin/python -m pytest tests/peers tests/photos/test_frames.py tests/commands/test_transformer.py
+test-peers: .venv-peers/setup.stamp  ## timm and the stock converter, on the same weights; tables of pandas, polars and DuckDB
+	.venv-peers/bin/python -m pytest tests/peers tests/photos/test_frames.py tests/commands/test_transformer.py tests/docs/test_embedding.py
 
 FILES ?= 20000
 test-fuzz: setup  ## generated .tflite files through the check and LiteRT: none may kill, hang or bloat a process
