@@ -32,7 +32,7 @@ def cost(inputs: Inputs) -> Table:
             near = _nearest(unit)
             if dtype == "float32":
                 plain, nearest = unit, near
-            cosines = (plain * unit).sum(axis=1)
+            apart = np.abs(1 - (plain * unit).sum(axis=1))
             kept = np.mean(
                 [len({*one} & {*other}) / NEIGHBORS for one, other in zip(near, nearest, strict=True)]
             )
@@ -41,15 +41,14 @@ def cost(inputs: Inputs) -> Table:
                     model,
                     dtype,
                     f"{size / done.rows:,.0f}",
-                    f"{np.median(cosines):.7f}",
-                    f"{cosines.min():.7f}",
+                    *(0 if dtype == "float32" else f"{each:.1g}" for each in (np.median(apart), apart.max())),
                     f"{100 * (near[:, 0] == nearest[:, 0]).mean():.1f} %",
                     f"{100 * kept:.1f} %",
                 ]
             )
     title = "Feature vectors: what float16 and int8 cost"
-    columns = ["model", "type", "bytes a photo", "cosine, median", "cosine, least", "same nearest photo"]
-    note = f"{len(plain):,} photos; cosine of each vector with its float32; the nearest among all others."
+    columns = ["model", "type", "bytes a photo", "1 - cosine, median", "at most", "same nearest photo"]
+    note = f"{len(plain):,} photos; 1 - cosine of each vector with its float32; the nearest among all others."
     return Table(title, [*columns, f"of the {NEIGHBORS} nearest, kept"], rows, note)
 
 

@@ -36,7 +36,9 @@ STEPS = [(command, language, text) for command, language, text in STEP.findall(P
 COMMANDS = [command for command, _, _ in STEPS if command]
 BLOCKS = [text for _, language, text in STEPS if language == "python"]
 SHOWN = [  # what stands behind each command, empty where nothing does
-    text if language == "text" else "" for (command, _, _), (_, language, text) in pairwise(STEPS) if command
+    text if language == "text" else ""
+    for (command, _, _), (_, language, text) in pairwise([*STEPS, ("", "", "")])
+    if command
 ]
 
 

@@ -144,6 +144,12 @@ def test_a_module_that_checks_what_was_asked_for_is_light(tmp_path, module):
     assert (done.returncode, done.stdout, done.stderr) == (0, "light\n", "")
 
 
+def test_the_embedder_is_there_without_scikit_learn(tmp_path):
+    done = run("import efficientnet_lite as el; el.Embedder; print('sklearn' in sys.modules)", tmp_path)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "False\n", "")
+
+
 def test_importing_the_package_loads_nothing_else_and_writes_nothing(tmp_path):
     done = run("import efficientnet_lite; print('numpy' in sys.modules, 'PIL' in sys.modules)", tmp_path)
 
