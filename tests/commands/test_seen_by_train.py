@@ -7,6 +7,7 @@ import pytest
 import scenes
 from checkpoint_files import write_saved_model
 
+from efficientnet_lite.commands.embed import embed
 from efficientnet_lite.commands.train import train
 from efficientnet_lite.features.extract import extract, known_vectors
 from efficientnet_lite.photos.decode import read_bytes
@@ -79,3 +80,22 @@ def test_nothing_is_computed_and_not_a_bit_differs(embedded, door, view):
 
 def test_a_view_that_no_training_has_looked_at_is_computed(embedded):
     assert embedded("name", kept=True, view="mediapipe")[1] == 3 * COUNT
+
+
+@pytest.mark.parametrize("format", ["parquet", "npy"])
+def test_embed_writes_the_same_folder_without_running_the_engine(seen, tmp_path, monkeypatch, format):
+    if format == "parquet":
+        pytest.importorskip("pyarrow", reason="needs the extra `embed`")
+    sources, paths = seen
+    runs = []
+    invoked = LiteRT._invoked
+    monkeypatch.setattr(LiteRT, "_invoked", lambda self: [runs.append(1), invoked(self)][1])
+
+    embed(sources["run"], paths, tmp_path / "seen", format=format)
+    assert runs == []
+    monkeypatch.setenv("EFFICIENTNET_LITE_CACHE", str(tmp_path / "empty"))
+    embed(sources["run"], paths, tmp_path / "unseen", format=format)
+
+    assert len(runs) == 3 * COUNT
+    assert scenes.contents(tmp_path / "seen") == scenes.contents(tmp_path / "unseen")
+    assert not (tmp_path / "empty").exists()  # which embed does not fill
