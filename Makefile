@@ -125,12 +125,15 @@ demo: setup  ## the main job on 1,797 handwritten digits: demo/run
 	$(BIN)/python scripts/make_digits.py demo/digits
 	$(BIN)/efficientnet-lite train demo/digits --model lite0@96 --out demo/run --overwrite
 
-.PHONY: bench docs-numbers
+.PHONY: bench docs-numbers soak
 bench: setup  ## measure this machine: make bench BENCH="all --photos DIR --web-photos DIR"
 	$(BIN)/python -m benchmarks $(BENCH)
 
 docs-numbers: setup  ## the same, into docs/numbers.md
 	$(BIN)/python -m benchmarks $(BENCH) --write docs/numbers.md
+
+soak: setup  ## memory of embed from 1,000 to 100,000 photos; BENCH="--write docs/numbers.md" keeps the table
+	$(BIN)/python -m benchmarks soak $(BENCH)
 
 # Universal: one lock for every system and Python from 3.11. No index or link is written into it.
 COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \

@@ -9,7 +9,7 @@ Machines differ and are noisy: read the ratios first.
 import argparse
 from pathlib import Path
 
-from benchmarks import data, job, memory, quality, recipe_memory, speed, startup, stock, vector_types
+from benchmarks import data, job, memory, quality, recipe_memory, soak, speed, startup, stock, vector_types
 from benchmarks.inputs import Inputs
 from benchmarks.page import put, section
 from benchmarks.table import machine
@@ -29,6 +29,7 @@ ON_REQUEST = {  # these need other people's files, the extra `train`, or many mi
     "stock-quality": stock.quality,
     "training-memory": memory.training,
     "recipe-memory": recipe_memory.recipe,
+    "soak": soak.soak,
     "data-memory": data.memory,
     "data-waiting": data.waiting,
 }

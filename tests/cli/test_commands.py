@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import unicodedata
@@ -584,6 +585,62 @@ def test_embed_of_an_empty_folder_says_so(place, call, tmp_path):
 
     assert (called.code, called.out) == (3, "")
     assert "no photos found" in called.err
+
+
+PARTS = ("--part-rows", "4")
+
+
+def test_embed_writes_parts_says_how_they_are_read_and_does_nothing_twice(place, call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = ("embed", place / "features.tflite", place / "photos", "--out", "vectors", *PARTS)
+    called = call(*arguments)
+    again = call(*arguments)
+    counted = call(*arguments, "--json").document
+
+    parts = -(-(3 * EACH + 1) // 4)
+    assert called.code == again.code == 0
+    first, read = called.out.splitlines()
+    assert re.fullmatch(rf"{3 * EACH} feature vectors in vectors, {parts} parts, [\d,]+ photos/s", first)
+    assert read == 'read by: pandas.read_parquet("vectors")'
+    assert max(map(len, called.out.splitlines())) <= 80
+    assert "skipped: 1; 1 x " in called.err
+    assert again.out.splitlines()[0] == (
+        f"{3 * EACH} feature vectors in vectors, {parts} parts, all of them there before"
+    )
+    wanted = {
+        "rows": 3 * EACH + 1,
+        "count": 3 * EACH,
+        "skipped": 1,
+        "parts": parts,
+        "photos_per_second": None,
+    }
+    assert wanted.items() <= counted.items()
+    assert counted["folder"] == str(tmp_path / "vectors")
+    assert names_in(tmp_path) == ["vectors"]
+
+
+def test_embed_refuses_another_call_by_the_names_of_its_options(place, call, tmp_path):
+    arguments = ("embed", place / "features.tflite", place / "photos", "--out", tmp_path / "v")
+    assert call(*arguments, *PARTS).code == 0
+
+    called = call(*arguments, "--part-rows", "5", "--as", "squash")
+
+    assert called.code == 2
+    assert "--as was crop, and is squash now" in called.err
+    assert "--part-rows was 4, and is 5 now" in called.err
+    assert "begin anew by --overwrite" in called.err
+
+
+def test_embed_writes_nothing_among_the_photos(place, call, tmp_path):
+    photos = shutil.copytree(place / "photos", tmp_path / "photos")
+
+    for out in (photos, photos / "v", tmp_path):
+        for format in ("parquet", "npy"):
+            called = call("embed", place / "features.tflite", photos, "--out", out, "--format", format)
+            assert called.code == 2
+            assert "inside, above or on the photo folder" in called.err
+    assert names_in(tmp_path) == ["photos"]
+    assert "v" not in names_in(photos)
 
 
 # What a model may be

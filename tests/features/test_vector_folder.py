@@ -173,7 +173,7 @@ def test_a_part_that_was_announced_and_never_came_is_made_without_a_word(
 
 
 @pytest.mark.parametrize(
-    "tail", [b'{"part-00001.parquet": {"by', b"\0\0\0", b"[]\n", b'{"../x": {}}\n', b"\n\n"]
+    "tail", [b'{"part-00001.parquet": {"by', b"\0\0\0", b"[]\n", b'{"../x": {}}\n', b"\n\n", b"[" * 99999]
 )
 def test_a_journal_with_a_torn_end_counts_up_to_it(model, photos, whole, tmp_path, tail):
     out = unfinished(model, photos, tmp_path / "v")

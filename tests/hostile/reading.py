@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from efficientnet_lite.errors import EfficientNetLiteError
+from efficientnet_lite.features.vector_folder import growing
 from efficientnet_lite.photos.dataset import open_dataset
 from efficientnet_lite.proof.golden import read_golden
 from efficientnet_lite.records import tfrecord
@@ -34,6 +35,11 @@ def labels(path):
         read_labels(data)
 
 
+def parts(path):
+    with growing(path.parent):
+        pass
+
+
 READERS = {
     "checkpoint": read_checkpoint,
     "card": lambda path: run_folder.open_run(path.parent),
@@ -43,6 +49,7 @@ READERS = {
     "labels": labels,
     "labels map": lambda path: read_labels_map(path, 1000),
     "manifest": open_dataset,
+    "parts": parts,
     "state": lambda path: saved_states.newest(path.parent, warn=lambda line: None),
     "tfrecord": lambda path: list(tfrecord.read_examples(path)),
 }

@@ -143,6 +143,17 @@ def dotted(size, key="a."):
     return (key * (size // len(key)) + "a = 1\n").encode()
 
 
+def parts_marker():
+    words = ("model", "model_sha256", "runtime", "package", "layout", "dtype", "list_sha256")
+    made = dict.fromkeys(words, "x") | dict.fromkeys(("pixels", "size", "part_rows", "rows"), 1)
+    document = {
+        "made_by": "efficientnet-lite 0",
+        "complete": True,
+        "provenance": made | {"contract": {}, "columns": {}},
+    }
+    return json.dumps(document | {"written": {"part-00000.parquet": {"bytes": 1, "sha256": "0"}}}).encode()
+
+
 BIG = BITS_20000.encode()
 REAL = {
     "checkpoint": [
@@ -162,6 +173,7 @@ REAL = {
     "manifest": [b'{"path": "a.jpg", "label": "b"}\n'],
     "tfrecord": [struct.pack("<Q", 3) + bytes(4) + b"abc" + bytes(4)],
     "state": [b'{"schema": 1, "step": 1, "bytes": 0, "sha256": "", "journal": {}}'],
+    "parts": [parts_marker()],
 }
 NUMBERS = {
     "card": [
@@ -188,6 +200,11 @@ NUMBERS = {
         b'{"path": "a.jpg", "label": ' + BIG + b"}",
         b'{"path": ' + deep("[") + b"}",
         b'{"path": "a.jpg", "label": "b", "split": ' + BIG + b"}",
+    ],
+    "parts": [
+        b'{"made_by": "efficientnet-lite 0", "complete": true, "provenance": {"rows": ' + BIG + b"}}",
+        deep("["),
+        deep('{"written":'),
     ],
     "labels map": [b'{"' + BIG + b'": "a"}', b'{"0": ' + BIG + b"}", deep("["), deep('{"0":')],
     "identity": [b'{"schema": ' + BIG + b"}", b'{"schema": 1, "classes": ' + BIG + b"}", deep("[")],
@@ -277,12 +294,14 @@ BOMBS = {
     ],
     "labels map": [b"a\n" * 2**22, b"[" + b'"a",' * 2**21 + b'"a"]', b"x" * (2**24 + 1)],
     "card": [b'{"schema": 1, "x": [' + b"[]," * 2_000_000 + b"[]]}", deep('{"a":'), deep("[")],
+    "parts": [b'{"x": [' + b"[]," * 5_000_000 + b"[]]}", b"x" * (16 * 2**20 + 1), deep("[")],
     "tfrecord": [struct.pack("<Q", 2**60) + bytes(4), struct.pack("<QI", 2**31, 0) + bytes(100)],
 }
 NAMES = {
     "card": "card.json",
     "config": "config.toml",
     "manifest": "rows.jsonl",
+    "parts": "_dataset.json",
     "state": "step-00000000001.json",
     "golden": "a.golden.npz",
 }
@@ -346,6 +365,6 @@ def test_cut_changed_and_random_bytes_are_read_or_refused(tmp_path):
 
 
 def test_the_files_that_are_changed_are_sound_themselves(tmp_path):
-    cases = [(reader, REAL[reader][0]) for reader in ("config", "golden", "labels", "labels map")]
+    cases = [(reader, REAL[reader][0]) for reader in ("config", "golden", "labels", "labels map", "parts")]
 
     assert {row["outcome"] for row in read_all(tmp_path, cases)} == {"read"}

@@ -89,9 +89,9 @@ def embed(
     form = form_of(format, layout, dtype, part_rows) if out is not None else None
     with ExitStack() as held:
         place = Path(out) if out is not None else None
+        given = kept_apart(photos, place)
         into = held.enter_context(destination(place, form, overwrite=overwrite, apart=apart))
         with show("Finding photos") as on_progress:
-            given = kept_apart(photos, place)
             listed = held.enter_context(
                 list_sources(given, links=links, on_found=partial(_found, on_progress))
             )

@@ -13,7 +13,7 @@ from efficientnet_lite.storage import files
 from efficientnet_lite.storage.listing import Entry
 
 JOURNAL = "_parts.jsonl"
-MAX_BYTES = 128 * 2**20
+MAX_BYTES = 16 * 2**20
 
 Announced = dict[str, Entry]  # name within the folder -> what the file is
 

@@ -35,8 +35,8 @@ from efficientnet_lite.vocabulary import VectorLayout
 
 MARKER = "_dataset.json"
 MADE_BY = "efficientnet-lite "
-MAX_PARTS = 100_000  # the list of them is read as a whole, and their names have five digits
-MAX_MARKER_BYTES = 128 * 2**20
+MAX_PARTS = 30_000  # the list of them is read as a whole, and their names have five digits
+MAX_MARKER_BYTES = 16 * 2**20  # so many parts of three files have 14 MB
 MOST_NAMED = 3  # parts in a message
 LONG_CHECK = 20  # parts; fewer are checked before anybody has read that they are
 
