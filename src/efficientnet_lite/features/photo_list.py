@@ -158,6 +158,7 @@ class _Lister:
     def run(self, photos: object) -> Listed:
         self.spool.append(self._packed(self._items(photos)))
         listed = Listed(self.spool, self.columns, list(self.holders), self.passed_over)
+        self.on_found(len(listed))
         if not self.usable:
             raise self._nothing()
         return listed
