@@ -278,6 +278,32 @@ def test_a_file_of_somebody_elses_under_the_name_of_a_part_is_refused_before_any
     assert digests(out) == before
 
 
+def test_a_folder_in_the_place_of_a_part_is_refused_too(model, photos, tmp_path):
+    out = unfinished(model, photos, tmp_path / "v")
+    (out / "part-00002.parquet").mkdir()
+
+    with pytest.raises(UsageError, match="has the name that a part needs"):
+        write(model, photos, out)
+
+
+def test_a_call_that_goes_on_says_from_where(model, photos, tmp_path, caplog):
+    out = unfinished(model, photos, tmp_path / "v")
+    caplog.set_level("INFO", logger="efficientnet_lite")
+
+    write(model, photos, out)
+
+    assert "going on: 2 of 3 parts are there" in caplog.text
+
+
+def test_a_journal_of_more_lines_than_parts_can_be_is_none(model, photos, tmp_path):
+    out = unfinished(model, photos, tmp_path / "v")
+    line = (out / "_parts.jsonl").read_bytes().splitlines(keepends=True)[0]
+    (out / "_parts.jsonl").write_bytes(line * 31_000)
+
+    with pytest.raises(UsageError, match="has the name that a part needs"):
+        write(model, photos, out)
+
+
 def test_the_users_own_files_stay_also_when_it_begins_anew(model, photos, whole, out):
     (out / "notes.txt").write_text("mine")
     (out / "more").mkdir()

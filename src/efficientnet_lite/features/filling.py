@@ -106,9 +106,10 @@ class _PartWriter:
         if ends:
             opened.part.finish()
             settled = {name: Written(*files.settled(file)) for name, file in opened.files.items()}
-            self._folder.announce(number, settled)
+            self._folder.announce(settled)
             self._open = None
             opened.stack.close()  # which gives the files their names
+            self._folder.whole[number] = settled
 
     def close(self) -> None:
         """Drop a part that has not got its last group."""

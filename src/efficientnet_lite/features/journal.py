@@ -13,7 +13,7 @@ from efficientnet_lite.storage import files
 from efficientnet_lite.storage.listing import Entry
 
 JOURNAL = "_parts.jsonl"
-MAX_BYTES = 16 * 2**20
+MAX_BYTES, MAX_LINES = 16 * 2**20, 30_000  # as many as a folder has parts
 
 Announced = dict[str, Entry]  # name within the folder -> what the file is
 
@@ -37,6 +37,8 @@ def read_journal(folder: Path, is_part: Callable[[str], bool]) -> Announced:
     except EfficientNetLiteError:
         return {}
     announced: Announced = {}
+    if data.count(b"\n") > MAX_LINES:
+        return announced
     for line in data.split(b"\n")[:-1]:  # behind the last line break is nothing, or a beginning
         try:
             announced |= _entries(json_value(line), is_part)

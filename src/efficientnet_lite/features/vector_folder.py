@@ -149,6 +149,8 @@ class VectorFolder:
             folders.remove_named(self.place, [*self._announced, JOURNAL])
             self._announced, self.is_complete = {}, False
         self._look(stage)
+        if 0 < len(self.whole) < made.parts:
+            LOG.info(f"going on: {len(self.whole):,} of {made.parts:,} parts are there")
         if found is None:
             self._publish_marker()
         elif len(self.whole) < made.parts or not self.is_complete:
@@ -157,10 +159,9 @@ class VectorFolder:
         elif files.lexists(self.place / JOURNAL):  # a kill came after the last marker
             folders.remove_named(self.place, [JOURNAL])
 
-    def announce(self, number: int, entries: Announced) -> None:
+    def announce(self, entries: Announced) -> None:
         """Say of a part that its files, which are on the disk, are about to get their names."""
         files.append(self.place / JOURNAL, line_of(entries))
-        self.whole[number] = entries
 
     def complete(self, tally: Tally) -> None:
         """Say that every part is there."""
@@ -193,7 +194,8 @@ class VectorFolder:
         """Raises UsageError where something lies under the name of a part that was not written here."""
         if not files.is_dir(self.place):
             return
-        others = set(tree(self.place).files) - set(self._announced)
+        found = tree(self.place)
+        others = {*found.files, *found.folders} - set(self._announced)
         needed = {name for number in range(self.made.parts) for name in self.names(number)}
         taken = others & (needed if is_begun else {JOURNAL, *needed})
         if taken:
