@@ -70,7 +70,8 @@ def embed(
         part_rows: photos of a Parquet file.
         view: how photos are looked at.
         no_links: skip every link instead of following it.
-        overwrite: begin anew in a folder of an earlier call; what is not ours in it stays.
+        overwrite: begin anew in a folder of an earlier call, photos that could not be used among them; what is not
+            ours in it stays.
         json: print one JSON document instead of the line.
         jsonl: print one JSON object a photo instead, path and features.
     """

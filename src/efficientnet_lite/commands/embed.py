@@ -62,8 +62,8 @@ def embed(
         ema: of a checkpoint that has both, read the moving averages rather than
             the raw weights.
         links: False skips every link instead of following it.
-        overwrite: begin anew in a folder of an earlier call; what is not ours
-            in it stays.
+        overwrite: begin anew in a folder of an earlier call, photos that could
+            not be used among them; what is not ours in it stays.
         progress: True shows a bar.
 
     Returns:
@@ -72,8 +72,8 @@ def embed(
 
     Raises:
         UsageError: `out` was made from other photos, another model or in
-            another way, is none of ours, lies on, above or inside the photos, or
-            pyarrow is not installed.
+            another way, is none of ours, or lies on, above or inside the
+            photos; or pyarrow is not installed.
         UnusableInput: no photo is found or can be used.
         ArtifactError: the model cannot be opened, or has no features.
 
