@@ -26,7 +26,7 @@ PLACES = (0.1, 0.25, 0.5, 0.75, 1.0)  # of a run's time at which its memory stan
 
 
 def soak(inputs: Inputs) -> Table:
-    """Memory of `embed` over 1,000, 10,000 and 100,000 photos, fifty of 12 megapixels among each; ten minutes."""
+    """Memory of `embed` over 1,000, 10,000 and 100,000 photos, fifty of 12 megapixels among each; three minutes."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         photograph(folder / "different", DIFFERENT, SIDES)
