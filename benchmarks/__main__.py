@@ -9,7 +9,19 @@ Machines differ and are noisy: read the ratios first.
 import argparse
 from pathlib import Path
 
-from benchmarks import data, job, memory, quality, recipe_memory, soak, speed, startup, stock, vector_types
+from benchmarks import (
+    data,
+    embedding,
+    job,
+    memory,
+    quality,
+    recipe_memory,
+    soak,
+    speed,
+    startup,
+    stock,
+    vector_types,
+)
 from benchmarks.inputs import Inputs
 from benchmarks.page import put, section
 from benchmarks.table import machine
@@ -23,6 +35,8 @@ BENCHMARKS = {
     "memory": memory.features,
     "data-speed": data.speed,
     "vector-types": vector_types.cost,
+    "embed-loader": embedding.loader,
+    "embed-pace": embedding.steady_pace,
 }
 ON_REQUEST = {  # these need other people's files, the extra `train`, or many minutes
     "stock-speed": stock.speed,
@@ -30,6 +44,7 @@ ON_REQUEST = {  # these need other people's files, the extra `train`, or many mi
     "training-memory": memory.training,
     "recipe-memory": recipe_memory.recipe,
     "soak": soak.soak,
+    "embed-peers": embedding.against_peers,
     "data-memory": data.memory,
     "data-waiting": data.waiting,
 }
@@ -47,6 +62,9 @@ def main() -> None:
     parser.add_argument("--web-photos", type=Path, metavar="DIR", help="photos as they come from the web")
     parser.add_argument("--stock", type=Path, metavar="DIR", help="what benchmarks.peers.stock_files wrote")
     parser.add_argument("--write", type=Path, metavar="FILE", help="the page whose sections are replaced")
+    parser.add_argument(
+        "--peers", type=Path, metavar="PYTHON", help="of an environment with other people's packages"
+    )
     arguments = parser.parse_args()
     if not arguments.names:
         for name, benchmark in every.items():
@@ -54,7 +72,8 @@ def main() -> None:
         return
     given = {"--photos": arguments.photos, "--web-photos": arguments.web_photos, "--stock": arguments.stock}
     options = "".join(f" {option} DIR" for option, folder in given.items() if folder is not None)
-    inputs = Inputs(arguments.photos, arguments.web_photos, arguments.stock)
+    options += " --peers PYTHON" * (arguments.peers is not None)
+    inputs = Inputs(arguments.photos, arguments.web_photos, arguments.stock, arguments.peers)
     for name in BENCHMARKS if "all" in arguments.names else arguments.names:
         table = every[name](inputs)
         print(f"\n{table.title}\n{machine()}\n\n{table.markdown()}", flush=True)

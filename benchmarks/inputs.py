@@ -11,6 +11,7 @@ class Inputs:
     photos_given: Path | None = None
     web_photos_given: Path | None = None
     stock_given: Path | None = None
+    peers_given: Path | None = None
 
     @property
     def photos(self) -> Path:
@@ -26,6 +27,13 @@ class Inputs:
     def stock(self) -> Path:
         """The folder that `benchmarks.peers.stock_files` has written."""
         return _needed(self.stock_given, "--stock", "a folder that benchmarks.peers.stock_files has written")
+
+    @property
+    def peers(self) -> Path:
+        """The interpreter of an environment with tests/peers/requirements.txt."""
+        if self.peers_given is None or not self.peers_given.is_file():
+            raise SystemExit("--peers is the python of an environment with tests/peers/requirements.txt")
+        return self.peers_given
 
 
 def _needed(folder: Path | None, option: str, what: str) -> Path:
