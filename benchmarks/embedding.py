@@ -71,7 +71,7 @@ def against_peers(inputs: Inputs) -> Table:
             row.append(f"{cosines.mean():.4f}, {cosines.min():.4f}")
     note = (
         f"{NAME}, {PHOTOS:,} photos, float32, a whole process from its start to its end; ours writes Parquet with the "
-        "hash of each photo. Least seconds of each; the ratio is ours over theirs: median of the pairs, lowest and highest. "
+        "hash of each photo. Least seconds of each; the ratio is ours over theirs: median, lowest and highest. "
         "Cosine: between ours and theirs, mean and least; decoders and filters differ, and bfloat16 rounds."
     )
     columns = ["beside", "ours", "theirs", "ours / theirs", "cosine"]

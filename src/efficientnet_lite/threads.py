@@ -1,9 +1,11 @@
 """Work for several threads whose outcomes come in order, few of them at a time."""
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 Given = TypeVar("Given")
 Result = TypeVar("Result")
@@ -30,3 +32,26 @@ def in_threads(
             yield pending.popleft().result()
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Beside(Generic[Result]):
+    """Something that is computed beside what its caller does."""
+
+    _future: Future[Result]
+
+    def result(self) -> Result:
+        """Wait for it; raises what went wrong."""
+        return self._future.result()
+
+    def check(self) -> None:
+        """Raise what went wrong, if that is known."""
+        if self._future.done():
+            self._future.result()
+
+
+@contextmanager
+def beside(function: Callable[[], Result]) -> Iterator[Beside[Result]]:
+    """`function()` in a thread of its own, which has ended when the block has."""
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        yield Beside(executor.submit(function))

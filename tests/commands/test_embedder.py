@@ -10,7 +10,6 @@ import scenes
 from PIL import Image
 
 import efficientnet_lite as el
-from efficientnet_lite.features import extract
 from efficientnet_lite.features.backbone import space_of
 from efficientnet_lite.photos.images import Refused
 from efficientnet_lite.storage.cache import Cache
@@ -109,7 +108,7 @@ def test_photos_are_asked_for_as_they_are_needed(embedder, paths):
     for _ in range(20):
         next(found)
 
-    assert len(asked) < 20 + 4 * (extract.READERS + len(threading.enumerate()) + 8)
+    assert len(asked) < 20 + 4 * (1 + len(threading.enumerate()) + 8)
     found.close()
 
 

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from efficientnet_lite.threads import in_threads
+from efficientnet_lite.threads import beside, in_threads
 
 
 def test_only_a_few_items_are_taken_ahead_of_the_caller():
@@ -46,3 +46,16 @@ def test_few_items_are_under_way_however_slowly_they_are_taken():
     for number in range(100):
         assert next(stream) == str(number)
         assert len(begun) <= number + 1 + 4
+
+
+def test_what_goes_wrong_beside_a_block_is_told_as_soon_as_it_is_known():
+    def fail():
+        raise ValueError("no such model")
+
+    with beside(fail) as failing, beside(lambda: 7) as working:
+        assert working.result() == 7
+        working.check()
+        with pytest.raises(ValueError, match="no such model"):
+            failing.result()
+        with pytest.raises(ValueError, match="no such model"):
+            failing.check()

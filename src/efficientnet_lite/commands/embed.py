@@ -16,8 +16,9 @@ from efficientnet_lite.features.photo_list import list_sources
 from efficientnet_lite.features.vector_form import form_of
 from efficientnet_lite.photos.contract import View
 from efficientnet_lite.photos.found import PhotoPaths
-from efficientnet_lite.progress import OnProgress, Progress, ShowStage, silent
+from efficientnet_lite.progress import Progress, ShowStage, silent
 from efficientnet_lite.run.source import open_features
+from efficientnet_lite.threads import beside
 from efficientnet_lite.vocabulary import PART_ROWS, VectorDtype, VectorFormat, VectorLayout
 from efficientnet_lite.weights.published import sources_apart
 
@@ -91,11 +92,15 @@ def embed(
         place = Path(out) if out is not None else None
         given = kept_apart(photos, place)
         into = held.enter_context(destination(place, form, overwrite=overwrite, apart=apart))
+        opening = held.enter_context(beside(partial(open_features, model, weights=weights, ema=ema)))
         with show("Finding photos") as on_progress:
-            listed = held.enter_context(
-                list_sources(given, links=links, on_found=partial(_found, on_progress))
-            )
-        opened = open_features(model, weights=weights, ema=ema)
+
+            def on_found(count: int) -> None:
+                opening.check()  # nobody waits for a million names to hear of a wrong one
+                on_progress(count, count)
+
+            listed = held.enter_context(list_sources(given, links=links, on_found=on_found))
+        opened = opening.result()
         known = held.enter_context(known_vectors(opened, view))
         work = Work(opened, listed, view, known)
         return into.take(work, show)
@@ -121,7 +126,3 @@ def embed_each(
             for number, each in enumerate(Work(opened, listed, view, known).outcomes(), 1):
                 yield each
                 on_progress(number, len(listed))
-
-
-def _found(on_progress: OnProgress, count: int) -> None:
-    on_progress(count, count)

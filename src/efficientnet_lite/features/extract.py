@@ -24,7 +24,9 @@ from efficientnet_lite.storage.files import sha256_bytes
 from efficientnet_lite.threads import in_threads
 
 Asked = TypeVar("Asked")
-READERS = 4  # threads that read ahead; a source on the network waits more than it reads
+WAITING_READERS = (
+    8  # threads that read ahead from the network, where they wait; from a disk one is faster than several
+)
 
 FloatVector = npt.NDArray[np.float32]
 
@@ -88,6 +90,7 @@ def extract(
     view: View | None = None,
     known: KnownVectors | None = None,
     pixels: Callable[[Asked], npt.NDArray[np.uint8]] | None = None,
+    readers: int = 1,
 ) -> Iterator[Extracted[Asked]]:
     """The vector of each photo in the order of `items`, or why there is none.
 
@@ -100,6 +103,7 @@ def extract(
         known: vectors that need not be computed again.
         pixels: the pixels (H, W, 3) of a photo that is no file, RGB, upright; called by the engines' threads. Raises
             UnreadablePhoto.
+        readers: threads that read ahead.
     """
     views = (view or model.contract.view,)
     columns = int(np.prod(model.outputs[POOLED].shape[1:]))
@@ -135,4 +139,4 @@ def extract(
         vector = model.on_image(runner, image)[POOLED]
         return Extracted(each.item, each.sha256, width, height, vector, None)
 
-    return model.pool.map(one, map(looked_up, in_threads(bytes_of, items, workers=READERS)))
+    return model.pool.map(one, map(looked_up, in_threads(bytes_of, items, workers=readers)))

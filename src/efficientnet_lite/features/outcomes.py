@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from efficientnet_lite.errors import UnusableInput
-from efficientnet_lite.features.extract import Extracted, KnownVectors, extract
+from efficientnet_lite.features.extract import WAITING_READERS, Extracted, KnownVectors, extract
 from efficientnet_lite.features.photo_entry import PhotoEntry
 from efficientnet_lite.features.photo_list import Listed
 from efficientnet_lite.network.plan import POOLED
@@ -43,7 +43,15 @@ class Work:
         """What becomes of the photos in these ranges of the list, or of all, in order; see `extract`."""
         spans = [range(len(self.listed))] if ranges is None else ranges
         entries = chain.from_iterable(self.listed.entries(rows.start, rows.stop) for rows in spans)
-        for each in extract(self.model, entries, self.listed.read, view=self.view, known=self.known):
+        found = extract(
+            self.model,
+            entries,
+            self.listed.read,
+            view=self.view,
+            known=self.known,
+            readers=WAITING_READERS if self.listed.is_remote else 1,
+        )
+        for each in found:
             finite = each.vector is None or np.isfinite(each.vector).all()
             yield each if finite else replace(each, vector=None, error=NOT_FINITE)
 

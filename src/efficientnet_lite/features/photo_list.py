@@ -42,7 +42,16 @@ OnFound = Callable[[int], None]  # how many there are so far
 class Listed:
     """The photos of a list, which ends with its context. Safe in many threads."""
 
-    def __init__(self, spool: Spool, columns: Columns, holders: list[str], passed_over: Counter[str]) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        columns: Columns,
+        holders: list[str],
+        passed_over: Counter[str],
+        *,
+        is_remote: bool,
+    ) -> None:
+        self.is_remote = is_remote  # whether some of them are read from the network
         self._spool, self._columns, self._holders = spool, columns, holders
         self._stamps = {where: files.stamp(where) for where in holders if not is_address(where)}
         self._passages: Mapping[PlaceKind, Passages] = {
@@ -153,11 +162,14 @@ class _Lister:
         self.holders: dict[str, int] = {}  # files that hold several photos
         self.named: list[str] = []  # the first of what was given, for messages
         self.usable = self.lost = self.found = 0
+        self.is_remote = False
         self.first_lost: SourceItem | None = None
 
     def run(self, photos: object) -> Listed:
         self.spool.append(self._packed(self._items(photos)))
-        listed = Listed(self.spool, self.columns, list(self.holders), self.passed_over)
+        listed = Listed(
+            self.spool, self.columns, list(self.holders), self.passed_over, is_remote=self.is_remote
+        )
         self.on_found(len(listed))
         if not self.usable:
             raise self._nothing()
@@ -197,6 +209,7 @@ class _Lister:
 
     def _body(self, item: SourceItem, more: list[Any]) -> bytes:
         kind, where, start, length = item.place
+        self.is_remote = self.is_remote or is_address(where)
         holder: int | str | None = where
         if where == item.path:
             holder = None
