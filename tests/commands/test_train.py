@@ -233,7 +233,8 @@ def test_accuracy_is_of_the_test_part_where_there_is_one(fit, tmp_path):
     for part, first in (("train", 0), ("val", 20), ("test", 40)):
         scenes.photograph(tmp_path / "photos" / part, count=4, first=first)
 
-    trained = fit(tmp_path / "photos", tmp_path / "run")
+    # A head that learned from twelve photos judges twelve: what int8 does to near ties is not asked here.
+    trained = fit(tmp_path / "photos", tmp_path / "run", min_agreement=0.5, max_drop=0.5)
 
     assert trained.card["data"]["photos"] == {"train": 12, "validation": 12, "test": 12}
     assert trained.card["data"]["split_given"] is True
