@@ -63,6 +63,14 @@ def typed(message: bytes, expected: dict[int, int]) -> Iterator[tuple[int, Any]]
             yield number, value
 
 
+def packed_varints(data: bytes) -> Iterator[int]:
+    """Whole numbers of at most 64 bits, one behind the other, as a repeated field packs them; raises Malformed."""
+    position = 0
+    while position < len(data):
+        value, position = varint(data, position)
+        yield value
+
+
 def encoded_varint(value: int) -> bytes:
     """A whole number, 0 or more, in seven bits a byte: what `varint` reads."""
     out = bytearray()

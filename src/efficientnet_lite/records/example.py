@@ -7,8 +7,9 @@ tools/datasets/imagenet_to_gcs.py (keys).
 """
 
 import struct
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from efficientnet_lite.errors import UnusableInput
 from efficientnet_lite.protobuf import (
@@ -19,8 +20,8 @@ from efficientnet_lite.protobuf import (
     encoded_varint,
     fields,
     message,
+    packed_varints,
     typed,
-    varint,
 )
 
 MAX_FEATURES = 1000  # ImageNet's records have ten
@@ -105,16 +106,7 @@ def _values(feature: bytes) -> list[bytes] | list[int] | list[float]:
                 if wire in (BYTES, FIXED32)
             )
             return list(struct.unpack(f"<{len(packed) // 4}f", packed[: len(packed) // 4 * 4]))
-        numbers: list[int] = []
-        for wire, value in inner:
-            if wire == VARINT:
-                numbers.append(_signed(value))
-            elif wire == BYTES:
-                at = 0
-                while at < len(value):
-                    number, at = varint(value, at)
-                    numbers.append(_signed(number))
-        return numbers
+        return list(_int64s(inner))
     return []
 
 
@@ -157,12 +149,19 @@ def _bytes(feature: bytes) -> bytes:
 def _integer(feature: bytes) -> int | None:
     """The first value of a Feature's int64_list, 3, packed or not; None where it is empty."""
     for _, part in typed(feature, {3: BYTES}):
-        for number, wire, value in fields(part):
-            if number == 1 and wire == VARINT:
-                return _signed(value)
-            if number == 1 and wire == BYTES and value:
-                return _signed(varint(value, 0)[0])
+        values = ((wire, value) for number, wire, value in fields(part) if number == 1)
+        if (first := next(_int64s(values), None)) is not None:
+            return first
     return None
+
+
+def _int64s(values: Iterable[tuple[int, Any]]) -> Iterator[int]:
+    """The numbers of an int64_list, by wire type and value of its fields, packed or not."""
+    for wire, value in values:
+        if wire == VARINT:
+            yield _signed(value)
+        elif wire == BYTES:
+            yield from map(_signed, packed_varints(value))
 
 
 def _signed(value: int) -> int:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from efficientnet_lite import extras
 from efficientnet_lite.errors import ArtifactError
-from efficientnet_lite.protobuf import BYTES, VARINT, Malformed, fields, typed, varint
+from efficientnet_lite.protobuf import BYTES, VARINT, Malformed, fields, packed_varints, typed
 from efficientnet_lite.runtimes.engine import Tensor
 from efficientnet_lite.storage.quiet import stderr_without
 
@@ -183,11 +183,7 @@ def _whole_numbers(wire: int, value: Any) -> list[int]:
         return [value]
     if wire != BYTES:
         raise Malformed(f"a whole number has wire type {wire}")
-    numbers, position = [], 0
-    while position < len(value):
-        number, position = varint(value, position)
-        numbers.append(number)
-    return numbers
+    return list(packed_varints(value))
 
 
 def _text(wire: int, value: Any) -> bytes:
