@@ -153,18 +153,9 @@ def _malformed(path: Path, number: int, error: Malformed) -> UnusableInput:
 
 
 def _records(file: BinaryIO) -> Iterator[bytes]:
-    while header := file.read(HEADER_BYTES):
-        if len(header) < HEADER_BYTES:
-            raise Malformed("it breaks off")
-        _verify(header[:8], header[8:])
-        length = int.from_bytes(header[:8], "little")
-        if length > MAX_RECORD_BYTES:
-            raise Malformed(f"a record has {length:,} bytes, more than {MAX_RECORD_BYTES:,}")
-        data = file.read(length + CHECKSUM_BYTES)
-        if len(data) < length + CHECKSUM_BYTES:
-            raise Malformed("it breaks off")
-        _verify(data[:length], data[length:])
-        yield data[:length]
+    for _, data, checksum in _framed_records(file):
+        _verify(data, checksum)
+        yield data
 
 
 def records_with_places(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
@@ -172,6 +163,12 @@ def records_with_places(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
 
     Raises Malformed where it breaks off, or a length is not what its checksum says.
     """
+    for start, data, checksum in _framed_records(file):
+        yield start, data if _checksum(data) == checksum else None
+
+
+def _framed_records(file: BinaryIO) -> Iterator[tuple[int, bytes, bytes]]:
+    """Where each record begins, its content, and the checksum of that, which nobody has verified yet."""
     position = 0
     while header := _exactly(file, HEADER_BYTES, or_end=True):
         _verify(header[:8], header[8:])
@@ -179,8 +176,7 @@ def records_with_places(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
         if length > MAX_RECORD_BYTES:
             raise Malformed(f"a record has {length:,} bytes, more than {MAX_RECORD_BYTES:,}")
         data = _exactly(file, length + CHECKSUM_BYTES)
-        sound = masked_crc32c(data[:length]) == int.from_bytes(data[length:], "little")
-        yield position, data[:length] if sound else None
+        yield position, data[:length], data[length:]
         position += HEADER_BYTES + len(data)
 
 
