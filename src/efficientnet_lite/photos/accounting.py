@@ -39,30 +39,29 @@ class Accounting:
 
     def to_json(self) -> dict[str, Any]:
         """`found`, `used` and `skipped` as numbers, and what was passed over, by kind."""
-        return {
-            "found": self.found,
-            "used": self.used,
-            "skipped": len(self.skipped),
-            "passed_over": dict(self.passed_over),
-        }
+        return self._tally.to_json()
 
     def rows(self) -> list[tuple[str, str]]:
         """Name and reason of each skipped photo: the rows of skipped.csv."""
         return [(name, reason) for name, reason, _ in self.skipped]
 
     def __str__(self) -> str:
-        return f"photos found: {self.found}, used: {self.used}, skipped: {len(self.skipped)}"
+        return str(self._tally)
 
     def reasons(self) -> str:
         """The commonest reason for skipping, how often, and the first photo; empty where nothing was skipped."""
-        tally = Tally(self.used)
-        for name, reason, _ in self.skipped:
-            tally.skip(name, reason)
-        return tally.reasons()
+        return self._tally.reasons()
 
     def not_photos(self) -> str:
         """What was passed over in one line; empty where nothing was."""
-        return _not_photos(self.passed_over)
+        return self._tally.not_photos()
+
+    @property
+    def _tally(self) -> "Tally":
+        tally = Tally(self.used, passed_over=self.passed_over)
+        for name, reason, _ in self.skipped:
+            tally.skip(name, reason)
+        return tally
 
 
 @dataclass(slots=True)
@@ -120,14 +119,12 @@ class Tally:
 
     def not_photos(self) -> str:
         """What was passed over in one line; empty where nothing was."""
-        return _not_photos(self.passed_over)
-
-
-def _not_photos(passed_over: Mapping[str, int]) -> str:
-    ordered = sorted(passed_over.items(), key=lambda item: (-item[1], item[0]))
-    more = sum(count for _, count in ordered[MOST_KINDS:])
-    parts = [f"{count} {kind}" for kind, count in ordered[:MOST_KINDS]] + ([f"{more} more"] if more else [])
-    return "passed over, no photos: " + ", ".join(parts) if parts else ""
+        ordered = sorted(self.passed_over.items(), key=lambda item: (-item[1], item[0]))
+        more = sum(count for _, count in ordered[MOST_KINDS:])
+        parts = [f"{count} {kind}" for kind, count in ordered[:MOST_KINDS]] + (
+            [f"{more} more"] if more else []
+        )
+        return "passed over, no photos: " + ", ".join(parts) if parts else ""
 
 
 def account(
