@@ -1,11 +1,10 @@
 """Work for several threads whose outcomes come in order, few of them at a time."""
 
+import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 Given = TypeVar("Given")
 Result = TypeVar("Result")
@@ -34,24 +33,18 @@ def in_threads(
         executor.shutdown(wait=True, cancel_futures=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Beside(Generic[Result]):
-    """Something that is computed beside what its caller does."""
+def beside(function: Callable[[], Result]) -> Future[Result]:
+    """What `function()` will give or raise, from a thread of its own, which nobody waits for but who asks.
 
-    _future: Future[Result]
+    So an error or Ctrl-C on the other side does not wait for a download to end.
+    """
+    future: Future[Result] = Future()
 
-    def result(self) -> Result:
-        """Wait for it; raises what went wrong."""
-        return self._future.result()
+    def run() -> None:
+        try:
+            future.set_result(function())
+        except BaseException as error:
+            future.set_exception(error)
 
-    def check(self) -> None:
-        """Raise what went wrong, if that is known."""
-        if self._future.done():
-            self._future.result()
-
-
-@contextmanager
-def beside(function: Callable[[], Result]) -> Iterator[Beside[Result]]:
-    """`function()` in a thread of its own, which has ended when the block has."""
-    with ThreadPoolExecutor(max_workers=1) as executor:
-        yield Beside(executor.submit(function))
+    threading.Thread(target=run, daemon=True).start()
+    return future

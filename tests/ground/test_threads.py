@@ -1,5 +1,7 @@
 """Work for several threads: in order, and no more of it under way than was said."""
 
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -48,14 +50,25 @@ def test_few_items_are_under_way_however_slowly_they_are_taken():
         assert len(begun) <= number + 1 + 4
 
 
-def test_what_goes_wrong_beside_a_block_is_told_as_soon_as_it_is_known():
+def test_what_goes_wrong_beside_is_told_as_soon_as_it_is_known():
     def fail():
         raise ValueError("no such model")
 
-    with beside(fail) as failing, beside(lambda: 7) as working:
-        assert working.result() == 7
-        working.check()
-        with pytest.raises(ValueError, match="no such model"):
-            failing.result()
-        with pytest.raises(ValueError, match="no such model"):
-            failing.check()
+    failing, working = beside(fail), beside(lambda: 7)
+
+    assert working.result() == 7
+    assert working.done()
+    with pytest.raises(ValueError, match="no such model"):
+        failing.result()
+    assert failing.done()
+
+
+def test_nobody_waits_for_what_is_computed_beside_but_who_asks():
+    program = (
+        "import threading\n"
+        "from efficientnet_lite.threads import beside\n"
+        "beside(threading.Event().wait)\n"
+        "raise SystemExit(7)\n"
+    )
+
+    assert subprocess.run([sys.executable, "-c", program], timeout=20).returncode == 7

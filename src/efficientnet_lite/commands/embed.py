@@ -92,11 +92,12 @@ def embed(
         place = Path(out) if out is not None else None
         given = kept_apart(photos, place)
         into = held.enter_context(destination(place, form, overwrite=overwrite, apart=apart))
-        opening = held.enter_context(beside(partial(open_features, model, weights=weights, ema=ema)))
+        opening = beside(partial(open_features, model, weights=weights, ema=ema))
         with show("Finding photos") as on_progress:
 
             def on_found(count: int) -> None:
-                opening.check()  # nobody waits for a million names to hear of a wrong one
+                if opening.done():
+                    opening.result()  # nobody waits for a million names to hear of a wrong one
                 on_progress(count, count)
 
             listed = held.enter_context(list_sources(given, links=links, on_found=on_found))
