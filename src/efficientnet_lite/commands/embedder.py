@@ -12,7 +12,6 @@ from efficientnet_lite.arrays import Array
 from efficientnet_lite.bars import stages
 from efficientnet_lite.errors import UnreadablePhoto, printable
 from efficientnet_lite.features.extract import extract, known_vectors
-from efficientnet_lite.network.plan import POOLED
 from efficientnet_lite.photos.contract import Contract, View
 from efficientnet_lite.photos.given import Gathered, GivenPhotos, encoded, gather, pixels
 from efficientnet_lite.photos.images import Refused
@@ -81,7 +80,7 @@ class Embedder:
     @property
     def dim(self) -> int:
         """Numbers in a vector: 1280 for models of ours."""
-        return int(np.prod(self._model.outputs[POOLED].shape[1:]))
+        return self._model.vector_size
 
     @called
     def embed(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from efficientnet_lite.arrays import Array
@@ -16,7 +17,7 @@ from efficientnet_lite.storage.files import sha256_bytes
 from efficientnet_lite.tflite.float import write_float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Backbone:
     """A float file that ends at the features, and the contract of its input."""
 
@@ -24,9 +25,14 @@ class Backbone:
     model: bytes
     contract: Contract
 
+    @cached_property
+    def sha256(self) -> str:
+        """Of the file, hex; its megabytes are hashed once."""
+        return sha256_bytes(self.model)
+
     def space(self, view: View | FitView) -> str:
         """The cache's space for one view."""
-        return space_of(sha256_bytes(self.model), self.contract, view)
+        return space_of(self.sha256, self.contract, view)
 
 
 def backbone_of(name: str, plan: Plan, parameters: Mapping[str, Array], contract: Contract) -> Backbone:

@@ -24,9 +24,8 @@ from efficientnet_lite.storage.files import sha256_bytes
 from efficientnet_lite.threads import in_threads
 
 Asked = TypeVar("Asked")
-WAITING_READERS = (
-    8  # threads that read ahead from the network, where they wait; from a disk one is faster than several
-)
+# Threads that read ahead from the network, where they wait; from a disk one is faster than several.
+WAITING_READERS = 8
 
 FloatVector = npt.NDArray[np.float32]
 
@@ -50,7 +49,7 @@ class KnownVectors:
     def __init__(self, cache: Cache, model: Model, view: View | None = None) -> None:
         view = view or model.contract.view
         self._cache = cache
-        self._space = space_of(sha256_bytes(model.data), model.contract, view)
+        self._space = space_of(model.sha256, model.contract, view)
         self.keys = cache.keys(self._space)  # of the photos
 
     def find(self, sha256: str, columns: int) -> tuple[int, int, FloatVector] | None:
@@ -106,7 +105,7 @@ def extract(
         readers: threads that read ahead.
     """
     views = (view or model.contract.view,)
-    columns = int(np.prod(model.outputs[POOLED].shape[1:]))
+    columns = model.vector_size
 
     def bytes_of(item: Asked) -> _Read[Asked] | Extracted[Asked]:
         try:

@@ -55,13 +55,13 @@ def publish_matrix(
         tally = _write(folder, work, on_progress)
         if not tally.used:
             raise none_used(tally, out)
-        made = {"made_by": f"{MADE_BY}{__version__}", "photos": tally.used, "columns": work.size}
+        made = {"made_by": f"{MADE_BY}{__version__}", "photos": tally.used, "columns": work.model.vector_size}
         seal(folder, VECTORS, made | {"skipped": tally.skipped})
     return tally
 
 
 def _write(folder: Path, work: Work, on_progress: OnProgress | None) -> Tally:
-    tally, rows, columns = Tally(), len(work.listed), work.size
+    tally, rows, columns = Tally(), len(work.listed), work.model.vector_size
     with ExitStack() as opened:
         matrix = opened.enter_context(files.replacing(folder / FEATURES))
         index = _table(opened.enter_context(files.replacing(folder / INDEX)), *INDEX_HEADER)

@@ -1,6 +1,5 @@
 """What becomes of the photos of a list, one after another, and what no list of photos may name."""
 
-import math
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -12,7 +11,6 @@ from efficientnet_lite.errors import UnusableInput
 from efficientnet_lite.features.extract import WAITING_READERS, Extracted, KnownVectors, extract
 from efficientnet_lite.features.photo_entry import PhotoEntry
 from efficientnet_lite.features.photo_list import Listed
-from efficientnet_lite.network.plan import POOLED
 from efficientnet_lite.photos.accounting import Accounting, Tally
 from efficientnet_lite.photos.contract import View
 from efficientnet_lite.photos.found import Verbatim
@@ -33,11 +31,6 @@ class Work:
     listed: Listed
     view: View | None = None  # the contract's own where None
     known: KnownVectors | None = None
-
-    @property
-    def size(self) -> int:
-        """Numbers of a vector."""
-        return math.prod(self.model.outputs[POOLED].shape[1:])
 
     def outcomes(self, ranges: Iterable[range] | None = None) -> Outcomes:
         """What becomes of the photos in these ranges of the list, or of all, in order; see `extract`."""

@@ -12,7 +12,6 @@ from efficientnet_lite.errors import bounded, printable
 from efficientnet_lite.features.outcomes import Work
 from efficientnet_lite.features.photo_entry import ColumnType
 from efficientnet_lite.photos.views import PIXELS_VERSION
-from efficientnet_lite.storage.files import sha256_bytes
 from efficientnet_lite.version import __version__
 from efficientnet_lite.vocabulary import VectorDtype, VectorLayout
 
@@ -92,14 +91,14 @@ def provenance_of(work: Work, *, layout: VectorLayout, dtype: VectorDtype, part_
     contract = replace(model.contract, view=work.view or model.contract.view)
     return Provenance(
         model=Path(model.where).name,
-        model_sha256=sha256_bytes(model.data),
+        model_sha256=model.sha256,
         contract=contract.to_json(),
         pixels=PIXELS_VERSION,
         runtime=model.runtime,
         package=__version__,
         layout=layout,
         dtype=dtype,
-        size=work.size,
+        size=model.vector_size,
         part_rows=part_rows,
         rows=len(listed),
         list_sha256=listed.digest,

@@ -4,6 +4,7 @@ Ours carry their contract. A stranger's file is taken by its metadata and shapes
 how pixels are to be normalized, it is refused rather than guessed.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -84,6 +85,16 @@ class Model:
     def __getstate__(self) -> dict[str, Any]:
         """All but the runners, which another process opens again."""
         return {name: value for name, value in self.__dict__.items() if name != "pool"}
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the file, hex."""
+        return files.sha256_bytes(self.data)
+
+    @property
+    def vector_size(self) -> int:
+        """Numbers of a feature vector; the file has the output `features`."""
+        return math.prod(self.outputs[POOLED].shape[1:])
 
     @cached_property
     def pool(self) -> EnginePool:
