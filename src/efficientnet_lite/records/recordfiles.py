@@ -65,7 +65,7 @@ def record_files(folder: Path, split: str, form: RecordFormat) -> list[Path]:
     Raises UnusableInput where the folder cannot be read.
     """
     pattern = re.compile(f"{split}{_NUMBERS.pattern}{re.escape(FORMATS[form])}")
-    return [path for path in files.entries(folder) if pattern.fullmatch(path.name) and files.is_file(path)]
+    return [path for path in files.entries(folder, pattern) if files.is_file(path)]
 
 
 def part_files(folder: Path, part: RecordPart, form: RecordFormat, *, holdout: int = 0) -> list[Path]:

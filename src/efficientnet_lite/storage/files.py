@@ -106,14 +106,16 @@ def folder_size(folder: Path) -> int:
     return sum(size(path) for path in folder.rglob("*") if is_file(path))
 
 
-def entries(folder: Path) -> list[Path]:
-    """What lies in `folder`, sorted by name.
+def entries(folder: Path, named: re.Pattern[str] | None = None) -> list[Path]:
+    """What lies in `folder`, sorted by name; with `named` only what has such a name, of however many others.
 
     Raises:
         UnusableInput: it is missing, no folder, or may not be listed.
     """
     try:
-        return sorted(folder.iterdir())
+        with os.scandir(folder) as listing:
+            names = [entry.name for entry in listing if named is None or named.fullmatch(entry.name)]
+        return sorted(folder / name for name in names)
     except (OSError, ValueError) as error:
         said = obstacle(folder) or getattr(error, "strerror", None) or str(error)
         raise UnusableInput(
