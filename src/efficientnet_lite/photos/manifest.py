@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from efficientnet_lite.documents import json_value
 from efficientnet_lite.errors import UnusableDataset
@@ -72,6 +72,12 @@ class ManifestTable(NamedTuple):
 
 class NoLabels(UnusableDataset):
     """A table of photos without a column of labels, such as captions or boxes."""
+
+
+def lines_of(file: BinaryIO) -> Iterator[bytes]:
+    """Lines with their breaks; one that is too long comes cut, but still too long."""
+    while line := file.readline(MAX_LINE_BYTES + 1):
+        yield line
 
 
 def read_manifest(lines: Iterable[bytes], *, where: Path) -> Manifest:

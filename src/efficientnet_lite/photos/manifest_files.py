@@ -15,7 +15,7 @@ from efficientnet_lite.packers import PACKERS
 from efficientnet_lite.photos import rubbish
 from efficientnet_lite.photos.accounting import Skipped
 from efficientnet_lite.photos.frames import UNIT, Frame, common_folder
-from efficientnet_lite.photos.manifest import MAX_LINE_BYTES, SPLIT_CSV_COLUMNS, Manifest, read_manifest
+from efficientnet_lite.photos.manifest import SPLIT_CSV_COLUMNS, Manifest, lines_of, read_manifest
 from efficientnet_lite.photos.rows import Placed
 from efficientnet_lite.photos.walk import BROKEN, LEFT_OUT, Links, second_link
 from efficientnet_lite.storage import files
@@ -302,7 +302,5 @@ def _check_kind(path: Path, head: bytes) -> None:
 
 
 def _lines(path: Path) -> Iterator[bytes]:
-    """Lines with their breaks; one that is too long comes cut, but still too long."""
     with _readable(path), path.open("rb") as file:
-        while line := file.readline(MAX_LINE_BYTES + 1):
-            yield line
+        yield from lines_of(file)

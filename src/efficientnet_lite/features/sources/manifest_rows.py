@@ -7,19 +7,18 @@ that reason; a line that is no row ends the listing, with its number.
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO
 
 from efficientnet_lite.errors import UnusableDataset
 from efficientnet_lite.features.columns import column_value, text_value
-from efficientnet_lite.features.photo_entry import ColumnValue, PhotoPlace, SourceItem
+from efficientnet_lite.features.photo_entry import PhotoPlace, SourceItem
 from efficientnet_lite.features.sources.remote import beside, is_address, is_open_address
 from efficientnet_lite.features.sources.streams import forwards, unreadable
 from efficientnet_lite.photos.frames import DataFrame, columns_of
 from efficientnet_lite.photos.manifest import (
     LABEL_COLUMNS,
-    MAX_LINE_BYTES,
     PATH_COLUMNS,
     SPLIT_CSV_COLUMNS,
+    lines_of,
     read_columns,
 )
 from efficientnet_lite.photos.manifest_files import ManifestPlaces
@@ -40,7 +39,7 @@ def manifest_items(where: str, *, links: bool = True) -> Iterator[SourceItem]:
     """
     with forwards(where) as file:
         try:
-            table = read_columns(_lines(file), where=where)
+            table = read_columns(lines_of(file), where=where)
             rows = table.rows
             if tuple(name.lower() for name in table.columns) == SPLIT_CSV_COLUMNS:  # of a run of ours
                 rows = ((line, _unescaped(fields)) for line, fields in rows)
@@ -81,7 +80,7 @@ def row_items(
             id=written if own is None else _plain_text(fields[own]),
             label=None if label is None else _plain_text(fields[label]).strip() or None,
             more={
-                text_value(name.strip()) or "unnamed": _plain_value(value)
+                text_value(name.strip()) or "unnamed": column_value(value)
                 for name, value in fields.items()
                 if name not in (path, label, own) and (value is not None or name.strip().lower() not in TAKEN)
             },
@@ -116,20 +115,10 @@ class _Places:
         return home is not None and "::" not in address and address.split("://")[0] == home.split("://")[0]
 
 
-def _lines(file: BinaryIO) -> Iterator[bytes]:
-    """Lines with their breaks; one that is too long comes cut, but still too long."""
-    while line := file.readline(MAX_LINE_BYTES + 1):
-        yield line
-
-
 def _unescaped(fields: Mapping[str, object]) -> dict[str, object]:
     return {name: csv_text(value) if isinstance(value, str) else value for name, value in fields.items()}
 
 
 def _plain_text(value: object) -> str:
-    plain = _plain_value(value)
+    plain = column_value(value)
     return plain if isinstance(plain, str) else str(column_value(str(plain)))
-
-
-def _plain_value(value: object) -> ColumnValue:
-    return column_value(value)
