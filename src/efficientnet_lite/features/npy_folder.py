@@ -19,6 +19,7 @@ import numpy as np
 
 from efficientnet_lite.features.npy_file import write_header
 from efficientnet_lite.features.outcomes import Work, none_used
+from efficientnet_lite.features.sources.remote import is_address
 from efficientnet_lite.photos.accounting import COLUMNS, Tally
 from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.storage import files, folders, tables
@@ -84,7 +85,7 @@ def _write(folder: Path, work: Work, on_progress: OnProgress | None) -> Tally:
 
 def _absolute(path: str) -> str:
     """The place of a photo as long as it is one of this machine."""
-    return path if "://" in path else str(Path(path).absolute())
+    return path if is_address(path) else str(Path(path).absolute())
 
 
 def _table(file: BinaryIO, *header: str) -> Any:  # the csv module does not name the type of its writers

@@ -4,7 +4,6 @@ An address fails for good where there is nothing or nobody may read it; any othe
 happened. A server that says nothing, drips, or sends no more than it takes to look alive is given up.
 """
 
-import asyncio
 import io
 import posixpath
 import time
@@ -40,6 +39,10 @@ def is_address(text: str) -> bool:
     return "://" in text
 
 
+def is_http(address: str) -> bool:
+    return urlsplit(address).scheme in HTTP
+
+
 def is_open_address(text: str) -> bool:
     """Whether what a stranger wrote is an address that is followed: one protocol, and no file of this machine."""
     return "::" not in text and text.partition("://")[0].lower() in OPEN_PROTOCOLS
@@ -49,7 +52,7 @@ def beside(address: str, written: str) -> str:
     """The address of what a manifest or table at `address` names."""
     if is_address(written):
         return written
-    if urlsplit(address).scheme in HTTP:
+    if is_http(address):
         return urljoin(address, written.replace("%", "%25").replace("?", "%3F").replace("#", "%23"))
     protocol, _, path = address.partition("://")
     return f"{protocol}://{posixpath.normpath(posixpath.join(posixpath.dirname(path), written))}"
@@ -157,7 +160,7 @@ class RemoteFile(io.RawIOBase):
         """A handle whose next byte is ours."""
         if self._any_place:
             return self._system.open(self._path, "rb")
-        if urlsplit(self._address).scheme not in HTTP:
+        if not is_http(self._address):
             handle = self._system.open(self._path, "rb")
             handle.seek(self._position)
             return handle
@@ -266,7 +269,7 @@ def _is_final(error: Exception) -> bool:
 
 def _said(error: Exception) -> str:
     """What went wrong, on one line."""
-    if isinstance(error, asyncio.TimeoutError | TimeoutError):
+    if isinstance(error, TimeoutError):
         return f"no answer in {SILENCE_S:.0f} s"
     if isinstance(error, FileNotFoundError):
         return "no such file"

@@ -12,9 +12,9 @@ from efficientnet_lite.errors import UnusableInput
 from efficientnet_lite.features.sources.remote import (
     CHUNK_BYTES,
     FIX,
-    HTTP,
     RemoteFile,
     is_address,
+    is_http,
     patiently,
     system_of,
 )
@@ -35,7 +35,7 @@ def folder_and_size(address: str) -> tuple[bool, int | None]:
 
     HTTP is not asked: an address with a slash at its end is a folder. Raises UnusableInput where asking fails.
     """
-    if _is_http(address):
+    if is_http(address):
         return urlsplit(address).path.endswith("/"), None
     system, path = system_of(address)
 
@@ -68,7 +68,7 @@ def files_below(address: str, most_depth: int = MAX_DEPTH) -> Iterator[RemoteFol
 
 def matching(pattern: str) -> list[str]:
     """The addresses of the files that match a pattern, sorted. Raises UnusableInput."""
-    if _is_http(pattern):
+    if is_http(pattern):
         return _matching_links(pattern)
     system, path = system_of(pattern)
     protocol = pattern.partition("://")[0]
@@ -90,7 +90,7 @@ def _matching_links(pattern: str) -> list[str]:
 def _inside(address: str, folder: str) -> list[tuple[str, bool, int | None]]:
     """Name, whether it is a folder, and size, of what lies in one, sorted. Raises OSError."""
     here = f"{address.rstrip('/')}/{folder}"
-    if _is_http(address):
+    if is_http(address):
         return _links(here)
     system, path = system_of(here)
     found: list[dict[str, Any]] = patiently(lambda: system.ls(path, detail=True))
@@ -129,10 +129,6 @@ class _Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.links += [value for name, value in attrs if tag == "a" and name == "href" and value]
-
-
-def _is_http(address: str) -> bool:
-    return urlsplit(address).scheme in HTTP
 
 
 @contextmanager

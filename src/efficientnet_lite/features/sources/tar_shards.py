@@ -61,7 +61,7 @@ def passing_tar(where: str, start: int) -> Passing:
             for member in archive:
                 if member.start >= start and member.kind == "file" and member.size <= MAX_BYTES:
                     yield member.start, archive.content()
-        except (DamagedTar, EOFError, *FAULTS) as error:
+        except (DamagedTar, *FAULTS) as error:
             raise OSError(f"the archive cannot be read: {error}") from error
 
 
