@@ -6,10 +6,14 @@ It is not registered with Pillow, so nothing else opens such files. libheif turn
 Source: ISO/IEC 23008-12, 6.5.10 and 6.5.12; annex A.2.1 (EXIF is information only).
 """
 
+import threading
 from dataclasses import dataclass
 from io import BytesIO
 
 MISSING = "HEIC, and the extra heif is not installed: pip install 'efficientnet-lite[heif]'"
+
+# A thread that comes while the import fails in another one would get half a module, and no ImportError.
+_importing = threading.Lock()
 
 
 class NotInstalled(Exception):
@@ -33,7 +37,8 @@ class Opened:
     def __init__(self, data: bytes) -> None:
         """Raises NotInstalled, or whatever pillow-heif raises where the file is damaged."""
         try:
-            import pillow_heif
+            with _importing:
+                import pillow_heif
         except ImportError as error:
             raise NotInstalled from error
         self._file = pillow_heif.open_heif(BytesIO(data), convert_hdr_to_8bit=True)
