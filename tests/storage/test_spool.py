@@ -39,12 +39,6 @@ def test_pairs_are_sorted_byte_by_byte_and_in_the_midst_of_others():
     assert found == sorted(names)
 
 
-def test_what_came_with_a_key_before_is_known():
-    with Spool() as spool:
-        assert spool.earlier(b"k", b"first") is None
-        assert spool.earlier(b"k", b"second") == b"first"
-
-
 def test_a_disk_without_room_is_one_error_that_says_what_to_do(monkeypatch):
     monkeypatch.setattr(module, "_SCHEMA", f"PRAGMA max_page_count = 40;{module._SCHEMA}")
 

@@ -21,7 +21,6 @@ PRAGMA synchronous = OFF;
 PRAGMA temp_store = FILE;
 PRAGMA cache_size = -{CACHE_KIB};
 CREATE TABLE items (number INTEGER PRIMARY KEY, key BLOB UNIQUE NOT NULL, item BLOB NOT NULL);
-CREATE TABLE seen (key BLOB PRIMARY KEY, item BLOB NOT NULL) WITHOUT ROWID;
 """
 
 
@@ -68,14 +67,6 @@ class Spool:
                 return
             yield from (item for (item,) in found)
             start += len(found)
-
-    def earlier(self, key: bytes, item: bytes) -> bytes | None:
-        """What was given with this key before; where nothing was, `item` is remembered."""
-        with self._lock, _full_disk():
-            if self._base.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (key, item)).rowcount:
-                return None
-            found: bytes = self._base.execute("SELECT item FROM seen WHERE key = ?", (key,)).fetchone()[0]
-            return found
 
     def in_order(self, pairs: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
         """All of `pairs`, sorted by their first, byte by byte, on the disk."""
