@@ -5,12 +5,13 @@ A line of which a kill left a beginning counts as none.
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 from efficientnet_lite.documents import json_value
 from efficientnet_lite.errors import EfficientNetLiteError
 from efficientnet_lite.storage import files
-from efficientnet_lite.storage.listing import Entry
+from efficientnet_lite.storage.listing import Entry, entry_from
 
 JOURNAL = "_parts.jsonl"
 MAX_BYTES, MAX_LINES = 16 * 2**20, 30_000  # as many as a folder has parts
@@ -20,7 +21,7 @@ Announced = dict[str, Entry]  # name within the folder -> what the file is
 
 def line_of(announced: Mapping[str, Entry]) -> bytes:
     """What is appended for one part."""
-    document = {name: {"bytes": entry.bytes, "sha256": entry.sha256} for name, entry in announced.items()}
+    document = {name: asdict(entry) for name, entry in announced.items()}
     return json.dumps(document).encode() + b"\n"
 
 
@@ -57,7 +58,6 @@ def _entries(document: object, is_part: Callable[[str], bool]) -> Announced:
         raise ValueError("no line of ours")
     found = {}
     for name, value in document.items():
-        size, digest = (value.get("bytes"), value.get("sha256")) if isinstance(value, dict) else (None, None)
-        if is_part(name) and type(size) is int and isinstance(digest, str):
-            found[name] = Entry(size, digest)
+        if is_part(name) and (entry := entry_from(value)) is not None:
+            found[name] = entry
     return found

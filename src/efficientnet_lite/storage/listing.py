@@ -113,6 +113,12 @@ def entry_of(path: Path, sha256: str | None = None) -> dict[str, Any]:
     return {"bytes": files.size(path), "sha256": sha256 or files.sha256_file(path)}
 
 
+def entry_from(value: object) -> Entry | None:
+    """What such a value says; None where it is none."""
+    size, digest = (value.get("bytes"), value.get("sha256")) if isinstance(value, dict) else (None, None)
+    return Entry(size, digest) if type(size) is int and isinstance(digest, str) else None
+
+
 @dataclass(frozen=True, slots=True)
 class Tree:
     """What lies below a folder, as names with slashes; a folder comes behind what is in it."""
@@ -195,9 +201,7 @@ def _entries(document: object) -> dict[str, Entry]:
     entries = {}
     for name, value in document.items():
         inside(Path(), name)
-        fields = value if isinstance(value, dict) else {}
-        size, digest = fields.get("bytes"), fields.get("sha256")
-        if type(size) is not int or not isinstance(digest, str):
+        if (entry := entry_from(value)) is None:
             raise ValueError(f"its {WRITTEN!r} says of {name[:50]!r} neither bytes nor sha256")
-        entries[name] = Entry(size, digest)
+        entries[name] = entry
     return entries
