@@ -25,11 +25,10 @@ from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.storage import files, folders, tables
 from efficientnet_lite.storage.listing import FolderKind, seal, tree
 from efficientnet_lite.storage.targets import Apart
-from efficientnet_lite.version import __version__
+from efficientnet_lite.version import MADE_BY, is_made_by_us
 
 FEATURES, INDEX, SKIPPED, MARKER = "features.npy", "index.csv", "skipped.csv", "embed.json"
 INDEX_HEADER = ("row", "path", "sha256")
-MADE_BY = "efficientnet-lite "
 
 
 def publish_matrix(
@@ -56,7 +55,7 @@ def publish_matrix(
         tally = _write(folder, work, on_progress)
         if not tally.used:
             raise none_used(tally, out)
-        made = {"made_by": f"{MADE_BY}{__version__}", "photos": tally.used, "columns": work.model.vector_size}
+        made = {"made_by": MADE_BY, "photos": tally.used, "columns": work.model.vector_size}
         seal(folder, VECTORS, made | {"skipped": tally.skipped})
     return tally
 
@@ -96,7 +95,7 @@ def _table(file: BinaryIO, *header: str) -> Any:  # the csv module does not name
 
 def _check_marker(folder: Path, marker: Mapping[str, Any]) -> None:
     counts = (marker.get("photos"), marker.get("columns"))
-    if not str(marker.get("made_by")).startswith(MADE_BY) or not all(type(each) is int for each in counts):
+    if not is_made_by_us(marker.get("made_by")) or not all(type(each) is int for each in counts):
         raise ValueError(f"its {MARKER} is not ours")
 
 

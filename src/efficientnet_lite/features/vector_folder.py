@@ -30,11 +30,10 @@ from efficientnet_lite.storage import files, folders
 from efficientnet_lite.storage.listing import WRITTEN, FolderKind, is_as_written, marker_of, tree
 from efficientnet_lite.storage.targets import Apart, check_growing
 from efficientnet_lite.threads import in_threads
-from efficientnet_lite.version import __version__
+from efficientnet_lite.version import MADE_BY, is_made_by_us
 from efficientnet_lite.vocabulary import VectorLayout
 
 MARKER = "_dataset.json"
-MADE_BY = "efficientnet-lite "
 MAX_PARTS = 30_000  # the list of them is read as a whole, and their names have five digits
 MAX_MARKER_BYTES = 16 * 2**20  # so many parts of three files have 14 MB
 MOST_NAMED = 3  # parts in a message
@@ -60,7 +59,7 @@ def is_part(name: str) -> bool:
 
 
 def _check_marker(folder: Path, document: Mapping[str, Any]) -> None:
-    if not str(document.get("made_by")).startswith(MADE_BY) or type(document.get("complete")) is not bool:
+    if not is_made_by_us(document.get("made_by")) or type(document.get("complete")) is not bool:
         raise ValueError(f"its {MARKER} is not ours")
     try:
         Provenance.from_json(document.get("provenance"))
@@ -177,7 +176,7 @@ class VectorFolder:
 
     def _publish_marker(self, tally: Tally | None = None) -> None:
         made = self.made
-        document: dict[str, Any] = {"made_by": f"{MADE_BY}{__version__}", "complete": tally is not None}
+        document: dict[str, Any] = {"made_by": MADE_BY, "complete": tally is not None}
         document |= {"rows": made.rows, "parts": made.parts}
         if tally is not None:
             document["skipped"] = tally.skipped

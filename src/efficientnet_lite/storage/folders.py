@@ -23,7 +23,7 @@ from efficientnet_lite.errors import EfficientNetLiteError
 from efficientnet_lite.storage import files, tables
 from efficientnet_lite.storage.listing import FolderKind, is_own, listing, own_files, tree
 from efficientnet_lite.storage.targets import Apart, check_apart, check_folder, check_reachable, previous
-from efficientnet_lite.version import __version__
+from efficientnet_lite.version import MADE_BY
 
 KEPT_SUFFIX = ".kept"  # for a user's own file whose name a new folder needs
 # In a stage: its marker, what gets the target's name, the file that goes beside it, and what those two replace.
@@ -245,7 +245,7 @@ def _stage_name(target: Path) -> re.Pattern[str]:
 
 def _mark_stage(stage: Path, target: Path, ready: dict[str, str] | None = None) -> None:
     """`ready`: all of it is there, and only the renames are left; what lay at the target then, as by `mark`."""
-    about = {"made_by": f"efficientnet-lite {__version__}", "stage_of": tables.escaped(target.name)}
+    about = {"made_by": MADE_BY, "stage_of": tables.escaped(target.name)}
     files.publish_json(stage / STAGE_MARKER, about | ({"ready": ready} if ready is not None else {}))
 
 

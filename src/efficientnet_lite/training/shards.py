@@ -29,14 +29,14 @@ from efficientnet_lite.records.recordfiles import FORMATS, RecordFormat
 from efficientnet_lite.storage import files
 from efficientnet_lite.storage.listing import FolderKind
 from efficientnet_lite.threads import in_threads
-from efficientnet_lite.version import __version__
+from efficientnet_lite.version import MADE_BY, is_made_by_us
 
 Writing = Callable[[Path], AbstractContextManager[Callable[[bytes], None]]]
 
 MANIFEST, SKIPPED = "shards.json", "skipped.csv"
 PHOTOS_A_FILE = 1251  # of the reference's ImageNet: 1,281,167 in 1,024
 MAX_FILES = 99_999  # five digits
-MADE_BY, MAX_MANIFEST_BYTES = "efficientnet-lite ", 64 * 2**20  # of 200,000 files
+MAX_MANIFEST_BYTES = 64 * 2**20  # of 200,000 files
 SPLITS: tuple[Split, Split] = ("train", "validation")
 WRITERS: dict[RecordFormat, Writing] = {"tfrecord": tfrecord.writing, "arrayrecord": arrayrecord.writing}
 
@@ -71,7 +71,7 @@ class WrittenShards:
         """What shards.json says beside the list of files: nothing of where the folder lies, so that equal files
         have equal manifests."""
         return {
-            "made_by": f"{MADE_BY}{__version__}",
+            "made_by": MADE_BY,
             "format": self.format,
             "classes": len(self.labels),
             "labels_sha256": labels_digest(self.labels),
@@ -182,7 +182,7 @@ def _record(row: Row, class_index: int) -> _Record | str:
 
 
 def _check_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
-    if not str(manifest.get("made_by")).startswith(MADE_BY) or str(manifest.get("format")) not in WRITERS:
+    if not is_made_by_us(manifest.get("made_by")) or str(manifest.get("format")) not in WRITERS:
         raise ValueError(f"its {MANIFEST} is not ours")
     for split in SPLITS:
         number, size = (manifest["parts"][split][count] for count in ("files", "bytes"))

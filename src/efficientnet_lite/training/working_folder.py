@@ -18,11 +18,11 @@ from efficientnet_lite.storage import files, folders
 from efficientnet_lite.storage.listing import FolderKind, is_own
 from efficientnet_lite.storage.targets import Apart, check_apart
 from efficientnet_lite.training import saved_states
-from efficientnet_lite.version import __version__
+from efficientnet_lite.version import MADE_BY, is_made_by_us
 
 SUFFIX = ".training"
 STATES, BEST = "states", "best"
-MARKER, MAX_MARKER_BYTES, MADE_BY = "training.json", 4096, "efficientnet-lite "
+MARKER, MAX_MARKER_BYTES = "training.json", 4096
 _OWN = re.compile(
     rf"(?:{STATES}|{BEST})/{saved_states.NAME.pattern}|log\.csv|curves\.png|(?:train|holdout|validation)\.npz|training\.json"
 )
@@ -71,7 +71,7 @@ def mark(place: Path) -> None:
     except OSError as error:
         raise files.output_failed(place, error) from error
     if not files.lexists(here / MARKER):
-        about = {"made_by": f"{MADE_BY}{__version__}", "work": "states of a training, removed when it ends"}
+        about = {"made_by": MADE_BY, "work": "states of a training, removed when it ends"}
         files.publish_json(here / MARKER, about)
 
 
@@ -90,7 +90,7 @@ def is_own_name(name: str) -> bool:
 
 
 def _check_marker(place: Path, marker: Mapping[str, Any]) -> None:
-    if not str(marker["made_by"]).startswith(MADE_BY) or not isinstance(marker["work"], str):
+    if not is_made_by_us(marker["made_by"]) or not isinstance(marker["work"], str):
         raise ValueError(f"its {MARKER} is not ours")
 
 
