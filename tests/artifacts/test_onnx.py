@@ -17,7 +17,7 @@ from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import VARIANTS, make_plan
 from efficientnet_lite.proof.parity import fixed_inputs, numpy_outputs, parity
 from efficientnet_lite.runtimes import litert
-from efficientnet_lite.runtimes.model import open_model
+from efficientnet_lite.runtimes.model_files import open_model
 from efficientnet_lite.runtimes.onnx import OnnxRuntime, check
 from efficientnet_lite.storage import files
 from efficientnet_lite.tflite.float import write_float

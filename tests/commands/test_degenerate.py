@@ -7,7 +7,7 @@ import scenes
 from efficientnet_lite.commands.export import export
 from efficientnet_lite.errors import CheckpointError, VerificationFailed
 from efficientnet_lite.proof import golden, parity
-from efficientnet_lite.runtimes.model import open_model
+from efficientnet_lite.runtimes.model_files import open_model
 from efficientnet_lite.weights.read import read_checkpoint
 from efficientnet_lite.weights.safetensors import write_safetensors
 

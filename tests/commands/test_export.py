@@ -14,7 +14,7 @@ from efficientnet_lite.errors import (
     VerificationFailed,
 )
 from efficientnet_lite.network.plan import DENSE
-from efficientnet_lite.runtimes.model import open_model
+from efficientnet_lite.runtimes.model_files import open_model
 from efficientnet_lite.storage import files
 from efficientnet_lite.storage.cache import Cache
 

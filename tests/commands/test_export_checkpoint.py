@@ -17,7 +17,7 @@ from efficientnet_lite.errors import CheckpointError, UsageError, VerificationFa
 from efficientnet_lite.network.plan import DENSE, VARIANTS, make_plan
 from efficientnet_lite.run.folder import WEIGHTS
 from efficientnet_lite.run.source import open_source
-from efficientnet_lite.runtimes.model import open_model
+from efficientnet_lite.runtimes.model_files import open_model
 from efficientnet_lite.storage import files
 from efficientnet_lite.training.train_state import start_state
 from efficientnet_lite.weights import read as read_module

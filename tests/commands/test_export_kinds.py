@@ -10,7 +10,7 @@ from efficientnet_lite.errors import ArtifactError, VerificationFailed
 from efficientnet_lite.proof.golden import golden_path
 from efficientnet_lite.proof.parity import fixed_inputs
 from efficientnet_lite.runtimes.litert import LiteRT
-from efficientnet_lite.runtimes.model import open_model
+from efficientnet_lite.runtimes.model_files import open_model
 from efficientnet_lite.strangers.description import describe
 from efficientnet_lite.strangers.structure import check_model
 

@@ -15,7 +15,7 @@ from efficientnet_lite.labels import digest
 from efficientnet_lite.network.plan import VARIANTS
 from efficientnet_lite.photos.labelled import labelled_photos
 from efficientnet_lite.run.source import open_source
-from efficientnet_lite.runtimes.model import open_model
+from efficientnet_lite.runtimes.model_files import open_model
 from efficientnet_lite.weights.imagenet import classes, labels
 from efficientnet_lite.weights.read import load_weights
 

@@ -13,7 +13,7 @@ from efficientnet_lite.labels import ClassNames
 from efficientnet_lite.photos.labelled import labelled_photos
 from efficientnet_lite.proof.evaluate import measure
 from efficientnet_lite.proof.judged import NOT_OF_THE_MODEL, from_dataset
-from efficientnet_lite.runtimes.model import open_model
+from efficientnet_lite.runtimes.model_files import open_model
 
 BALL, BOX, STRIPES = scenes.LABELS
 SETS = {  # folder -> classes and photos of each; split that is judged, photos judged, absent classes

@@ -13,7 +13,7 @@ from efficientnet_lite.commands.export import export
 from efficientnet_lite.commands.verify import verify
 from efficientnet_lite.errors import UnusableInput
 from efficientnet_lite.run import folder as run_folder
-from efficientnet_lite.runtimes.model import open_model
+from efficientnet_lite.runtimes.model_files import open_model
 from efficientnet_lite.storage.cache import Cache
 
 PROVING = "Testing both files"

@@ -26,7 +26,7 @@ from efficientnet_lite.photos import dataset
 from efficientnet_lite.photos.contract import FIT_VIEWS, PROOF_VIEWS, Contract
 from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.run import publish
-from efficientnet_lite.runtimes.model import open_model
+from efficientnet_lite.runtimes.model_files import open_model
 from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.weights.read import read_checkpoint
 

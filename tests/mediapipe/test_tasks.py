@@ -21,7 +21,7 @@ from efficientnet_lite.photos.decode import decode
 from efficientnet_lite.photos.views import prepare_pixels, to_float
 from efficientnet_lite.quantize.stages import quantize_backbone, quantize_head
 from efficientnet_lite.runtimes.litert import LiteRT
-from efficientnet_lite.runtimes.model import open_model
+from efficientnet_lite.runtimes.model_files import open_model
 from efficientnet_lite.tflite.artifact import About, float_artifact, int8_artifact
 from efficientnet_lite.weights import imagenet
 from efficientnet_lite.weights.read import load_weights

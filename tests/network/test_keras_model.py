@@ -21,7 +21,7 @@ from efficientnet_lite.network.numpy_run import convolve
 from efficientnet_lite.network.plan import DENSE, VARIANTS, Add, make_plan
 from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.proof.parity import fixed_inputs, numpy_outputs
-from efficientnet_lite.runtimes.model import model_from_bytes
+from efficientnet_lite.runtimes.model_files import model_from_bytes
 from efficientnet_lite.tflite.artifact import About, float_artifact
 from efficientnet_lite.weights.read import load_weights, read_checkpoint
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from efficientnet_lite.errors import EfficientNetLiteError, UnreadablePhoto, WrongType
-from efficientnet_lite.runtimes.model import model_from_bytes
+from efficientnet_lite.runtimes.model_files import model_from_bytes
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tflite"))
 import tiny

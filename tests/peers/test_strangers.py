@@ -15,7 +15,7 @@ from ai_edge_litert.interpreter import Interpreter
 from efficientnet_lite.network.plan import PROBABILITIES
 from efficientnet_lite.run.source import open_origin
 from efficientnet_lite.runtimes.litert import LiteRT
-from efficientnet_lite.runtimes.model import model_from_bytes
+from efficientnet_lite.runtimes.model_files import model_from_bytes
 from efficientnet_lite.strangers.description import describe
 from efficientnet_lite.strangers.structure import check_model
 

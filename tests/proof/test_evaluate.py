@@ -10,7 +10,7 @@ from PIL import Image
 from efficientnet_lite.errors import ArtifactError
 from efficientnet_lite.proof.evaluate import evaluation, score
 from efficientnet_lite.runtimes.latency import latency
-from efficientnet_lite.runtimes.model import model_from_bytes
+from efficientnet_lite.runtimes.model_files import model_from_bytes
 from efficientnet_lite.tflite.label_files import pack_labels
 
 

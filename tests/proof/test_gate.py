@@ -12,7 +12,7 @@ from PIL import Image
 from efficientnet_lite.errors import ArtifactError, UsageError, VerificationFailed
 from efficientnet_lite.metrics import Interval
 from efficientnet_lite.proof.gate import Bars, Comparison, compare, require, score_together
-from efficientnet_lite.runtimes.model import model_from_bytes
+from efficientnet_lite.runtimes.model_files import model_from_bytes
 from efficientnet_lite.tflite.label_files import label_files, pack_labels
 
 BARS = Bars(max_drop=0.01, min_agreement=0.97)

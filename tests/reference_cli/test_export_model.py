@@ -15,7 +15,7 @@ from efficientnet_lite.errors import UsageError
 from efficientnet_lite.photos.contract import MEAN, STDDEV, Contract
 from efficientnet_lite.photos.views import prepare
 from efficientnet_lite.runtimes.litert import LiteRT
-from efficientnet_lite.runtimes.model import open_model
+from efficientnet_lite.runtimes.model_files import open_model
 from records import example, record
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,7 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 from efficientnet_lite.cli.app import run
 from efficientnet_lite.errors import EXIT_ARTIFACT, EXIT_OK, ArtifactError
 from efficientnet_lite.runtimes.litert import LiteRT
-from efficientnet_lite.runtimes.model import model_from_bytes
+from efficientnet_lite.runtimes.model_files import model_from_bytes
 from efficientnet_lite.strangers.description import describe
 from efficientnet_lite.strangers.structure import check_model, main_signature
 from efficientnet_lite.tflite.container import Graph

@@ -13,7 +13,7 @@ from efficientnet_lite.artifacts.origin import Origin
 from efficientnet_lite.artifacts.tflite import OUTPUTS, run
 from efficientnet_lite.errors import CALL, UsageError
 from efficientnet_lite.proof.parity import parity
-from efficientnet_lite.runtimes.model import model_from_onnx
+from efficientnet_lite.runtimes.model_files import model_from_onnx
 from efficientnet_lite.storage import files
 from efficientnet_lite.tflite.identity import OWN_ENTRY
 from efficientnet_lite.tflite.label_files import label_files

@@ -34,7 +34,8 @@ from efficientnet_lite.proof.gate import (
 from efficientnet_lite.proof.parity import FLOAT_TOLERANCE, Gauge, Parity, allowance, fixed_inputs
 from efficientnet_lite.quantize import calibration
 from efficientnet_lite.quantize.stages import quantize_head
-from efficientnet_lite.runtimes.model import Model, Outputs, model_from_bytes
+from efficientnet_lite.runtimes.model import Model, Outputs
+from efficientnet_lite.runtimes.model_files import model_from_bytes
 from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.tflite.artifact import INT8, About, Form, float_artifact, int8_artifact
 from efficientnet_lite.tflite.int8 import IntegerNetwork

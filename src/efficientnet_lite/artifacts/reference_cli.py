@@ -26,7 +26,7 @@ from efficientnet_lite.proof.gate import Bars
 from efficientnet_lite.proof.parity import parity
 from efficientnet_lite.runtimes.engine import cores
 from efficientnet_lite.runtimes.litert import LiteRT
-from efficientnet_lite.runtimes.model import model_from_bytes
+from efficientnet_lite.runtimes.model_files import model_from_bytes
 from efficientnet_lite.storage import files
 from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.tflite.artifact import INT8, Form, float_artifact

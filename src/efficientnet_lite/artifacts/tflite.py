@@ -18,7 +18,8 @@ from efficientnet_lite.proof.gate import Bars, writable
 from efficientnet_lite.proof.parity import FLOAT_TOLERANCE, Parity, fixed_inputs, parity
 from efficientnet_lite.runtimes.engine import chosen_workers
 from efficientnet_lite.runtimes.litert import LiteRT
-from efficientnet_lite.runtimes.model import Model, model_from_bytes, open_model
+from efficientnet_lite.runtimes.model import Model
+from efficientnet_lite.runtimes.model_files import model_from_bytes, open_model
 from efficientnet_lite.storage import files
 from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.tflite.artifact import About, Form, float_artifact

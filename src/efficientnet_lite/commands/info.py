@@ -9,7 +9,7 @@ from efficientnet_lite.network.plan import parse_model_name
 from efficientnet_lite.photos.header import MAGIC_BYTES, format_of
 from efficientnet_lite.run.folder import is_run, open_run
 from efficientnet_lite.run.shown import OpenedRun
-from efficientnet_lite.runtimes.model import MAX_MODEL_BYTES
+from efficientnet_lite.runtimes.model_files import MAX_MODEL_BYTES
 from efficientnet_lite.storage import files
 from efficientnet_lite.strangers.description import ModelInfo, describe
 from efficientnet_lite.strangers.readiness import Readiness, check_readiness

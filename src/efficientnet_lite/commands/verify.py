@@ -18,7 +18,8 @@ from efficientnet_lite.run.artifacts import replay
 from efficientnet_lite.run.folder import Run, open_run
 from efficientnet_lite.run.intact import bars_of, changed_exports, golden_faults, views_of
 from efficientnet_lite.run.proven import proven_photos
-from efficientnet_lite.runtimes.model import Model, open_model
+from efficientnet_lite.runtimes.model import Model
+from efficientnet_lite.runtimes.model_files import open_model
 from efficientnet_lite.storage import files
 
 

@@ -34,7 +34,8 @@ from efficientnet_lite.run.report.page import class_counts, render
 from efficientnet_lite.run.report.pictures import gallery_of
 from efficientnet_lite.run.shown import ShowsSummary, nearby
 from efficientnet_lite.run.summary import Summary, summary_of
-from efficientnet_lite.runtimes.model import Model, model_from_bytes
+from efficientnet_lite.runtimes.model import Model
+from efficientnet_lite.runtimes.model_files import model_from_bytes
 from efficientnet_lite.storage import files, tables
 from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.tflite.artifact import About, float_artifact, int8_artifact

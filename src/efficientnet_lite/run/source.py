@@ -12,7 +12,8 @@ from efficientnet_lite.features.backbone import backbone_model, backbone_of
 from efficientnet_lite.network.plan import POOLED, make_plan
 from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.run import folder as run_folder
-from efficientnet_lite.runtimes.model import Model, model_from_bytes, open_model
+from efficientnet_lite.runtimes.model import Model
+from efficientnet_lite.runtimes.model_files import model_from_bytes, open_model
 from efficientnet_lite.storage import files
 from efficientnet_lite.tflite.artifact import About, float_artifact
 from efficientnet_lite.tflite.float import Output

@@ -18,7 +18,7 @@ from efficientnet_lite.proof.mistakes import Mistake, surest_mistakes
 from efficientnet_lite.run.folder import Run
 from efficientnet_lite.run.proven import own
 from efficientnet_lite.run.report.facts import Facts
-from efficientnet_lite.runtimes.model import open_model
+from efficientnet_lite.runtimes.model_files import open_model
 from efficientnet_lite.storage import files
 
 THUMBNAIL_PX = 160  # the longer side
