@@ -1,9 +1,11 @@
 """A small network that gives features, drawn photos, and one way to write their vectors."""
 
 import hashlib
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from efficientnet_lite.features.backbone import Backbone, backbone_model
@@ -65,3 +67,31 @@ def digests(folder):
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+@contextmanager
+def stopping(after):
+    """A stage that is interrupted when so many rows are done, as Ctrl-C does it in the main thread."""
+
+    def on_progress(done, total):
+        if done == after:
+            raise KeyboardInterrupt
+
+    yield on_progress
+
+
+def stopped(model, photos, out, after, **form):
+    with pytest.raises(KeyboardInterrupt):
+        write(model, photos, out, show=lambda description: stopping(after), **form)
+
+
+def unfinished(model, photos, out):
+    """A folder of which part 0 of three is written."""
+    stopped(model, photos, out, 9)
+    assert sorted(digests(out)) == [
+        "_dataset.json",
+        "_parts.jsonl",
+        "part-00000.parquet",
+        "part-00001.parquet",
+    ]
+    return out

@@ -4,22 +4,12 @@ import json
 
 import numpy as np
 import pytest
-from embed_scenes import FEATURES, PART_ROWS, digests, model_of, network, photograph, write
+from embed_scenes import FEATURES, PART_ROWS, digests, write
 from pyarrow import parquet
 
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.features import filling
 from efficientnet_lite.features.parts import FOOTER_KEY, as_float, codes_of
-
-
-@pytest.fixture(scope="module")
-def model():
-    return model_of(network(), workers=2)
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    return photograph(tmp_path_factory.mktemp("photos"))
 
 
 @pytest.fixture(scope="module")
