@@ -18,7 +18,7 @@ from PIL import Image
 
 from efficientnet_lite.cli.app import COMMANDS, run
 from efficientnet_lite.features.outcomes import Work
-from efficientnet_lite.features.photo_list import list_sources
+from efficientnet_lite.features.sources.photo_list import list_sources
 from efficientnet_lite.network.fold import fold
 from efficientnet_lite.network.plan import VARIANTS, make_plan
 from efficientnet_lite.photos.contract import Contract

@@ -11,7 +11,7 @@ from PIL import Image
 from efficientnet_lite.features.backbone import Backbone, backbone_model
 from efficientnet_lite.features.destinations import destination
 from efficientnet_lite.features.outcomes import Work
-from efficientnet_lite.features.photo_list import list_sources
+from efficientnet_lite.features.sources.photo_list import list_sources
 from efficientnet_lite.features.vector_form import form_of
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import VARIANTS, make_plan

@@ -31,7 +31,7 @@ from efficientnet_lite.vocabulary import PART_ROWS, VectorDtype, VectorFormat, V
 if TYPE_CHECKING:
     from efficientnet_lite.features.embedded import Embedded
     from efficientnet_lite.features.extract import Extracted
-    from efficientnet_lite.features.photo_entry import PhotoEntry
+    from efficientnet_lite.features.sources.photo_entry import PhotoEntry
 
 CHARACTERS = 80  # of a line at the end
 

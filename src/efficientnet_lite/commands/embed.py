@@ -11,8 +11,8 @@ from efficientnet_lite.features.destinations import destination
 from efficientnet_lite.features.embedded import Embedded
 from efficientnet_lite.features.extract import Extracted, known_vectors
 from efficientnet_lite.features.outcomes import Work, kept_apart
-from efficientnet_lite.features.photo_entry import PhotoEntry
-from efficientnet_lite.features.photo_list import list_sources
+from efficientnet_lite.features.sources.photo_entry import PhotoEntry
+from efficientnet_lite.features.sources.photo_list import list_sources
 from efficientnet_lite.features.vector_form import form_of
 from efficientnet_lite.photos.contract import View
 from efficientnet_lite.photos.found import PhotoPaths

@@ -9,8 +9,8 @@ import numpy as np
 
 from efficientnet_lite.errors import UnusableInput
 from efficientnet_lite.features.extract import WAITING_READERS, Extracted, KnownVectors, extract
-from efficientnet_lite.features.photo_entry import PhotoEntry
-from efficientnet_lite.features.photo_list import Listed
+from efficientnet_lite.features.sources.photo_entry import PhotoEntry
+from efficientnet_lite.features.sources.photo_list import Listed
 from efficientnet_lite.photos.accounting import Accounting, Tally
 from efficientnet_lite.photos.contract import View
 from efficientnet_lite.photos.found import Verbatim

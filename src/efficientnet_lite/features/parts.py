@@ -21,8 +21,8 @@ import numpy.typing as npt
 from efficientnet_lite.errors import CALL, UsageError
 from efficientnet_lite.extras import EMBED, needed
 from efficientnet_lite.features.extract import Extracted
-from efficientnet_lite.features.photo_entry import PhotoEntry
 from efficientnet_lite.features.provenance import Provenance
+from efficientnet_lite.features.sources.photo_entry import PhotoEntry
 from efficientnet_lite.photos.accounting import Tally
 from efficientnet_lite.vocabulary import VectorDtype
 

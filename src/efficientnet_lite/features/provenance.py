@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from efficientnet_lite.errors import bounded, printable
 from efficientnet_lite.features.outcomes import Work
-from efficientnet_lite.features.photo_entry import ColumnType
+from efficientnet_lite.features.sources.photo_entry import ColumnType
 from efficientnet_lite.photos.views import PIXELS_VERSION
 from efficientnet_lite.version import __version__
 from efficientnet_lite.vocabulary import VectorDtype, VectorLayout

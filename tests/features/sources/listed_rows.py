@@ -6,7 +6,7 @@ import tarfile
 from PIL import Image
 
 from efficientnet_lite.errors import UnreadablePhoto
-from efficientnet_lite.features.photo_list import list_sources
+from efficientnet_lite.features.sources.photo_list import list_sources
 
 JPEG = b"\xff\xd8\xff"  # what a photo begins with
 

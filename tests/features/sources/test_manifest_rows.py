@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from listed_rows import photo, read, table
 
 from efficientnet_lite.errors import UnusableDataset, UnusableInput
-from efficientnet_lite.features.photo_list import list_sources
 from efficientnet_lite.features.sources import manifest_rows
+from efficientnet_lite.features.sources.photo_list import list_sources
 from efficientnet_lite.photos import manifest
 
 

@@ -10,7 +10,7 @@ import pytest
 from listed_rows import photo, read, table
 
 from efficientnet_lite.errors import UnusableInput
-from efficientnet_lite.features.photo_list import list_sources
+from efficientnet_lite.features.sources.photo_list import list_sources
 
 pa = pytest.importorskip("pyarrow", reason="the extra [embed]")
 pq = pytest.importorskip("pyarrow.parquet", reason="the extra [embed]")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from listed_rows import photo, read, table
 
 from efficientnet_lite.errors import UnusableInput
-from efficientnet_lite.features.photo_list import list_sources
+from efficientnet_lite.features.sources.photo_list import list_sources
 from efficientnet_lite.protobuf import encoded_varint, message
 from efficientnet_lite.records.example import encode
 from records import record

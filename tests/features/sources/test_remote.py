@@ -9,8 +9,8 @@ from bad_server import serving
 from listed_rows import photo, read, table, tar_bytes
 
 from efficientnet_lite.errors import UnusableInput
-from efficientnet_lite.features.photo_list import list_sources
 from efficientnet_lite.features.sources import remote, remote_folders
+from efficientnet_lite.features.sources.photo_list import list_sources
 from efficientnet_lite.features.sources.remote import RemoteFile, beside
 from efficientnet_lite.photos import decode
 from efficientnet_lite.records.example import encode

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from listed_rows import link_in_tar, photo, read, table, tar_bytes
 
 from efficientnet_lite.errors import EfficientNetLiteError, UnusableInput
-from efficientnet_lite.features.photo_list import list_sources
 from efficientnet_lite.features.sources import passages, tar_shards
+from efficientnet_lite.features.sources.photo_list import list_sources
 
 MODES = {"w": "a.tar", "w:gz": "a.tar.gz"}
 SAMPLES = [

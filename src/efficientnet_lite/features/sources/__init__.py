@@ -1,5 +1,5 @@
-"""Where photos are listed from: folders and files, manifests, archives, record files, tables, addresses.
+"""The photos that vectors are made of: folders, files, manifests, archives, record files, tables, addresses, as a list.
 
-Each module turns one kind of source into a stream of `SourceItem`. Open `named` first: what a caller names, told apart.
-May import the rooms up to `records`.
+Open `photo_list` first: the list on the disk. `named` tells apart what a caller names, and a module for each kind of
+source turns it into a stream of `SourceItem`. May import the rooms up to `records`.
 """

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from efficientnet_lite.errors import UnusableDataset
-from efficientnet_lite.features.columns import column_value, text_value
-from efficientnet_lite.features.photo_entry import PhotoPlace, SourceItem
+from efficientnet_lite.features.sources.columns import column_value, text_value
+from efficientnet_lite.features.sources.photo_entry import PhotoPlace, SourceItem
 from efficientnet_lite.features.sources.remote import beside, is_address, is_open_address
 from efficientnet_lite.features.sources.streams import forwards, unreadable
 from efficientnet_lite.photos.frames import DataFrame, columns_of

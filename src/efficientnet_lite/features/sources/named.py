@@ -7,9 +7,9 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from efficientnet_lite.errors import UnusableInput, wrong_type
-from efficientnet_lite.features.photo_entry import PhotoPlace, SourceItem
 from efficientnet_lite.features.sources.manifest_rows import frame_items, manifest_items
 from efficientnet_lite.features.sources.parquet_rows import parquet_items
+from efficientnet_lite.features.sources.photo_entry import PhotoPlace, SourceItem
 from efficientnet_lite.features.sources.photo_files import file_item, folder_items, remote_items
 from efficientnet_lite.features.sources.record_shards import NAME, record_items
 from efficientnet_lite.features.sources.remote import is_address

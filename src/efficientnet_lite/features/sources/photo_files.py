@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import Path
 
 from efficientnet_lite.errors import UnusableDataset
-from efficientnet_lite.features.photo_entry import PhotoPlace, SourceItem
+from efficientnet_lite.features.sources.photo_entry import PhotoPlace, SourceItem
 from efficientnet_lite.features.sources.remote_folders import files_below
 from efficientnet_lite.photos import rubbish
 from efficientnet_lite.photos.accounting import Skipped

@@ -10,8 +10,8 @@ import pytest
 from trees import touch
 
 from efficientnet_lite.errors import UnreadablePhoto, UnusableInput, WrongType
-from efficientnet_lite.features.photo_entry import PhotoPlace
-from efficientnet_lite.features.photo_list import list_sources
+from efficientnet_lite.features.sources.photo_entry import PhotoPlace
+from efficientnet_lite.features.sources.photo_list import list_sources
 from efficientnet_lite.photos.found import Verbatim
 from efficientnet_lite.photos.walk import BROKEN, LEFT_OUT
 
@@ -157,7 +157,7 @@ def test_where_there_is_no_photo_the_first_that_was_skipped_is_named(here):
 
 MEASURE = """
 import resource, sys
-from efficientnet_lite.features.photo_list import list_sources
+from efficientnet_lite.features.sources.photo_list import list_sources
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from efficientnet_lite.errors import UnusableInput
-from efficientnet_lite.features.photo_entry import ColumnType, ColumnValue
+from efficientnet_lite.features.sources.photo_entry import ColumnType, ColumnValue
 
 MAX_COLUMNS = 1000
 # What every table of feature vectors has itself; a column of one of these names is called `source_...` there.

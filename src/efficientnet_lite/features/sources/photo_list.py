@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from efficientnet_lite.errors import EfficientNetLiteError, UnreadablePhoto, UnusableInput
-from efficientnet_lite.features.columns import Columns
-from efficientnet_lite.features.photo_entry import (
+from efficientnet_lite.features.sources.columns import Columns
+from efficientnet_lite.features.sources.named import each_given, items_of, shown
+from efficientnet_lite.features.sources.parquet_rows import passing_rows
+from efficientnet_lite.features.sources.passages import Passages
+from efficientnet_lite.features.sources.photo_entry import (
     PLACE_KINDS,
     ColumnType,
     PhotoEntry,
@@ -22,9 +25,6 @@ from efficientnet_lite.features.photo_entry import (
     PlaceKind,
     SourceItem,
 )
-from efficientnet_lite.features.sources.named import each_given, items_of, shown
-from efficientnet_lite.features.sources.parquet_rows import passing_rows
-from efficientnet_lite.features.sources.passages import Passages
 from efficientnet_lite.features.sources.record_shards import passing_records
 from efficientnet_lite.features.sources.remote import is_address, read_photo
 from efficientnet_lite.features.sources.streams import span
