@@ -12,11 +12,12 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from efficientnet_lite.errors import EfficientNetLiteError
+from efficientnet_lite.errors import EfficientNetLiteError, UnusableInput
+from efficientnet_lite.features.sources.photo_list import list_sources
 from efficientnet_lite.features.vector_folder import growing
 from efficientnet_lite.photos.dataset import open_dataset
 from efficientnet_lite.proof.golden import read_golden
-from efficientnet_lite.records import tfrecord
+from efficientnet_lite.records import riegeli, tfrecord
 from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.run.config_file import read_config
 from efficientnet_lite.runtimes.labels_map import read_labels_map
@@ -40,14 +41,31 @@ def parts(path):
         pass
 
 
+def chunks(path):
+    data = path.read_bytes()
+    if reason := riegeli.fault(lambda position, count: data[position : position + count], len(data)):
+        raise UnusableInput(reason, where=path, fix="")
+
+
+def listed(path):
+    with list_sources(str(path)) as photos:
+        for entry in photos.entries():
+            photos.read(entry)
+
+
 READERS = {
     "checkpoint": read_checkpoint,
+    "array record": chunks,
     "card": lambda path: run_folder.open_run(path.parent),
     "config": read_config,
     "golden": lambda path: read_golden(path, ["images"]),
     "identity": lambda path: Identity.from_bytes(path.read_bytes(), where=path),
     "labels": labels,
     "labels map": lambda path: read_labels_map(path, 1000),
+    "listed manifest": listed,
+    "listed parquet": listed,
+    "listed records": listed,
+    "listed tar": listed,
     "manifest": open_dataset,
     "parts": parts,
     "state": lambda path: saved_states.newest(path.parent, warn=lambda line: None),

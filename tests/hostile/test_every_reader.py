@@ -19,6 +19,13 @@ import numpy as np
 import pytest
 from checkpoint_files import bundle, entry, field, header, object_graph, table
 
+from efficientnet_lite.crc32c import masked_crc32c
+from efficientnet_lite.protobuf import message
+from efficientnet_lite.records.riegeli import HEADER, SIGNATURE, SIMPLE, TRANSPOSED
+from efficientnet_lite.records.tfrecord import framed
+
+pa = pytest.importorskip("pyarrow", reason="the extra [embed]")
+pq = pytest.importorskip("pyarrow.parquet", reason="the extra [embed]")
 pytest.importorskip("resource", reason="a limit of memory needs Unix")
 if not sys.platform.startswith("linux"):
     pytest.skip("a limit of memory needs Linux", allow_module_level=True)
@@ -84,10 +91,10 @@ def pax(**records):
     return tar_header(size=size, kind=b"x") + text.ljust(-(-len(text) // 512) * 512, b"\0")
 
 
-def real_tar(mode):
+def real_tar(mode, name="m.ckpt.index"):
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode=f"w:{mode}") as archive:
-        member = tarfile.TarInfo("m.ckpt.index")
+        member = tarfile.TarInfo(name)
         member.size = 5000
         archive.addfile(member, io.BytesIO(bytes(5000)))
     return stream.getvalue()
@@ -154,8 +161,31 @@ def parts_marker():
     return json.dumps(document | {"written": {"part-00000.parquet": {"bytes": 1, "sha256": "0"}}}).encode()
 
 
+def photo_record(data=b"\xff\xd8\xff photo"):
+    record = message(1, message(1, message(1, b"image/encoded") + message(2, message(1, message(1, data)))))
+    return framed(record)
+
+
+def huge_record(size):
+    length = struct.pack("<Q", size)
+    return length + struct.pack("<I", masked_crc32c(length)) + bytes(100)
+
+
+def parquet(values, name="image", **options):
+    stream = io.BytesIO()
+    pq.write_table(pa.table({name: values}), stream, **options)
+    return stream.getvalue()
+
+
+def riegeli(data, kind=SIMPLE, records=1, unfolded=None):
+    """A file of one chunk of ArrayRecord, which says how many records it has and how large they are."""
+    size = len(data) if unfolded is None else unfolded
+    return SIGNATURE + HEADER.pack(0, len(data), 0, kind | records << 8, size) + data
+
+
 BIG = BITS_20000.encode()
 REAL = {
+    "array record": [riegeli(b"photo" * 99)],
     "checkpoint": [
         real_tar("gz"),
         real_tar(""),
@@ -170,6 +200,10 @@ REAL = {
     "card": [card()],
     "config": [b'model = "lite0"\nseed = 3\n'],
     "identity": [b'{"schema": 1, "classes": 2}'],
+    "listed manifest": [b"path,note\nrows.csv,x\n", gzip.compress(b"path,note\nrows.csv,x\n")],
+    "listed parquet": [parquet([b"\xff\xd8\xff photo"] * 3)],
+    "listed records": [photo_record() * 2],
+    "listed tar": [real_tar("gz", "a.jpg"), real_tar("", "a.jpg")],
     "manifest": [b'{"path": "a.jpg", "label": "b"}\n'],
     "tfrecord": [struct.pack("<Q", 3) + bytes(4) + b"abc" + bytes(4)],
     "state": [b'{"schema": 1, "step": 1, "bytes": 0, "sha256": "", "journal": {}}'],
@@ -223,6 +257,12 @@ NUMBERS = {
     ],
 }
 BOMBS = {
+    "array record": [
+        riegeli(b"x", unfolded=2**62),
+        riegeli(b"x", records=2**55),
+        riegeli(b"x", kind=TRANSPOSED),
+        SIGNATURE + HEADER.pack(0, 2**64 - 1, 0, SIMPLE, 1),
+    ],
     "checkpoint": [
         gzip.compress(bytes(2**20), 1) * 64,
         tar_header(size=b"\x80" + (2**60).to_bytes(11)),
@@ -295,11 +335,50 @@ BOMBS = {
     "labels map": [b"a\n" * 2**22, b"[" + b'"a",' * 2**21 + b'"a"]', b"x" * (2**24 + 1)],
     "card": [b'{"schema": 1, "x": [' + b"[]," * 2_000_000 + b"[]]}", deep('{"a":'), deep("[")],
     "parts": [b'{"x": [' + b"[]," * 5_000_000 + b"[]]}", b"x" * (16 * 2**20 + 1), deep("[")],
+    "listed manifest": [
+        b"path," + b"n" * 2**21 + b"\n",
+        b'path,n\na.jpg,"' + b"x\n" * 2**20,
+        gzip.compress(b"path\n" + bytes(2**28)),
+        b"path\n" + b"file:///etc/passwd\n" * 1000,
+        b'{"path": ' + deep("["),
+        b"".join(b'{"path": "a", "c%d": 1}\n' % n for n in range(2000)),
+    ],
+    "listed parquet": [
+        parquet([bytes(60 * 2**20)] * 3, compression="zstd", use_dictionary=False),
+        b"PAR1" + b"\xff" * 2000 + struct.pack("<I", 2000) + b"PAR1",
+        b"PAR1" + struct.pack("<I", 2**31 - 1) + b"PAR1",
+        parquet(["x"] * 3, name="text"),
+    ],
+    "listed records": [
+        framed(b"")[:-4] + bytes(4),
+        framed(bytes(2**20)),
+        gzip.compress(struct.pack("<Q", 2**60) + bytes(4)),
+        huge_record(2**40),
+        huge_record(2**63),
+        framed(b"\x0a\xff\xff\xff\xff\x0f"),
+    ],
+    "listed tar": [
+        gzip.compress(bytes(2**20), 1) * 64,
+        tar_header(b"x.jpg", size=b"\x80" + (2**60).to_bytes(11)),
+        gzip.compress(tar_header(b"x.jpg", size=b"\x80" + (2**60).to_bytes(11))),
+        gzip.compress(tar_header(b"x.jpg", size=b"77777777777\0") + bytes(2**26)),
+        pax(size=2**60) + tar_header(b"x.jpg"),
+        pax(size="9" * 30) + tar_header(b"x.jpg"),
+        pax(path="../x.jpg") + tar_header(b"x.jpg"),
+        pax(path="x") * 1000 + tar_header(b"x.jpg"),
+        tar_header(b"x.jpg", size=b"00000002000\0", kind=b"S"),
+        tar_header(b"x.jpg", kind=b"2"),
+        tar_header(b"x.jpg", size=b"77777777777\0", kind=b"L"),
+    ],
     "tfrecord": [struct.pack("<Q", 2**60) + bytes(4), struct.pack("<QI", 2**31, 0) + bytes(100)],
 }
 NAMES = {
     "card": "card.json",
     "config": "config.toml",
+    "listed manifest": "rows.csv",
+    "listed parquet": "table.parquet",
+    "listed records": "file.tfrecord",
+    "listed tar": "file.tar",
     "manifest": "rows.jsonl",
     "parts": "_dataset.json",
     "state": "step-00000000001.json",
@@ -365,6 +444,7 @@ def test_cut_changed_and_random_bytes_are_read_or_refused(tmp_path):
 
 
 def test_the_files_that_are_changed_are_sound_themselves(tmp_path):
-    cases = [(reader, REAL[reader][0]) for reader in ("config", "golden", "labels", "labels map", "parts")]
+    others = ("array record", "config", "golden", "labels", "labels map", "parts")
+    cases = [(name, REAL[name][0]) for name in REAL if name in others or name.startswith("listed")]
 
     assert {row["outcome"] for row in read_all(tmp_path, cases)} == {"read"}
