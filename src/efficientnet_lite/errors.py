@@ -22,6 +22,8 @@ Exit codes: 0 done; 1 unexpected, with traceback; 130 interrupted; the others ab
 from pathlib import Path
 from typing import Any, ClassVar
 
+from efficientnet_lite.addresses import public
+
 EXIT_OK = 0
 EXIT_UNEXPECTED = 1
 EXIT_USAGE = 2
@@ -41,7 +43,10 @@ class EfficientNetLiteError(Exception):
 
     def __init__(self, what: str, *, where: Path | str, fix: str) -> None:
         super().__init__(what)
-        self.what, self.where, self.fix = what, where, fix
+        self.what, self.fix = what, fix
+        self.where = (
+            public(where) if isinstance(where, str) else where
+        )  # messages are kept, and sent to others
 
     def __str__(self) -> str:
         return f"{bounded(self.what)}\n  in:  {bounded(printable(self.where))}\n  try: {bounded(self.fix)}"

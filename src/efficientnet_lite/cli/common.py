@@ -1,19 +1,17 @@
 """Options that several commands have, and what they make."""
 
-import errno
-import os
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Group, Parameter
 
+from efficientnet_lite.addresses import is_address
 from efficientnet_lite.cli.console import Console
+from efficientnet_lite.cli.paths_on_stdin import paths_on_stdin
 from efficientnet_lite.cli.wording import COMMAND_LINE as COMMAND_LINE
-from efficientnet_lite.errors import UnusableInput, UsageError
+from efficientnet_lite.errors import UsageError
 from efficientnet_lite.notices import direct
-from efficientnet_lite.plaintext import BOM, plain_lines
 from efficientnet_lite.storage import files
 from efficientnet_lite.vocabulary import ClassFolders
 
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
     from efficientnet_lite.photos.found import Verbatim
 
 STDIN = "-"
-MAX_LIST_BYTES = 256 * 2**20  # of paths on stdin
 
 # Parts of a long help, in their order.
 DATA, HEAD, INT8, FINE_TUNING, RECIPE, OUTPUT = (
@@ -90,12 +87,13 @@ def one_form(**given: bool) -> None:
         raise UsageError(f"{' and '.join(asked)} exclude each other", where=COMMAND_LINE, fix="give one")
 
 
-def photos_given(given: Sequence[str]) -> "list[Path | Verbatim]":
-    """The photos that a command line names; a list on stdin names photos and folders, never patterns."""
-    from efficientnet_lite.network.plan import parse_model_name
-    from efficientnet_lite.photos.found import Verbatim
+def photos_given(given: Sequence[str], *, addresses: bool = False) -> "Iterable[str | Path | Verbatim]":
+    """The photos that a command line names; a list on stdin, read as it comes, names no patterns.
 
-    found: list[Path | Verbatim] = []
+    With `addresses` one such as `https://...` stays text, since a path would lose one of its slashes.
+    """
+    from efficientnet_lite.network.plan import parse_model_name
+
     for text in given:
         if text != STDIN and not files.lexists(text) and parse_model_name(text) is not None:
             raise UsageError(
@@ -103,32 +101,21 @@ def photos_given(given: Sequence[str]) -> "list[Path | Verbatim]":
                 where=COMMAND_LINE,
                 fix="give the model first, then the photos",
             )
-        found += map(Verbatim, _paths_on_stdin()) if text == STDIN else [Path(text)]
-    return found
+    found = _each_given(given, addresses)
+    return found if STDIN in given else list(found)
 
 
-def _paths_on_stdin() -> list[Path]:
-    """One a line; where there is a NUL each ends with one, as `find -print0` writes them."""
-    try:
-        if sys.stdin is None:  # closed by who started this process
-            raise OSError(errno.EBADF, "it is closed")
-        data = sys.stdin.buffer.read(MAX_LIST_BYTES + 1)
-    except OSError as error:
-        raise UnusableInput(
-            f"the list of paths cannot be read: {error.strerror or error}",
-            where="stdin",
-            fix="send it through a pipe, or give the paths as arguments",
-        ) from error
-    if len(data) > MAX_LIST_BYTES:
-        raise UnusableInput(
-            f"more than {MAX_LIST_BYTES:,} bytes of paths", where="stdin", fix="give fewer at once"
-        )
-    try:
-        lines = plain_lines(data)
-    except ValueError as error:
-        raise UnusableInput(f"the list of paths: {error}", where="stdin", fix="write it in UTF-8") from error
-    parts = data.removeprefix(BOM).split(b"\0") if b"\0" in data else lines
-    return [Path(os.fsdecode(part)) for part in parts if part]
+def _each_given(given: Sequence[str], addresses: bool) -> "Iterator[str | Path | Verbatim]":
+    from efficientnet_lite.photos.found import Verbatim
+
+    def kept(text: str) -> str | Path:
+        return text if addresses and is_address(text) and not files.lexists(text) else Path(text)
+
+    for text in given:
+        if text == STDIN:
+            yield from (Verbatim(kept(line)) for line in paths_on_stdin())
+        else:
+            yield kept(text)
 
 
 def locales_of(given: tuple[str, ...]) -> dict[str, Path]:

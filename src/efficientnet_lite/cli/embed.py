@@ -62,7 +62,8 @@ def embed(
 
     Args:
         model: a model such as lite1, a run folder, a checkpoint, or a file exported with --output features.
-        photos: files, folders (searched recursively), globs; - reads paths from stdin, one a line.
+        photos: files, folders (searched recursively), globs, manifests, tar, TFRecord or Parquet files,
+            and addresses of any of these; - reads such names from stdin, one a line.
         out: the folder to write; with --jsonl nothing is written.
         format: parquet, or npy: features.npy, index.csv and skipped.csv, which are not resumed.
         layout: parts, or img_emb/ and metadata/ as clip-retrieval has them: vectors of length one.
@@ -83,7 +84,7 @@ def embed(
     if (out is None) != jsonl:
         raise UsageError("either --out or --jsonl says where vectors go", where=COMMAND_LINE, fix="give one")
     one_form(json=json, jsonl=jsonl)
-    given = photos_given(photos)
+    given = photos_given(photos, addresses=True)
     if out is None:
         found = embed_each(
             model,
@@ -147,10 +148,11 @@ def _told(embedded: "Embedded", out: Path, format: VectorFormat, layout: VectorL
 def _print_each(console: Console, vectors: "Iterable[Extracted[PhotoEntry]]") -> None:
     """One JSON object a photo, each as soon as it is known; ends with the exit code where none could be used."""
     from efficientnet_lite.cli.results import show_accounting
+    from efficientnet_lite.features.embedded import photo_place
 
     tally = Tally()
     for each in vectors:
-        path = Path(each.item.path)
+        path = photo_place(each.item.path)
         if each.vector is None:
             tally.skip(each.item.path, each.error or "")
             console.json_line({"path": path, "error": each.error})

@@ -48,7 +48,9 @@ def embed(
     Args:
         model: a model such as "lite1", a run folder, a checkpoint, or a file
             exported with `outputs=["features"]`.
-        photos: files, folders (searched recursively) or globs, one or several.
+        photos: files, folders (searched recursively) or globs, one or several;
+            also manifests, tar, TFRecord or Parquet files, addresses of any of
+            these, and a DataFrame.
         out: the folder to write; with None the vectors are in memory alone.
         format: "parquet", or "npy" for one matrix, which is not resumed.
         layout: "parts" (a row for each photo), or "clip-retrieval" as that tool
@@ -68,8 +70,9 @@ def embed(
         progress: True shows a bar.
 
     Returns:
-        The photos that could be used as `paths`, their `features` (float32 (N,
-        1280), a row each), and the `accounting` of all photos.
+        The photos that could be used as `paths` (an address as text), their
+        `features` (float32 (N, 1280), a row each), and the `accounting` of all
+        photos.
 
     Raises:
         UsageError: `out` was made from other photos, another model or in
@@ -83,7 +86,7 @@ def embed(
         >>> embedded = el.embed("lite1", "photos/")
         >>> embedded.features.shape
         (36, 1280)
-        >>> embedded.paths[0].as_posix()
+        >>> str(embedded.paths[0])
         'photos/shirt/00.png'
     """
     show, apart = stages(progress), sources_apart(model, weights, what="the model")

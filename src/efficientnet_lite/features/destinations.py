@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from efficientnet_lite.errors import CALL, UsageError
-from efficientnet_lite.features.embedded import Embedded, HeldVectors, NpyVectors, PartVectors
+from efficientnet_lite.features.embedded import Embedded, HeldVectors, NpyVectors, PartVectors, photo_place
 from efficientnet_lite.features.filling import fill
 from efficientnet_lite.features.npy_folder import FEATURES, VECTORS, publish_matrix
 from efficientnet_lite.features.outcomes import Work, none_used
@@ -73,7 +73,7 @@ class _Memory:
                 if each.vector is None:
                     lost.append(Skipped(each.item.path, each.error or ""))
                 else:
-                    paths.append(Path(each.item.path))
+                    paths.append(photo_place(each.item.path))
                     vectors.append(each.vector)
                 on_progress(done, len(work.listed))
         accounting = account(len(paths), lost, work.listed.passed_over)

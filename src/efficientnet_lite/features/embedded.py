@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
+from efficientnet_lite.addresses import is_address
 from efficientnet_lite.errors import printable
 from efficientnet_lite.features.npy_folder import FEATURES, INDEX
 from efficientnet_lite.features.parts import FloatMatrix
@@ -16,10 +17,15 @@ from efficientnet_lite.photos.accounting import Accounting, Tally
 from efficientnet_lite.storage import tables
 
 
+def photo_place(shown: str) -> Path | str:
+    """Where a photo lies, of what a list calls it; an address stays text, since a path would lose a slash of it."""
+    return shown if is_address(shown) else Path(shown)
+
+
 class Vectors(Protocol):
     """Where vectors are."""
 
-    def paths(self) -> tuple[Path, ...]: ...
+    def paths(self) -> tuple[Path | str, ...]: ...
 
     def features(self) -> FloatMatrix: ...
 
@@ -54,8 +60,11 @@ class Embedded:
         return self.rows - self.count
 
     @property
-    def paths(self) -> tuple[Path, ...]:
-        """The photos that could be used; a row of `features` each. Read from the folder, where there is one."""
+    def paths(self) -> tuple[Path | str, ...]:
+        """The photos that could be used, an address as text; a row of `features` each.
+
+        Read from the folder, where there is one.
+        """
         return self.vectors.paths()
 
     @property
@@ -68,10 +77,10 @@ class Embedded:
 class HeldVectors:
     """In memory."""
 
-    names: tuple[Path, ...]
+    names: tuple[Path | str, ...]
     matrix: FloatMatrix
 
-    def paths(self) -> tuple[Path, ...]:
+    def paths(self) -> tuple[Path | str, ...]:
         return self.names
 
     def features(self) -> FloatMatrix:
@@ -84,9 +93,9 @@ class NpyVectors:
 
     folder: Path
 
-    def paths(self) -> tuple[Path, ...]:
+    def paths(self) -> tuple[Path | str, ...]:
         with (self.folder / INDEX).open(encoding="utf-8", newline="") as file:
-            return tuple(Path(tables.csv_text(row["path"])) for row in csv.DictReader(file))
+            return tuple(photo_place(tables.csv_text(row["path"])) for row in csv.DictReader(file))
 
     def features(self) -> FloatMatrix:
         return np.asarray(np.load(self.folder / FEATURES, mmap_mode="r", allow_pickle=False))
@@ -99,8 +108,8 @@ class PartVectors:
     folder: Path
     made: Provenance
 
-    def paths(self) -> tuple[Path, ...]:
-        return tuple(Path(name) for names, _ in self._parts() for name in names)
+    def paths(self) -> tuple[Path | str, ...]:
+        return tuple(photo_place(name) for names, _ in self._parts() for name in names)
 
     def features(self) -> FloatMatrix:
         return np.concatenate([matrix for _, matrix in self._parts()])

@@ -17,9 +17,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from efficientnet_lite.addresses import is_address
 from efficientnet_lite.features.npy_file import write_header
 from efficientnet_lite.features.outcomes import Work, none_used
-from efficientnet_lite.features.sources.remote import is_address
 from efficientnet_lite.photos.accounting import COLUMNS, Tally
 from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.storage import files, folders, tables

@@ -16,9 +16,9 @@ MOST_NAMED = 5  # of what was given, in an error
 
 
 class Verbatim(NamedTuple):
-    """A path that is no pattern; where nothing lies there, it is refused later like any photo."""
+    """A path, or to `embed` an address, that is no pattern; what is not there is refused later like any photo."""
 
-    path: Path
+    path: Path | str
 
 
 PhotoPaths = Annotated[str | Path | Iterable[str | Path | Verbatim], OPEN]  # one or several
@@ -40,7 +40,7 @@ def find_photos(photos: object, *, links: bool = True) -> FoundPhotos:
     skipped: dict[str, Skipped] = {}
     passed_over: Counter[str] = Counter()
     for each in given:
-        path = each.path if isinstance(each, Verbatim) else each
+        path = Path(each.path) if isinstance(each, Verbatim) else each
         if isinstance(each, Verbatim) and not files.lexists(path):
             found.setdefault(path.as_posix(), path)
             continue

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from efficientnet_lite.addresses import is_address
 from efficientnet_lite.errors import UnusableDataset, type_name
 from efficientnet_lite.photos.manifest import (
     LABEL_COLUMNS,
@@ -136,17 +137,13 @@ def _plain(cell: object) -> object:
 def common_folder(paths: Iterable[str]) -> Path:
     """The nearest folder that holds all of these whole paths."""
     try:
-        return Path(os.path.commonpath({os.path.dirname(path) for path in paths if not _is_address(path)}))  # noqa: PTH120
+        return Path(os.path.commonpath({os.path.dirname(path) for path in paths if not is_address(path)}))  # noqa: PTH120
     except ValueError:  # several drives, or addresses alone
         return Path.cwd()
 
 
 def _whole_path(here: Path) -> Callable[[str], str]:
-    return lambda path: path if _is_address(path) or not path.strip() else os.path.abspath(here / path)  # noqa: PTH100
-
-
-def _is_address(path: str) -> bool:
-    return "://" in path
+    return lambda path: path if is_address(path) or not path.strip() else os.path.abspath(here / path)  # noqa: PTH100
 
 
 def _cells(column: Any) -> list[Any]:

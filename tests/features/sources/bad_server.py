@@ -29,7 +29,7 @@ class Handler(BaseHTTPRequestHandler):
             if how != 2 or not body:
                 self._fail(how)
                 return
-        manner, _, name = self.path.lstrip("/").partition("/")
+        manner, _, name = self.path.partition("?")[0].lstrip("/").partition("/")
         path = server.folder / name
         if manner in ("circle", "astray"):
             self.send_response(302)

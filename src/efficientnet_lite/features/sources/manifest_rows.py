@@ -8,10 +8,11 @@ import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from efficientnet_lite.addresses import is_address, public
 from efficientnet_lite.errors import UnusableDataset
 from efficientnet_lite.features.sources.columns import column_value, text_value
 from efficientnet_lite.features.sources.photo_entry import PhotoPlace, SourceItem
-from efficientnet_lite.features.sources.remote import beside, is_address, is_open_address
+from efficientnet_lite.features.sources.remote import beside, is_open_address
 from efficientnet_lite.features.sources.streams import forwards, unreadable
 from efficientnet_lite.photos.frames import DataFrame, columns_of
 from efficientnet_lite.photos.manifest import (
@@ -77,7 +78,7 @@ def row_items(
         yield SourceItem(
             shown,
             place,
-            id=written if own is None else _plain_text(fields[own]),
+            id=public(written) if own is None else _plain_text(fields[own]),
             label=None if label is None else _plain_text(fields[label]).strip() or None,
             more={
                 text_value(name.strip()) or "unnamed": column_value(value)
@@ -103,7 +104,7 @@ class _Places:
         if is_address(written) or self._address is not None:
             address = beside(self._address or "", written)
             fault = None if is_open_address(address) or self._is_at_home(address) else CLOSED_ADDRESS
-            return address, PhotoPlace("url", address), None, fault
+            return public(address), PhotoPlace("url", address), None, fault
         name, fault = self._local.locate(written)
         path = self._folder / name
         size = None if fault else files.size(path)

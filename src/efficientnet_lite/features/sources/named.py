@@ -6,13 +6,13 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
+from efficientnet_lite.addresses import is_address, public
 from efficientnet_lite.errors import UnusableInput, wrong_type
 from efficientnet_lite.features.sources.manifest_rows import frame_items, manifest_items
 from efficientnet_lite.features.sources.parquet_rows import parquet_items
 from efficientnet_lite.features.sources.photo_entry import PhotoPlace, SourceItem
 from efficientnet_lite.features.sources.photo_files import file_item, folder_items, remote_items
 from efficientnet_lite.features.sources.record_shards import NAME, record_items
-from efficientnet_lite.features.sources.remote import is_address
 from efficientnet_lite.features.sources.remote_folders import folder_and_size, matching
 from efficientnet_lite.features.sources.tar_shards import tar_items
 from efficientnet_lite.photos.found import FIX, Verbatim
@@ -59,7 +59,8 @@ def items_of(given: NamedSource, spool: Spool, *, links: bool) -> Iterator[Sourc
     Raises UnusableInput where it neither exists nor matches, or what it names cannot be read.
     """
     if isinstance(given, Verbatim):
-        yield from _at(os.fspath(given.path), spool, links)
+        path = os.fspath(given.path)
+        yield from _at_address(path, spool) if is_address(path) else _at(path, spool, links)
     elif not isinstance(given, str):
         yield from frame_items(given, links=links)
     elif is_address(given):
@@ -91,7 +92,7 @@ def _at_address(address: str, spool: Spool) -> Iterator[SourceItem | PassedOver]
     if is_folder:
         yield from remote_items(address, spool)
     else:
-        yield SourceItem(address, PhotoPlace("url", address), size=size)
+        yield SourceItem(public(address), PhotoPlace("url", address), size=size)
 
 
 def _reader(path: str) -> Callable[[str, bool], Iterator[SourceItem | PassedOver]] | None:
@@ -109,7 +110,7 @@ def _reader(path: str) -> Callable[[str, bool], Iterator[SourceItem | PassedOver
 
 
 def _shown(where: str) -> str:
-    return where if is_address(where) else Path(where).as_posix()
+    return public(where) if is_address(where) else Path(where).as_posix()
 
 
 def _records_in(folder: str) -> list[str]:

@@ -10,13 +10,14 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from efficientnet_lite import extras
+from efficientnet_lite.addresses import is_address
 from efficientnet_lite.documents import json_value
 from efficientnet_lite.errors import EfficientNetLiteError, UnusableInput
 from efficientnet_lite.features.sources.columns import column_value
 from efficientnet_lite.features.sources.manifest_rows import ID_COLUMNS, row_items
 from efficientnet_lite.features.sources.passages import Passing
 from efficientnet_lite.features.sources.photo_entry import ColumnValue, PhotoPlace, SourceItem
-from efficientnet_lite.features.sources.remote import RemoteFile, is_address
+from efficientnet_lite.features.sources.remote import RemoteFile
 from efficientnet_lite.photos.header import MAGIC_BYTES, format_of
 from efficientnet_lite.photos.manifest import LABEL_COLUMNS, PATH_COLUMNS
 from efficientnet_lite.storage import files

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
+from efficientnet_lite.addresses import public
 from efficientnet_lite.errors import UnusableDataset
 from efficientnet_lite.features.sources.photo_entry import PhotoPlace, SourceItem
 from efficientnet_lite.features.sources.remote_folders import files_below
@@ -91,7 +92,7 @@ def remote_items(address: str, spool: Spool) -> Iterator[SourceItem | PassedOver
     for key, about in chain([first] if first else [], listed):
         name = f"{root}/{_text(key)}"
         label = labels.get(_text(key).rpartition("/")[0])
-        yield SourceItem(name, PhotoPlace("url", name), label=label, size=json.loads(about))
+        yield SourceItem(public(name), PhotoPlace("url", name), label=label, size=json.loads(about))
 
 
 def _ends(folder: str) -> list[int]:

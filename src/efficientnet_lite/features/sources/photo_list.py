@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+from efficientnet_lite.addresses import is_address
 from efficientnet_lite.errors import EfficientNetLiteError, UnreadablePhoto, UnusableInput
 from efficientnet_lite.features.sources.columns import Columns
 from efficientnet_lite.features.sources.named import each_given, items_of, shown
@@ -26,7 +27,7 @@ from efficientnet_lite.features.sources.photo_entry import (
     SourceItem,
 )
 from efficientnet_lite.features.sources.record_shards import passing_records
-from efficientnet_lite.features.sources.remote import is_address, read_photo
+from efficientnet_lite.features.sources.remote import read_photo
 from efficientnet_lite.features.sources.streams import span
 from efficientnet_lite.features.sources.tar_shards import passing_tar
 from efficientnet_lite.photos import decode as photo_door

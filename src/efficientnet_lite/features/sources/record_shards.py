@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from gzip import BadGzipFile
 from typing import BinaryIO
 
+from efficientnet_lite.addresses import is_address
 from efficientnet_lite.features.sources.columns import column_value, text_value
 from efficientnet_lite.features.sources.passages import Passing
 from efficientnet_lite.features.sources.photo_entry import ColumnValue, PhotoPlace, SourceItem
-from efficientnet_lite.features.sources.remote import is_address
 from efficientnet_lite.features.sources.streams import FAULTS, forwards, is_packed, unreadable
 from efficientnet_lite.photos.header import MAGIC_BYTES, format_of
 from efficientnet_lite.photos.manifest import LABEL_COLUMNS

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from efficientnet_lite import extras
+from efficientnet_lite.addresses import is_address, public
 from efficientnet_lite.errors import UnreadablePhoto, UnusableInput
 from efficientnet_lite.photos.decode import MAX_BYTES
 
@@ -32,11 +33,6 @@ OPEN_PROTOCOLS = frozenset((*HTTP, "s3", "s3a", "gs", "gcs", "az", "abfs", "abfs
 FIX = "check the address, and that it can be reached"
 Outcome = TypeVar("Outcome")
 _PASSING = (408, 425, 429)  # of HTTP's answers from 400 on: try again
-
-
-def is_address(text: str) -> bool:
-    """Whether a text is an address and no path."""
-    return "://" in text
 
 
 def is_http(address: str) -> bool:
@@ -281,4 +277,4 @@ def _said(error: Exception) -> str:
     if isinstance(status, int) and status:
         return f"the server answers {status} {message or ''}".strip()
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(text.split())[:300]
+    return public(" ".join(text.split()))[:300]

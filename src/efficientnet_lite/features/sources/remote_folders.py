@@ -8,12 +8,12 @@ from html.parser import HTMLParser
 from typing import Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
+from efficientnet_lite.addresses import is_address
 from efficientnet_lite.errors import UnusableInput
 from efficientnet_lite.features.sources.remote import (
     CHUNK_BYTES,
     FIX,
     RemoteFile,
-    is_address,
     is_http,
     patiently,
     system_of,

@@ -8,8 +8,9 @@ from gzip import GzipFile
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from efficientnet_lite.addresses import is_address
 from efficientnet_lite.errors import UnusableInput
-from efficientnet_lite.features.sources.remote import RemoteFile, is_address
+from efficientnet_lite.features.sources.remote import RemoteFile
 from efficientnet_lite.packers import PACKERS
 from efficientnet_lite.storage import files
 

@@ -14,11 +14,11 @@ from gzip import BadGzipFile
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
+from efficientnet_lite.addresses import is_address
 from efficientnet_lite.documents import json_value
 from efficientnet_lite.features.sources.columns import column_value, text_value
 from efficientnet_lite.features.sources.passages import Passing
 from efficientnet_lite.features.sources.photo_entry import ColumnValue, PhotoPlace, SourceItem
-from efficientnet_lite.features.sources.remote import is_address
 from efficientnet_lite.features.sources.streams import FAULTS, forwards, is_packed, unreadable
 from efficientnet_lite.photos import rubbish
 from efficientnet_lite.photos.decode import MAX_BYTES
