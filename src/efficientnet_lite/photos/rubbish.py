@@ -51,8 +51,8 @@ _SUFFIXES = """
     .mp3 .wav .m4a .aac .flac .ogg .wma .opus .amr .aif .aiff
     .zip .tar .gz .tgz .bz2 .tbz .xz .txz .7z .rar .zst .lz4 .iso .dmg .img .exe .dll .so .dylib .apk .msi .deb .rpm
     .npy .npz .pkl .pickle .joblib .mat .pt .pth .ckpt .h5 .hdf5 .keras .onnx .tflite .pb .safetensors .bin
-    .parquet .arrow .feather .avro .orc .tfrecord .tfrecords .lmdb .mdb .rec .idx .array_record .msgpack .proto
-    .tmp .temp .part .partial .crdownload .download .opdownload .aria2 .lock .pid .bak .old .orig .swp .swo .swn
+    .parquet .pq .arrow .feather .avro .orc .tfrecord .tfrecords .tfrec .lmdb .mdb .rec .idx .array_record .msgpack
+    .proto .tmp .temp .part .partial .crdownload .download .opdownload .aria2 .lock .pid .bak .old .orig .swp .swo .swn
 """
 NO_PHOTO_SUFFIXES = frozenset(_SUFFIXES.split())
 _ENDINGS = ("@synoeastream", "@synoresource")  # of Synology's streams, grown on to the name of a photo

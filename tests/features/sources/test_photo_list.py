@@ -13,6 +13,7 @@ from efficientnet_lite.errors import UnreadablePhoto, UnusableInput, WrongType
 from efficientnet_lite.features.sources.photo_entry import PhotoPlace
 from efficientnet_lite.features.sources.photo_list import list_sources
 from efficientnet_lite.photos.found import Verbatim
+from efficientnet_lite.photos.patterns import matches
 from efficientnet_lite.photos.walk import BROKEN, LEFT_OUT
 
 
@@ -153,6 +154,24 @@ def test_where_there_is_no_photo_the_first_that_was_skipped_is_named(here):
     with pytest.raises(UnusableInput, match="no photos found") as caught:
         rows([])
     assert caught.value.where == "an empty list"
+
+
+@pytest.mark.parametrize(
+    ("names", "said", "pattern"),
+    [
+        (["1.tar", "x/2.tar", "notes.txt"], "2 files .tar", "p/**/*.tar"),
+        (["1.tar.gz"], "1 file .tar.gz", "p/**/*.tar.gz"),
+        (["train.parquet", "1.csv", "2.csv"], "2 files .csv", "p/**/*.csv"),
+        (["a.tfrec", "b.tfrec"], "2 files .tfrec", "p/**/*.tfrec"),
+    ],
+)
+def test_a_folder_of_shards_says_how_they_are_given(here, names, said, pattern):
+    touch(here, *(f"p/{name}" for name in names))
+
+    with pytest.raises(UnusableInput, match=f"no photos found; it holds {said}, and") as caught:
+        rows("p/")
+    assert caught.value.fix == f"give '{pattern}'"
+    assert len(list(matches(Path(pattern)))) == int(said[0])
 
 
 MEASURE = """

@@ -29,6 +29,16 @@ TABLES = tuple(f"{kind}{packed}" for kind in (".csv", ".tsv", ".jsonl", ".ndjson
 PARQUET = (".parquet", ".pq")
 RECORDS = tuple(f"{kind}{packed}" for kind in (".tfrecord", ".tfrecords", ".tfrec") for packed in ("", ".gz"))
 
+HOLDERS = {  # what a walk for photos calls such a file -> the pattern for it
+    **{
+        kind: f"*{kind}"
+        for kinds in (ARCHIVES, PARQUET, RECORDS, TABLES)
+        for kind in kinds
+        if kind.count(".") == 1
+    },
+    ".gz": "*.tar.gz",
+}
+
 
 def each_given(photos: object) -> Iterator[NamedSource]:
     """Paths, patterns and addresses one after another, as they come; arrays, tables and pictures are none.
@@ -51,6 +61,20 @@ def shown(given: NamedSource) -> str:
     if isinstance(given, Verbatim):
         return str(given.path)
     return given if isinstance(given, str) else WHERE
+
+
+def held_elsewhere(named: Iterable[str], passed_over: Mapping[str, int]) -> tuple[str, str] | None:
+    """Of folders without photos: which files in them may hold some, and the pattern that names those; else None.
+
+    `passed_over` is what a walk through them found instead, by kind.
+    """
+    kinds = [kind for kind in passed_over if kind in HOLDERS]
+    folder = next((each.rstrip("/") for each in named if is_address(each) or files.is_dir(each)), None)
+    if not kinds or folder is None:
+        return None
+    kind = max(kinds, key=lambda kind: (passed_over[kind], kind))
+    count, ending = passed_over[kind], HOLDERS[kind].removeprefix("*")
+    return f"{count:,} file{'s' * (count > 1)} {ending}", public(f"{folder}/**/{HOLDERS[kind]}")
 
 
 def items_of(given: NamedSource, spool: Spool, *, links: bool) -> Iterator[SourceItem | PassedOver]:

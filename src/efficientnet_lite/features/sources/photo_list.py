@@ -15,7 +15,7 @@ from typing import Any, Self
 from efficientnet_lite.addresses import is_address
 from efficientnet_lite.errors import EfficientNetLiteError, UnreadablePhoto, UnusableInput
 from efficientnet_lite.features.sources.columns import Columns
-from efficientnet_lite.features.sources.named import each_given, items_of, shown
+from efficientnet_lite.features.sources.named import each_given, held_elsewhere, items_of, shown
 from efficientnet_lite.features.sources.parquet_rows import passing_rows
 from efficientnet_lite.features.sources.passages import Passages
 from efficientnet_lite.features.sources.photo_entry import (
@@ -225,4 +225,9 @@ class _Lister:
         if self.first_lost is not None:
             why = f": {self.lost} skipped, the first, {self.first_lost.path!r}: {self.first_lost.lost}"
         named = [*self.named[:MOST_NAMED], *["..."] * (len(self.named) > MOST_NAMED)]
-        return UnusableInput(f"no photos found{why}", where=", ".join(named) or "an empty list", fix=FIX)
+        fix = FIX
+        if held := held_elsewhere(self.named, self.passed_over):
+            what, pattern = held
+            why = f"{why}; it holds {what}, and folders are searched for photos alone"
+            fix = f"give {pattern!r}"
+        return UnusableInput(f"no photos found{why}", where=", ".join(named) or "an empty list", fix=fix)
