@@ -15,17 +15,23 @@ from efficientnet_lite.errors import OutputFailed
 
 CACHE_KIB = 2048  # of pages in memory, whatever the length of the list
 AT_ONCE = 500  # rows that are read or written together
+_ITEMS = """
+CREATE TABLE items (number INTEGER PRIMARY KEY, key BLOB UNIQUE NOT NULL, instead BLOB, item BLOB NOT NULL)
+"""
 _SCHEMA = f"""
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 PRAGMA temp_store = FILE;
 PRAGMA cache_size = -{CACHE_KIB};
-CREATE TABLE items (number INTEGER PRIMARY KEY, key BLOB UNIQUE NOT NULL, item BLOB NOT NULL);
+{_ITEMS};
 """
 
 
 class Spool:
-    """A list of items, each with a key that counts once: an item with the key of an earlier one is left out."""
+    """A list of items, each with a key that counts once: an item with the key of an earlier one is left out.
+
+    An item may take the place of another: see `leave_out_replaced`.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -49,10 +55,25 @@ class Spool:
         with self._lock, _full_disk():
             return int(self._base.execute("SELECT coalesce(max(number), 0) FROM items").fetchone()[0])
 
-    def append(self, items: Iterable[tuple[bytes, bytes]]) -> None:
-        """Put keys and items at the end, as they come. Raises OutputFailed where the disk is full."""
+    def append(self, items: Iterable[tuple[bytes, bytes | None, bytes]]) -> None:
+        """Put items at the end, as they come: key, key of an item whose place it takes, item.
+
+        Raises OutputFailed where the disk is full.
+        """
         # A number is one more than the largest so far, and an item that is ignored takes none.
-        self._insert("INSERT OR IGNORE INTO items (key, item) VALUES (?, ?)", items)
+        self._insert("INSERT OR IGNORE INTO items (key, instead, item) VALUES (?, ?, ?)", items)
+
+    def leave_out_replaced(self) -> None:
+        """Take out the items whose place others take, wherever those stand."""
+        with self._lock, _full_disk():
+            gone = self._base.execute(
+                "DELETE FROM items WHERE key IN (SELECT instead FROM items WHERE instead IS NOT NULL)"
+            ).rowcount
+            if gone:  # numbers are to be without gaps
+                self._base.executescript(
+                    f"ALTER TABLE items RENAME TO gapped; {_ITEMS};"
+                    "INSERT INTO items (key, item) SELECT key, item FROM gapped ORDER BY number; DROP TABLE gapped"
+                )
 
     def items(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """Items `start` to `stop`, both from 0, in order."""
@@ -94,7 +115,7 @@ class Spool:
         with self._lock, _full_disk():
             self._base.execute(statement)
 
-    def _insert(self, statement: str, items: Iterable[tuple[bytes, bytes]]) -> None:
+    def _insert(self, statement: str, items: Iterable[tuple[bytes | None, ...]]) -> None:
         waiting = iter(items)
         while batch := list(islice(waiting, AT_ONCE)):
             with self._lock, _full_disk():

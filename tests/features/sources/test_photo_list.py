@@ -46,6 +46,35 @@ def test_folders_files_and_patterns_come_in_the_order_given_and_each_photo_once(
         assert dict(listed.columns) == {}
 
 
+def test_a_photo_counts_once_however_its_path_is_spelled(here):
+    touch(here, "a/1.jpg", "b/1.jpg", "c/deep/1.jpg")
+    (here / "link").symlink_to("c/deep")
+
+    spelled = ["a/../b/1.jpg", "b/1.jpg", f"{here}/b/1.jpg", "./b", "a/.././a/1.jpg", f"{here}/a"]
+    assert [path for path, _ in rows(spelled)] == ["a/../b/1.jpg", "a/../a/1.jpg"]
+    # `link/..` is c, and not here
+    assert [path for path, _ in rows(["c", "link/../deep/1.jpg", "link/1.jpg"])] == [
+        "c/deep/1.jpg",
+        "link/1.jpg",
+    ]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_what_a_table_says_of_a_photo_counts_wherever_else_it_is_named(here, order):
+    touch(here, "p/hat/1.jpg", "p/hat/2.jpg", "p/hat/3.jpg")
+    (here / "m.csv").write_text(f"path,label,n\np/x/../hat/2.jpg,cap,7\n{here}/p/hat/2.jpg,cap,8\n")
+    (here / "p/x").mkdir()
+    (here / "n.csv").write_text("path,label\np/hat/3.jpg,boot\n")
+
+    with list_sources(["p", "m.csv", "n.csv", "p/hat/2.jpg"][::order]) as listed:
+        found = [(each.path, each.label, each.more[0]) for each in listed.entries()]
+
+    row, other = ("p/hat/2.jpg", "cap", "7"), ("p/hat/2.jpg", "cap", "8")
+    boot, first = ("p/hat/3.jpg", "boot", None), ("p/hat/1.jpg", "hat", None)
+    assert found == ([first, row, other, boot] if order == 1 else [boot, row, other, first])
+    assert len(listed) == 4
+
+
 def test_the_order_and_the_digest_are_those_of_the_names(here):
     names = [f"{n:x}/{n}é.jpg" for n in range(300)]
     random.Random(1).shuffle(names)

@@ -87,6 +87,7 @@ def row_items(
             },
             size=size,
             lost=None if lost is None else f"{lost} ({unit} {line})",
+            is_row=True,
         )
 
 

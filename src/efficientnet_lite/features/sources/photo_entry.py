@@ -46,3 +46,4 @@ class SourceItem:
     size: int | None = None
     lost: str | None = None
     is_member: bool = False  # of an archive, where one name may stand twice
+    is_row: bool = False  # of a table, which says more of a photo than a folder does

@@ -16,6 +16,7 @@ from efficientnet_lite.addresses import is_address
 from efficientnet_lite.errors import EfficientNetLiteError, UnreadablePhoto, UnusableInput
 from efficientnet_lite.features.sources.columns import Columns
 from efficientnet_lite.features.sources.named import each_given, held_elsewhere, items_of, shown
+from efficientnet_lite.features.sources.one_spelling import Spellings
 from efficientnet_lite.features.sources.parquet_rows import passing_rows
 from efficientnet_lite.features.sources.passages import Passages
 from efficientnet_lite.features.sources.photo_entry import (
@@ -156,6 +157,10 @@ def list_sources(photos: object, *, links: bool = True, on_found: OnFound | None
         raise
 
 
+def _digest(*said: object) -> bytes:
+    return hashlib.blake2b(json.dumps(said).encode(), digest_size=KEY_BYTES).digest()
+
+
 class _Lister:
     def __init__(self, spool: Spool, links: bool, on_found: OnFound) -> None:
         self.spool, self.links, self.on_found = spool, links, on_found
@@ -164,10 +169,14 @@ class _Lister:
         self.named: list[str] = []  # the first of what was given, for messages
         self.usable = self.lost = self.found = 0
         self.is_remote = False
+        self.spellings = Spellings()
+        self.kinds = set[bool]()  # whether there are rows, and other photos
         self.first_lost: SourceItem | None = None
 
     def run(self, photos: object) -> Listed:
         self.spool.append(self._packed(self._items(photos)))
+        if self.kinds == {False, True}:
+            self.spool.leave_out_replaced()
         listed = Listed(
             self.spool, self.columns, list(self.holders), self.passed_over, is_remote=self.is_remote
         )
@@ -186,7 +195,7 @@ class _Lister:
                 else:
                     yield item
 
-    def _packed(self, items: Iterable[SourceItem]) -> Iterator[tuple[bytes, bytes]]:
+    def _packed(self, items: Iterable[SourceItem]) -> Iterator[tuple[bytes, bytes | None, bytes]]:
         for item in items:
             self.found += 1
             if item.lost is None:
@@ -197,16 +206,22 @@ class _Lister:
             if not self.found % 1000:
                 self.on_found(self.found)
             more = self.columns.packed(item.more, item.path)
-            yield self._key(item, more), self._body(item, more)
+            yield *self._keys(item, more), self._body(item, more)
 
-    def _key(self, item: SourceItem, more: list[Any]) -> bytes:
-        """What counts once: a path, a row that says more than its path, a place in an archive."""
-        said: object = item.path
+    def _keys(self, item: SourceItem, more: list[Any]) -> tuple[bytes, bytes | None]:
+        """What counts once, and what it takes the place of.
+
+        A path counts once, however it is spelled, a place in an archive, and a row of a table with all that it says.
+        A row takes the place of a photo that is named or in a folder.
+        """
         if item.is_member:
-            said = (item.path, item.place.start)
-        elif more or item.id is not None:
-            said = (item.path, item.id, item.label, more)
-        return hashlib.blake2b(json.dumps(said).encode(), digest_size=KEY_BYTES).digest()
+            return _digest(item.path, item.place.start), None
+        photo = self.spellings.one_of(item.path) if item.place.kind == "file" else item.path
+        self.kinds.add(item.is_row)
+        if not item.is_row:
+            return _digest(photo), None
+        says_more = (item.id, item.label, more) if more or item.id is not None else ()
+        return _digest("row", photo, *says_more), _digest(photo)
 
     def _body(self, item: SourceItem, more: list[Any]) -> bytes:
         kind, where, start, length = item.place
