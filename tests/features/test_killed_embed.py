@@ -155,14 +155,15 @@ def test_the_command_killed_at_fifty_moments_ends_with_the_same_bytes(tmp_path):
 
 
 @pytest.mark.kill
-def test_ctrl_c_exits_with_130_and_says_that_the_same_command_goes_on(tmp_path):
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_sigterm_exit_with_130_and_say_that_the_same_command_goes_on(tmp_path, how):
     photograph(tmp_path / "photos", count=300)
     scenes.write_random_weights(tmp_path / "w.safetensors")
     process = command(tmp_path, "out", stderr=subprocess.PIPE, quiet=())
     while not (tmp_path / "out/_parts.jsonl").exists():
         assert process.poll() is None
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(how)
     _, said = process.communicate()
 
     assert process.returncode == 130

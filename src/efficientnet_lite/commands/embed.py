@@ -18,6 +18,7 @@ from efficientnet_lite.photos.contract import View
 from efficientnet_lite.photos.found import PhotoPaths
 from efficientnet_lite.progress import Progress, ShowStage, silent
 from efficientnet_lite.run.source import open_features
+from efficientnet_lite.stop_signals import interrupted_by_sigterm
 from efficientnet_lite.threads import beside
 from efficientnet_lite.vocabulary import PART_ROWS, VectorDtype, VectorFormat, VectorLayout
 from efficientnet_lite.weights.published import sources_apart
@@ -92,6 +93,7 @@ def embed(
     show, apart = stages(progress), sources_apart(model, weights, what="the model")
     form = form_of(format, layout, dtype, part_rows) if out is not None else None
     with ExitStack() as held:
+        held.enter_context(interrupted_by_sigterm())
         place = Path(out) if out is not None else None
         given = kept_apart(photos, place)
         into = held.enter_context(destination(place, form, overwrite=overwrite, apart=apart))

@@ -5,16 +5,13 @@ pair is the same to the bit as one that was never interrupted.
 """
 
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable
 
 import numpy as np
 
 from efficientnet_lite.errors import UsageError
+from efficientnet_lite.stop_signals import asked_to_end
 from efficientnet_lite.training.bookkeeping import Bookkeeping
 from efficientnet_lite.training.learner import Journal, Learner, Losses
 
@@ -35,7 +32,7 @@ def train(
         OutputFailed: the disk is full.
     """
     table, pending, began = learner.timetable, list[Losses](), clock()
-    with _signals(table.heeds_signals) as is_asked:
+    with asked_to_end(table.heeds_signals) as is_asked:
         if table.begins_evaluated and not journal.rows:
             _evaluate(learner, journal, books)
             _close_epoch(learner, journal, books, clock() - began)
@@ -108,27 +105,3 @@ def _close_epoch(learner: Learner, journal: Journal, books: Bookkeeping, seconds
     is_best = journal.score is not None and journal.best is not None and journal.best["step"] == learner.done
     journal.steps, journal.loss, journal.cross_entropy, journal.score = 0, 0.0, 0.0, None
     books.row(learner.line(row, is_best=is_best, seconds=seconds), *learner.figures(row))
-
-
-@contextmanager
-def _signals(heeded: bool) -> Iterator[Callable[[], bool]]:
-    """Ask the function that it gives whether SIGINT or SIGTERM came; the second SIGINT interrupts at once.
-
-    Outside of the main thread signals are not ours to take.
-    """
-    if not heeded or threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
-    asked: list[int] = []
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        if asked and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        asked.append(number)
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: bool(asked)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

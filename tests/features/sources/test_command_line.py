@@ -2,7 +2,9 @@
 
 import io
 import json
+import signal
 import sys
+from types import SimpleNamespace
 
 import pytest
 from bad_server import serving
@@ -67,6 +69,16 @@ def test_secrets_of_an_address_are_sent_and_not_kept(served, tmp_path, capfd):
     assert not any(b"hidden" in data for data in written)
     assert "hidden" not in "".join(capfd.readouterr())
     assert (tmp_path / "n/index.csv").read_text().split(",")[3] == shown[0]
+
+
+def test_sigterm_ends_it_as_ctrl_c_does(served, tmp_path, capfd, monkeypatch):
+    buffer = SimpleNamespace(read=lambda count: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=buffer))
+
+    assert run(["embed", MODEL, "-", "--out", str(tmp_path / "v")]) == 130
+    assert "interrupted" in capfd.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert not (tmp_path / "v").exists()
 
 
 @pytest.mark.parametrize("form", ["parquet", "npy"])
