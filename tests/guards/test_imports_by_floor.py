@@ -42,7 +42,7 @@ EVERYWHERE = {"numpy"}
 LIBRARIES = {  # a room, or one module of it -> what it may import beside the standard library
     "features.sources.remote": {"fsspec", "aiohttp"},
     "features.sources.remote_folders": {"fsspec"},
-    "features.sources.parquet_rows": {"pyarrow"},
+    "features.sources.parquet_child": {"pyarrow"},
     "drawn_bar": {"rich"},
     "terminal": {"os", "rich"},  # what is behind a stream
     "bars": {"rich", "sys", "time"},

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from efficientnet_lite.errors import EfficientNetLiteError, UnusableInput
+from efficientnet_lite.features.sources import photo_list
 from efficientnet_lite.features.sources.photo_list import list_sources
 from efficientnet_lite.features.vector_folder import growing
 from efficientnet_lite.photos.dataset import open_dataset
@@ -74,6 +75,9 @@ READERS = {
 
 
 def main():
+    photo_list.end_idle = lambda: (
+        None
+    )  # one child for all tables: starting one takes longer than most of them
     reserved = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
     resource.setrlimit(resource.RLIMIT_AS, (reserved + MEMORY, reserved + MEMORY))
     for line in sys.stdin.read().splitlines():

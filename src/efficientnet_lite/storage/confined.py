@@ -26,7 +26,11 @@ PATIENCE = 6  # seconds on the clock for one of the processor: machines are busy
 # Beside what the library itself takes: the file, its arrays, copies.
 MEMORY, MEMORY_OF_A_BYTE = 192 * 2**20, 4
 UNKNOWN_ADDRESS_SPACE = 2**30  # where the system does not say what is reserved
-OUT_OF_MEMORY, NO_LIBRARY = 77, 78  # the child's exit codes
+OUT_OF_MEMORY, NO_LIBRARY, TOO_LONG = (
+    77,
+    78,
+    79,
+)  # the child's exit codes, and what stands for one that was killed
 CHILD = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from efficientnet_lite.storage.confined import serve; serve(sys.argv[2], sys.argv[3], *map(int, sys.argv[4:]))"
@@ -35,6 +39,8 @@ QUIET = {
     "OPENBLAS_NUM_THREADS": "1",  # threads reserve memory, of which there is little
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",  # others reserve a gigabyte at once
+    "MALLOC_ARENA_MAX": "2",
     "HDF5_PLUGIN_PRELOAD": "::",  # no code from anywhere else
 }
 
@@ -60,15 +66,20 @@ def answer(module: str, data: bytes, *, library: str, limit: int) -> bytes:
         raise Failed(f"no process could be started: {error.strerror or error}") from error
     if len(found) > limit:
         raise Failed(f"it unfolds to more than {limit:,} bytes")
-    if late or code == -getattr(signal, "SIGXCPU", 0) != 0:
-        raise Failed(f"it kept the library busy for more than {seconds} s")
-    if code == OUT_OF_MEMORY:
-        raise Failed(f"it asks for more than {memory:,} bytes of memory")
-    if code == NO_LIBRARY:
-        raise Failed(f"{library} is installed, but cannot be imported")
-    if code:
-        raise Failed(f"the library that reads it died of it ({code})")
+    if code or late:
+        raise Failed(reason_of(TOO_LONG if late else code, library, seconds, memory))
     return found
+
+
+def reason_of(code: int, library: str, seconds: int, memory: int) -> str:
+    """Why there is no answer, by a child's exit code and its limits."""
+    if code == OUT_OF_MEMORY:
+        return f"it asks for more than {memory:,} bytes of memory"
+    if code == NO_LIBRARY:
+        return f"{library} is installed, but cannot be imported"
+    if code == TOO_LONG or code == -getattr(signal, "SIGXCPU", 0) != 0:
+        return f"it kept the library busy for more than {seconds} s"
+    return f"the library that reads it died of it ({code})"
 
 
 def _run(command: list[str], data: bytes, limit: int, seconds: float) -> tuple[bytes, int, bool]:
@@ -108,36 +119,41 @@ def _feed(child: subprocess.Popen[bytes], data: bytes) -> None:
 
 def serve(module: str, library: str, seconds: int, memory: int) -> None:
     """In the child: import what is needed, then answer what comes on standard input within the limits."""
-    try:
-        import_module(library)
-    except ImportError:
-        sys.exit(NO_LIBRARY)
+    imported(library)
     respond: Callable[[bytes, BinaryIO], None] = import_module(module).respond
     with os.fdopen(os.dup(1), "wb") as out:
         os.dup2(2, 1)  # what a library prints is no answer
-        _confine(seconds, memory)
+        confine(seconds=seconds, memory=address_space() + memory)
         try:
             respond(sys.stdin.buffer.read(), out)
         except MemoryError:
             os._exit(OUT_OF_MEMORY)
 
 
-def _confine(seconds: int, memory: int) -> None:
+def imported(library: str) -> None:
+    """In a child: import the library, or end."""
+    try:
+        import_module(library)
+    except ImportError:
+        sys.exit(NO_LIBRARY)
+
+
+def confine(*, seconds: int, memory: int | None = None) -> None:
+    """In a child: limit what this process takes from now on, and its address space as a whole."""
     try:
         import resource
     except ImportError:  # Windows
         return
-    for kind, value in (
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, 0),  # nothing is written
-        (resource.RLIMIT_CPU, math.ceil(time.process_time()) + seconds),
-        (resource.RLIMIT_AS, _address_space() + memory),
-    ):
+    limits = [(resource.RLIMIT_CPU, math.ceil(time.process_time()) + seconds)]
+    if memory is not None:
+        # Nothing is written, and no core left.
+        limits += [(resource.RLIMIT_AS, memory), (resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, 0)]
+    for kind, value in limits:
         with suppress(ValueError, OSError):  # macOS; or there is a lower limit already
-            resource.setrlimit(kind, (value, value + 1))
+            resource.setrlimit(kind, (value, resource.getrlimit(kind)[1]))
 
 
-def _address_space() -> int:
+def address_space() -> int:
     """What this process has reserved, its libraries and their threads included."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")

@@ -4,16 +4,21 @@ import datetime
 import decimal
 import json
 import random
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from listed_rows import photo, read, table
 
 from efficientnet_lite.errors import UnusableInput
+from efficientnet_lite.features.sources import photo_list
 from efficientnet_lite.features.sources.photo_list import list_sources
+from efficientnet_lite.storage.confined_pieces import end_idle
 
 pa = pytest.importorskip("pyarrow", reason="the extra [embed]")
 pq = pytest.importorskip("pyarrow.parquet", reason="the extra [embed]")
+from parquet_bombs import bombs  # noqa: E402
 
 
 @pytest.fixture
@@ -116,7 +121,10 @@ def test_a_table_that_unfolds_enormously_is_refused_from_its_footer(here):
         read("x.parquet")
 
 
-def test_changed_and_cut_tables_are_rows_or_one_error(here):
+def test_changed_and_cut_tables_are_rows_or_one_error(here, monkeypatch):
+    monkeypatch.setattr(
+        photo_list, "end_idle", lambda: None
+    )  # one child for all, as for a list of many tables
     pq.write_table(
         pa.table({"image": [photo(n) for n in range(20)], "text": [f"text {n}" for n in range(20)]}),
         "w.parquet",
@@ -134,3 +142,47 @@ def test_changed_and_cut_tables_are_rows_or_one_error(here):
             assert read("x.parquet")
         except UnusableInput:
             continue
+    end_idle()
+
+
+READ_ALL = """
+import json, resource, sys
+from efficientnet_lite.errors import UnusableInput
+from efficientnet_lite.features.sources.photo_list import list_sources
+
+def peak(whose):
+    return resource.getrusage(whose).ru_maxrss
+
+with list_sources("sound.parquet") as listed:
+    sound = [len(listed.read(entry)) for entry in listed.entries()]
+said, before = [], peak(resource.RUSAGE_SELF)
+for path in sys.argv[1:]:
+    try:
+        with list_sources(path) as listed:
+            said.append([len(listed.read(entry)) for entry in listed.entries()])
+    except UnusableInput as error:
+        said.append([error.what, error.exit_code])
+print(json.dumps([sound, said, peak(resource.RUSAGE_SELF) - before, peak(resource.RUSAGE_CHILDREN)]))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the system's limit of memory")
+def test_what_pages_claim_or_unfold_to_takes_little_memory_and_is_one_error(here):
+    pq.write_table(pa.table({"image": [photo(1)]}), "sound.parquet")
+    tables = bombs()
+    for name, data in tables.items():
+        (here / name).with_suffix(".parquet").write_bytes(data)
+
+    done = subprocess.run(
+        [sys.executable, "-c", READ_ALL, *(f"{name}.parquet" for name in tables)],
+        capture_output=True,
+        check=True,
+    )
+
+    sound, said, own_kib, childs_kib = json.loads(done.stdout)
+    assert sound == [len(photo(1))]
+    for (what, code), name in zip(said, tables, strict=True):
+        assert what.startswith("no Parquet table that can be read: it asks for more than 53"), (name, what)
+        assert code == 3
+    assert own_kib < 20_000
+    assert childs_kib < 600_000

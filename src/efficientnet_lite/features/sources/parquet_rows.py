@@ -1,69 +1,37 @@
 """Photos in Parquet: a column of bytes, Hugging Face's struct of bytes and path, or a column of paths; others carried.
 
-The only module that reads Parquet. The bytes of photos are not read for the list but in passing, a few rows at a time.
-
-Source: Apache Parquet, README (row groups, column chunks); Hugging Face, datasets, "Image" and "ClassLabel" features.
+The bytes of photos are not read for the list but in passing, a few rows at a time. Tables are opened in a process of
+its own: see `parquet_child`.
 """
 
+import io
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from importlib.util import find_spec
+from pathlib import Path
 
 from efficientnet_lite import extras
 from efficientnet_lite.addresses import is_address
-from efficientnet_lite.documents import json_value
-from efficientnet_lite.errors import EfficientNetLiteError, UnusableInput
-from efficientnet_lite.features.sources.columns import column_value
+from efficientnet_lite.errors import EfficientNetLiteError, UnusableInput, UsageError, printable
+from efficientnet_lite.features.sources import parquet_child
 from efficientnet_lite.features.sources.manifest_rows import ID_COLUMNS, row_items
+from efficientnet_lite.features.sources.parquet_child import PLACE_BYTES
 from efficientnet_lite.features.sources.passages import Passing
 from efficientnet_lite.features.sources.photo_entry import ColumnValue, PhotoPlace, SourceItem
 from efficientnet_lite.features.sources.remote import RemoteFile
-from efficientnet_lite.photos.header import MAGIC_BYTES, format_of
+from efficientnet_lite.photos.decode import MAX_BYTES
 from efficientnet_lite.photos.manifest import LABEL_COLUMNS, PATH_COLUMNS
 from efficientnet_lite.storage import files
+from efficientnet_lite.storage.confined import Failed
+from efficientnet_lite.storage.confined_pieces import Read, Refused, pieces
 
-BYTES_COLUMNS = (
-    "image",
-    "img",
-    "photo",
-    "picture",
-    "jpg",
-    "jpeg",
-    "png",
-    "image_bytes",
-    "bytes",
-    "data",
-    "content",
-)
-ROWS_AT_ONCE, PHOTOS_AT_ONCE = 256, 8
-MAX_TEXT_BYTES = 1 << 20  # of the further columns of a row
-MAX_UNFOLDED_BYTES, MAX_UNFOLDING = 128 * 2**20, 50  # of a column chunk, and how much of what is packed
+# Beside what pyarrow itself takes: photos of eight rows, and pages, of which few are half as large as their file.
+MEMORY, MEMORY_OF_A_BYTE, MOST_BYTES_THAT_COUNT = 512 * 2**20, 3, 2**30
+CHILD, LIBRARY = parquet_child.__name__, "pyarrow.parquet"
+MAX_ROW_BYTES = 64 * 2**20
 NO_BYTES = "the row has no bytes of a photo"
 FIX = "give a table with a column of photos, as bytes, or of paths (" + ", ".join(PATH_COLUMNS[:4]) + ", ...)"
-
-
-class _Column(NamedTuple):
-    """A column, or one field of a column of structs."""
-
-    name: str
-    field: str | None = None
-
-    @property
-    def asked(self) -> str:
-        """As Parquet calls it."""
-        return self.name if self.field is None else f"{self.name}.{self.field}"
-
-    def of(self, batch: Any) -> Any:
-        column = batch.column(self.name)
-        return column if self.field is None else column.field(self.field)
-
-
-class _Columns(NamedTuple):
-    """What the columns of a table are."""
-
-    photo: _Column | None  # of bytes; None where there are paths alone
-    path: _Column | None  # of paths, or beside the bytes of a struct
-    more: list[str]  # all others that can be carried
 
 
 def parquet_items(shown: str, where: str, *, links: bool = True) -> Iterator[SourceItem]:
@@ -71,207 +39,83 @@ def parquet_items(shown: str, where: str, *, links: bool = True) -> Iterator[Sou
 
     Raises UnusableInput where it cannot be read or has no photos, UsageError without pyarrow.
     """
-    with _opened(where) as table:
-        columns = _columns(table, where)
-        names = _class_names(table)
-        if columns.photo is None:
-            rows = _rows(table, columns, names)
-            yield from row_items(((n, fields) for n, fields, _, _ in rows), where, links=links, unit="row")
-            return
-        for number, fields, name, has_bytes in _rows(table, columns, names):
-            label, own = _taken(fields, LABEL_COLUMNS), _taken(fields, ID_COLUMNS)
-            if not has_bytes and name:
-                rest: dict[str, object] = {**fields, "path": name, "label": label, "id": own}
-                yield from row_items(iter([(number, rest)]), where, links=links, unit="row")
-                continue
-            yield SourceItem(
-                f"{shown}/{name.lstrip('/')}" if name else f"{shown}/{number:06d}",
-                PhotoPlace("parquet", where, number),
-                id=None if own is None else str(own),
-                label=None if label is None else str(label).strip() or None,
-                more=fields,
-                lost=None if has_bytes else NO_BYTES,
-                is_member=True,
-            )
+    listed = _answer(where, {}, MAX_ROW_BYTES)
+    about = json.loads(next(listed))
+    rows = (_row(piece) for piece in listed)
+    if not about["photos"]:
+        yield from row_items(((n, fields) for n, fields, _, _ in rows), where, links=links, unit="row")
+        return
+    for number, fields, name, has_bytes in rows:
+        label, own = _taken(fields, LABEL_COLUMNS), _taken(fields, ID_COLUMNS)
+        if not has_bytes and name:
+            rest: dict[str, object] = {**fields, "path": name, "label": label, "id": own}
+            yield from row_items(iter([(number, rest)]), where, links=links, unit="row")
+            continue
+        yield SourceItem(
+            f"{shown}/{name.lstrip('/')}" if name else f"{shown}/{number:06d}",
+            PhotoPlace("parquet", where, number),
+            id=None if own is None else str(own),
+            label=None if label is None else str(label).strip() or None,
+            more=fields,
+            lost=None if has_bytes else NO_BYTES,
+            is_member=True,
+        )
 
 
 def passing_rows(where: str, start: int) -> Passing:
     """The photo of each row as it comes by, from row `start` on; of a row without one, none. Raises OSError."""
+    asked = {"start": start, "most_bytes": MAX_BYTES + 1}
     try:
-        with _opened(where) as table:
-            photo = _columns(table, where).photo
-            if photo is None:
-                raise OSError("it has no photos any more")
-            first, groups = 0, list[int]()
-            for group in range(table.num_row_groups):
-                rows = table.metadata.row_group(group).num_rows
-                if groups or first + rows > start:
-                    groups.append(group)
-                else:
-                    first += rows
-            for batch in table.iter_batches(
-                PHOTOS_AT_ONCE, row_groups=groups, columns=[photo.asked], use_threads=False
-            ):
-                for data in photo.of(batch):
-                    if data.is_valid:
-                        yield first, data.as_py()
-                    first += 1
+        for piece in _answer(where, asked, PLACE_BYTES + MAX_BYTES + 1):
+            if piece:
+                yield int.from_bytes(piece[:PLACE_BYTES], "little"), piece[PLACE_BYTES:]
     except EfficientNetLiteError as error:
         raise OSError(error.what) from error
 
 
-@contextmanager
-def _opened(where: str) -> Iterator[Any]:
-    with extras.needed("Parquet tables need pyarrow", where=where, install=extras.EMBED):
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+def _answer(where: str, asked: dict[str, int], limit: int) -> Iterator[bytes]:
+    """The pieces of the child's answer. Raises as `parquet_items` does."""
+    if find_spec("pyarrow") is None:
+        raise UsageError("Parquet tables need pyarrow", where=where, fix=extras.EMBED)
     if not is_address(where) and not files.is_file(where):
         raise UnusableInput("no such file", where=where, fix="check its spelling")
     try:
-        source = pa.PythonFile(RemoteFile(where, seekable=True), mode="r") if is_address(where) else where
-        with pq.ParquetFile(source, memory_map=False, pre_buffer=False, buffer_size=1 << 20) as table:
-            _check_unfolding(table.metadata)
-            yield table
-    except EfficientNetLiteError:
-        raise
-    except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, OverflowError, MemoryError) as error:
-        text = " ".join(str(error).split())[:300]
-        raise UnusableInput(f"no Parquet table that can be read: {text}", where=where, fix=FIX) from error
+        with _far(where) as (size, read):
+            question = json.dumps(
+                {"path": None if read else str(Path(where).absolute()), "size": size, **asked}
+            ).encode()
+            memory = MEMORY + MEMORY_OF_A_BYTE * min(size, MOST_BYTES_THAT_COUNT)
+            yield from pieces(CHILD, question, library=LIBRARY, memory=memory, limit=limit, read=read)
+    except Refused as error:
+        raise UnusableInput(printable(str(error)), where=where, fix=FIX) from error
+    except (Failed, OSError) as error:
+        raise UnusableInput(f"no Parquet table that can be read: {error}", where=where, fix=FIX) from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:  # of a child gone mad
+        raise UnusableInput("no Parquet table that can be read", where=where, fix=FIX) from error
 
 
-def _check_unfolding(footer: Any) -> None:
-    """Raise ValueError where a column of a few kilobytes says that it unfolds to gigabytes, as no photos do."""
-    for group in range(footer.num_row_groups):
-        about = footer.row_group(group)
-        for place in range(about.num_columns):
-            chunk = about.column(place)
-            size = chunk.total_uncompressed_size
-            if size > MAX_UNFOLDED_BYTES and size > MAX_UNFOLDING * max(1, chunk.total_compressed_size):
-                raise ValueError(
-                    f"{chunk.total_compressed_size:,} bytes of {chunk.path_in_schema[:50]!r} unfold to {size:,}"
-                )
+@contextmanager
+def _far(where: str) -> Iterator[tuple[int, Read | None]]:
+    """How many bytes there are, and what reads them, where the child cannot itself."""
+    if not is_address(where):
+        yield files.size(where), None
+        return
+    with RemoteFile(where, seekable=True) as file:
+
+        def read(position: int, count: int) -> bytes:
+            file.seek(position)
+            parts = []
+            while count and (part := file.read(count)):
+                parts.append(part)
+                count -= len(part)
+            return b"".join(parts)
+
+        yield file.seek(0, io.SEEK_END), read
 
 
-def _columns(table: Any, where: str) -> _Columns:
-    import pyarrow.types as kinds
-
-    schema = table.schema_arrow
-    photo = path = None
-    for name in _by_name(schema):
-        kind = schema.field(name).type
-        if kinds.is_struct(kind):
-            inner = {kind.field(place).name: kind.field(place).type for place in range(kind.num_fields)}
-            if "bytes" in inner and _is_bytes(inner["bytes"]):
-                photo, path = _Column(name, "bytes"), _Column(name, "path") if "path" in inner else None
-                break
-        elif _is_bytes(kind) and _begins_with_photo(table, name):
-            photo = _Column(name)
-            break
-    if path is None:
-        lower = {name.strip().lower(): name for name in reversed(schema.names)}
-        texts = (lower[name] for name in PATH_COLUMNS if name in lower)
-        path = next((_Column(name) for name in texts if _is_text(schema.field(name).type)), None)
-    if photo is None and path is None:
-        found = ", ".join(f"{name!r} ({schema.field(name).type})" for name in schema.names[:8])
-        raise UnusableInput(f"it has no column of photos or paths, but {found}", where=where, fix=FIX)
-    taken = {each.name for each in (photo, path) if each is not None}
-    more = [name for name in schema.names if name not in taken and not _holds_bytes(schema.field(name).type)]
-    return _Columns(photo, path, more)
-
-
-def _by_name(schema: Any) -> list[str]:
-    """The names of all columns, those that photos are usually called by first."""
-    return sorted(
-        dict.fromkeys(schema.names),
-        key=lambda name: (
-            BYTES_COLUMNS.index(name.lower()) if name.lower() in BYTES_COLUMNS else len(BYTES_COLUMNS)
-        ),
-    )
-
-
-def _begins_with_photo(table: Any, name: str) -> bool:
-    for batch in table.iter_batches(1, columns=[name], use_threads=False):
-        (data,) = batch.column(0)
-        if data.is_valid:
-            return format_of(data.as_py()[:MAGIC_BYTES]) is not None or name.lower() in BYTES_COLUMNS
-    return name.lower() in BYTES_COLUMNS
-
-
-def _rows(
-    table: Any, columns: _Columns, names: dict[str, list[str]]
-) -> Iterator[tuple[int, dict[str, ColumnValue], str, bool]]:
-    """Number, further fields, name and whether there are bytes, of each row."""
-    photo, path, more = columns
-    asks = photo is not None and _may_lack_bytes(table, photo)
-    wanted = [*more, *([path.asked] if path else [])]
-    if photo is not None and (asks or not wanted):
-        wanted.append(photo.asked)
-    at_once = PHOTOS_AT_ONCE if asks or wanted[-1:] == [photo and photo.asked] else ROWS_AT_ONCE
-    number = 0
-    for batch in table.iter_batches(at_once, columns=wanted, use_threads=False):
-        has = (
-            photo.of(batch).is_valid().to_pylist() if asks and photo else [photo is not None] * batch.num_rows
-        )
-        values = {name: _values(batch.column(name), names.get(name)) for name in more}
-        paths = path.of(batch).to_pylist() if path else [None] * batch.num_rows
-        for place in range(batch.num_rows):
-            fields = {name: column[place] for name, column in values.items()}
-            name = paths[place] or ""
-            if photo is None and path is not None:
-                fields[path.name] = name or None
-            yield number, fields, name, has[place]
-            number += 1
-
-
-def _may_lack_bytes(table: Any, photo: _Column) -> bool:
-    """Whether a row may be without bytes, as far as the footer says."""
-    for group in range(table.num_row_groups):
-        about = table.metadata.row_group(group)
-        for place in range(about.num_columns):
-            chunk = about.column(place)
-            if chunk.path_in_schema == photo.asked:
-                known = chunk.statistics
-                if known is None or not known.has_null_count or known.null_count:
-                    return True
-    return False
-
-
-def _values(column: Any, names: list[str] | None) -> list[ColumnValue]:
-    import pyarrow as pa
-    import pyarrow.types as kinds
-
-    kind = column.type
-    if kinds.is_temporal(kind) or kinds.is_decimal(kind):
-        try:
-            column = column.cast(pa.string())
-        except pa.ArrowException:
-            return [None] * len(column)
-    values = column.to_pylist()
-    if names is not None:
-        values = [
-            names[each] if isinstance(each, int) and 0 <= each < len(names) else each for each in values
-        ]
-    return [_bounded(column_value(each)) for each in values]
-
-
-def _bounded(value: ColumnValue) -> ColumnValue:
-    if isinstance(value, str) and len(value) > MAX_TEXT_BYTES:
-        raise ValueError(f"a cell has {len(value):,} characters, more than {MAX_TEXT_BYTES:,}")
-    return value
-
-
-def _class_names(table: Any) -> dict[str, list[str]]:
-    """The names of the classes of each column of numbers that Hugging Face calls a ClassLabel."""
-    told = (table.schema_arrow.metadata or {}).get(b"huggingface")
-    found: dict[str, list[str]] = {}
-    try:
-        features = json_value(told)["info"]["features"] if told else {}
-        for name, about in features.items():
-            if about.get("_type") == "ClassLabel" and all(isinstance(each, str) for each in about["names"]):
-                found[name] = about["names"]
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return {}
-    return found
+def _row(piece: bytes) -> tuple[int, dict[str, ColumnValue], str, bool]:
+    number, fields, name, has_bytes = json.loads(piece)
+    return int(number), dict(fields), str(name), bool(has_bytes)
 
 
 def _taken(fields: dict[str, ColumnValue], names: tuple[str, ...]) -> ColumnValue:
@@ -282,23 +126,3 @@ def _taken(fields: dict[str, ColumnValue], names: tuple[str, ...]) -> ColumnValu
     lower = {name.strip().lower(): name for name in reversed(fields) if fields[name] is not None}
     name = next((lower[name] for name in names if name in lower), None)
     return None if name is None else fields.pop(name)
-
-
-def _is_bytes(kind: Any) -> bool:
-    import pyarrow.types as kinds
-
-    asked = (kinds.is_binary, kinds.is_large_binary, kinds.is_fixed_size_binary, kinds.is_binary_view)
-    return any(is_kind(kind) for is_kind in asked)
-
-
-def _is_text(kind: Any) -> bool:
-    import pyarrow.types as kinds
-
-    if kinds.is_dictionary(kind):
-        return _is_text(kind.value_type)
-    return bool(kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind))
-
-
-def _holds_bytes(kind: Any) -> bool:
-    """Whether values of this type are bytes, or hold such; they are not carried."""
-    return _is_bytes(kind) or any(_holds_bytes(kind.field(place).type) for place in range(kind.num_fields))

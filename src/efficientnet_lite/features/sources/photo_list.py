@@ -35,6 +35,7 @@ from efficientnet_lite.photos import decode as photo_door
 from efficientnet_lite.photos.found import FIX, MOST_NAMED
 from efficientnet_lite.photos.walk import PassedOver
 from efficientnet_lite.storage import files
+from efficientnet_lite.storage.confined_pieces import end_idle
 from efficientnet_lite.storage.spool import Spool
 
 KEY_BYTES = 16
@@ -73,6 +74,7 @@ class Listed:
         """Give the disk back, and close what is being read."""
         for each in self._passages.values():
             each.close()
+        end_idle()
         self._spool.close()
 
     def __len__(self) -> int:
@@ -153,6 +155,7 @@ def list_sources(photos: object, *, links: bool = True, on_found: OnFound | None
     try:
         return _Lister(spool, links, on_found or (lambda count: None)).run(photos)
     except BaseException:
+        end_idle()
         spool.close()
         raise
 
