@@ -50,6 +50,21 @@ def test_vectors_that_were_made_otherwise_are_refused_and_stay(model, photos, ou
     assert digests(out) == digests(tmp_path / "alone")
 
 
+def test_other_photos_in_a_table_of_as_many_rows_are_other_photos(model, photos, tmp_path):
+    pa = pytest.importorskip("pyarrow", reason="the extra [embed]")
+    pq = pytest.importorskip("pyarrow.parquet", reason="the extra [embed]")
+    table, out = tmp_path / "table.parquet", tmp_path / "out"
+    data = [path.read_bytes() for path in sorted(photos.rglob("*.png"))]
+    pq.write_table(pa.table({"image": data}), table)
+    write(model, table, out)
+    before = digests(out)
+    pq.write_table(pa.table({"image": [*data[1:], data[0]]}), table, row_group_size=4)
+
+    with pytest.raises(UsageError, match="the photos are others"):
+        write(model, table, out)
+    assert digests(out) == before
+
+
 def test_another_version_of_the_package_or_the_runtime_is_another_folder(model, photos, out):
     path = out / "_dataset.json"
     document = json.loads(path.read_text())

@@ -59,6 +59,7 @@ def parquet_items(shown: str, where: str, *, links: bool = True) -> Iterator[Sou
             more=fields,
             lost=None if has_bytes else NO_BYTES,
             is_member=True,
+            holder_sha256=about["footer"],
         )
 
 

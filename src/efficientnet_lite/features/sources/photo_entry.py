@@ -47,3 +47,4 @@ class SourceItem:
     lost: str | None = None
     is_member: bool = False  # of an archive, where one name may stand twice
     is_row: bool = False  # of a table, which says more of a photo than a folder does
+    holder_sha256: str | None = None  # of what the file that holds it says of all, where there is no `size`

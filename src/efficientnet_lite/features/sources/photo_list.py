@@ -49,13 +49,14 @@ class Listed:
         self,
         spool: Spool,
         columns: Columns,
-        holders: list[str],
+        holders: Mapping[str, str | None],
         passed_over: Counter[str],
         *,
         is_remote: bool,
     ) -> None:
         self.is_remote = is_remote  # whether some of them are read from the network
-        self._spool, self._columns, self._holders = spool, columns, holders
+        self._spool, self._columns = spool, columns
+        self._holders, self._checksums = list(holders), list(holders.values())
         self._stamps = {where: files.stamp(where) for where in holders if not is_address(where)}
         self._passages: Mapping[PlaceKind, Passages] = {
             "tar": Passages(passing_tar),
@@ -91,8 +92,10 @@ class Listed:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256, hex, over all entries in order: id, path, label, further columns, size."""
+        """SHA-256, hex, over all entries in order: id, path, label, further columns, size or what stands for it."""
         checksum = hashlib.sha256(json.dumps(list(self.columns.items())).encode())
+        if any(self._checksums):
+            checksum.update(json.dumps(self._checksums).encode())
         for each in self.entries():
             known = (each.id, each.path, each.label, each.more, each.size)
             checksum.update(json.dumps(known).encode() + b"\n")
@@ -169,6 +172,9 @@ class _Lister:
         self.spool, self.links, self.on_found = spool, links, on_found
         self.columns, self.passed_over = Columns(), Counter[str]()
         self.holders: dict[str, int] = {}  # files that hold several photos
+        self.checksums: dict[
+            str, str | None
+        ] = {}  # of what each of them holds, where its photos have no sizes
         self.named: list[str] = []  # the first of what was given, for messages
         self.usable = self.lost = self.found = 0
         self.is_remote = False
@@ -180,9 +186,7 @@ class _Lister:
         self.spool.append(self._packed(self._items(photos)))
         if self.kinds == {False, True}:
             self.spool.leave_out_replaced()
-        listed = Listed(
-            self.spool, self.columns, list(self.holders), self.passed_over, is_remote=self.is_remote
-        )
+        listed = Listed(self.spool, self.columns, self.checksums, self.passed_over, is_remote=self.is_remote)
         self.on_found(len(listed))
         if not self.usable:
             raise self._nothing()
@@ -234,6 +238,7 @@ class _Lister:
             holder = None
         elif kind not in ("file", "url"):
             holder = self.holders.setdefault(where, len(self.holders))
+            self.checksums.setdefault(where, item.holder_sha256)
         own = None if item.id == item.path else item.id
         fields = (item.path, own, item.label, PLACE_KINDS.index(kind), holder, start, length, item.size)
         return json.dumps((*fields, item.lost, more), separators=(",", ":")).encode()
