@@ -7,19 +7,19 @@ import pytest
 
 from efficientnet_lite.storage import confined_pieces
 from efficientnet_lite.storage.confined import Failed
-from efficientnet_lite.storage.confined_pieces import Refused, end_idle, pieces
+from efficientnet_lite.storage.confined_pieces import Declined, end_idle, pieces
 
 LIMITED = sys.platform.startswith("linux")  # in memory, and in processor time to the second
 CHILD = """
 import ctypes, os, sys
-from efficientnet_lite.storage.confined_pieces import Refused
+from efficientnet_lite.storage.confined_pieces import Declined
 
 def respond(question, far):
     yield from eval(question)
 
 def refuse():
     yield b"first"
-    raise Refused("no\\nsuch thing")
+    raise Declined("no\\nsuch thing")
 
 def far_away(far):
     far.measured(10)
@@ -73,7 +73,7 @@ def test_what_is_refused_there_is_refused_here_and_the_process_goes_on(ask):
     answer = ask("refuse()")
 
     assert next(answer) == b"first"
-    with pytest.raises(Refused, match="no\nsuch thing"):
+    with pytest.raises(Declined, match="no\nsuch thing"):
         next(answer)
     assert list(ask("[str(os.getpid()).encode()]")) == [number]
 

@@ -39,23 +39,23 @@ CHILD = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from efficientnet_lite.storage.confined_pieces import serve; serve(sys.argv[2], sys.argv[3])"
 )
-Read = Callable[[int, int], bytes]  # position and number of bytes -> those that are there
+ReadAt = Callable[[int, int], bytes]  # position and number of bytes -> those that are there
 
 
-class Refused(Exception):
+class Declined(Exception):
     """What the child's module says of the bytes, one line: raised there, and again where it was asked."""
 
 
 def pieces(
-    module: str, question: bytes, *, library: str, memory: int, limit: int, read: Read | None = None
+    module: str, question: bytes, *, library: str, memory: int, limit: int, read: ReadAt | None = None
 ) -> Iterator[bytes]:
     """What `respond(question, file)` of the module yields, in a process that imports little else.
 
     `file` is a stream of what `read` gives, for bytes that only this process can have. None of the pieces is longer
     than `limit`, and the child takes at most `memory` bytes beside its libraries.
 
-    Raises Refused where `respond` does, Failed where the child dies, takes too long or too much memory, or says what it
-    should not, and what `read` raises.
+    Raises Declined where `respond` does, Failed where the child dies, takes too long or too much memory, or makes no
+    sense, and what `read` raises.
     """
     child, is_busy = _taken(module, library), True
     try:
@@ -75,7 +75,7 @@ def pieces(
             _give_back(child)
             is_busy = False
         if reason is not None:
-            raise Refused(reason.decode("utf-8", "replace"))
+            raise Declined(reason.decode("utf-8", "replace"))
     finally:
         if is_busy:
             child.end()
@@ -101,7 +101,7 @@ class _Child:
         except OSError as error:
             raise Failed(f"no process could be started: {error.strerror or error}") from error
 
-    def ask(self, question: bytes, memory: int, read: Read | None) -> Iterator[tuple[bytes, int]]:
+    def ask(self, question: bytes, memory: int, read: ReadAt | None) -> Iterator[tuple[bytes, int]]:
         """Kind and length of what is said next; whoever asks takes so many bytes in between."""
         self._memory = memory
         self._tell(QUESTION.pack(SECONDS, memory, len(question)) + question)
@@ -194,7 +194,7 @@ def serve(module: str, library: str) -> None:
                     out.write(piece)
                     confine(seconds=seconds)
                 out.write(SAID.pack(END, 0))
-            except Refused as error:
+            except Declined as error:
                 said = str(error).encode("utf-8", "replace")[:MAX_REASON]
                 out.write(SAID.pack(REFUSED, len(said)) + said)
             except MemoryError:

@@ -19,7 +19,7 @@ from efficientnet_lite.features.sources.columns import column_value
 from efficientnet_lite.features.sources.photo_entry import ColumnValue
 from efficientnet_lite.photos.header import MAGIC_BYTES, format_of
 from efficientnet_lite.photos.manifest import PATH_COLUMNS
-from efficientnet_lite.storage.confined_pieces import FarFile, Refused
+from efficientnet_lite.storage.confined_pieces import Declined, FarFile
 
 BYTES_COLUMNS = (
     "image",
@@ -66,7 +66,7 @@ class _Columns(NamedTuple):
 
 
 def respond(question: bytes, far: FarFile) -> Iterator[bytes]:
-    """The pieces of an answer about one table. Raises Refused.
+    """The pieces of an answer about one table. Raises Declined.
 
     Args:
         question: in JSON `path`, or where that is null `size`, the bytes that `far` has. With `start` photos are asked
@@ -99,7 +99,7 @@ def _footer(file: IO[bytes]) -> str:
 def _photos(table: Any, start: int, most: int) -> Iterator[bytes]:
     photo = _columns(table).photo
     if photo is None:
-        raise Refused("it has no photos any more")
+        raise Declined("it has no photos any more")
     first, groups = 0, list[int]()
     for group in range(table.num_row_groups):
         rows = table.metadata.row_group(group).num_rows
@@ -134,7 +134,7 @@ def _opened(asked: dict[str, Any], far: FarFile) -> Iterator[tuple[IO[bytes], An
         raise
     except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, OverflowError) as error:
         text = " ".join(str(error).split())[:300]
-        raise Refused(f"no Parquet table that can be read: {text}") from error
+        raise Declined(f"no Parquet table that can be read: {text}") from error
 
 
 def _check_unfolding(footer: Any) -> None:
@@ -171,7 +171,7 @@ def _columns(table: Any) -> _Columns:
         path = next((_Column(name) for name in texts if _is_text(schema.field(name).type)), None)
     if photo is None and path is None:
         found = ", ".join(f"{name!r} ({schema.field(name).type})" for name in schema.names[:8])
-        raise Refused(f"it has no column of photos or paths, but {found}")
+        raise Declined(f"it has no column of photos or paths, but {found}")
     taken = {each.name for each in (photo, path) if each is not None}
     more = [name for name in schema.names if name not in taken and not _holds_bytes(schema.field(name).type)]
     return _Columns(photo, path, more)

@@ -24,7 +24,7 @@ from efficientnet_lite.photos.decode import MAX_BYTES
 from efficientnet_lite.photos.manifest import LABEL_COLUMNS, PATH_COLUMNS
 from efficientnet_lite.storage import files
 from efficientnet_lite.storage.confined import Failed
-from efficientnet_lite.storage.confined_pieces import Read, Refused, pieces
+from efficientnet_lite.storage.confined_pieces import Declined, ReadAt, pieces
 
 # Beside what pyarrow itself takes: photos of eight rows, and pages, of which few are half as large as their file.
 MEMORY, MEMORY_OF_A_BYTE, MOST_BYTES_THAT_COUNT = 512 * 2**20, 3, 2**30
@@ -87,7 +87,7 @@ def _answer(where: str, asked: dict[str, int], limit: int) -> Iterator[bytes]:
             ).encode()
             memory = MEMORY + MEMORY_OF_A_BYTE * min(size, MOST_BYTES_THAT_COUNT)
             yield from pieces(CHILD, question, library=LIBRARY, memory=memory, limit=limit, read=read)
-    except Refused as error:
+    except Declined as error:
         raise UnusableInput(printable(str(error)), where=where, fix=FIX) from error
     except (Failed, OSError) as error:
         raise UnusableInput(f"no Parquet table that can be read: {error}", where=where, fix=FIX) from error
@@ -96,7 +96,7 @@ def _answer(where: str, asked: dict[str, int], limit: int) -> Iterator[bytes]:
 
 
 @contextmanager
-def _far(where: str) -> Iterator[tuple[int, Read | None]]:
+def _far(where: str) -> Iterator[tuple[int, ReadAt | None]]:
     """How many bytes there are, and what reads them, where the child cannot itself."""
     if not is_address(where):
         yield files.size(where), None

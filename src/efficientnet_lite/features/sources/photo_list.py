@@ -172,9 +172,7 @@ class _Lister:
         self.spool, self.links, self.on_found = spool, links, on_found
         self.columns, self.passed_over = Columns(), Counter[str]()
         self.holders: dict[str, int] = {}  # files that hold several photos
-        self.checksums: dict[
-            str, str | None
-        ] = {}  # of what each of them holds, where its photos have no sizes
+        self.checksums: dict[str, str | None] = {}  # of each of them, where its photos have no sizes
         self.named: list[str] = []  # the first of what was given, for messages
         self.usable = self.lost = self.found = 0
         self.is_remote = False
