@@ -1,13 +1,15 @@
 """Photos that lie as files: those that are named, and all of a folder, with the label that its folders give them."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 from efficientnet_lite.addresses import public
 from efficientnet_lite.errors import UnusableDataset
-from efficientnet_lite.features.sources.photo_entry import PhotoPlace, SourceItem
+from efficientnet_lite.features.sources.photo_entry import PhotoPlace, PlaceKind, SourceItem
 from efficientnet_lite.features.sources.remote_folders import files_below
 from efficientnet_lite.photos import rubbish
 from efficientnet_lite.photos.accounting import Skipped
@@ -37,31 +39,8 @@ def folder_items(folder: str, spool: Spool, *, links: bool = True) -> Iterator[S
     Raises UnusableDataset where it cannot be read.
     """
     root = Path(folder)
-    shown = (root / "x").as_posix()[:-1]
-    passed_over: list[PassedOver] = []
-    folders: list[str] = []
-    holding: dict[str, None] = {}  # the folders with photos in them
-
-    def names() -> Iterator[tuple[bytes, bytes]]:
-        for found in walk_each(root, links=links):
-            if isinstance(found, PassedOver):
-                passed_over.append(found)
-            elif isinstance(found, WalkedFolder):
-                folders.append(found.name)
-            else:
-                if isinstance(found, WalkedPhoto):
-                    holding.setdefault(found.name.rpartition("/")[0])
-                yield _packed(found)
-
-    listed = spool.in_order(names())
-    first = next(listed, None)  # the walk is over: everything is known of the folders
-    labels = _labels(list(holding), sorted(folders), root)
-    yield from passed_over
-    for key, about in chain([first] if first else [], listed):
-        name, (size, lost) = _text(key), json.loads(about)
-        place = PhotoPlace("file", f"{shown}{name}")
-        label = labels.get(name.rpartition("/")[0])
-        yield SourceItem(f"{shown}{name}", place, label=label, size=size, lost=lost)
+    found = (_local(each) for each in walk_each(root, links=links))
+    return _in_order(found, spool, (root / "x").as_posix()[:-1], "file", root)
 
 
 def remote_items(address: str, spool: Spool) -> Iterator[SourceItem | PassedOver]:
@@ -69,43 +48,69 @@ def remote_items(address: str, spool: Spool) -> Iterator[SourceItem | PassedOver
 
     Raises UnusableInput where it cannot be read.
     """
-    root = address.rstrip("/")
-    passed_over: list[PassedOver] = []
-    holding: dict[str, None] = {}
+    return _in_order(_remote(address), spool, f"{address.rstrip('/')}/", "url", Path())
+
+
+class _Photo(NamedTuple):
+    name: str  # within the folder
+    size: int | None
+    lost: str | None = None
+
+
+_Found = _Photo | WalkedFolder | PassedOver
+
+
+def _local(found: Walked) -> _Found:
+    if isinstance(found, WalkedPhoto):
+        return _Photo(found.name, files.size(found.entry))
+    return _Photo(found.name, None, found.reason) if isinstance(found, Skipped) else found
+
+
+def _remote(address: str) -> Iterator[_Found]:
+    entered = set[str]()
+    for name, size in files_below(address):
+        folder, _, last = name.rpartition("/")
+        kind = next((found for part in folder.split("/") if (found := rubbish.folder_kind(part))), None)
+        if kind := kind or rubbish.file_kind(last):
+            yield PassedOver(kind)
+            continue
+        while folder and folder not in entered:
+            entered.add(folder)
+            yield WalkedFolder(folder)
+            folder = folder.rpartition("/")[0]
+        yield _Photo(name, size)
+
+
+def _in_order(
+    found: Iterator[_Found], spool: Spool, before: str, kind: PlaceKind, root: Path
+) -> Iterator[SourceItem | PassedOver]:
+    """What is no photo, then photos by name, each with its label; `before` is what leads to the folder."""
+    passed_over = Counter[str]()
+    folders: list[str] = []
+    holding: dict[str, None] = {}  # the folders with photos in them
 
     def names() -> Iterator[tuple[bytes, bytes]]:
-        for name, size in files_below(address):
-            folder, _, last = name.rpartition("/")
-            kind = next((found for part in folder.split("/") if (found := rubbish.folder_kind(part))), None)
-            kind = kind or rubbish.file_kind(last)
-            if kind:
-                passed_over.append(PassedOver(kind))
+        for each in found:
+            if isinstance(each, PassedOver):
+                passed_over[each.kind] += 1
+            elif isinstance(each, WalkedFolder):
+                folders.append(each.name)
             else:
-                holding.setdefault(folder)
-                yield _bytes(name), json.dumps(size).encode()
+                if each.lost is None:
+                    holding.setdefault(each.name.rpartition("/")[0])
+                yield each.name.encode("utf-8", "surrogatepass"), json.dumps(each[1:]).encode()
 
     listed = spool.in_order(names())
-    first = next(listed, None)
-    folders = {folder[:end] for folder in holding for end in _ends(folder)}
-    labels = _labels(list(holding), sorted(folders), Path())
-    yield from passed_over
+    first = next(listed, None)  # the walk is over: everything is known of the folders
+    labels = _labels(list(holding), sorted(folders), root)
+    yield from map(PassedOver, passed_over.elements())
     for key, about in chain([first] if first else [], listed):
-        name = f"{root}/{_text(key)}"
-        label = labels.get(_text(key).rpartition("/")[0])
-        yield SourceItem(public(name), PhotoPlace("url", name), label=label, size=json.loads(about))
-
-
-def _ends(folder: str) -> list[int]:
-    """Where the name of each folder on the way to this one ends, its own included."""
-    return [place for place, character in enumerate(f"{folder}/") if character == "/" and place]
-
-
-def _packed(found: Walked) -> tuple[bytes, bytes]:
-    """Name, and size and reason, of a photo or of what is skipped."""
-    if isinstance(found, Skipped):
-        return _bytes(found.name), json.dumps((None, found.reason)).encode()
-    assert isinstance(found, WalkedPhoto)
-    return _bytes(found.name), json.dumps((files.size(found.entry), None)).encode()
+        name = key.decode("utf-8", "surrogatepass")  # whose order is that of the code points
+        size, lost = json.loads(about)
+        path = f"{before}{name}"
+        shown = path if kind == "file" else public(path)
+        label = labels.get(name.rpartition("/")[0])
+        yield SourceItem(shown, PhotoPlace(kind, path), label=label, size=size, lost=lost)
 
 
 def _labels(holding: Sequence[str], folders: Sequence[str], root: Path) -> dict[str, str]:
@@ -117,11 +122,3 @@ def _labels(holding: Sequence[str], folders: Sequence[str], root: Path) -> dict[
         splits = {}
     layout = read_layout(names, folders, splits)
     return {each.name.rpartition("/")[0]: each.label for each in layout.photos}
-
-
-def _bytes(name: str) -> bytes:
-    return name.encode("utf-8", "surrogatepass")  # whose order is that of the code points
-
-
-def _text(name: bytes) -> str:
-    return name.decode("utf-8", "surrogatepass")
