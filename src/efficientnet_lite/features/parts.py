@@ -18,11 +18,11 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite.errors import CALL, UsageError
-from efficientnet_lite.extras import EMBED, needed
+from efficientnet_lite.errors import UsageError
 from efficientnet_lite.features.extract import Extracted
 from efficientnet_lite.features.provenance import Provenance
 from efficientnet_lite.features.sources.photo_entry import PhotoEntry
+from efficientnet_lite.features.vector_form import no_pyarrow
 from efficientnet_lite.photos.accounting import Tally
 from efficientnet_lite.vocabulary import VectorDtype
 
@@ -137,8 +137,10 @@ class TableWriter:
 
 def load_writer() -> None:
     """Import what writes Parquet, which takes a moment. Raises UsageError where it cannot be."""
-    with needed("vectors as Parquet need pyarrow", where=CALL, install=f"{EMBED}, or give `format='npy'`"):
+    try:
         import pyarrow.parquet  # noqa: F401
+    except ImportError as error:
+        raise no_pyarrow() from error
 
 
 def parts_schema(made: Provenance) -> Any:

@@ -35,9 +35,7 @@ def form_of(
         if dtype not in (None, "float32"):
             raise wrong_argument("dtype", dtype, fix="`format='npy'` is float32; leave one of them out")
     elif find_spec("pyarrow") is None:
-        raise UsageError(
-            "vectors as Parquet need pyarrow", where=CALL, fix=f"{EMBED}, or give `format='npy'`"
-        )
+        raise no_pyarrow()
     if layout == "clip-retrieval" and dtype == "int8":
         raise wrong_argument(
             "dtype", dtype, fix="that layout has no place for scales: give float16 or float32"
@@ -45,3 +43,8 @@ def form_of(
     return VectorForm(
         format, layout, dtype or ("float16" if layout == "clip-retrieval" else "float32"), part_rows
     )
+
+
+def no_pyarrow() -> UsageError:
+    """The error where Parquet cannot be written."""
+    return UsageError("vectors as Parquet need pyarrow", where=CALL, fix=f"{EMBED}, or give `format='npy'`")
