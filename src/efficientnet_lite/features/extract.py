@@ -26,6 +26,11 @@ from efficientnet_lite.threads import in_threads
 Asked = TypeVar("Asked")
 # Threads that read ahead from the network, where they wait; from a disk one is faster than several.
 WAITING_READERS = 8
+# Photos that a thread loads, and then runs. One by one, the loader and the network find the caches full of each other,
+# and threads wait for one another at each of the loader's short calls: 4.0 ms a photo on two cores, 3.6 by eight.
+_GROUP = 8
+_GROUP_BYTES = 4 * 2**20  # of files, from which on a group is full
+_GROUPS_AHEAD = 2  # a thread
 
 FloatVector = npt.NDArray[np.float32]
 
@@ -81,6 +86,13 @@ class _Read(Generic[Asked]):
     sha256: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen(Generic[Asked]):
+    read: _Read[Asked]
+    image: Image
+    full_size: tuple[int, int]  # height and width
+
+
 def extract(
     model: Model,
     items: Iterable[Asked],
@@ -128,14 +140,39 @@ def extract(
         given = pixels(each.item)
         return prepare_pixels(given, views, model.contract)[0], given.shape[:2]
 
-    def one(runner: Engine, each: _Read[Asked] | Extracted[Asked]) -> Extracted[Asked]:
+    def prepared(each: _Read[Asked] | Extracted[Asked]) -> _Seen[Asked] | Extracted[Asked]:
         if isinstance(each, Extracted):
             return each
         try:
-            image, (height, width) = image_of(each)
+            return _Seen(each, *image_of(each))
         except UnreadablePhoto as error:
             return Extracted(each.item, each.sha256, None, None, None, error.what, error.fix)
-        vector = model.on_image(runner, image)[POOLED]
-        return Extracted(each.item, each.sha256, width, height, vector, None)
 
-    return model.pool.map(one, map(looked_up, in_threads(bytes_of, items, workers=readers)))
+    def of_group(engine: Engine, group: list[_Read[Asked] | Extracted[Asked]]) -> list[Extracted[Asked]]:
+        seen = [prepared(each) for each in group]  # all of them first: see `_GROUP`
+        return [each if isinstance(each, Extracted) else run(engine, each) for each in seen]
+
+    def run(engine: Engine, seen: _Seen[Asked]) -> Extracted[Asked]:
+        vector = model.on_image(engine, seen.image)[POOLED]
+        height, width = seen.full_size
+        return Extracted(seen.read.item, seen.read.sha256, width, height, vector, None)
+
+    read_ahead = map(looked_up, in_threads(bytes_of, items, workers=readers))
+    for group in model.pool.map(of_group, _groups(read_ahead), ahead=_GROUPS_AHEAD):
+        yield from group
+
+
+def _groups(
+    stream: Iterable[_Read[Asked] | Extracted[Asked]],
+) -> Iterator[list[_Read[Asked] | Extracted[Asked]]]:
+    """Neighbors, so few that their files are not many bytes."""
+    group: list[_Read[Asked] | Extracted[Asked]] = []
+    size = 0
+    for each in stream:
+        group.append(each)
+        size += len(each.data or b"") if isinstance(each, _Read) else 0
+        if len(group) == _GROUP or size >= _GROUP_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group

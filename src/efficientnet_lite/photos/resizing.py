@@ -48,13 +48,15 @@ def resize(
 
 @dataclass(frozen=True, slots=True)
 class _Bands:
-    """One side's weights: output lines from `starts[n]` on are `weights[n]` times input lines from `reads[n]` on."""
+    """One side's weights: band n of the output's lines is `weights[n]` times `reach` input lines, neighbors.
+
+    Lines beyond the output's last are copies of it.
+    """
 
     first: int  # input lines that are read at all: first <= line < last
     last: int
-    starts: tuple[int, ...]
-    reads: tuple[int, ...]  # counted from `first`
-    weights: Array  # (bands, lines, reach)
+    lines: NDArray[np.intp]  # (bands * reach,): those that each band reads, counted from `first`
+    weights: Array  # (bands, _LINES, reach)
 
 
 def _by_columns(lines: NDArray[np.uint8], columns: _Bands, size: int) -> Array:
@@ -65,28 +67,32 @@ def _by_columns(lines: NDArray[np.uint8], columns: _Bands, size: int) -> Array:
     for color in range(3):
         weights[:, :, color, :, color] = columns.weights.transpose(0, 2, 1)
     matrices = weights.reshape(bands, 3 * reach, 3 * width)
-    image = _scratch("between", len(lines), 3 * size)
+    image = _scratch("between", len(lines), 3 * width * bands)
     parts = -(-len(lines) * 9 * reach * width // _MOST_PRODUCTS)
     step = -(-len(lines) // parts)
     for top in range(0, len(lines), step):
         part, out = _floats(lines[top : top + step]), image[top : top + step]
-        for start, read, matrix in zip(columns.starts, columns.reads, matrices, strict=True):
+        for place, (read, matrix) in enumerate(zip(columns.lines[::reach].tolist(), matrices, strict=True)):
             np.matmul(
-                part[:, 3 * read : 3 * (read + reach)], matrix, out=out[:, 3 * start : 3 * (start + width)]
+                part[:, 3 * read : 3 * (read + reach)],
+                matrix,
+                out=out[:, 3 * width * place : 3 * width * (place + 1)],
             )
-    return np.floor(_clipped(image), out=image)
+    return np.floor(_clipped(image), out=image)[:, : 3 * size]
 
 
 def _by_rows(lines: Array, rows: _Bands, size: int) -> Array:
     """(size, width * 3), not rounded, of lines (height, width * 3)."""
-    image = _scratch("image", size, lines.shape[1])
-    _, height, reach = rows.weights.shape
+    bands, height, reach = rows.weights.shape
+    image = _scratch("image", bands * height, lines.shape[1]).reshape(bands, height, -1)
     step = max(1, _MOST_PRODUCTS // (height * reach))
     for left in range(0, lines.shape[1], step):
-        part, out = lines[:, left : left + step], image[:, left : left + step]
-        for start, read, weights in zip(rows.starts, rows.reads, rows.weights, strict=True):
-            np.matmul(weights, part[read : read + reach], out=out[start : start + height])
-    return image
+        part = lines[:, left : left + step]
+        read = _scratch("read", bands * reach, part.shape[1])
+        np.take(part, rows.lines, axis=0, out=read, mode="clip")  # another mode would make a copy first
+        # One call for all bands: each call is a moment at which threads may wait for one another.
+        np.matmul(rows.weights, read.reshape(bands, reach, -1), out=image[:, :, left : left + step])
+    return image.reshape(bands * height, -1)[:size]
 
 
 def _clipped(image: Array) -> Array:
@@ -131,13 +137,11 @@ def _bands(side: int, low: float, high: float, size: int, filter: Filter) -> _Ba
     weights = np.rint(weights / weights.sum(1, keepdims=True) / _WEIGHT) * _WEIGHT
     weights[np.arange(size), weights.argmax(1)] += 1 - weights.sum(1)  # so that an even area keeps its color
 
-    lines = min(_LINES, size)
-    starts = np.minimum(
-        np.arange(0, size, lines), size - lines
-    )  # the last band may overlap the one before it
-    widest = min(int((last[starts + lines - 1] - first[starts]).max()), side)
-    reads = np.minimum(first[starts], side - widest)
-    rows = starts[:, None] + np.arange(lines)
+    rows = np.arange(0, size, _LINES)[:, None] + np.arange(_LINES)
+    rows = np.minimum(rows, size - 1)  # the last band may end in copies of the last line
+    begins = first[rows[:, 0]]
+    widest = min(int((last[rows[:, -1]] - begins).max()), side)
+    reads = np.minimum(begins, side - widest)
     bands = np.zeros(
         (*rows.shape, widest + weights.shape[1]), np.float32
     )  # weights of 0 may stand beyond the widest
@@ -146,8 +150,7 @@ def _bands(side: int, low: float, high: float, size: int, filter: Filter) -> _Ba
     return _Bands(
         lowest,
         int(reads[-1]) + widest,
-        tuple(starts.tolist()),
-        tuple((reads - lowest).tolist()),
+        ((reads - lowest)[:, None] + np.arange(widest)).reshape(-1),
         np.ascontiguousarray(bands[:, :, :widest]),
     )
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from efficientnet_lite.errors import wrong_argument
-from efficientnet_lite.threads import Given, Result, in_threads
+from efficientnet_lite.threads import AHEAD, Given, Result, in_threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +76,16 @@ class EnginePool:
         finally:
             self._engines.put(engine)
 
-    def map(self, function: Callable[[Engine, Given], Result], items: Iterable[Given]) -> Iterator[Result]:
-        """`function(engine, item)` of every item, in order; only a few items are under way at once."""
+    def map(
+        self, function: Callable[[Engine, Given], Result], items: Iterable[Given], *, ahead: int = AHEAD
+    ) -> Iterator[Result]:
+        """`function(engine, item)` of every item, in order; at most `ahead` a thread are under way at once."""
 
         def with_engine(item: Given) -> Result:
             with self.borrowed() as engine:
                 return function(engine, item)
 
-        return in_threads(with_engine, items, workers=self.workers)
+        return in_threads(with_engine, items, workers=self.workers, ahead=ahead)
 
 
 def chosen_workers(given: int | None) -> int:
