@@ -22,8 +22,8 @@ from efficientnet_lite.metrics import softmax
 from efficientnet_lite.photos.contract import CROP_PADDING, Contract
 from efficientnet_lite.photos.images import Refused
 from efficientnet_lite.photos.views import prepare_pixels
-from efficientnet_lite.runtimes import model_files
 from efficientnet_lite.runtimes.model_files import model_from_bytes, open_model
+from efficientnet_lite.strangers import structure
 from efficientnet_lite.tflite.identity import OWN_ENTRY
 from efficientnet_lite.tflite.label_files import pack_labels
 from efficientnet_lite.tflite.metadata import TEXT_ENTRY
@@ -454,7 +454,7 @@ def test_an_input_of_a_type_that_no_photo_has_is_refused(monkeypatch, dtype):
 
 def model_input(monkeypatch, **changes):
     """A file whose check says that its input is another; files that really are so fail the check first."""
-    whole = model_files.check_model
+    whole = structure.check_model
 
     def check(data, *, where):
         found = whole(data, where=where)
@@ -462,7 +462,7 @@ def model_input(monkeypatch, **changes):
         tensors[found.inputs[0]] = replace(tensors[found.inputs[0]], **changes)
         return replace(found, tensors=tuple(tensors))
 
-    monkeypatch.setattr(model_files, "check_model", check)
+    monkeypatch.setattr(structure, "check_model", check)
     return tiny.tiny()
 
 

@@ -13,7 +13,8 @@ from efficientnet_lite.errors import EXIT_ARTIFACT, EXIT_OK, ArtifactError
 from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.runtimes.model_files import model_from_bytes
 from efficientnet_lite.strangers.description import describe
-from efficientnet_lite.strangers.structure import check_model, main_signature
+from efficientnet_lite.strangers.signatures import main_signature
+from efficientnet_lite.strangers.structure import check_model
 from efficientnet_lite.tflite.container import Graph
 from efficientnet_lite.tflite.label_files import pack_labels
 

@@ -76,7 +76,7 @@ def embed(
         json: print one JSON document instead of the line.
         jsonl: print one JSON object a photo instead, path and features.
     """
-    from efficientnet_lite.cli.results import show_accounting
+    from efficientnet_lite.cli.counted import show_accounting
     from efficientnet_lite.commands.embed import embed as embed_photos
     from efficientnet_lite.commands.embed import embed_each
 
@@ -147,7 +147,7 @@ def _told(embedded: "Embedded", out: Path, format: VectorFormat, layout: VectorL
 
 def _print_each(console: Console, vectors: "Iterable[Extracted[PhotoEntry]]") -> None:
     """One JSON object a photo, each as soon as it is known; ends with the exit code where none could be used."""
-    from efficientnet_lite.cli.results import show_accounting
+    from efficientnet_lite.cli.counted import show_accounting
     from efficientnet_lite.features.embedded import photo_place
 
     tally = Tally()

@@ -58,7 +58,7 @@ def evaluate(
         num_images: for --images, only the first so many.
         json: print one JSON document instead of the tables: one object, or a list for several --as.
     """
-    from efficientnet_lite.cli.results import show_accounting
+    from efficientnet_lite.cli.counted import show_accounting
     from efficientnet_lite.commands.evaluate import evaluate as evaluate_model
 
     console = console_of(json, verbose, quiet)

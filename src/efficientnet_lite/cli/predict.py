@@ -66,7 +66,7 @@ def predict(
         csv: print CSV instead of the table: path, rank, label, index, probability; of ImageNet's classes synset.
         jsonl: print one JSON object a line, each as soon as it is known.
     """
-    from efficientnet_lite.cli.results import show_accounting
+    from efficientnet_lite.cli.counted import show_accounting
     from efficientnet_lite.commands.predict import predict_each
     from efficientnet_lite.photos.found import find_photos
 

@@ -8,7 +8,6 @@ from efficientnet_lite.artifacts.tf1_checkpoint import FORMAT as CHECKPOINT
 from efficientnet_lite.cli.console import Console, percent
 from efficientnet_lite.cli.wording import spelled
 from efficientnet_lite.figures import noise
-from efficientnet_lite.photos.accounting import Accounting, Tally
 from efficientnet_lite.run.publish import Trained
 
 VERDICTS: dict[str, str] = {
@@ -16,16 +15,6 @@ VERDICTS: dict[str, str] = {
     "not refuted": "not refuted (nothing is wrong, but the photos are too few to be sure): {what}",
     "failed": "failed: {what}",
 }
-
-
-def show_accounting(console: Console, accounting: Accounting | Tally) -> None:
-    """What became of every photo: the numbers, the commonest reason for skipping, and what was passed over."""
-    if accounting.skipped:
-        console.warn(f"{accounting}; {accounting.reasons()}")
-    else:
-        console.note(str(accounting))
-    if text := accounting.not_photos():
-        console.note(text)
 
 
 def trained_json(trained: Trained) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def shards(
         seed: of that split, and of the order in which photos are written.
         overwrite: replace the files of an earlier call; what is not ours beside them stays.
     """
-    from efficientnet_lite.cli.results import show_accounting
+    from efficientnet_lite.cli.counted import show_accounting
     from efficientnet_lite.commands.shards import shards as write_shards
 
     console = console_of(json, verbose, quiet)

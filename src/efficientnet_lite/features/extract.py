@@ -3,7 +3,7 @@
 Memory does not grow with the number of photos: only a few are under way at once.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -28,8 +28,8 @@ Asked = TypeVar("Asked")
 WAITING_READERS = 8
 # Photos that a thread loads, and then runs. One by one, the loader and the network find the caches full of each other,
 # and threads wait for one another at each of the loader's short calls: 4.0 ms a photo on two cores, 3.6 by eight.
-_GROUP = 8
-_GROUP_BYTES = 4 * 2**20  # of files, from which on a group is full
+_PHOTOS_AT_ONCE = 8
+_BYTES_AT_ONCE = 4 * 2**20  # of files, from which on a group is full
 _GROUPS_AHEAD = 2  # a thread
 
 FloatVector = npt.NDArray[np.float32]
@@ -48,35 +48,33 @@ class Extracted(Generic[Asked]):
     fix: str = ""  # what can be done about it
 
 
+@dataclass(frozen=True, slots=True)
 class KnownVectors:
     """The vectors of one model and view that the cache holds; they are read and never written."""
 
-    def __init__(self, cache: Cache, model: Model, view: View | None = None) -> None:
-        view = view or model.contract.view
-        self._cache = cache
-        self._space = space_of(model.sha256, model.contract, view)
-        self.keys = cache.keys(self._space)  # of the photos
+    cache: Cache
+    space: str
 
-    def find(self, sha256: str, columns: int) -> tuple[int, int, FloatVector] | None:
-        """Width, height and vector of the photo with this content; None where they are not there or damaged."""
-        if sha256 not in self.keys:
-            return None
-        for _, value in self._cache.get(self._space, [sha256]):
-            for _, seen in self._cache.get(LOOKS, [sha256]):
-                look = look_from_bytes(sha256, seen)
-                if look is not None and len(value) == 4 * columns:
-                    return look.width, look.height, np.frombuffer(value, "<f4")
-        return None
+    def find(self, hashes: Sequence[str], columns: int) -> dict[str, tuple[int, int, FloatVector]]:
+        """Width, height and vector of the photos with this content, where they are there and not damaged."""
+        vectors = dict(self.cache.get(self.space, hashes))
+        looks = ((sha, look_from_bytes(sha, seen)) for sha, seen in self.cache.get(LOOKS, list(vectors)))
+        return {
+            sha: (look.width, look.height, np.frombuffer(vectors[sha], "<f4"))
+            for sha, look in looks
+            if look is not None and len(vectors[sha]) == 4 * columns
+        }
 
 
 @contextmanager
 def known_vectors(model: Model, view: View | None = None) -> Iterator[KnownVectors | None]:
-    """What the cache of this machine knows of a model and view; None where there is none, which makes none."""
+    """What the cache of this machine knows of a model and view; None where it is nothing, which makes no cache."""
     if not Cache.is_there():
         yield None
         return
     with Cache() as cache:
-        yield KnownVectors(cache, model, view)
+        space = space_of(model.sha256, model.contract, view or model.contract.view)
+        yield KnownVectors(cache, space) if cache.has(space) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +85,13 @@ class _Read(Generic[Asked]):
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen(Generic[Asked]):
+class _Loaded(Generic[Asked]):
     read: _Read[Asked]
     image: Image
     full_size: tuple[int, int]  # height and width
+
+
+_Group = list[_Read[Asked] | Extracted[Asked]]
 
 
 def extract(
@@ -126,11 +127,13 @@ def extract(
             return Extracted(item, None, None, None, None, error.what, error.fix)
         return _Read(item, data, None if data is None else sha256_bytes(data))
 
-    def looked_up(each: _Read[Asked] | Extracted[Asked]) -> _Read[Asked] | Extracted[Asked]:
-        if known is None or isinstance(each, Extracted) or each.sha256 is None:
-            return each
-        found = known.find(each.sha256, columns)
-        return Extracted(each.item, each.sha256, *found, None) if found else each
+    def looked_up(group: _Group[Asked]) -> _Group[Asked]:
+        hashes = [each.sha256 for each in group if isinstance(each, _Read) and each.sha256 is not None]
+        found = known.find(hashes, columns) if known is not None and hashes else {}
+        return [
+            Extracted(each.item, each.sha256, *found[each.sha256], None) if each.sha256 in found else each
+            for each in group
+        ]
 
     def image_of(each: _Read[Asked]) -> tuple[Image, tuple[int, int]]:
         if each.data is not None:
@@ -140,38 +143,36 @@ def extract(
         given = pixels(each.item)
         return prepare_pixels(given, views, model.contract)[0], given.shape[:2]
 
-    def prepared(each: _Read[Asked] | Extracted[Asked]) -> _Seen[Asked] | Extracted[Asked]:
+    def prepared(each: _Read[Asked] | Extracted[Asked]) -> _Loaded[Asked] | Extracted[Asked]:
         if isinstance(each, Extracted):
             return each
         try:
-            return _Seen(each, *image_of(each))
+            return _Loaded(each, *image_of(each))
         except UnreadablePhoto as error:
             return Extracted(each.item, each.sha256, None, None, None, error.what, error.fix)
 
-    def of_group(engine: Engine, group: list[_Read[Asked] | Extracted[Asked]]) -> list[Extracted[Asked]]:
-        seen = [prepared(each) for each in group]  # all of them first: see `_GROUP`
+    def of_group(engine: Engine, group: _Group[Asked]) -> list[Extracted[Asked]]:
+        seen = [prepared(each) for each in group]  # all of them first: see `_PHOTOS_AT_ONCE`
         return [each if isinstance(each, Extracted) else run(engine, each) for each in seen]
 
-    def run(engine: Engine, seen: _Seen[Asked]) -> Extracted[Asked]:
+    def run(engine: Engine, seen: _Loaded[Asked]) -> Extracted[Asked]:
         vector = model.on_image(engine, seen.image)[POOLED]
         height, width = seen.full_size
         return Extracted(seen.read.item, seen.read.sha256, width, height, vector, None)
 
-    read_ahead = map(looked_up, in_threads(bytes_of, items, workers=readers))
-    for group in model.pool.map(of_group, _groups(read_ahead), ahead=_GROUPS_AHEAD):
+    read_ahead = in_threads(bytes_of, items, workers=readers)
+    for group in model.pool.map(of_group, map(looked_up, _groups(read_ahead)), ahead=_GROUPS_AHEAD):
         yield from group
 
 
-def _groups(
-    stream: Iterable[_Read[Asked] | Extracted[Asked]],
-) -> Iterator[list[_Read[Asked] | Extracted[Asked]]]:
+def _groups(stream: Iterable[_Read[Asked] | Extracted[Asked]]) -> Iterator[_Group[Asked]]:
     """Neighbors, so few that their files are not many bytes."""
-    group: list[_Read[Asked] | Extracted[Asked]] = []
+    group: _Group[Asked] = []
     size = 0
     for each in stream:
         group.append(each)
         size += len(each.data or b"") if isinstance(each, _Read) else 0
-        if len(group) == _GROUP or size >= _GROUP_BYTES:
+        if len(group) == _PHOTOS_AT_ONCE or size >= _BYTES_AT_ONCE:
             yield group
             group, size = [], 0
     if group:

@@ -11,7 +11,6 @@ endpoint names). Squeeze-and-excite is absent; stem, head and the repeats of the
 stage are not scaled.
 """
 
-import difflib
 import math
 import re
 from collections.abc import Iterator
@@ -326,6 +325,8 @@ def nearest_model(text: str) -> str | None:
     """
     core, at, size = text[:200].lower().partition("@")
     core = re.sub("[^a-z0-9]", "", core)
+    import difflib  # for an error alone
+
     near = difflib.get_close_matches(core, _FORMS, n=1, cutoff=0.6)
     name = _FORMS[near[0]] if near else ""
     if not name or not re.search(f"(?<![0-9b]){name[-1]}(?![0-9])", core):

@@ -9,8 +9,9 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
+from queue import LifoQueue
 from typing import Any, Protocol
 
 import numpy as np
@@ -54,27 +55,30 @@ class Engine(Protocol):
 
 
 class EnginePool:
-    """One file opened several times, one engine for each thread."""
+    """One file opened several times, one engine for each thread; those after the first once they are needed."""
 
     def __init__(
         self, open_engine: Callable[..., Engine], model: bytes, *, workers: int, where: Path | str = "model"
     ) -> None:
-        """Open `model` once for each of `workers`, by `open_engine(model, where=where)`."""
+        """Open `model` by `open_engine(model, where=where)`, at most once for each of `workers`."""
         self.workers = max(1, workers)
-        self._engines: SimpleQueue[Engine] = SimpleQueue()
-        self.first = open_engine(model, where=where)
-        self._engines.put(self.first)
-        for _ in range(self.workers - 1):
-            self._engines.put(open_engine(model, where=where))
+        self._open = partial(open_engine, model, where=where)
+        self.first = self._open()
+        # The last one that was given back is the next to be lent; None is one that has not been needed yet.
+        self._idle: LifoQueue[Engine | None] = LifoQueue()
+        for engine in (*[None] * (self.workers - 1), self.first):
+            self._idle.put(engine)
 
     @contextmanager
     def borrowed(self) -> Iterator[Engine]:
         """An engine for this thread alone; waits where all are lent."""
-        engine = self._engines.get()
+        engine = self._idle.get()
         try:
+            if engine is None:
+                engine = self._open()
             yield engine
         finally:
-            self._engines.put(engine)
+            self._idle.put(engine)
 
     def map(
         self, function: Callable[[Engine, Given], Result], items: Iterable[Given], *, ahead: int = AHEAD

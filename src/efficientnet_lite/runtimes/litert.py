@@ -13,7 +13,7 @@ import numpy.typing as npt
 from efficientnet_lite.errors import ArtifactError
 from efficientnet_lite.runtimes.engine import Tensor
 from efficientnet_lite.storage.quiet import stderr_without
-from efficientnet_lite.strangers.structure import main_signature
+from efficientnet_lite.strangers.signatures import main_signature
 
 
 class LiteRT:

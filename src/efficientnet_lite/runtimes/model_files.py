@@ -5,6 +5,7 @@ how pixels are to be normalized, it is refused rather than guessed.
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from efficientnet_lite.errors import ArtifactError
 from efficientnet_lite.photos.contract import Contract
@@ -12,11 +13,13 @@ from efficientnet_lite.runtimes.engine import cores
 from efficientnet_lite.runtimes.model import Model
 from efficientnet_lite.runtimes.onnx import OnnxRuntime
 from efficientnet_lite.storage import files
-from efficientnet_lite.strangers.structure import CheckedModel, check_model
-from efficientnet_lite.strangers.tensors import TensorInfo
 from efficientnet_lite.tflite.identity import OWN_ENTRY, Identity
 from efficientnet_lite.tflite.label_files import labels_of, read_labels
 from efficientnet_lite.tflite.metadata import read_entries, read_normalization
+
+if TYPE_CHECKING:
+    from efficientnet_lite.strangers.structure import CheckedModel
+    from efficientnet_lite.strangers.tensors import TensorInfo
 
 MAX_MODEL_BYTES = 512 * 2**20
 INPUT_TYPES = ("float32", "uint8", "int8")
@@ -38,6 +41,8 @@ def open_model(path: Path, *, workers: int | None = None) -> Model:
 
 def model_from_bytes(data: bytes, *, where: Path | str, workers: int | None = None) -> Model:
     """Like `open_model`, for a file in memory."""
+    from efficientnet_lite.strangers.structure import check_model  # names and runs need no such reader
+
     image = _image(check_model(data, where=where), where)
     entries = read_entries(data, where=where)
     identity = Identity.from_bytes(entries[OWN_ENTRY], where=where) if OWN_ENTRY in entries else None
@@ -62,7 +67,7 @@ def model_from_bytes(data: bytes, *, where: Path | str, workers: int | None = No
     )
 
 
-def _image(checked: CheckedModel, where: Path | str) -> TensorInfo:
+def _image(checked: "CheckedModel", where: Path | str) -> "TensorInfo":
     """The only input; raises ArtifactError where it is no square RGB image."""
     inputs = [checked.tensors[index] for index in checked.inputs]
     shape = inputs[0].shape

@@ -179,6 +179,15 @@ class Cache:
                 if isinstance(key, str) and isinstance(value, bytes) and _checksum(space, key, value) == crc:
                     yield key, value
 
+    def has(self, space: str) -> bool:
+        """Whether anything was ever kept in `space`."""
+        try:
+            found = self._connection.execute("SELECT 1 FROM spaces WHERE name = ?", (space,)).fetchone()
+        except sqlite3.Error as error:
+            self._failed(error)
+            return False
+        return found is not None
+
     def keys(self, space: str) -> set[str]:
         """All keys of `space`; whether their values are whole shows in `get`."""
         try:

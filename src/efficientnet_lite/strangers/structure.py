@@ -7,7 +7,7 @@ Source: tensorflow/lite/schema/schema.fbs; tensorflow/lite/core/interpreter_buil
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -26,6 +26,7 @@ from efficientnet_lite.strangers.operators import (
 )
 from efficientnet_lite.strangers.order import Known, arena_bytes, check_order, computed_numbers, numbers
 from efficientnet_lite.strangers.shapes import fits
+from efficientnet_lite.strangers.signatures import main_signature
 from efficientnet_lite.strangers.tensors import TensorInfo, read_tensor
 from efficientnet_lite.tflite.flatbuffer import Reader, Table
 from efficientnet_lite.tflite.slots import (
@@ -139,19 +140,6 @@ def check_model(data: bytes | memoryview, *, where: Path | str = "the model") ->
         entries=_entries(model, len(buffers)),
         arena_bytes=graph.arena_bytes,
     )
-
-
-def main_signature(sizes: Mapping[str, int]) -> str | None:
-    """The signature that is run, and by whose names inputs and outputs go; None where a file has none.
-
-    That is `serving_default`, which is what converters call the only one; else the one that names the most.
-
-    Args:
-        sizes: signature -> how many inputs and outputs it names.
-    """
-    if "serving_default" in sizes or not sizes:
-        return "serving_default" if sizes else None
-    return max(sizes, key=lambda key: sizes[key])
 
 
 def _graph(

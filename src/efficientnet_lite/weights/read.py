@@ -4,7 +4,6 @@ What a path holds is told by its content: extensions lie. Every reader gives `St
 `fit` makes of them the parameters of one variant, or one error that says everything that is wrong.
 """
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -107,6 +106,8 @@ def _check_there(weights: str | Path) -> None:
     path = Path(weights)
     if files.lexists(path) or files.is_file(f"{path}{INDEX_SUFFIX}"):
         return
+    import difflib  # for an error alone
+
     near = difflib.get_close_matches(str(weights).lower(), published.NAMES, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
     raise UnusableInput(
