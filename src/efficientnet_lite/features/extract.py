@@ -6,6 +6,7 @@ Memory does not grow with the number of photos: only a few are under way at once
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -21,7 +22,7 @@ from efficientnet_lite.runtimes.engine import Engine
 from efficientnet_lite.runtimes.model import Model
 from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.storage.files import sha256_bytes
-from efficientnet_lite.threads import in_threads
+from efficientnet_lite.threads import AHEAD, in_threads
 
 Asked = TypeVar("Asked")
 # Threads that read ahead from the network, where they wait; from a disk one is faster than several.
@@ -160,8 +161,13 @@ def extract(
         height, width = seen.full_size
         return Extracted(seen.read.item, seen.read.sha256, width, height, vector, None)
 
-    read_ahead = in_threads(bytes_of, items, workers=readers)
-    for group in model.pool.map(of_group, map(looked_up, _groups(read_ahead)), ahead=_GROUPS_AHEAD):
+    # From the network each photo is waited for on its own; a disk is faster than it takes to change the thread.
+    at_once, ahead = (_PHOTOS_AT_ONCE, 1) if readers == 1 else (1, AHEAD)
+    stream = iter(items)
+    neighbors = iter(lambda: list(islice(stream, at_once)), [])
+    read_ahead = in_threads(lambda some: [*map(bytes_of, some)], neighbors, workers=readers, ahead=ahead)
+    groups = map(looked_up, _groups(chain.from_iterable(read_ahead)))
+    for group in model.pool.map(of_group, groups, ahead=_GROUPS_AHEAD):
         yield from group
 
 
