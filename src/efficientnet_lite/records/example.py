@@ -8,8 +8,9 @@ tools/datasets/imagenet_to_gcs.py (keys).
 
 import struct
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from efficientnet_lite.errors import UnusableInput
 from efficientnet_lite.protobuf import (
@@ -25,6 +26,8 @@ from efficientnet_lite.protobuf import (
 )
 
 MAX_FEATURES = 1000  # ImageNet's records have ten
+MAX_VALUES = 1 << 16  # of one feature
+Kind = TypeVar("Kind")
 IMAGE, LABEL = b"image/encoded", b"image/class/label"
 NO_CLASS = -1  # where there is no label, or 0, the background
 
@@ -94,20 +97,29 @@ def features_of(record: bytes) -> dict[str, list[bytes] | list[int] | list[float
 
 
 def _values(feature: bytes) -> list[bytes] | list[int] | list[float]:
-    """The values of a Feature: bytes_list 1, float_list 2, int64_list 3, the latter two packed or not."""
+    """The values of a Feature: bytes_list 1, float_list 2, int64_list 3, the latter two packed or not.
+
+    None of them where they are more than MAX_VALUES, which would take twenty times the record's memory.
+    """
     for kind, part in typed(feature, {1: BYTES, 2: BYTES, 3: BYTES}):
-        inner = [(wire, value) for number, wire, value in fields(part) if number == 1]
+        inner = ((wire, value) for number, wire, value in fields(part) if number == 1)
         if kind == 1:
-            return [value for wire, value in inner if wire == BYTES]
-        if kind == 2:
-            packed = b"".join(
-                value if wire == BYTES else value.to_bytes(4, "little")
-                for wire, value in inner
-                if wire in (BYTES, FIXED32)
-            )
-            return list(struct.unpack(f"<{len(packed) // 4}f", packed[: len(packed) // 4 * 4]))
-        return list(_int64s(inner))
+            return _few(value for wire, value in inner if wire == BYTES)
+        return _few(_floats(inner)) if kind == 2 else _few(_int64s(inner))
     return []
+
+
+def _few(values: Iterable[Kind]) -> list[Kind]:
+    found = list(islice(values, MAX_VALUES + 1))
+    return found if len(found) <= MAX_VALUES else []
+
+
+def _floats(values: Iterable[tuple[int, Any]]) -> Iterator[float]:
+    """The numbers of a float_list, by wire type and value of its fields, packed or not."""
+    for wire, value in values:
+        if wire in (BYTES, FIXED32):
+            data = value if wire == BYTES else value.to_bytes(4, "little")
+            yield from (number for (number,) in struct.iter_unpack("<f", data[: len(data) // 4 * 4]))
 
 
 def checked(example: Example, classes: int) -> Example:

@@ -84,6 +84,16 @@ def test_any_example_with_one_photo_is_read_whatever_its_features_are_called(her
     assert [data for _, data in read("x.tfrecord")] == [photo(1), photo(2)]
 
 
+def test_a_feature_of_very_many_values_is_no_column(here):
+    most, few = 2**16, [1, -2]
+    features = {"texts": [b""] * (most + 1), "numbers": [1] * (most + 1), "real": [0.5] * (most + 1)}
+    (here / "a.tfrecord").write_bytes(record(example(image__encoded=photo(1), few=few, **features)))
+    (here / "b.tfrecord").write_bytes(record(example(image__encoded=photo(1), most=[7] * most)))
+
+    assert table("a.tfrecord")[0] == {"few": "string"}
+    assert table("b.tfrecord")[0] == {"most": "string"}
+
+
 def test_a_record_without_one_photo_or_with_a_wrong_checksum_is_a_row_and_the_others_count(here):
     wrong = bytearray(record(reference(3)))
     wrong[-1] ^= 1

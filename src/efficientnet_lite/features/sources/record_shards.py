@@ -130,4 +130,4 @@ def _value(values: list[bytes] | list[int] | list[float]) -> ColumnValue:
             plain.append(each)
     if not plain:
         return None
-    return plain[0] if len(plain) == 1 else column_value(plain[:MAX_TEXT])
+    return plain[0] if len(plain) == 1 else column_value(plain)
