@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from listed_rows import link_in_tar, photo, read, table, tar_bytes
 
 from efficientnet_lite.errors import EfficientNetLiteError, UnusableInput
-from efficientnet_lite.features.sources import passages, tar_shards
+from efficientnet_lite.features.sources import passages, streams, tar_shards
 from efficientnet_lite.features.sources.photo_list import list_sources
 
 MODES = {"w": "a.tar", "w:gz": "a.tar.gz"}
@@ -154,6 +154,18 @@ def test_of_a_packed_archive_that_breaks_off_the_photos_before_count(tmp_path, m
     assert good == [photo(n) + noise[n] for n in range(len(good))]
     assert found[-1][1].startswith(tar_shards.DAMAGED)
     assert len(found) == len(good) + 1
+
+
+def test_of_what_gzip_unfolds_without_end_the_photos_before_count(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(streams, "MAX_UNFOLDED_BYTES", 2**20)
+    zeros = [(f"{n}.bmp", bytes(2**20)) for n in (2, 3)]
+    (tmp_path / "a.tgz").write_bytes(tar_bytes([("1.jpg", photo(1)), *zeros], "w:gz"))
+
+    assert read("a.tgz") == [
+        ("a.tgz/1.jpg", photo(1)),
+        ("a.tgz/2.bmp", f"{tar_shards.DAMAGED}: gzip unfolds it to more than 100 times its bytes"),
+    ]
 
 
 def test_an_archive_packed_in_another_way_or_gone_is_named(tmp_path):

@@ -4,7 +4,7 @@ import io
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from gzip import GzipFile
+from gzip import BadGzipFile, GzipFile
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -16,6 +16,28 @@ from efficientnet_lite.storage import files
 
 GZIP = b"\x1f\x8b"
 FAULTS = (OSError, EOFError, zlib.error)  # of a stream
+# Photos are packed already, tables of paths unfold to some tens of times their bytes, and a bomb to a thousand times.
+MAX_UNFOLDED_BYTES, MAX_UNFOLDING = 256 * 2**20, 100
+
+
+class _Unpacked(GzipFile):
+    """What gzip has packed. Raises BadGzipFile where it is a bomb, which would take an hour for a gigabyte."""
+
+    def __init__(self, packed: BinaryIO) -> None:
+        super().__init__(fileobj=packed)
+        self._packed = packed
+
+    def read(self, size: int | None = -1) -> bytes:
+        return self._judged(super().read(size))
+
+    def readline(self, size: int | None = -1) -> bytes:
+        return self._judged(super().readline(size))
+
+    def _judged(self, data: bytes) -> bytes:
+        unfolded = self.tell()
+        if unfolded > MAX_UNFOLDED_BYTES and unfolded > MAX_UNFOLDING * self._packed.tell():
+            raise BadGzipFile(f"gzip unfolds it to more than {MAX_UNFOLDING} times its bytes")
+        return data
 
 
 @contextmanager
@@ -35,7 +57,7 @@ def forwards(where: str) -> Iterator[BinaryIO]:
                     f"it is packed by {name}", where=where, fix="unpack it, or pack it by gzip"
                 )
         if first.startswith(GZIP):
-            with GzipFile(fileobj=file) as unpacked:
+            with _Unpacked(file) as unpacked:
                 yield cast(BinaryIO, unpacked)
         else:
             yield cast(BinaryIO, file)
