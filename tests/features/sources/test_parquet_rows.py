@@ -107,6 +107,12 @@ def test_a_table_without_photos_is_refused_by_its_columns(here):
         UnusableInput, match=r"no column of photos or paths, but 'a' \(int64\), 'b' \(string\)"
     ):
         read("x.parquet")
+    two = pa.Table.from_arrays(
+        [pa.array([photo(1)]), pa.array(["x"]), pa.array(["y"])], names=["image", "a", "a"]
+    )
+    pq.write_table(two, "x.parquet")
+    with pytest.raises(UnusableInput, match="it has the column 'a' twice"):
+        read("x.parquet")
     (here / "y.parquet").write_bytes(b"PAR1 no table PAR1")
     with pytest.raises(UnusableInput, match="no Parquet table that can be read"):
         read("y.parquet")

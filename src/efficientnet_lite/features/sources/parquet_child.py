@@ -9,6 +9,7 @@ Source: Apache Parquet, README (footer, row groups, column chunks); Hugging Face
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -154,6 +155,9 @@ def _columns(table: Any) -> _Columns:
     import pyarrow.types as kinds
 
     schema = table.schema_arrow
+    twice = next((name for name, count in Counter(schema.names).items() if count > 1), None)
+    if twice is not None:
+        raise Declined(f"it has the column {twice[:50]!r} twice")
     photo = path = None
     for name in _by_name(schema):
         kind = schema.field(name).type
@@ -180,7 +184,7 @@ def _columns(table: Any) -> _Columns:
 def _by_name(schema: Any) -> list[str]:
     """The names of all columns, those that photos are usually called by first."""
     return sorted(
-        dict.fromkeys(schema.names),
+        schema.names,
         key=lambda name: (
             BYTES_COLUMNS.index(name.lower()) if name.lower() in BYTES_COLUMNS else len(BYTES_COLUMNS)
         ),
