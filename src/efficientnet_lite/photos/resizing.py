@@ -40,7 +40,7 @@ def resize(
     height, width = pixels.shape[:2]
     top, left, high, wide = (side / scale for side in box) if box is not None else (0, 0, height, width)
     rows = _bands(height, top, top + high, size, filter)
-    columns = _bands(width, left, left + wide, size, filter)
+    columns = _colored(width, left, left + wide, size, filter)
     lines = pixels[rows.first : rows.last, columns.first : columns.last].reshape(rows.last - rows.first, -1)
     between = _by_columns(lines, columns, size)
     return _clipped(_by_rows(between, rows, size)).astype(np.uint8).reshape(size, size, 3)
@@ -61,23 +61,14 @@ class _Bands:
 
 def _by_columns(lines: NDArray[np.uint8], columns: _Bands, size: int) -> Array:
     """(height, size * 3), whole numbers from 0 to 255, of lines (height, width * 3)."""
-    bands, width, reach = columns.weights.shape
-    # Colors stand side by side in a line, so that each has its own third of the rows and columns of a matrix.
-    weights = np.zeros((bands, reach, 3, width, 3), np.float32)
-    for color in range(3):
-        weights[:, :, color, :, color] = columns.weights.transpose(0, 2, 1)
-    matrices = weights.reshape(bands, 3 * reach, 3 * width)
-    image = _scratch("between", len(lines), 3 * width * bands)
-    parts = -(-len(lines) * 9 * reach * width // _MOST_PRODUCTS)
+    bands, reach, width = columns.weights.shape  # both of them three times as many as pixels
+    image = _scratch("between", len(lines), width * bands)
+    parts = -(-len(lines) * reach * width // _MOST_PRODUCTS)
     step = -(-len(lines) // parts)
     for top in range(0, len(lines), step):
         part, out = _floats(lines[top : top + step]), image[top : top + step]
-        for place, (read, matrix) in enumerate(zip(columns.lines[::reach].tolist(), matrices, strict=True)):
-            np.matmul(
-                part[:, 3 * read : 3 * (read + reach)],
-                matrix,
-                out=out[:, 3 * width * place : 3 * width * (place + 1)],
-            )
+        for place, (read, matrix) in enumerate(zip(columns.lines.tolist(), columns.weights, strict=True)):
+            np.matmul(part[:, read : read + reach], matrix, out=out[:, width * place : width * (place + 1)])
     return np.floor(_clipped(image), out=image)[:, : 3 * size]
 
 
@@ -153,6 +144,22 @@ def _bands(side: int, low: float, high: float, size: int, filter: Filter) -> _Ba
         ((reads - lowest)[:, None] + np.arange(widest)).reshape(-1),
         np.ascontiguousarray(bands[:, :, :widest]),
     )
+
+
+@lru_cache(maxsize=32)  # so many sizes of photos in turns; a hundred kilobytes each
+def _colored(side: int, low: float, high: float, size: int, filter: Filter) -> _Bands:
+    """The same for lines in which colors stand side by side, to be multiplied from the right.
+
+    Each color has its own third of the rows and columns of a band, weights (bands, 3 * reach, 3 * _LINES); `lines` has
+    only the first number that each band reads.
+    """
+    plain = _bands(side, low, high, size, filter)
+    bands, lines, reach = plain.weights.shape
+    weights = np.zeros((bands, reach, 3, lines, 3), np.float32)
+    for color in range(3):
+        weights[:, :, color, :, color] = plain.weights.transpose(0, 2, 1)
+    first = 3 * plain.lines[::reach]
+    return _Bands(plain.first, plain.last, first, weights.reshape(bands, 3 * reach, 3 * lines))
 
 
 def _kernel(x: NDArray[np.float64], filter: Filter) -> NDArray[np.float64]:
