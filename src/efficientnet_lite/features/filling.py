@@ -2,21 +2,20 @@
 
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
-from typing import BinaryIO
 
 from efficientnet_lite.errors import OutputFailed
+from efficientnet_lite.features.asking_again import ask_again
 from efficientnet_lite.features.background import Background
 from efficientnet_lite.features.outcomes import Work, none_used
-from efficientnet_lite.features.parts import OpenPart, PartRows, load_writer
+from efficientnet_lite.features.part_files import PartFiles
+from efficientnet_lite.features.parts import PartRows, load_writer
 from efficientnet_lite.features.vector_folder import VectorFolder
 from efficientnet_lite.notices import LOG
 from efficientnet_lite.photos.accounting import Tally
 from efficientnet_lite.progress import OnProgress
-from efficientnet_lite.storage import files, folders
-from efficientnet_lite.storage.listing import Entry as Written
 
 GROUP_ROWS = 1000  # of a part that are in memory at once; a group of rows of the Parquet file
 
@@ -41,13 +40,15 @@ def fill(folder: VectorFolder, work: Work, on_progress: OnProgress) -> FilledFol
         UnusableInput: no photo at all could be used; what was written is taken away again.
         OutputFailed: the disk is full or cannot be written to; the parts that are written stay.
     """
-    made, tally = folder.made, Tally()
+    made, tally, began = folder.made, Tally(), time.monotonic()
     lacking = [number for number in range(made.parts) if number not in folder.whole]
-    for number in folder.whole:
-        tally.add(folder.layout.tally([folder.place / name for name in folder.names(number)]))
-    on_progress(tally.found, made.rows)
-    there, began = tally.found, time.monotonic()
     try:
+        asked = ask_again(folder, work)
+        for number in folder.whole:
+            tally.add(folder.layout.tally([folder.place / name for name in folder.names(number)]))
+        on_progress(tally.found, made.rows)
+        there = tally.found - asked
+        began = began if asked else time.monotonic()
         if lacking:
             _make(folder, lacking, work, tally, on_progress)
         if not tally.used:
@@ -55,6 +56,11 @@ def fill(folder: VectorFolder, work: Work, on_progress: OnProgress) -> FilledFol
             raise none_used(tally, folder.out)
         if lacking or not folder.is_complete:
             folder.complete(tally)
+        if tally.passing:
+            how = folder.again if folder.made.layout == "parts" else "`overwrite=True`"
+            LOG.warning(
+                f"photos that could not be read, which may pass: {tally.passing:,}; {how} asks for them again"
+            )
     except KeyboardInterrupt:
         LOG.warning(f"stopped: {_written(folder)}; {folder.again} goes on from there")
         raise
@@ -97,44 +103,20 @@ class _PartWriter:
 
     def __init__(self, folder: VectorFolder) -> None:
         self._folder = folder
-        self._open: _OpenFiles | None = None
+        self._open: PartFiles | None = None
 
     def write(self, number: int, rows: PartRows, *, ends: bool) -> None:
         """Write rows of part `number`; `ends`: they are its last."""
-        opened = self._open = self._open or _OpenFiles(self._folder, number)
+        opened = self._open = self._open or PartFiles(self._folder, number)
         opened.part.add(rows)
         if ends:
-            opened.part.finish()
-            settled = {name: Written(*files.settled(file)) for name, file in opened.files.items()}
-            self._folder.announce(settled)
+            opened.publish()
             self._open = None
-            opened.stack.close()  # which gives the files their names
-            self._folder.whole[number] = settled
 
     def close(self) -> None:
         """Drop a part that has not got its last group."""
         if self._open is not None:
-            self._open.part.abandon()
-            drop = _Dropped()
-            self._open.stack.__exit__(_Dropped, drop, drop.__traceback__)
-
-
-class _OpenFiles:
-    """The files of one part, which vanish where its stack ends badly."""
-
-    def __init__(self, folder: VectorFolder, number: int) -> None:
-        self.files: dict[str, BinaryIO] = {}
-        with ExitStack() as opening:
-            for name in folder.names(number):
-                folders.make((folder.place / name).parent)
-                path = folder.place / name
-                self.files[name] = opening.enter_context(files.replacing(path, within=folder.place))
-            self.part: OpenPart = folder.layout.open([*self.files.values()], folder.made, number)
-            self.stack = opening.pop_all()
-
-
-class _Dropped(Exception):
-    """Ends the files of a part that is not published."""
+            self._open.drop()
 
 
 def _written(folder: VectorFolder) -> str:

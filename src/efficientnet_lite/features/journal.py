@@ -42,9 +42,12 @@ def read_journal(folder: Path, is_part: Callable[[str], bool]) -> Announced:
         return announced
     for line in data.split(b"\n")[:-1]:  # behind the last line break is nothing, or a beginning
         try:
-            announced |= _entries(json_value(line), is_part)
+            found = _entries(json_value(line), is_part)
         except ValueError:
             continue
+        for name in found:
+            announced.pop(name, None)  # so that the last line is the last
+        announced |= found
     return announced
 
 

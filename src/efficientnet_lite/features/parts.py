@@ -10,7 +10,7 @@ so that memory does not grow with the part.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -71,8 +71,8 @@ class ParquetParts:
     def names(self, number: int, parts: int) -> tuple[str, ...]:
         return (f"part-{number:05}.parquet",)
 
-    def open(self, files: Sequence[BinaryIO], made: Provenance, number: int) -> OpenPart:
-        return _ParquetPart(files[0], made, number)
+    def open(self, files: Sequence[BinaryIO], made: Provenance, number: int) -> "ParquetPart":
+        return ParquetPart(files[0], made, number)
 
     def tally(self, paths: Sequence[Path]) -> Tally:
         return read_tally(paths[0], "path")
@@ -92,18 +92,36 @@ class ParquetParts:
         return used.column("path").to_pylist(), matrix
 
 
-class _ParquetPart:
+class ParquetPart:
+    """A part that is being written, from rows or from a part that was there."""
+
     def __init__(self, file: BinaryIO, made: Provenance, number: int) -> None:
         self._made = made
         self._schema = with_footer(parts_schema(made), made, number)
         self._writer = TableWriter(file, self._schema)
 
     def add(self, rows: PartRows) -> None:
+        self._writer.write(self._table(rows))
+
+    def keep(self, table: Any, instead: Mapping[int, Extracted[PhotoEntry]]) -> None:
+        """Write rows of an earlier part, others in the place of some, by their places in `table`."""
+        import pyarrow as pa
+
+        if instead:
+            order = list(range(table.num_rows))
+            for count, place in enumerate(instead):
+                order[place] = table.num_rows + count
+            table = (
+                pa.concat_tables([table, self._table(list(instead.values()))]).take(order).combine_chunks()
+            )
+        self._writer.write(table)
+
+    def _table(self, rows: PartRows) -> Any:
         import pyarrow as pa
 
         arrays = [*known_arrays(rows), *more_arrays(rows, self._made.columns)]
         arrays += vector_arrays(rows, self._made.dtype, self._made.size)
-        self._writer.write(pa.Table.from_arrays(arrays, schema=self._schema))
+        return pa.Table.from_arrays(arrays, schema=self._schema)
 
     def finish(self) -> None:
         self._writer.close()
@@ -273,6 +291,24 @@ def read_tally(path: Path, name: str, *, used: int = 0) -> Tally:
             if error is not None:
                 tally.skip(path_shown, error)
     return tally
+
+
+def errors_of(path: Path) -> list[str | None]:
+    """The column `error` of a file of ours."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path, memory_map=False) as file:
+        errors: list[str | None] = file.read(columns=["error"], use_threads=False).column("error").to_pylist()
+    return errors
+
+
+def groups_of(path: Path) -> Generator[Any, None, None]:
+    """The rows of a part, group by group as they were written."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path, memory_map=False) as file:
+        for group in range(file.num_row_groups):
+            yield file.read_row_group(group, use_threads=False)
 
 
 def well_formed(value: Any) -> Any:

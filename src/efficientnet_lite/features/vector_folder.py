@@ -34,6 +34,7 @@ from efficientnet_lite.version import MADE_BY, is_made_by_us
 from efficientnet_lite.vocabulary import VectorLayout
 
 MARKER = "_dataset.json"
+PASSING = "may_pass"  # of the marker: of those skipped, how many for a reason that may pass
 MAX_PARTS = 30_000  # the list of them is read as a whole, and their names have five digits
 MAX_MARKER_BYTES = 16 * 2**20  # so many parts of three files have 14 MB
 MOST_NAMED = 3  # parts in a message
@@ -59,7 +60,10 @@ def is_part(name: str) -> bool:
 
 
 def _check_marker(folder: Path, document: Mapping[str, Any]) -> None:
-    if not is_made_by_us(document.get("made_by")) or type(document.get("complete")) is not bool:
+    kinds = (("complete", bool, None), (PASSING, int, 0))
+    if not is_made_by_us(document.get("made_by")) or any(
+        type(document.get(name, default)) is not kind for name, kind, default in kinds
+    ):
         raise ValueError(f"its {MARKER} is not ours")
     try:
         Provenance.from_json(document.get("provenance"))
@@ -99,12 +103,15 @@ class VectorFolder:
         self.again = "the same command"  # that goes on with it
         self.whole: dict[int, Announced] = {}  # the parts that are there as they were written
         self.is_complete = False
+        self.passing = 0  # photos that could not be read, and are to be asked for again
         self._announced: Announced = {}
+        self._is_journaled = False  # whether the journal is of this process
         self._made: Provenance | None = None
         if (marker := marker_of(self.place, PARTS)) is not None:
             document, listed = marker
             self._made = Provenance.from_json(document["provenance"])
             self.is_complete = WRITTEN in document
+            self.passing = document.get(PASSING, 0)
             known = {name: entry for name, entry in listed.items() if entry is not None}
             self._announced = known if self.is_complete else read_journal(self.place, is_part)
 
@@ -146,17 +153,33 @@ class VectorFolder:
         if overwrite and found is not None:
             self.again = "the same command without `overwrite=True`"
             folders.remove_named(self.place, [*self._announced, JOURNAL])
-            self._announced, self.is_complete = {}, False
+            self._announced, self.is_complete, self.passing = {}, False, 0
         self._look(stage)
         if 0 < len(self.whole) < made.parts:
             LOG.info(f"going on: {len(self.whole):,} of {made.parts:,} parts are there")
         if found is None:
             self._publish_marker()
         elif len(self.whole) < made.parts or not self.is_complete:
-            write_journal(self.place, self.whole.values())  # before the marker, whose list it takes over
-            self._publish_marker()
+            self.reopen()
         elif files.lexists(self.place / JOURNAL):  # a kill came after the last marker
             folders.remove_named(self.place, [JOURNAL])
+
+    def reopen(self) -> None:
+        """Say that parts are to come or to be replaced; those that are there stay known as ours."""
+        if not self.is_complete and self._is_journaled:
+            return
+        parts = map(self.names, range(self.made.parts))
+        known = [
+            {
+                name: self._announced[name]
+                for name in names
+                if name in self._announced and files.lexists(self.place / name)
+            }
+            for names in parts
+        ]
+        write_journal(self.place, filter(None, known))  # before the marker, whose list it takes over
+        self.is_complete, self._is_journaled = False, True
+        self._publish_marker()
 
     def announce(self, entries: Announced) -> None:
         """Say of a part that its files, which are on the disk, are about to get their names."""
@@ -180,6 +203,8 @@ class VectorFolder:
         document |= {"rows": made.rows, "parts": made.parts}
         if tally is not None:
             document["skipped"] = tally.skipped
+        if passing := self.passing if tally is None else tally.passing:
+            document[PASSING] = passing
         document["provenance"] = made.to_json()
         if tally is not None:
             written = document[WRITTEN] = dict[str, Any]()

@@ -15,6 +15,9 @@ OTHER_NAME = re.compile(r"but '.*'(?= lies there)|but \".*\"(?= lies there)")
 MOST_KINDS = 8  # of what was passed over, in one line
 MOST_CAUSES = 100  # for skipping that are counted apart
 OTHER_CAUSES = "other reasons"
+MAY_PASS = (
+    "; this may pass"  # ends the reason of a photo that could not be read, and perhaps can another time
+)
 
 
 class Skipped(NamedTuple):
@@ -71,11 +74,16 @@ class Tally:
     used: int = 0
     skipped: int = 0
     passed_over: Mapping[str, int] = field(default_factory=dict)
+    passing: int = 0  # of those skipped, how many for a reason that may pass
     _causes: Counter[str] = field(default_factory=Counter)
     _first: dict[str, str] = field(default_factory=dict)  # reason -> the first photo
 
     def skip(self, name: str, reason: str, often: int = 1) -> None:
         """Count a photo that is not used."""
+        self.passing += often * reason.endswith(MAY_PASS)
+        self._count(name, reason, often)
+
+    def _count(self, name: str, reason: str, often: int) -> None:
         bare = plain(reason)
         if bare not in self._causes and len(self._causes) >= MOST_CAUSES:
             bare = OTHER_CAUSES
@@ -86,8 +94,9 @@ class Tally:
     def add(self, other: "Tally") -> None:
         """Count what another one has counted."""
         self.used += other.used
+        self.passing += other.passing
         for reason, often in other._causes.items():
-            self.skip(other._first[reason], reason, often)
+            self._count(other._first[reason], reason, often)
 
     @property
     def found(self) -> int:

@@ -31,6 +31,9 @@ class Handler(BaseHTTPRequestHandler):
                 return
         manner, _, name = self.path.partition("?")[0].lstrip("/").partition("/")
         path = server.folder / name
+        if path.name in server.refused:
+            self.send_error(server.refused[path.name])
+            return
         if manner in ("circle", "astray"):
             self.send_response(302)
             self.send_header("Location", self.path if manner == "circle" else "file:///etc/passwd")
@@ -121,6 +124,7 @@ def serving(folder, *, every=0):
     server = Server(("127.0.0.1", 0), Handler)
     server.folder, server.every, server.failed = folder, every, 0
     server.counting, server.numbers, server.asked = threading.Lock(), count(), []
+    server.refused = {}  # name of a file -> what is answered instead
     server.address = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

@@ -193,11 +193,11 @@ def test_a_server_that_leads_astray_is_not_followed(folder, manner):
 
 def test_a_server_that_says_nothing_or_drips_is_given_up(folder, monkeypatch):
     monkeypatch.setattr(remote, "ATTEMPTS", 2)
-    assert one(folder, "silent")[0] == "it cannot be read: no answer in 0 s"
+    assert one(folder, "silent")[0] == "it cannot be read: no answer in 0 s; this may pass"
 
     monkeypatch.setattr(remote, "PHOTO_S", 0.5)
     started = time.monotonic()
-    assert one(folder, "drip")[0] == "it cannot be read: not there within 0 s"
+    assert one(folder, "drip")[0] == "it cannot be read: not there within 0 s; this may pass"
     assert time.monotonic() - started < 20
 
 

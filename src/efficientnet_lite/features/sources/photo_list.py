@@ -28,10 +28,11 @@ from efficientnet_lite.features.sources.photo_entry import (
     SourceItem,
 )
 from efficientnet_lite.features.sources.record_shards import passing_records
-from efficientnet_lite.features.sources.remote import read_photo
+from efficientnet_lite.features.sources.remote import may_pass, read_photo
 from efficientnet_lite.features.sources.streams import span
 from efficientnet_lite.features.sources.tar_shards import passing_tar
 from efficientnet_lite.photos import decode as photo_door
+from efficientnet_lite.photos.accounting import MAY_PASS
 from efficientnet_lite.photos.found import FIX, MOST_NAMED
 from efficientnet_lite.photos.walk import PassedOver
 from efficientnet_lite.storage import files
@@ -106,7 +107,15 @@ class Listed:
         return map(self._entry, self._spool.items(start, stop))
 
     def read(self, entry: PhotoEntry) -> bytes:
-        """The bytes of a photo. Raises UnreadablePhoto."""
+        """The bytes of a photo. Raises UnreadablePhoto, whose reason ends with MAY_PASS where it may."""
+        try:
+            return self._read(entry)
+        except UnreadablePhoto as error:
+            if may_pass(error):
+                error.what += MAY_PASS
+            raise
+
+    def _read(self, entry: PhotoEntry) -> bytes:
         if entry.lost is not None:
             raise UnreadablePhoto(entry.lost, where=entry.path, fix="mend it, or leave it out")
         kind, where, start, length = entry.place

@@ -4,6 +4,7 @@ An address fails for good where there is nothing or nobody may read it; any othe
 happened. A server that says nothing, drips, or sends no more than it takes to look alive is given up.
 """
 
+import errno
 import io
 import posixpath
 import time
@@ -33,6 +34,11 @@ OPEN_PROTOCOLS = frozenset((*HTTP, "s3", "s3a", "gs", "gcs", "az", "abfs", "abfs
 FIX = "check the address, and that it can be reached"
 Outcome = TypeVar("Outcome")
 _PASSING = (408, 425, 429)  # of HTTP's answers from 400 on: try again
+_FORBIDDEN = (401, 403)  # a signature runs out, say
+_TROUBLE = {  # of this system with a disk, a mounted network or itself
+    getattr(errno, name, None)
+    for name in ("EIO", "ESTALE", "ETIMEDOUT", "EMFILE", "ENFILE", "ENOMEM", "EREMOTEIO")
+} - {None}
 
 
 def is_http(address: str) -> bool:
@@ -64,6 +70,14 @@ _ASTRAY = {
 
 class Hopeless(OSError):
     """What would be the same at another attempt: too slow, too long."""
+
+
+class TooSlow(Hopeless):
+    """What another attempt would not mend, and another day might."""
+
+
+class Unreached(OSError):
+    """No answer that counts, after as many attempts as it takes: no network, a server in trouble, or one too slow."""
 
 
 class RemoteFile(io.RawIOBase):
@@ -135,10 +149,10 @@ class RemoteFile(io.RawIOBase):
     def _check_pace(self, waited: float) -> None:
         self._waited += waited
         if self._deadline is not None and time.monotonic() > self._deadline:
-            raise Hopeless(f"not there within {PHOTO_S:.0f} s")
+            raise TooSlow(f"not there within {PHOTO_S:.0f} s")
         if self._waited > WINDOW_S:
             if self._gained < LEAST_BYTES:
-                raise Hopeless(f"{self._gained:,} bytes in {self._waited:.0f} s are too slow")
+                raise TooSlow(f"{self._gained:,} bytes in {self._waited:.0f} s are too slow")
             self._waited, self._gained = 0.0, 0
 
     def _read(self, count: int) -> bytes:
@@ -193,15 +207,22 @@ class RemoteFile(io.RawIOBase):
 
 
 def patiently(action: Callable[[], Outcome], between: Callable[[], None] = lambda: None) -> Outcome:
-    """What an action gives, after as many attempts as it takes. Raises OSError, with what was said last."""
+    """What an action gives, after as many attempts as it takes.
+
+    Raises OSError, with what was said last; Unreached where that does not hold for good.
+    """
     pause = PAUSE_S
     for attempt in range(1, ATTEMPTS + 1):
         try:
             return action()
         except Exception as error:  # which ones differs from library to library
             between()
-            if attempt == ATTEMPTS or isinstance(error, Hopeless) or _is_final(error):
+            if isinstance(error, TooSlow):
+                raise Unreached(_said(error)) from error
+            if isinstance(error, Hopeless) or _is_final(error):
                 raise OSError(_said(error)) from error
+            if attempt == ATTEMPTS:
+                raise Unreached(_said(error)) from error
         time.sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE_S)
     raise AssertionError("the last attempt returns or raises")
@@ -217,6 +238,20 @@ def read_photo(address: str) -> bytes:
     except OSError as error:
         raise UnreadablePhoto(f"it cannot be read: {error}", where=address, fix=FIX) from error
     return parts.getvalue()
+
+
+def may_pass(error: BaseException | None) -> bool:
+    """Whether what kept a photo from being read may have passed another time: trouble on the way, or no permission.
+
+    What is not there, or is no photo, stays so.
+    """
+    while error is not None:
+        if isinstance(error, Unreached | PermissionError) or getattr(error, "status", None) in _FORBIDDEN:
+            return True
+        if isinstance(error, OSError) and error.errno in _TROUBLE:
+            return True
+        error = error.__cause__
+    return False
 
 
 def system_of(address: str) -> tuple[Any, str]:
