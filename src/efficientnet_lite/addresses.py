@@ -17,6 +17,14 @@ def is_address(text: str) -> bool:
     return "://" in text
 
 
+def of_path(path: str) -> str | None:
+    """The address that a path was made of, which loses a slash by that; None of a path that was none."""
+    scheme, colon, rest = path.partition(":/")
+    if colon and rest[:1] not in ("", "/") and re.fullmatch("[A-Za-z][A-Za-z0-9+.-]+", scheme):
+        return f"{scheme}://{rest}"  # one letter is a drive of Windows
+    return None
+
+
 def public(text: str) -> str:
     """`text` with every address in it as it may be shown: without user, password, and the signature of its query.
 

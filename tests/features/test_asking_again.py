@@ -53,8 +53,9 @@ def test_what_a_server_gives_later_takes_its_place_and_nothing_else_changes(
     assert sorted(each[-6:] for each in server.asked) == ["02.png", "04.png"]
     assert digests(out) == digests(tmp_path / "whole")
     server.asked.clear()
-    write(model, given, out, dtype=dtype)
+    embedded = write(model, given, out, dtype=dtype)
     assert server.asked == []
+    assert embedded.paths == tuple(each for each in given if each[-6:] not in ("05.png", "ne.png"))  # as text
 
 
 def test_clip_retrieval_says_how_its_photos_are_asked_for_again(model, photos, server, tmp_path, caplog):

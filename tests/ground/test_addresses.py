@@ -1,8 +1,10 @@
 """Addresses as they may be shown: secrets are off, and what says which photo is meant stays."""
 
+from pathlib import PurePosixPath
+
 import pytest
 
-from efficientnet_lite.addresses import public
+from efficientnet_lite.addresses import of_path, public
 from efficientnet_lite.errors import UnusableInput
 
 
@@ -24,3 +26,14 @@ def test_what_lets_its_bearer_in_is_not_shown(address, shown):
     assert public(address) == shown
     assert public(shown) == shown
     assert UnusableInput("no", where=address, fix="").where == shown
+
+
+@pytest.mark.parametrize("address", ["https://h/a.jpg", "s3://b/v", "memory://x"])
+def test_a_path_that_was_an_address_is_known(address):
+    assert of_path(str(PurePosixPath(address))) == address
+    assert of_path(address) is None
+
+
+@pytest.mark.parametrize("path", ["c:/photos", "a/b:/c", "/a:/b", "a:", "photos", "1:/x"])
+def test_other_paths_are_none(path):
+    assert of_path(path) is None

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from efficientnet_lite.addresses import of_path
 from efficientnet_lite.errors import UnusableInput
 from efficientnet_lite.storage import files
 
@@ -46,6 +47,12 @@ def matches(pattern: Path) -> Iterator[Path]:
 
 def no_match(pattern: Path | str) -> UnusableInput:
     """The error for what neither exists nor matches."""
+    if (address := of_path(str(pattern))) is not None:
+        return UnusableInput(
+            "an address, and no path",
+            where=address,
+            fix="give addresses to `embed`, as text; else download it first",
+        )
     said = files.obstacle(Path(pattern))
     return UnusableInput(
         f"no such file or folder, and no pattern that matches one{f': {said}' if said else ''}",

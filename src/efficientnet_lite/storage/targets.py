@@ -1,16 +1,15 @@
 """Where something may be written: nowhere that somebody else's things lie, and on no place that is read meanwhile."""
 
 import os
-import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from efficientnet_lite.addresses import of_path
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.storage import files
 from efficientnet_lite.storage.listing import FolderKind, is_own, listing, tree
 
-_SCHEME = re.compile("[A-Za-z][A-Za-z0-9+.-]+")  # of an address; one letter is a drive of Windows
 Keys = frozenset[object]  # by which one place is known, however it is spelled
 
 
@@ -122,11 +121,11 @@ def check_file(target: Path, *, overwrite: bool, example: str, apart: Collection
 
 def check_reachable(target: Path) -> None:
     """Raises UsageError where `target` is an address, or the system does not even say whether something lies there."""
-    scheme, _, rest = str(target).partition(":/")  # as a path keeps one: with a slash less
-    if rest and _SCHEME.fullmatch(scheme) and not files.lexists(f"{scheme}:"):
+    address = of_path(str(target))
+    if address is not None and not files.lexists(target.parts[0]):
         raise UsageError(
             "an address, and only folders and files of this machine are written",
-            where=f"{scheme}://{rest}",
+            where=address,
             fix="choose another `out=`, and copy it there afterwards",
         )
     if said := files.obstacle(target):

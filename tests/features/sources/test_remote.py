@@ -8,7 +8,7 @@ import pytest
 from bad_server import serving
 from listed_rows import photo, read, table, tar_bytes
 
-from efficientnet_lite.errors import UnusableInput
+from efficientnet_lite.errors import EfficientNetLiteError, UnusableInput
 from efficientnet_lite.features.sources import remote, remote_folders
 from efficientnet_lite.features.sources.photo_list import list_sources
 from efficientnet_lite.features.sources.remote import RemoteFile, beside
@@ -290,3 +290,22 @@ def test_columns_come_over_the_network_too(places):
 
     assert columns["image/height"] == "int64"
     assert rows[0]["label"] == "c"
+
+
+def test_what_is_no_address_is_a_row_or_one_error(folder):
+    (folder / "m.csv").write_text("path\nhttp://[x/1.jpg\nhttp:///y\n//[z\np/val/b/00.jpg\n")
+    (folder / "links").mkdir()
+    (folder / "links/index.html").write_text(
+        '<a href="http://[">x</a><a href="//[q">x</a><a href="1.jpg">x</a>'
+    )
+    (folder / "links/1.jpg").write_bytes(PHOTOS[1])
+    with serving(folder) as server:
+        base = f"{server.address}/plain"
+        found = [data for _, data in read(f"{base}/m.csv")]
+        assert found.pop() == PHOTOS[0]
+        assert all(data.startswith("it cannot be read: ") for data in found)
+        assert len(found) == 3
+        assert read(f"{base}/links/") == [(f"{base}/links/1.jpg", PHOTOS[1])]
+    for address in ("http://[x", "http://[x/1.tar", "https://", "s3://["):
+        with pytest.raises(EfficientNetLiteError):
+            read(address)

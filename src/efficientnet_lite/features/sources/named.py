@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
-from urllib.parse import urlsplit
 
 from efficientnet_lite.addresses import is_address, public
 from efficientnet_lite.errors import UnusableInput, wrong_type
@@ -13,6 +12,7 @@ from efficientnet_lite.features.sources.parquet_rows import parquet_items
 from efficientnet_lite.features.sources.photo_entry import PhotoPlace, SourceItem
 from efficientnet_lite.features.sources.photo_files import file_item, folder_items, remote_items
 from efficientnet_lite.features.sources.record_shards import NAME, record_items
+from efficientnet_lite.features.sources.remote import path_in
 from efficientnet_lite.features.sources.remote_folders import folder_and_size, matching
 from efficientnet_lite.features.sources.tar_shards import tar_items
 from efficientnet_lite.photos.found import FIX, Verbatim
@@ -109,7 +109,7 @@ def _at(path: str, spool: Spool, links: bool) -> Iterator[SourceItem | PassedOve
 
 
 def _at_address(address: str, spool: Spool) -> Iterator[SourceItem | PassedOver]:
-    if (reader := _reader(urlsplit(address).path)) is not None:
+    if (reader := _reader(path_in(address))) is not None:
         yield from reader(address, False)
         return
     is_folder, size = folder_and_size(address)

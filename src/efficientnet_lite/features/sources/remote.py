@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 from efficientnet_lite import extras
 from efficientnet_lite.addresses import is_address, public
@@ -42,7 +42,22 @@ _TROUBLE = {  # of this system with a disk, a mounted network or itself
 
 
 def is_http(address: str) -> bool:
-    return urlsplit(address).scheme in HTTP
+    return address.partition("://")[0].lower() in HTTP
+
+
+def path_in(address: str) -> str:
+    """What names a file in an address: behind the host, where it has one, and before a query."""
+    rest = address.partition("://")[2]
+    path = rest.partition("/")[2] if is_http(address) else rest
+    return path.partition("?")[0].partition("#")[0]
+
+
+def joined(address: str, link: str) -> str | None:
+    """Where a link of what lies at an address leads; None where that is no address."""
+    try:
+        return urljoin(address, link)
+    except ValueError:  # [ without ]
+        return None
 
 
 def is_open_address(text: str) -> bool:
@@ -55,16 +70,19 @@ def beside(address: str, written: str) -> str:
     if is_address(written):
         return written
     if is_http(address):
-        return urljoin(address, written.replace("%", "%25").replace("?", "%3F").replace("#", "%23"))
+        plain = written.replace("%", "%25").replace("?", "%3F").replace("#", "%23")
+        return joined(address, plain) or f"{address.rpartition('/')[0]}/{plain}"
     protocol, _, path = address.partition("://")
     return f"{protocol}://{posixpath.normpath(posixpath.join(posixpath.dirname(path), written))}"
 
 
-# Errors of aiohttp that say nothing to a reader.
+# Errors of aiohttp that say nothing to a reader, and hold for good.
 _ASTRAY = {
     "TooManyRedirects": "the server leads in a circle",
     "NonHttpUrlRedirect": "the server leads to another protocol, which is not followed",
     "InvalidUrlRedirect": "the server leads to an address that is none",
+    "InvalidUrlClientError": "no address that can be asked",
+    "InvalidURL": "no address that can be asked",
 }
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from html.parser import HTMLParser
 from typing import Any, NamedTuple
-from urllib.parse import urljoin, urlsplit
 
 from efficientnet_lite.addresses import is_address
 from efficientnet_lite.errors import UnusableInput
@@ -15,6 +14,8 @@ from efficientnet_lite.features.sources.remote import (
     FIX,
     RemoteFile,
     is_http,
+    joined,
+    path_in,
     patiently,
     system_of,
 )
@@ -36,7 +37,7 @@ def folder_and_size(address: str) -> tuple[bool, int | None]:
     HTTP is not asked: an address with a slash at its end is a folder. Raises UnusableInput where asking fails.
     """
     if is_http(address):
-        return urlsplit(address).path.endswith("/"), None
+        return not path_in(address) or path_in(address).endswith("/"), None
     system, path = system_of(address)
 
     def asked() -> tuple[bool, int | None]:
@@ -114,7 +115,7 @@ def _links(address: str) -> list[tuple[str, bool, int | None]]:
     page.feed(data.decode("utf-8", "replace"))
     found = set()
     for link in page.links:
-        whole = urljoin(address, link)
+        whole = joined(address, link) or ""
         name = whole.removeprefix(address)
         bare = name.removesuffix("/")
         if whole.startswith(address) and bare and not set(bare) & set("/?#"):
