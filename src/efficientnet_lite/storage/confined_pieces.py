@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 QUESTION, SAID, ASKED, LENGTH = (struct.Struct(form) for form in ("<QQQ", "<cQ", "<QQ", "<Q"))
 PIECE, BYTES, REFUSED, END = b"p", b"b", b"x", b"."
-BUFFER_BYTES = 1 << 18
+BUFFER_BYTES, MOST_ASKED_BYTES = 1 << 18, 1 << 20
 MAX_REASON = 1000  # bytes of a refusal
 CHILD = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
@@ -109,7 +109,7 @@ class _Child:
             kind, length = SAID.unpack(self.exactly(SAID.size))
             if kind == BYTES and read is not None:
                 position, count = ASKED.unpack(self.exactly(ASKED.size))
-                data = read(position, count)
+                data = read(position, min(count, MOST_ASKED_BYTES))
                 self._tell(LENGTH.pack(len(data)) + data)
                 continue
             if kind not in (PIECE, REFUSED, END):
@@ -230,12 +230,15 @@ class FarFile(io.RawIOBase):
 
     def readinto(self, buffer: "Buffer") -> int:
         view = memoryview(buffer).cast("B")
-        count = max(0, min(len(view), self._size - self._position))
-        if not count:
-            return 0
-        self._out.write(SAID.pack(BYTES, ASKED.size) + ASKED.pack(self._position, count))
-        self._out.flush()
-        (length,) = LENGTH.unpack(self._asking.read(LENGTH.size))
-        view[:length] = self._asking.read(length)
-        self._position += length
-        return int(length)
+        wanted, done = max(0, min(len(view), self._size - self._position)), 0
+        while done < wanted:
+            asked = ASKED.pack(self._position, min(MOST_ASKED_BYTES, wanted - done))
+            self._out.write(SAID.pack(BYTES, len(asked)) + asked)
+            self._out.flush()
+            (length,) = LENGTH.unpack(self._asking.read(LENGTH.size))
+            if not length:
+                break
+            view[done : done + length] = self._asking.read(length)
+            self._position += length
+            done += length
+        return done

@@ -104,6 +104,15 @@ def test_every_kind_of_source_is_read_from_an_address(places, protocol, kind):
             assert {each.label for each in entries} == {"c"}
 
 
+def test_photos_of_many_bytes_come_whole_from_a_table_behind_an_address(folder):
+    photos = [photo(n) + bytes(range(256)) * 5000 for n in range(3)]
+    pq.write_table(pa.table({"image": photos}), folder / "large.parquet", compression="none")
+
+    with serving(folder, every=7) as server:
+        assert [data for _, data in read(f"{server.address}/plain/large.parquet")] == photos
+        assert server.failed
+
+
 def test_rows_of_a_table_behind_an_address_are_beside_it(places):
     with list_sources(f"{places['memory']}/paths.parquet") as listed:
         assert {listed.read(each) for each in listed.entries()} == {PHOTOS[1]}

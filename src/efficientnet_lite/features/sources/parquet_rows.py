@@ -105,11 +105,7 @@ def _far(where: str) -> Iterator[tuple[int, ReadAt | None]]:
 
         def read(position: int, count: int) -> bytes:
             file.seek(position)
-            parts = []
-            while count and (part := file.read(count)):
-                parts.append(part)
-                count -= len(part)
-            return b"".join(parts)
+            return file.read(count) or b""
 
         yield file.seek(0, io.SEEK_END), read
 
