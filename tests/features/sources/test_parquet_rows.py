@@ -116,6 +116,9 @@ def test_a_table_without_photos_is_refused_by_its_columns(here):
     (here / "y.parquet").write_bytes(b"PAR1 no table PAR1")
     with pytest.raises(UnusableInput, match="no Parquet table that can be read"):
         read("y.parquet")
+    (here / "z.parquet").write_bytes(b"PAR1" + bytes(100) + (2**31 - 1).to_bytes(4, "little") + b"PAR1")
+    with pytest.raises(UnusableInput, match=r"its footer has 2,147,483,647 bytes, more than 67,108,864"):
+        read("z.parquet")
 
 
 def test_a_table_that_unfolds_enormously_is_refused_from_its_footer(here):

@@ -12,8 +12,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import IO, Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from efficientnet_lite.documents import json_value
 from efficientnet_lite.features.sources.columns import column_value
@@ -35,6 +34,7 @@ BYTES_COLUMNS = (
     "data",
     "content",
 )
+MAX_FOOTER_BYTES = 64 * 2**20  # a hundred for each column of a group of rows
 FOOTER_END_BYTES = 8  # its length, and a magic
 PLACE_BYTES = 8  # before each photo, its row
 ROWS_AT_ONCE, PHOTOS_AT_ONCE = 256, 8
@@ -76,25 +76,32 @@ def respond(question: bytes, far: FarFile) -> Iterator[bytes]:
             then for each row [number, further fields by name, name, whether it has bytes].
     """
     asked = json.loads(question)
-    with _opened(asked, far) as (file, table):
+    with _opened(asked, far) as (footer, table):
         if "start" in asked:
             yield from _photos(table, asked["start"], asked["most_bytes"])
         else:
-            yield from _listed(file, table)
+            yield from _listed(footer, table)
 
 
-def _listed(file: IO[bytes], table: Any) -> Iterator[bytes]:
+def _listed(footer: bytes, table: Any) -> Iterator[bytes]:
     columns = _columns(table)
-    yield json.dumps({"photos": columns.photo is not None, "footer": _footer(file)}).encode()
+    checksum = hashlib.sha256(footer).hexdigest()
+    yield json.dumps({"photos": columns.photo is not None, "footer": checksum}).encode()
     for row in _rows(table, columns, _class_names(table)):
         yield json.dumps(row).encode()
 
 
-def _footer(file: IO[bytes]) -> str:
-    """SHA-256, hex, of what the footer says of each group of rows: where it lies, how large it is, its range."""
-    end = file.seek(-FOOTER_END_BYTES, os.SEEK_END)
-    file.seek(max(0, end - int.from_bytes(file.read(4), "little")))
-    return hashlib.sha256(file.read()).hexdigest()
+def _footer(file: Any) -> bytes:
+    """What the footer says of each group of rows: where it lies, how large it is, its range. Raises ValueError."""
+    end = file.size() - FOOTER_END_BYTES
+    file.seek(max(0, end))
+    size, magic = int.from_bytes(file.read(4), "little"), file.read(4)
+    if magic not in (b"PAR1", b"PARE"):
+        return b""  # pyarrow refuses it in its own words
+    if size > MAX_FOOTER_BYTES:
+        raise ValueError(f"its footer has {size:,} bytes, more than {MAX_FOOTER_BYTES:,}")
+    file.seek(max(0, end - size))
+    return bytes(file.read(size))
 
 
 def _photos(table: Any, start: int, most: int) -> Iterator[bytes]:
@@ -118,24 +125,29 @@ def _photos(table: Any, start: int, most: int) -> Iterator[bytes]:
 
 
 @contextmanager
-def _opened(asked: dict[str, Any], far: FarFile) -> Iterator[tuple[IO[bytes], Any]]:
+def _opened(asked: dict[str, Any], far: FarFile) -> Iterator[tuple[bytes, Any]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        with (
-            far.measured(asked["size"])
-            if asked["path"] is None
-            else Path(asked["path"]).open("rb", buffering=0) as file,
-            pq.ParquetFile(pa.PythonFile(file, mode="r"), pre_buffer=False, buffer_size=1 << 20) as table,
-        ):
-            _check_unfolding(table.metadata)
-            yield cast(IO[bytes], file), table
+        with _native(asked, far) as file:
+            footer = _footer(file)
+            with pq.ParquetFile(file, pre_buffer=False, buffer_size=1 << 20) as table:
+                _check_unfolding(table.metadata)
+                yield footer, table
     except MemoryError:
         raise
     except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, OverflowError) as error:
         text = " ".join(str(error).split())[:300]
         raise Declined(f"no Parquet table that can be read: {text}") from error
+
+
+def _native(asked: dict[str, Any], far: FarFile) -> Any:
+    import pyarrow as pa
+
+    if asked["path"] is None:
+        return pa.PythonFile(far.measured(asked["size"]), mode="r")
+    return pa.OSFile(os.fsencode(asked["path"]))
 
 
 def _check_unfolding(footer: Any) -> None:
