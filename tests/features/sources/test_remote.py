@@ -8,11 +8,12 @@ import pytest
 from bad_server import serving
 from listed_rows import photo, read, table, tar_bytes
 
-from efficientnet_lite.errors import EfficientNetLiteError, UnusableInput
+from efficientnet_lite.errors import EfficientNetLiteError, UnreadablePhoto, UnusableInput
 from efficientnet_lite.features.sources import remote, remote_folders
 from efficientnet_lite.features.sources.photo_list import list_sources
 from efficientnet_lite.features.sources.remote import RemoteFile, beside
 from efficientnet_lite.photos import decode
+from efficientnet_lite.photos.accounting import MAY_PASS
 from efficientnet_lite.records.example import encode
 from records import record
 
@@ -318,3 +319,14 @@ def test_what_is_no_address_is_a_row_or_one_error(folder):
     for address in ("http://[x", "http://[x/1.tar", "https://", "s3://["):
         with pytest.raises(EfficientNetLiteError):
             read(address)
+
+
+@pytest.mark.parametrize("name", ["p/val/b/00.jpg", "s.tar", "s.tgz", "r.tfrecord", "t.parquet"])
+@pytest.mark.parametrize(("answer", "passes"), [(503, True), (403, True), (404, False)])
+def test_what_may_pass_is_told_from_what_is_not_there(folder, name, answer, passes):
+    with serving(folder) as server, list_sources(f"{server.address}/plain/{name}") as listed:
+        server.refused = {name.rpartition("/")[2]: answer}
+        with pytest.raises(UnreadablePhoto) as caught:
+            listed.read(next(listed.entries()))
+
+    assert caught.value.what.endswith(MAY_PASS) is passes
