@@ -12,9 +12,9 @@ import pytest
 from listed_rows import photo, read, table
 
 from efficientnet_lite.errors import UnusableInput
-from efficientnet_lite.features.sources import photo_list
+from efficientnet_lite.features.sources import parquet_rows, photo_list
 from efficientnet_lite.features.sources.photo_list import list_sources
-from efficientnet_lite.storage.confined_pieces import end_idle
+from efficientnet_lite.storage.confined_pieces import end_idle, pieces
 
 pa = pytest.importorskip("pyarrow", reason="the extra [embed]")
 pq = pytest.importorskip("pyarrow.parquet", reason="the extra [embed]")
@@ -119,6 +119,25 @@ def test_a_table_without_photos_is_refused_by_its_columns(here):
     (here / "z.parquet").write_bytes(b"PAR1" + bytes(100) + (2**31 - 1).to_bytes(4, "little") + b"PAR1")
     with pytest.raises(UnusableInput, match=r"its footer has 2,147,483,647 bytes, more than 67,108,864"):
         read("z.parquet")
+
+
+def test_a_damaged_page_takes_its_group_of_rows_with_it_and_is_tried_once(here, monkeypatch):
+    photos, asked = [photo(n) for n in range(12)], []
+    monkeypatch.setattr(
+        parquet_rows, "pieces", lambda *given, **options: asked.append(1) or pieces(*given, **options)
+    )
+    columns = pa.table({"image": photos, "n": range(12)})
+    pq.write_table(columns, "x.parquet", row_group_size=4, compression="none", use_dictionary=False)
+    data = bytearray((here / "x.parquet").read_bytes())
+    start = pq.read_metadata("x.parquet").row_group(1).column(0).data_page_offset
+    data[start : start + 20] = b"\xff" * 20
+    (here / "x.parquet").write_bytes(data)
+
+    found = [data for _, data in read("x.parquet")]
+
+    assert found[:4] + found[8:] == photos[:4] + photos[8:]
+    assert all(each.startswith("it cannot be read: no Parquet table") for each in found[4:8])
+    assert len(asked) == 4  # the list, group 0 and into 1, 1 alone, 2
 
 
 def test_a_table_that_unfolds_enormously_is_refused_from_its_footer(here):

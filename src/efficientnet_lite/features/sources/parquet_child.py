@@ -72,8 +72,8 @@ def respond(question: bytes, far: FarFile) -> Iterator[bytes]:
     Args:
         question: in JSON `path`, or where that is null `size`, the bytes that `far` has. With `start` photos are asked
             for, from that row on, at most `most_bytes` of each: a piece is the row in eight bytes and the photo, or
-            empty where there is none. Without it the list: {"photos": whether there are any, "footer": its SHA-256},
-            then for each row [number, further fields by name, name, whether it has bytes].
+            empty where there is none. Without it the list: {"photos": whether there are any, "footer": its SHA-256,
+            "groups": rows of each}, then for each row [number, further fields by name, name, whether it has bytes].
     """
     asked = json.loads(question)
     with _opened(asked, far) as (footer, table):
@@ -85,8 +85,9 @@ def respond(question: bytes, far: FarFile) -> Iterator[bytes]:
 
 def _listed(footer: bytes, table: Any) -> Iterator[bytes]:
     columns = _columns(table)
+    groups = [table.metadata.row_group(group).num_rows for group in range(table.num_row_groups)]
     checksum = hashlib.sha256(footer).hexdigest()
-    yield json.dumps({"photos": columns.photo is not None, "footer": checksum}).encode()
+    yield json.dumps({"photos": columns.photo is not None, "footer": checksum, "groups": groups}).encode()
     for row in _rows(table, columns, _class_names(table)):
         yield json.dumps(row).encode()
 
@@ -108,20 +109,21 @@ def _photos(table: Any, start: int, most: int) -> Iterator[bytes]:
     photo = _columns(table).photo
     if photo is None:
         raise Declined("it has no photos any more")
-    first, groups = 0, list[int]()
-    for group in range(table.num_row_groups):
+    first = 0
+    for group in range(
+        table.num_row_groups
+    ):  # one by one: photos of a group are not lost by the next one's damage
         rows = table.metadata.row_group(group).num_rows
-        if groups or first + rows > start:
-            groups.append(group)
-        else:
+        if first + rows <= start:
             first += rows
-    for batch in table.iter_batches(
-        PHOTOS_AT_ONCE, row_groups=groups, columns=[photo.asked], use_threads=False
-    ):
-        for data in photo.of(batch):
-            place = first.to_bytes(PLACE_BYTES, "little")
-            yield b"".join((place, data.as_buffer()[:most])) if data.is_valid else b""
-            first += 1
+            continue
+        for batch in table.iter_batches(
+            PHOTOS_AT_ONCE, row_groups=[group], columns=[photo.asked], use_threads=False
+        ):
+            for data in photo.of(batch):
+                place = first.to_bytes(PLACE_BYTES, "little")
+                yield b"".join((place, data.as_buffer()[:most])) if data.is_valid else b""
+                first += 1
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from itertools import accumulate
 from pathlib import Path
 
 from efficientnet_lite import extras
@@ -45,7 +46,10 @@ def parquet_items(shown: str, where: str, *, links: bool = True) -> Iterator[Sou
     if not about["photos"]:
         yield from row_items(((n, fields) for n, fields, _, _ in rows), where, links=links, unit="row")
         return
+    ends, end = accumulate(about["groups"]), 0
     for number, fields, name, has_bytes in rows:
+        while number >= end:
+            end = next(ends, number + 1)
         label, own = _taken(fields, LABEL_COLUMNS), _taken(fields, ID_COLUMNS)
         if not has_bytes and name:
             rest: dict[str, object] = {**fields, "path": name, "label": label, "id": own}
@@ -53,7 +57,7 @@ def parquet_items(shown: str, where: str, *, links: bool = True) -> Iterator[Sou
             continue
         yield SourceItem(
             f"{shown}/{name.lstrip('/')}" if name else f"{shown}/{number:06d}",
-            PhotoPlace("parquet", where, number),
+            PhotoPlace("parquet", where, number, end - number),
             id=None if own is None else str(own),
             label=None if label is None else str(label).strip() or None,
             more=fields,

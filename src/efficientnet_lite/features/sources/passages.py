@@ -23,15 +23,18 @@ class Passages:
         self._lock = threading.Lock()
         self._open: OrderedDict[str, _Passage] = OrderedDict()
 
-    def read(self, where: str, start: int) -> bytes:
-        """The photo that begins at `start`. Raises LookupError where none does, and what the reading raises."""
+    def read(self, where: str, start: int, until: int = 0) -> bytes:
+        """The photo that begins at `start`. Raises LookupError where none does, and what the reading raises.
+
+        What is raised holds for all up to `until`, which then are not tried: each would take as long to fail.
+        """
         with self._lock:
             passage = self._open.pop(where, None) or _Passage(where, self._begin)
             self._open[where] = passage
             old = [self._open.popitem(last=False)[1]] if len(self._open) > OPEN_AT_ONCE else []
         for each in old:
             each.end()
-        return passage.read(start)
+        return passage.read(start, until)
 
     def close(self) -> None:
         with self._lock:
@@ -48,17 +51,28 @@ class _Passage:
         self._next = 0  # everything that begins before this has come by
         self._held: OrderedDict[int, bytes] = OrderedDict()
         self._bytes = 0
+        self._lost: tuple[range, Exception] = range(0), LookupError()
 
-    def read(self, start: int) -> bytes:
+    def read(self, start: int, until: int) -> bytes:
         with self._lock:
             if (held := self._held.pop(start, None)) is not None:
                 self._bytes -= len(held)
                 return held
+            lost, reason = self._lost
+            if start in lost:
+                raise reason
+            was_open = self._passing is not None
             try:
                 return self._pass_to(start)
+            except OSError as error:
+                self._stop()
+                if not was_open:
+                    self._lost = range(start, until), error
+                    raise
             except BaseException:
                 self._stop()
                 raise
+        return self.read(start, until)  # it may have failed in what comes before and is asked for by nobody
 
     def end(self) -> None:
         with self._lock:

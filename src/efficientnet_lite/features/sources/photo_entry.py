@@ -18,7 +18,7 @@ class PhotoPlace(NamedTuple):
     kind: PlaceKind
     where: str  # the file or address that holds them
     start: int = 0  # of a span or of a member of an archive, the first byte; of a table, the row
-    length: int = 0  # bytes; 0 where all of it counts
+    length: int = 0  # bytes, 0 where all of it counts; of a table the rows from this one to its group's end
 
 
 @dataclass(frozen=True, slots=True)

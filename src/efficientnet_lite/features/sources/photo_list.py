@@ -128,7 +128,11 @@ class Listed:
                 "the file that holds it has changed since it was listed", where=entry.path, fix="start again"
             )
         try:
-            return span(where, start, length) if kind == "span" else self._passages[kind].read(where, start)
+            if kind == "span":
+                return span(where, start, length)
+            # A page that cannot be unfolded takes all photos of its group with it.
+            until = start + length if kind == "parquet" and not is_address(where) else start
+            return self._passages[kind].read(where, start, until)
         except (EfficientNetLiteError, OSError, LookupError) as error:
             said = getattr(error, "what", None) or getattr(error, "strerror", None) or error
             raise UnreadablePhoto(
