@@ -51,7 +51,7 @@ class _Passage:
         self._next = 0  # everything that begins before this has come by
         self._held: OrderedDict[int, bytes] = OrderedDict()
         self._bytes = 0
-        self._lost: tuple[range, Exception] = range(0), LookupError()
+        self._lost = range(0), ""  # what failed for good, and why
 
     def read(self, start: int, until: int) -> bytes:
         with self._lock:
@@ -60,14 +60,14 @@ class _Passage:
                 return held
             lost, reason = self._lost
             if start in lost:
-                raise reason
+                raise OSError(reason)  # a new one: each raise adds to what an error holds
             was_open = self._passing is not None
             try:
                 return self._pass_to(start)
             except OSError as error:
                 self._stop()
                 if not was_open:
-                    self._lost = range(start, until), error
+                    self._lost = range(start, until), str(error)
                     raise
             except BaseException:
                 self._stop()
