@@ -5,6 +5,7 @@ the name of a part, during completion; others at random moments. Five are part o
 processes and the changes of the disk `make test-kill`.
 """
 
+import json
 import os
 import random
 import signal
@@ -15,21 +16,25 @@ from pathlib import Path
 
 import pytest
 import scenes
-from embed_scenes import digests, photograph
+from bad_server import serving
+from embed_scenes import digests, model_of, network, photograph, write
+
+from efficientnet_lite.features.sources import remote
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and forks of POSIX")
 HERE = Path(__file__).parent
 
 # Forks a child for each kill, so that imports are paid for once. No thread runs before a fork.
 PROGRAM = """
-import os, random, shutil, signal, sys, time
+import json, os, random, shutil, signal, sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from embed_scenes import *
 place, act, seed, kills = Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]), int(sys.argv[5])
 layout = sys.argv[6]
 data = network()
-photos = photograph(place / "photos", count=23)
+given = place / "given.json"  # addresses
+photos = json.loads(given.read_text()) if given.exists() else photograph(place / "photos", count=23)
 CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "open", "sqlite3.connect"}
 left, inside = None, False
 
@@ -93,6 +98,8 @@ else:  # before each change
             shutil.copytree(place / "whole" / "out", out)
             damaged = out / sorted(wanted)[-1]
             damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
+        if act == "again":
+            shutil.copytree(place / "begun", out)
         status = os.waitpid(child(out, number, act == "anew"), 0)[1]
         if act == "anew":
             assert (out / "notes.txt").read_text() == "mine"
@@ -126,6 +133,21 @@ def test_killed_at_five_moments_it_ends_with_the_same_bytes(tmp_path):
 @pytest.mark.parametrize("act", ["every", "anew", "damaged"])
 def test_killed_before_every_change_of_the_disk_it_ends_with_the_same_bytes(tmp_path, act, layout):
     assert run(tmp_path, act, kills=1000, layout=layout) > (10 if act == "damaged" else 30)
+
+
+@pytest.mark.kill
+def test_killed_while_photos_are_asked_for_again_it_ends_with_the_same_bytes(tmp_path, monkeypatch):
+    monkeypatch.setattr(remote, "PAUSE_S", 0.001)
+    photos = photograph(tmp_path / "photos", count=23)
+    with serving(photos) as server:
+        paths = [path.relative_to(photos) for path in sorted(photos.rglob("*.png"))]
+        given = [f"{server.address}/plain/{path.as_posix()}" for path in paths]
+        (tmp_path / "given.json").write_text(json.dumps(given))
+        server.refused = dict.fromkeys(["02.png", "10.png", "11.png", "20.png"], 503)
+        write(model_of(network()), given, tmp_path / "begun", part_rows=3)
+        server.refused = {}
+
+        assert run(tmp_path, "again", kills=1000) > 30
 
 
 @pytest.mark.kill
