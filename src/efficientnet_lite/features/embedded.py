@@ -22,7 +22,7 @@ def photo_place(shown: str) -> Path | str:
     return shown if is_address(shown) else Path(shown)
 
 
-class Vectors(Protocol):
+class VectorPlace(Protocol):
     """Where vectors are."""
 
     def paths(self) -> tuple[Path | str, ...]: ...
@@ -35,7 +35,7 @@ class Embedded:
     """The features of photos, in memory or in a published folder."""
 
     accounting: Accounting | Tally  # of all photos
-    vectors: Vectors
+    vectors: VectorPlace
     folder: Path | None = None  # where they were published
     parts: int = 0  # of the folder
     photos_per_second: float | None = None  # of this call; None where all of them were there

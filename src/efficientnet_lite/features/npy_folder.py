@@ -12,6 +12,7 @@ import codecs
 import csv
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,6 +21,7 @@ import numpy as np
 from efficientnet_lite.addresses import is_address
 from efficientnet_lite.features.npy_file import write_header
 from efficientnet_lite.features.outcomes import Work, none_used
+from efficientnet_lite.features.provenance import made_with
 from efficientnet_lite.photos.accounting import COLUMNS, Tally
 from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.storage import files, folders, tables
@@ -56,7 +58,8 @@ def publish_matrix(
         if not tally.used:
             raise none_used(tally, out)
         made = {"made_by": MADE_BY, "photos": tally.used, "columns": work.model.vector_size}
-        seal(folder, VECTORS, made | {"skipped": tally.skipped})
+        about = asdict(made_with(work.model, work.view))
+        seal(folder, VECTORS, made | {"skipped": tally.skipped, "provenance": about})
     return tally
 
 

@@ -11,11 +11,36 @@ from typing import Any, Self
 from efficientnet_lite.errors import bounded, printable
 from efficientnet_lite.features.outcomes import Work
 from efficientnet_lite.features.sources.photo_entry import ColumnType
+from efficientnet_lite.photos.contract import View
 from efficientnet_lite.photos.views import PIXELS_VERSION
+from efficientnet_lite.runtimes.model import Model
 from efficientnet_lite.version import __version__
 from efficientnet_lite.vocabulary import VectorDtype, VectorLayout
 
 MAX_SHOWN = 100  # characters of a value in a message
+
+
+@dataclass(frozen=True, slots=True)
+class MadeWith:
+    """What a vector depends on beside its photo: photos looked at in the same way give vectors to compare."""
+
+    model: str  # as it was named: "lite1"; the digest is what counts
+    model_sha256: str  # of the file that a runtime ran
+    contract: Mapping[str, Any]  # `Contract.to_json` with the view that was taken
+    pixels: int  # version of what decoding and views give
+    runtime: str  # "ai-edge-litert 2.1.0"
+    package: str  # version
+
+    @classmethod
+    def from_json(cls, document: object) -> Self:
+        """Read what `asdict` gives; raises ValueError where it is something else."""
+        if not isinstance(document, dict) or set(document) != {field.name for field in fields(cls)}:
+            raise ValueError("it does not say what it was made with")
+        kinds = {"contract": dict, "pixels": int}
+        for name, value in document.items():
+            if type(value) is not kinds.get(name, str):
+                raise ValueError(f"its {name!r} is no {kinds.get(name, str).__name__}")
+        return cls(**document)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +69,11 @@ class Provenance:
     def rows_of(self, number: int) -> range:
         """Which rows of the list part `number` holds."""
         return range(number * self.part_rows, min((number + 1) * self.part_rows, self.rows))
+
+    @property
+    def made_with(self) -> MadeWith:
+        """The part of it that is not about the list of photos."""
+        return MadeWith(**{field.name: getattr(self, field.name) for field in fields(MadeWith)})
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -85,17 +115,19 @@ class Provenance:
         return told
 
 
+def made_with(model: Model, view: View | None = None) -> MadeWith:
+    """Of the vectors that a model gives, of photos looked at in its own way where `view` is None."""
+    contract = replace(model.contract, view=view or model.contract.view)
+    return MadeWith(
+        Path(model.where).name, model.sha256, contract.to_json(), PIXELS_VERSION, model.runtime, __version__
+    )
+
+
 def provenance_of(work: Work, *, layout: VectorLayout, dtype: VectorDtype, part_rows: int) -> Provenance:
     """Of the vectors of a list."""
     model, listed = work.model, work.listed
-    contract = replace(model.contract, view=work.view or model.contract.view)
     return Provenance(
-        model=Path(model.where).name,
-        model_sha256=model.sha256,
-        contract=contract.to_json(),
-        pixels=PIXELS_VERSION,
-        runtime=model.runtime,
-        package=__version__,
+        **asdict(made_with(model, work.view)),
         layout=layout,
         dtype=dtype,
         size=model.vector_size,

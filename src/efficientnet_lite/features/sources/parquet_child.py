@@ -76,7 +76,7 @@ def respond(question: bytes, far: FarFile) -> Iterator[bytes]:
             "groups": rows of each}, then for each row [number, further fields by name, name, whether it has bytes].
     """
     asked = json.loads(question)
-    with _opened(asked, far) as (footer, table):
+    with opened_table(asked, far) as (footer, table):
         if "start" in asked:
             yield from _photos(table, asked["start"], asked["most_bytes"])
         else:
@@ -127,7 +127,8 @@ def _photos(table: Any, start: int, most: int) -> Iterator[bytes]:
 
 
 @contextmanager
-def _opened(asked: dict[str, Any], far: FarFile) -> Iterator[tuple[bytes, Any]]:
+def opened_table(asked: dict[str, Any], far: FarFile) -> Iterator[tuple[bytes, Any]]:
+    """The footer's bytes and the table at `path`, or in `far`. Raises Declined, also for what the block meets in it."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

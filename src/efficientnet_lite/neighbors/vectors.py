@@ -1,0 +1,153 @@
+"""`StoredVectors`: a folder that `embed` wrote, opened as rows and numbers. Nothing is read before it is asked for."""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from efficientnet_lite.arrays import Array
+from efficientnet_lite.errors import UnusableInput, printable
+from efficientnet_lite.features.provenance import MadeWith
+from efficientnet_lite.neighbors.stored_parts import StoredLayout, StoredPart, VectorRow, open_layout
+from efficientnet_lite.notices import LOG
+from efficientnet_lite.progress import OnProgress
+from efficientnet_lite.storage.scratch import scratch
+
+BATCH_ROWS = 4096  # 20 MB of 1280 numbers
+
+
+class StoredVectors:
+    """A folder of vectors: `vectors.parquet` parts, clip-retrieval's layout, or one matrix in NumPy's format.
+
+    Rows and vectors are those of photos that could be used, in the order of the folder. Safe in many threads once its
+    properties were asked for.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        """Open a folder. One that is still growing counts with the parts that are whole, and that is said.
+
+        Raises:
+            UnusableInput: it is no folder of vectors of ours, or has no part yet.
+            UsageError: it has Parquet parts, and pyarrow is not installed.
+        """
+        self.folder = Path(folder)
+        self._layout: StoredLayout = open_layout(self.folder)
+        self._checked = set[str]()
+        if self._layout.missing:
+            parts = len(self._layout.parts)
+            whole = f"{parts:,} of {parts + self._layout.missing:,} parts are there"
+            LOG.warning(f"{printable(self.folder)} is not complete: {whole}")
+        if not self._layout.parts:
+            raise UnusableInput(
+                "no part of it is written yet", where=self.folder, fix="wait for `embed`, or start it again"
+            )
+
+    def __repr__(self) -> str:
+        made = f" by {printable(self.provenance.model)}" if self.provenance else ""
+        return f"<Vectors {printable(self.folder)}: {len(self):,} of {self.size:,} numbers{made}>"
+
+    @property
+    def provenance(self) -> MadeWith | None:
+        """What they were made with: `model`, `model_sha256`, `contract`; None where the folder does not say."""
+        return self._layout.provenance
+
+    @property
+    def size(self) -> int:
+        """Numbers of a vector."""
+        return self._layout.size
+
+    def __len__(self) -> int:
+        return self._length
+
+    @cached_property
+    def _length(self) -> int:
+        if self._layout.used is not None:
+            return self._layout.used
+        return sum(part.count() for part in self._parts())
+
+    @cached_property
+    def rows(self) -> Sequence[VectorRow]:
+        """What is known of each photo, in memory: some 500 bytes each."""
+        return [row for part in self._parts() for row in part.rows()]
+
+    def batches(self, rows: int = BATCH_ROWS) -> Iterator[tuple[int, Array]]:
+        """All vectors as they were written, float32 (n, size), n at most `rows`, each time read from the disk.
+
+        Each comes with the place of its first in `rows`. Memory does not grow with their number.
+
+        Raises UnusableInput where a part is damaged.
+        """
+        start = 0
+        for matrix in self._pieces(rows):
+            yield start, matrix
+            start += len(matrix)
+
+    def matrix(self, on_progress: OnProgress | None = None) -> Array:
+        """All vectors at length one, float32 (N, size), made once; zeros stay zeros.
+
+        A large one is mapped from a file without a name, which is gone when the process ends.
+        """
+        if self._matrix is None:
+            self._matrix = self._filled(on_progress)
+        return self._matrix
+
+    _matrix: Array | None = None
+
+    def _filled(self, on_progress: OnProgress | None) -> Array:
+        matrix = scratch(len(self), self.size)
+        for start, batch in self.batches():
+            stop = start + len(batch)
+            if stop > len(matrix):
+                raise self._changed()
+            matrix[start:stop] = batch / lengths_of(batch)[:, None]
+            if on_progress:
+                on_progress(stop, len(matrix))
+        if stop != len(matrix):
+            raise self._changed()
+        matrix.flags.writeable = False
+        return matrix
+
+    def _changed(self) -> UnusableInput:
+        return UnusableInput(
+            f"it does not have the {len(self):,} vectors that it says",
+            where=self.folder,
+            fix="wait until nothing writes to it, or make it anew with `embed`",
+        )
+
+    def _parts(self) -> Iterator[StoredPart]:
+        """Each, held against what the folder says of it when it is first used."""
+        for part in self._layout.parts:
+            if part.name not in self._checked:
+                part.check()
+                self._checked.add(part.name)
+            yield part
+
+    def _pieces(self, rows: int) -> Iterator[Array]:
+        waiting: list[Array] = []
+        count = 0
+        for part in self._parts():
+            for matrix in part.vectors():
+                for start in range(0, len(matrix), rows):
+                    piece = matrix[start : start + rows]
+                    if count + len(piece) > rows:
+                        yield _joined(waiting)
+                        waiting, count = [], 0
+                    waiting.append(piece)
+                    count += len(piece)
+        if waiting:
+            yield _joined(waiting)
+
+
+def _joined(pieces: Sequence[Array]) -> Array:
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+
+def lengths_of(vectors: Array) -> Array:
+    """Euclidean length of each row, float32 (N,); 1 for zeros. Raises UnusableInput where a number is not finite."""
+    lengths: Array = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    if not np.isfinite(lengths).all():
+        raise UnusableInput(
+            "a vector has numbers that are not finite", where="the vectors", fix="make them anew with `embed`"
+        )
+    return np.where(lengths > 0, lengths, np.float32(1))
