@@ -18,6 +18,7 @@ from efficientnet_lite.photos.contract import View
 from efficientnet_lite.photos.found import PhotoPaths
 from efficientnet_lite.progress import Progress, ShowStage, silent
 from efficientnet_lite.run.source import open_features
+from efficientnet_lite.runtimes.model import Model
 from efficientnet_lite.stop_signals import interrupted_by_sigterm
 from efficientnet_lite.threads import beside
 from efficientnet_lite.vocabulary import PART_ROWS, VectorDtype, VectorFormat, VectorLayout
@@ -97,7 +98,7 @@ def embed(
         place = Path(out) if out is not None else None
         given = kept_apart(photos, place)
         into = held.enter_context(destination(place, form, overwrite=overwrite, apart=apart))
-        opening = beside(partial(open_features, model, weights=weights, ema=ema))
+        opening = beside(partial(_ready, model, weights=weights, ema=ema))
         with show("Finding photos") as on_progress:
 
             def on_found(count: int) -> None:
@@ -132,3 +133,10 @@ def embed_each(
             for number, each in enumerate(Work(opened, listed, view, known).outcomes(), 1):
                 yield each
                 on_progress(number, len(listed))
+
+
+def _ready(model: str | Path, *, weights: str | Path, ema: bool) -> Model:
+    """The model with its digest and its first engine, which take a moment that finding the photos takes too."""
+    opened = open_features(model, weights=weights, ema=ema)
+    _ = opened.sha256, opened.pool
+    return opened
