@@ -14,7 +14,8 @@ from efficientnet_lite.commands.check import check
 from efficientnet_lite.errors import UnusableDataset
 from efficientnet_lite.photos.dataset import open_dataset
 from efficientnet_lite.photos.findings import LeakedPhoto
-from efficientnet_lite.photos.partition import Leak, plan_split, publish_split
+from efficientnet_lite.photos.groups import Leak
+from efficientnet_lite.photos.partition import plan_split, publish_split
 from efficientnet_lite.photos.survey import survey
 
 

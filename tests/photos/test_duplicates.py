@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from efficientnet_lite.photos import duplicates
-from efficientnet_lite.photos.duplicates import alike, difference_hashes, find_groups, fingerprint, near_pairs
+from efficientnet_lite.photos.duplicates import alike, difference_hashes, fingerprint, near_pairs
+from efficientnet_lite.photos.groups import components, find_groups, find_leaks
 
 Pixels = NDArray[np.uint8]
 
@@ -104,7 +105,7 @@ def test_a_distance_that_the_search_cannot_keep_is_the_callers_bug() -> None:
 def test_no_photos_have_no_pairs_and_no_groups() -> None:
     nothing = np.empty((0, duplicates.FINGERPRINT_BYTES), np.uint8)
     assert near_pairs(np.empty(0, np.uint64)).shape == (0, 2)
-    assert find_groups(np.empty(0, np.int32), nothing).near.tolist() == []
+    assert find_groups(np.empty(0, np.int32), alike(nothing)).near.tolist() == []
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -150,7 +151,7 @@ def test_handwritten_digits_do_not_collapse_into_groups() -> None:
         for digit in datasets.load_digits().images
     ]
     cells = cells_of(*pictures)
-    groups = find_groups(np.arange(len(pictures)), cells)
+    groups = find_groups(np.arange(len(pictures)), alike(cells))
     assert len(near_pairs(difference_hashes(cells))) > 10_000  # what the hash alone would join
     assert np.bincount(groups.near).max() <= 5
     assert len(set(groups.near.tolist())) >= len(pictures) - 15
@@ -165,14 +166,14 @@ def test_ordinary_photos_are_not_alike(shared: Path) -> None:
 
 def test_equal_bytes_are_one_group_even_where_they_are_flat() -> None:
     flat = np.zeros((8, 9, 3), np.uint8)
-    groups = find_groups(np.array([0, 1, 0]), cells_of(flat, flat))
+    groups = find_groups(np.array([0, 1, 0]), alike(cells_of(flat, flat)))
     assert groups.exact.tolist() == groups.near.tolist() == [0, 1, 0]
 
 
 def test_being_alike_is_passed_on_and_joins_copies() -> None:
     one, other = scene(1), scene(2)
     smaller = np.asarray(Image.fromarray(one).resize((99, 80)))
-    groups = find_groups(np.array([1, 0, 1, 2]), cells_of(other, one, smaller))
+    groups = find_groups(np.array([1, 0, 1, 2]), alike(cells_of(other, one, smaller)))
     assert groups.exact.tolist() == [0, 1, 0, 3]
     assert groups.near.tolist() == [0, 1, 0, 0]
 
@@ -181,7 +182,7 @@ def test_a_crowd_as_from_a_fixed_camera_is_resolved_into_equal_files() -> None:
     base = scene(3).astype(np.int64)
     rng = np.random.default_rng(0)
     frames = [np.clip(base + rng.integers(-3, 4, base.shape), 0, 255).astype(np.uint8) for _ in range(60)]
-    groups = find_groups(np.array([*range(59), 0]), cells_of(*frames[:59]))
+    groups = find_groups(np.array([*range(59), 0]), alike(cells_of(*frames[:59])))
     assert groups.crowded == 60
     assert groups.near.tolist() == [*range(59), 0]
 
@@ -195,4 +196,22 @@ def test_components_are_those_of_a_walk_through_the_pairs(count: int, raw: list[
         for a, b in pairs:
             expected[a] = expected[b] = min(expected[a], expected[b])
     array = np.array(pairs, np.int64).reshape(-1, 2)
-    assert duplicates._components(count, array).tolist() == expected
+    assert components(count, array).tolist() == expected
+
+
+def test_pairs_of_contents_that_no_photo_has_are_passed_over() -> None:
+    pairs = np.array([[0, 7], [1, 9], [0, 1]])
+    assert find_groups(np.array([1, 0, 5]), pairs).near.tolist() == [0, 0, 2]
+
+
+def test_a_crowd_stays_where_it_is_asked_for() -> None:
+    chain = np.stack([np.arange(59), np.arange(1, 60)], axis=1)
+    assert set(find_groups(np.arange(60), chain).near.tolist()) == set(range(60))
+    assert set(find_groups(np.arange(60), chain, keep_crowds=True).near.tolist()) == {0}
+
+
+def test_a_photo_without_a_split_leaks_nowhere() -> None:
+    groups = find_groups(np.array([0, 1, 2, 0]), np.array([[0, 1], [1, 2]]))
+    assert find_leaks(groups, [None, "validation", None, None]) == ()
+    found = find_leaks(groups, [None, "validation", "train", "test"])
+    assert [(leak.row, leak.other, leak.exact) for leak in found] == [(1, 2, False), (3, 2, False)]

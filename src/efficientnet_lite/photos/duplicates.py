@@ -13,7 +13,6 @@ photos that were found: all in JPEG quality 20, of half the size, with 10 % more
 """
 
 from itertools import combinations
-from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,47 +117,3 @@ def _pattern(cells: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.
     flat = centered.reshape(len(cells), FINGERPRINT_BYTES)
     length = np.linalg.norm(flat, axis=1, keepdims=True)
     return flat / np.maximum(length, np.float32(1e-6)), length[:, 0] / np.float32(FINGERPRINT_BYTES**0.5)
-
-
-class Groups(NamedTuple):
-    """For each photo the position of the first photo of its group, its own where it is alone."""
-
-    exact: NDArray[np.int64]  # (N,) photos with equal bytes
-    near: NDArray[np.int64]  # (N,) photos with equal bytes or alike
-    crowded: int  # photos in groups so large that only equal bytes were kept together
-
-
-def find_groups(contents: NDArray[np.integer[Any]], cells: NDArray[np.uint8]) -> Groups:
-    """Groups of the same photo.
-
-    Being alike is passed on: if A is like B and B like C, the three are one group. A near group of more
-    than 50 photos and a tenth of all says nothing (a fixed camera, a scanner): there only equal bytes
-    are kept together.
-
-    Args:
-        contents: for each photo the number of its content, equal for equal bytes, (N,).
-        cells: the fingerprint of each content, by number, (M, 216).
-    """
-    present, first, node = np.unique(contents, return_index=True, return_inverse=True)
-    order = np.argsort(first)  # contents in order of their first photos
-    firsts, node = first[order], np.argsort(order)[node]
-    joined = _components(len(firsts), alike(cells[present[order]]))
-    photos = np.bincount(joined[node], minlength=len(firsts))
-    members = np.bincount(joined, minlength=len(firsts))
-    crowd = (photos[joined] > max(50, len(contents) // 10)) & (members[joined] > 1)
-    joined[crowd] = np.flatnonzero(crowd)
-    return Groups(firsts[node], firsts[joined[node]], int(crowd[node].sum()))
-
-
-def _components(count: int, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
-    """For each of `count` nodes the smallest node that is connected to it."""
-    label = np.arange(count)
-    while True:
-        first, second = label[pairs[:, 0]], label[pairs[:, 1]]
-        if np.array_equal(first, second):
-            return label
-        low = np.minimum(first, second)
-        np.minimum.at(label, first, low)
-        np.minimum.at(label, second, low)
-        while not np.array_equal(label, label[label]):
-            label = label[label]

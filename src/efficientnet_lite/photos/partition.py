@@ -1,7 +1,7 @@
 """Training, validation and test for the rows of a data set, and which photos stand on two sides."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,8 @@ from efficientnet_lite.arrays import ClassIndices
 from efficientnet_lite.errors import UnusableDataset
 from efficientnet_lite.photos.accounting import Accounting
 from efficientnet_lite.photos.dataset import Dataset
-from efficientnet_lite.photos.duplicates import find_groups
+from efficientnet_lite.photos.duplicates import alike
+from efficientnet_lite.photos.groups import Leak, Places, find_groups, find_leaks, together
 from efficientnet_lite.photos.labelled import Surveyed
 from efficientnet_lite.photos.looks import Looks
 from efficientnet_lite.photos.manifest import SPLIT_CSV_COLUMNS
@@ -20,17 +21,6 @@ from efficientnet_lite.photos.split import Split, assign
 from efficientnet_lite.photos.survey import Survey
 from efficientnet_lite.sequences import Made
 from efficientnet_lite.storage.tables import publish_csv
-
-Places = npt.NDArray[np.intp]  # of photos, in order
-
-
-@dataclass(frozen=True, slots=True)
-class Leak:
-    """A photo that stands in two splits. `row` and `other` are positions; `other` is in training if it can be."""
-
-    row: int
-    other: int
-    exact: bool  # equal bytes; else alike
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,16 +111,27 @@ def divide(dataset: Dataset, survey: Survey, *, fraction: float, seed: int) -> P
     return Partition(dataset, survey, assignment)
 
 
-def plan_split(dataset: Dataset, looks: Looks, *, fraction: float = 0.2, seed: int = 0) -> Assignment:
+def plan_split(
+    dataset: Dataset,
+    looks: Looks,
+    *,
+    fraction: float = 0.2,
+    seed: int = 0,
+    also: npt.NDArray[np.int64] | None = None,
+) -> Assignment:
     """The split of every row that was looked at.
 
     Given splits stay as they are. Without a validation split, `fraction` of the training photos is kept
     back: see `split.assign`. Same photos move as one; those that stand on two sides all the same are
     the leaks, one for each photo outside of training.
+
+    `also` are further pairs (P, 2) of contents that show the same, by the numbers of `looks.contents`. They are part of
+    the groups and of the leaks, and change no split: that is the same whatever model made vectors.
     """
     rows, positions = dataset.rows, looks.positions
     contents, (sha256, cells) = looks.contents(positions), looks.distinct()
-    groups = find_groups(contents, cells)
+    pairs = alike(cells)
+    groups = find_groups(contents, pairs)
     labels = [rows.said(position).label for position in positions.tolist()]
     splits: list[Split] = [rows.said(position).split or "train" for position in positions.tolist()]
     given = "validation" in splits
@@ -146,9 +147,12 @@ def plan_split(dataset: Dataset, looks: Looks, *, fraction: float = 0.2, seed: i
         for i, back in zip(chosen, kept, strict=True):
             splits[i] = "validation" if back else "train"
 
-    exact, near = _together(groups.exact), _together(groups.near)
+    by_hash = len(find_leaks(groups, splits)) if not given else 0
+    if also is not None:
+        groups = find_groups(contents, np.concatenate([pairs, also]))
+    exact, near = together(groups.exact), together(groups.near)
     two_labels = [group for group in near if len({labels[i] for i in group}) > 1]
-    leaks = [leak for group in near for leak in _leaks(group, splits, contents)]
+    leaks = find_leaks(groups, splits)
     everywhere, placed = np.full(len(rows), -1), list[Split | None]([None] * len(rows))
     everywhere[positions] = positions[groups.near]
     for position, split in zip(positions.tolist(), splits, strict=True):
@@ -160,10 +164,11 @@ def plan_split(dataset: Dataset, looks: Looks, *, fraction: float = 0.2, seed: i
         exact=_at(positions, exact),
         near=_at(positions, [group for group in near if len(set(contents[group].tolist())) > 1]),
         two_labels=_at(positions, two_labels),
-        leaks=_leaks_at(positions, leaks),
+        leaks=Made(len(leaks), lambda at: _moved(leaks[at], positions)),
         notes=_notes(
             groups.crowded,
-            len(leaks),
+            by_hash,
+            0 if given else len(leaks) - by_hash,
             splits,
             given,
             sum(map(len, two_labels)),
@@ -178,7 +183,7 @@ def publish_split(path: Path, dataset: Dataset, looks: Looks, assignment: Assign
     `group` is the start of the smallest hash in a group of same photos, empty for a photo that is alone.
     """
     used = looks.positions
-    grouped = _together(assignment.groups[used])
+    grouped = together(assignment.groups[used])
     smallest = {
         int(assignment.groups[used[group[0]]]): min(map(looks.sha256, used[group].tolist()))[:12]
         for group in grouped
@@ -199,13 +204,6 @@ def publish_split(path: Path, dataset: Dataset, looks: Looks, assignment: Assign
     )
 
 
-def _together(groups: Places) -> list[Places]:
-    """The groups that have two or more members, in order of their first."""
-    together = np.flatnonzero(np.bincount(groups)[groups] > 1)
-    order = together[np.argsort(groups[together], kind="stable")]
-    return np.split(order, np.flatnonzero(np.diff(groups[order])) + 1) if len(order) else []
-
-
 def _at(positions: Places, groups: Sequence[Places]) -> Sequence[tuple[int, ...]]:
     """The positions of each group, as numbers once they are asked for."""
     members = positions[np.concatenate(groups)] if groups else positions[:0]
@@ -213,48 +211,33 @@ def _at(positions: Places, groups: Sequence[Places]) -> Sequence[tuple[int, ...]
     return Made(len(groups), lambda number: tuple(members[ends[number] : ends[number + 1]].tolist()))
 
 
-def _leaks_at(positions: Places, leaks: Sequence[tuple[int, int, bool]]) -> Sequence[Leak]:
-    rows, others, equal = np.array(leaks, np.intp).reshape(-1, 3).T
-    return Made(
-        len(rows), lambda at: Leak(int(positions[rows[at]]), int(positions[others[at]]), bool(equal[at]))
-    )
-
-
-def _leaks(
-    group: Places, splits: Sequence[Split], contents: npt.NDArray[np.int32]
-) -> Iterator[tuple[int, int, bool]]:
-    """Of each photo outside of training, one with which it stands on two sides, and whether their bytes are equal.
-
-    Equal bytes come first, then those in training; photos of the test part may also stand in validation.
-    """
-    first: dict[tuple[Split, int | None], int] = {}  # split, and content or None for any -> place
-    held = contents[group].tolist()
-    for place, content in zip(group.tolist(), held, strict=True):
-        first.setdefault((splits[place], content), place)
-        first.setdefault((splits[place], None), place)
-    for place, content in zip(group.tolist(), held, strict=True):
-        if splits[place] == "train":
-            continue
-        sides: tuple[Split, ...] = ("train", "validation") if splits[place] == "test" else ("train",)
-        for kind in (content, None):
-            other = next((first[side, kind] for side in sides if (side, kind) in first), None)
-            if other is not None:
-                yield place, other, kind is not None
-                break
+def _moved(leak: Leak, positions: Places) -> Leak:
+    return Leak(int(positions[leak.row]), int(positions[leak.other]), leak.exact)
 
 
 def _notes(
-    crowded: int, leaks: int, splits: Sequence[Split], given: bool, two_labels: int, named: Sequence[str]
+    crowded: int,
+    leaks: int,
+    by_vectors: int,
+    splits: Sequence[Split],
+    given: bool,
+    two_labels: int,
+    named: Sequence[str],
 ) -> tuple[str, ...]:
     notes = []
     if crowded:
         notes.append(
             f"{crowded} photos look alike as from a fixed camera: only equal files among them were kept together"
         )
-    if leaks and not given:
+    if leaks:
         notes.append(
             f"{leaks} photos are copies of photos on another side: their class has no others, "
             "or the test part was given"
+        )
+    if by_vectors > 0:
+        notes.append(
+            f"{by_vectors} photos look like photos on another side by their vectors alone; `train` keeps together what "
+            "is alike by the difference hash"
         )
     if "test" in splits and not given:
         notes.append(

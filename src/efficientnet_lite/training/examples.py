@@ -9,7 +9,7 @@ import numpy as np
 
 from efficientnet_lite.errors import UnusableDataset
 from efficientnet_lite.photos import decode as photo_door
-from efficientnet_lite.photos.partition import Places
+from efficientnet_lite.photos.groups import Places
 from efficientnet_lite.photos.rows import Rows
 from efficientnet_lite.records.example import Example
 
