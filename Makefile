@@ -38,7 +38,7 @@ setup-all: .venv/setup-all.stamp  ## the same with every extra
 	$(BIN)/python $(INSTALL_LOCK) locks/all.txt
 	@touch $@
 
-.PHONY: test test-kill test-all test-trace test-jax test-hub1 test-browser test-mediapipe test-peers test-lowest test-fuzz test-wheel test-examples
+.PHONY: test test-kill test-all test-trace test-jax test-hub1 test-ray test-browser test-mediapipe test-peers test-lowest test-fuzz test-wheel test-examples
 test: setup  ## the tests, in five minutes on two cores
 	$(BIN)/python -m pytest --numprocesses $(WORKERS)
 
@@ -63,6 +63,9 @@ test-fuzz: setup  ## generated .tflite files through the check and LiteRT: none 
 
 test-mediapipe: .venv-mediapipe/setup.stamp  ## MediaPipe Tasks, the real consumer, on our files
 	.venv-mediapipe/bin/python -m pytest -m mediapipe tests/mediapipe
+
+test-ray: .venv-ray/setup.stamp  ## embed on a real Ray cluster of two nodes: workers, nodes and drivers killed
+	.venv-ray/bin/python -m pytest -m ray tests/cluster
 
 test-browser: .venv-browser/setup.stamp  ## a run's page in Chromium, from 320 to 1400 pixels, light and dark, with axe-core
 	.venv-browser/bin/python -m pytest tests/browser
@@ -92,6 +95,12 @@ test-lowest: .venv-lowest/setup.stamp  ## the tests with the oldest dependencies
 .venv-jax/setup.stamp: locks/jax.txt pyproject.toml
 	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
 	$(@D)/bin/python $(INSTALL_LOCK) locks/jax.txt
+	$(@D)/bin/python $(INSTALL_PROJECT)
+	@touch $@
+
+.venv-ray/setup.stamp: locks/ray.txt pyproject.toml
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/python $(INSTALL_LOCK) locks/ray.txt
 	$(@D)/bin/python $(INSTALL_PROJECT)
 	@touch $@
 
@@ -146,6 +155,8 @@ lock: setup  ## locks/ from pyproject.toml; `make lock UPGRADE=--upgrade` takes 
 	$(COMPILE) --all-extras $(TOOLS) --group consumers --constraint locks/dev.txt --output-file locks/all.txt
 	$(COMPILE) --extra imagenet --group build --group test --group jax --constraint locks/all.txt \
 		--output-file locks/jax.txt
+	$(COMPILE) --extra imagenet --extra ray --group build --group test --constraint locks/dev.txt \
+		--output-file locks/ray.txt
 	$(COMPILE) --extra imagenet --extra heif --extra embed --group build --group test --resolution lowest-direct --output-file locks/lowest.txt
 
 .PHONY: clean

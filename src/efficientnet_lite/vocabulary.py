@@ -20,6 +20,7 @@ TargetName = Literal["edgetpu", "gpu", "npu"]  # an accelerator
 VectorFormat = Literal["parquet", "npy"]  # of a folder of feature vectors
 VectorLayout = Literal["parts", "clip-retrieval"]
 VectorDtype = Literal["float32", "float16", "int8"]
+WhereMade = Literal["local", "ray"]  # on which machines
 
 CALIBRATION_PHOTOS = 100
 MAX_DROP = 0.01  # of top-1 accuracy

@@ -26,7 +26,7 @@ from efficientnet_lite.cli.console import Console
 from efficientnet_lite.errors import EXIT_INPUT, UsageError
 from efficientnet_lite.photos.accounting import Tally
 from efficientnet_lite.photos.contract import View
-from efficientnet_lite.vocabulary import PART_ROWS, VectorDtype, VectorFormat, VectorLayout
+from efficientnet_lite.vocabulary import PART_ROWS, VectorDtype, VectorFormat, VectorLayout, WhereMade
 
 if TYPE_CHECKING:
     from efficientnet_lite.features.embedded import Embedded
@@ -51,6 +51,8 @@ def embed(
     no_ema: NoEma = False,
     no_links: AnyLinks = False,
     overwrite: Switch = False,
+    engine: WhereMade = "local",
+    address: str | None = None,
     json: AnyJson = False,
     jsonl: Jsonl = False,
     verbose: Verbose = 0,
@@ -73,6 +75,9 @@ def embed(
         no_links: skip every link instead of following it.
         overwrite: begin anew in a folder of an earlier call, photos that could not be used among them; what is not
             ours in it stays.
+        engine: local, or ray: the nodes of a Ray cluster look at the photos, and the folder is the same.
+        address: of that cluster, HOST:PORT or auto; without it RAY_ADDRESS, else one on this machine, begun for the
+            while where there is none.
         json: print one JSON document instead of the line.
         jsonl: print one JSON object a photo instead, path and features.
     """
@@ -93,6 +98,8 @@ def embed(
             weights=weights,
             ema=not no_ema,
             links=not no_links,
+            engine=engine,
+            address=address,
             stage=console.progress,
         )
         _print_each(console, found)
@@ -110,6 +117,8 @@ def embed(
         ema=not no_ema,
         links=not no_links,
         overwrite=overwrite,
+        engine=engine,
+        address=address,
         progress=console.progress,
     )
     show_accounting(console, embedded.accounting)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from efficientnet_lite.arguments import called
 from efficientnet_lite.bars import stages
+from efficientnet_lite.cluster.engines import reached, work_of
 from efficientnet_lite.features.destinations import destination
 from efficientnet_lite.features.embedded import Embedded
-from efficientnet_lite.features.extract import Extracted, known_vectors
-from efficientnet_lite.features.outcomes import Work, kept_apart
+from efficientnet_lite.features.extract import Extracted
+from efficientnet_lite.features.outcomes import kept_apart
 from efficientnet_lite.features.sources.photo_entry import PhotoEntry
 from efficientnet_lite.features.sources.photo_list import list_sources
 from efficientnet_lite.features.vector_form import form_of
@@ -21,7 +22,7 @@ from efficientnet_lite.run.source import open_features
 from efficientnet_lite.runtimes.model import Model
 from efficientnet_lite.stop_signals import interrupted_by_sigterm
 from efficientnet_lite.threads import beside
-from efficientnet_lite.vocabulary import PART_ROWS, VectorDtype, VectorFormat, VectorLayout
+from efficientnet_lite.vocabulary import PART_ROWS, VectorDtype, VectorFormat, VectorLayout, WhereMade
 from efficientnet_lite.weights.published import sources_apart
 
 
@@ -40,6 +41,8 @@ def embed(
     ema: bool = True,
     links: bool = True,
     overwrite: bool = False,
+    engine: WhereMade = "local",
+    address: str | None = None,
     progress: Progress = False,
 ) -> Embedded:
     """Make the feature vectors of photos, in memory or as a folder.
@@ -69,6 +72,10 @@ def embed(
         links: False skips every link instead of following it.
         overwrite: begin anew in a folder of an earlier call, photos that could
             not be used among them; what is not ours in it stays.
+        engine: "local", or "ray": the nodes of a Ray cluster look at the photos,
+            and the folder is the same.
+        address: of that cluster, HOST:PORT or "auto"; None is RAY_ADDRESS, else
+            one on this machine, begun for the call where there is none.
         progress: True shows a bar.
 
     Returns:
@@ -79,8 +86,9 @@ def embed(
     Raises:
         UsageError: `out` was made from other photos, another model or in
             another way, is none of ours, or lies on, above or inside the
-            photos; or pyarrow is not installed.
-        UnusableInput: no photo is found or can be used.
+            photos; pyarrow or Ray is not installed; or nodes of the cluster
+            lack this package or have other versions.
+        UnusableInput: no photo is found or can be used; no cluster answers.
         ArtifactError: the model cannot be opened, or has no features.
 
     Example:
@@ -95,6 +103,7 @@ def embed(
     form = form_of(format, layout, dtype, part_rows) if out is not None else None
     with ExitStack() as held:
         held.enter_context(interrupted_by_sigterm())
+        held.enter_context(reached(engine, address))
         place = Path(out) if out is not None else None
         given = kept_apart(photos, place)
         into = held.enter_context(destination(place, form, overwrite=overwrite, apart=apart))
@@ -108,8 +117,7 @@ def embed(
 
             listed = held.enter_context(list_sources(given, links=links, on_found=on_found))
         opened = opening.result()
-        known = held.enter_context(known_vectors(opened, view))
-        work = Work(opened, listed, view, known)
+        work = held.enter_context(work_of(engine, opened, listed, view))
         return into.take(work, show)
 
 
@@ -121,16 +129,18 @@ def embed_each(
     weights: str | Path = "imagenet",
     ema: bool = True,
     links: bool = True,
+    engine: WhereMade = "local",
+    address: str | None = None,
     stage: ShowStage = silent,
 ) -> Iterator[Extracted[PhotoEntry]]:
     """The features of each photo as soon as they are known, or why there are none.
 
-    Raises as `list_sources` and `open_features`.
+    Raises as `list_sources`, `open_features` and `reached`.
     """
-    with list_sources(photos, links=links) as listed:
+    with reached(engine, address), list_sources(photos, links=links) as listed:
         opened = open_features(model, weights=weights, ema=ema)
-        with known_vectors(opened, view) as known, stage("Embedding") as on_progress:
-            for number, each in enumerate(Work(opened, listed, view, known).outcomes(), 1):
+        with work_of(engine, opened, listed, view) as work, stage("Embedding") as on_progress:
+            for number, each in enumerate(work.outcomes(), 1):
                 yield each
                 on_progress(number, len(listed))
 

@@ -1,6 +1,6 @@
 """What becomes of the photos of a list, one after another, and what no list of photos may name."""
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -34,19 +34,35 @@ class Work:
 
     def outcomes(self, ranges: Iterable[range] | None = None) -> Outcomes:
         """What becomes of the photos in these ranges of the list, or of all, in order; see `extract`."""
-        spans = [range(len(self.listed))] if ranges is None else ranges
-        entries = chain.from_iterable(self.listed.entries(rows.start, rows.stop) for rows in spans)
-        found = extract(
+        return outcomes_of(
             self.model,
-            entries,
+            self.entries(ranges),
             self.listed.read,
             view=self.view,
             known=self.known,
-            readers=WAITING_READERS if self.listed.is_remote else 1,
+            is_remote=self.listed.is_remote,
         )
-        for each in found:
-            finite = each.vector is None or np.isfinite(each.vector).all()
-            yield each if finite else replace(each, vector=None, error=NOT_FINITE)
+
+    def entries(self, ranges: Iterable[range] | None = None) -> Iterator[PhotoEntry]:
+        """The photos in these ranges of the list, or all."""
+        spans = [range(len(self.listed))] if ranges is None else ranges
+        return chain.from_iterable(self.listed.entries(rows.start, rows.stop) for rows in spans)
+
+
+def outcomes_of(
+    model: Model,
+    entries: Iterable[PhotoEntry],
+    read: Callable[[PhotoEntry], bytes],
+    *,
+    view: View | None = None,
+    known: KnownVectors | None = None,
+    is_remote: bool = False,
+) -> Outcomes:
+    """What becomes of these photos, in order; `is_remote`: some of them are read from the network."""
+    readers = WAITING_READERS if is_remote else 1
+    for each in extract(model, entries, read, view=view, known=known, readers=readers):
+        finite = each.vector is None or np.isfinite(each.vector).all()
+        yield each if finite else replace(each, vector=None, error=NOT_FINITE)
 
 
 def none_used(tally: Tally | Accounting, where: Path | str) -> UnusableInput:

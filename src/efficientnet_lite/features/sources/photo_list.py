@@ -9,30 +9,21 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Self
 
 from efficientnet_lite.addresses import is_address
-from efficientnet_lite.errors import EfficientNetLiteError, UnreadablePhoto, UnusableInput
+from efficientnet_lite.errors import UnusableInput
 from efficientnet_lite.features.sources.columns import Columns
 from efficientnet_lite.features.sources.named import each_given, held_elsewhere, items_of, shown
 from efficientnet_lite.features.sources.one_spelling import Spellings
-from efficientnet_lite.features.sources.parquet_rows import passing_rows
-from efficientnet_lite.features.sources.passages import Passages
 from efficientnet_lite.features.sources.photo_entry import (
     PLACE_KINDS,
     ColumnType,
     PhotoEntry,
     PhotoPlace,
-    PlaceKind,
     SourceItem,
 )
-from efficientnet_lite.features.sources.record_shards import passing_records
-from efficientnet_lite.features.sources.remote import may_pass, read_photo
-from efficientnet_lite.features.sources.streams import span
-from efficientnet_lite.features.sources.tar_shards import passing_tar
-from efficientnet_lite.photos import decode as photo_door
-from efficientnet_lite.photos.accounting import MAY_PASS
+from efficientnet_lite.features.sources.photo_reader import PhotoReader, Stamps
 from efficientnet_lite.photos.found import FIX, MOST_NAMED
 from efficientnet_lite.photos.walk import PassedOver
 from efficientnet_lite.storage import files
@@ -58,12 +49,7 @@ class Listed:
         self.is_remote = is_remote  # whether some of them are read from the network
         self._spool, self._columns = spool, columns
         self._holders, self._checksums = list(holders), list(holders.values())
-        self._stamps = {where: files.stamp(where) for where in holders if not is_address(where)}
-        self._passages: Mapping[PlaceKind, Passages] = {
-            "tar": Passages(passing_tar),
-            "tfrecord": Passages(passing_records),
-            "parquet": Passages(passing_rows),
-        }
+        self._reader = PhotoReader({where: files.stamp(where) for where in holders if not is_address(where)})
         self.passed_over: Mapping[str, int] = dict(sorted(passed_over.items()))  # plainly no photos, by kind
 
     def __enter__(self) -> Self:
@@ -74,9 +60,7 @@ class Listed:
 
     def close(self) -> None:
         """Give the disk back, and close what is being read."""
-        for each in self._passages.values():
-            each.close()
-        end_idle()
+        self._reader.close()
         self._spool.close()
 
     def __len__(self) -> int:
@@ -107,37 +91,13 @@ class Listed:
         return map(self._entry, self._spool.items(start, stop))
 
     def read(self, entry: PhotoEntry) -> bytes:
-        """The bytes of a photo. Raises UnreadablePhoto, whose reason ends with MAY_PASS where it may."""
-        try:
-            return self._read(entry)
-        except UnreadablePhoto as error:
-            if may_pass(error):
-                error.what += MAY_PASS
-            raise
+        """The bytes of a photo; see `PhotoReader`."""
+        return self._reader.read(entry)
 
-    def _read(self, entry: PhotoEntry) -> bytes:
-        if entry.lost is not None:
-            raise UnreadablePhoto(entry.lost, where=entry.path, fix="mend it, or leave it out")
-        kind, where, start, length = entry.place
-        if kind == "file":
-            return photo_door.read_bytes(Path(where))
-        if kind == "url":
-            return photo_door.bounded_bytes(read_photo(where), where)
-        if not is_address(where) and files.stamp(where) != self._stamps.get(where):
-            raise UnreadablePhoto(
-                "the file that holds it has changed since it was listed", where=entry.path, fix="start again"
-            )
-        try:
-            if kind == "span":
-                return span(where, start, length)
-            # A page that cannot be unfolded takes all photos of its group with it.
-            until = start + length if kind == "parquet" and not is_address(where) else start
-            return self._passages[kind].read(where, start, until)
-        except (EfficientNetLiteError, OSError, LookupError) as error:
-            said = getattr(error, "what", None) or getattr(error, "strerror", None) or error
-            raise UnreadablePhoto(
-                f"it cannot be read: {said}", where=entry.path, fix="mend it, or leave it out"
-            ) from error
+    def stamps_of(self, entries: Iterable[PhotoEntry]) -> Stamps:
+        """Of the files on this machine that hold these photos among others, what they were when they were listed."""
+        held = {each.place.where for each in entries if each.place.kind not in ("file", "url")}
+        return {where: self._reader.stamps[where] for where in held if where in self._reader.stamps}
 
     def _entry(self, packed: bytes) -> PhotoEntry:
         path, own, label, kind, holder, start, length, size, lost, more = json.loads(packed)

@@ -1,0 +1,99 @@
+"""How a Ray cluster is reached, and what is said where none answers. Ray's reports of use are turned off."""
+
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from efficientnet_lite import extras
+from efficientnet_lite.errors import CALL, UnusableInput, UsageError
+
+ANSWER_S = 5.0  # in which a port opens, and then says that it is Ray's
+FIX = "check the address, and that `ray start --head` runs there (`ray status --address ADDRESS`)"
+
+
+@contextmanager
+def connected(address: str | None) -> Iterator[None]:
+    """A block that works on the cluster at `address`, "auto" or HOST:PORT; it is left as it was.
+
+    Where None, that of RAY_ADDRESS, or one that runs on this machine, or a cluster of this machine alone for the while.
+
+    Raises:
+        UsageError: Ray is not installed, or that is no address.
+        UnusableInput: no cluster answers there.
+    """
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # read when Ray is imported
+    os.environ.setdefault(
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0"
+    )  # else it warns of what it will do one day
+    with extras.needed("`engine='ray'` needs Ray", where=CALL, install=extras.RAY):
+        import ray
+    if ray.is_initialized():  # by the caller, who knows which cluster
+        yield
+        return
+    _check_answers(address or os.environ.get("RAY_ADDRESS", ""))
+    with _signals_kept():
+        _begin(ray, address)
+    try:
+        yield
+    finally:
+        with _signals_kept(), suppress(Exception):
+            ray.shutdown()
+
+
+def _begin(ray: Any, address: str | None) -> None:
+    try:
+        ray.init(
+            address=address,
+            namespace="efficientnet-lite",
+            log_to_driver=False,  # what nodes print is in Ray's logs
+            logging_level="ERROR",
+            **({} if address else {"include_dashboard": False}),
+        )
+    except ValueError as error:
+        said = str(error).partition("\n")[0]
+        raise UsageError(
+            f"no address of a cluster: {said}", where=address or CALL, fix="give HOST:PORT, or `auto`"
+        ) from error
+    except (ConnectionError, RuntimeError) as error:
+        raise _no_answer(address or CALL, str(error).partition("\n")[0]) from error
+
+
+def _check_answers(address: str) -> None:
+    """Raise UnusableInput where nobody answers, or nobody who is Ray, which would wait for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdecimal():
+        return  # "auto", or what Ray will call no address
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_S).close()
+    except (OSError, OverflowError) as error:
+        said = getattr(error, "strerror", None) or str(error)
+        raise _no_answer(address, said) from error
+    if not address.startswith("ray://") and not _is_ray(address):
+        raise _no_answer(address, "what answers there is not Ray, or of another version")
+
+
+def _is_ray(address: str) -> bool:
+    try:
+        from ray._raylet import check_health  # what `ray health-check` asks
+    except ImportError:
+        return True
+    return bool(check_health(address, timeout=ANSWER_S, skip_version_check=True))
+
+
+def _no_answer(address: str, said: str) -> UnusableInput:
+    return UnusableInput(f"no Ray cluster answers: {said}", where=address, fix=FIX)
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Ray takes SIGTERM for itself; it stays whose it was."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGTERM) is not before:
+            with suppress(ValueError):  # no main thread, so nothing was taken
+                signal.signal(signal.SIGTERM, before)

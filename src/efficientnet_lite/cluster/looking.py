@@ -1,0 +1,128 @@
+"""What a node of a cluster does: photos of a list, as they come, through a model that its process keeps open."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from efficientnet_lite.addresses import is_address
+from efficientnet_lite.cluster.versions import Versions, told_differences, versions_here
+from efficientnet_lite.errors import UsageError
+from efficientnet_lite.features.extract import Extracted
+from efficientnet_lite.features.outcomes import outcomes_of
+from efficientnet_lite.features.sources.photo_entry import PhotoEntry
+from efficientnet_lite.features.sources.photo_list import Listed
+from efficientnet_lite.features.sources.photo_reader import PhotoReader, Stamps
+from efficientnet_lite.photos.contract import View
+from efficientnet_lite.runtimes.model import Model
+
+SAME = "install the same versions on every node: the same image, or the same lock file"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What all calls of one run share."""
+
+    model_sha256: str
+    model: tuple[Any]  # a reference to the model, in a tuple so that only a process that lacks it fetches it
+    view: View | None
+    is_remote: bool
+    versions: Versions  # of the machine that began the run
+    runtime: str
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Photos for one call, with their places as any machine finds them."""
+
+    entries: tuple[PhotoEntry, ...]
+    stamps: Stamps
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What became of a photo besides its vector; see `Extracted`."""
+
+    sha256: str | None
+    width: int | None
+    height: int | None
+    error: str | None
+    fix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What became of a batch."""
+
+    node: str  # where
+    facts: tuple[Fact, ...]  # a photo each
+    vectors: npt.NDArray[np.float32]  # (photos without an error, C)
+
+    def outcomes(self, entries: Sequence[PhotoEntry]) -> list[Extracted[PhotoEntry]]:
+        """The same, for the entries as the list has them."""
+        vectors = iter(self.vectors)
+        return [
+            Extracted(
+                entry,
+                fact.sha256,
+                fact.width,
+                fact.height,
+                next(vectors) if fact.error is None else None,
+                fact.error,
+                fact.fix,
+            )
+            for entry, fact in zip(entries, self.facts, strict=True)
+        ]
+
+
+def batch_of(listed: Listed, entries: Sequence[PhotoEntry]) -> Batch:
+    """A batch of a list of this machine, for any: paths that begin nowhere begin at its current folder."""
+    here = Path.cwd()
+
+    def placed(where: str) -> str:
+        return where if is_address(where) else str(here / where)
+
+    located = (
+        replace(each, label=None, more=(), place=each.place._replace(where=placed(each.place.where)))
+        for each in entries
+    )
+    stamps = {placed(where): stamp for where, stamp in listed.stamps_of(entries).items()}
+    return Batch(tuple(located), stamps)
+
+
+class Kept:
+    """What a process keeps between two calls."""
+
+    def __init__(self) -> None:
+        self.models: dict[str, Model] = {}
+        self.reader = PhotoReader({})
+
+
+_KEPT = Kept()
+
+
+def look_at(job: Job, batch: Batch, *, node: str, fetch: Any) -> Looked:
+    """Make the vectors of a batch. `fetch` gives what a reference stands for.
+
+    Raises UsageError where what is installed here is not what the run began with.
+    """
+    if differing := told_differences(job.versions, versions_here(job.runtime)):
+        raise UsageError(f"the node {node} has {differing}", where=node, fix=SAME)
+    if job.model_sha256 not in _KEPT.models:
+        _KEPT.models = {job.model_sha256: fetch(job.model[0])}
+    model = _KEPT.models[job.model_sha256]
+    if model.workers != job.threads:
+        model = _KEPT.models[job.model_sha256] = replace(model, workers=job.threads)
+    _KEPT.reader.stamps |= batch.stamps
+    found = outcomes_of(model, batch.entries, _KEPT.reader.read, view=job.view, is_remote=job.is_remote)
+    facts, vectors = [], []
+    for each in found:
+        facts.append(Fact(each.sha256, each.width, each.height, each.error, each.fix))
+        if each.vector is not None:
+            vectors.append(each.vector)
+    stacked = np.stack(vectors) if vectors else np.empty((0, model.vector_size), np.float32)
+    return Looked(node, tuple(facts), stacked.astype(np.float32, copy=False))
