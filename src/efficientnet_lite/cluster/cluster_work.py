@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from efficientnet_lite.addresses import is_address
-from efficientnet_lite.cluster.looking import Batch, Job, Looked, batch_of, look_at
+from efficientnet_lite.cluster.looking import Looked, Portion, SentRun, look_at, portion_of
 from efficientnet_lite.cluster.nodes import calls_at_once, check_nodes, nodes_up, threads_a_call
 from efficientnet_lite.cluster.versions import versions_here
 from efficientnet_lite.errors import EfficientNetLiteError, UnreadablePhoto, UnusableInput
@@ -21,8 +21,8 @@ from efficientnet_lite.features.sources.photo_entry import PhotoEntry
 from efficientnet_lite.notices import LOG
 from efficientnet_lite.photos.accounting import MAY_PASS
 
-BATCH_PHOTOS = 256  # a thread; a lost worker costs so many
-PASSED_BATCHES = (
+PORTION_PHOTOS = 256  # a thread; a lost worker costs so many
+PASSED_PORTIONS = (
     8  # as many photos more of one file that can only be read forwards, which is gone through once
 )
 AHEAD = 4  # calls under way or waiting for each that is carried out
@@ -57,7 +57,7 @@ class _Calls:
         model, runtime = work.model, work.model.runtime
         versions = versions_here(runtime)
         check_nodes(nodes, runtime, versions)
-        self._job = Job(
+        self._run = SentRun(
             model.sha256, (ray.put(model),), work.view, work.listed.is_remote, versions, runtime, threads
         )
         self._call = ray.remote(_look).options(num_cpus=threads, max_retries=RETRIES)
@@ -65,8 +65,8 @@ class _Calls:
     def outcomes(self, entries: Iterable[PhotoEntry]) -> Outcomes:
         under_way: deque[tuple[Any, list[PhotoEntry]]] = deque()
         try:
-            for some in batches(entries, BATCH_PHOTOS * self._job.threads):
-                under_way.append((self._call.remote(self._job, batch_of(self._work.listed, some)), some))
+            for some in portions(entries, PORTION_PHOTOS * self._run.threads):
+                under_way.append((self._call.remote(self._run, portion_of(self._work.listed, some)), some))
                 while len(under_way) >= self._most():
                     yield from self._answer(*under_way[0])
                     under_way.popleft()
@@ -79,7 +79,7 @@ class _Calls:
 
     def _most(self) -> int:
         """Calls under way at once, by the nodes that are up now."""
-        return AHEAD * max(1, calls_at_once(nodes_up(), self._job.threads))
+        return AHEAD * max(1, calls_at_once(nodes_up(), self._run.threads))
 
     def _answer(self, call: Any, entries: list[PhotoEntry]) -> list[Extracted[PhotoEntry]]:
         exceptions = self._ray.exceptions
@@ -125,26 +125,26 @@ class _Calls:
         )
 
 
-def batches(entries: Iterable[PhotoEntry], photos: int) -> Iterator[list[PhotoEntry]]:
-    """Entries in batches of `photos`; of one file that can only be read forwards more stay together."""
-    batch: list[PhotoEntry] = []
+def portions(entries: Iterable[PhotoEntry], photos: int) -> Iterator[list[PhotoEntry]]:
+    """Entries in portions of `photos`; of one file that can only be read forwards more stay together."""
+    portion: list[PhotoEntry] = []
     for entry in entries:
-        if len(batch) >= photos and (
-            len(batch) >= PASSED_BATCHES * photos
+        if len(portion) >= photos and (
+            len(portion) >= PASSED_PORTIONS * photos
             or entry.place.kind not in PASSED
-            or entry.place.where != batch[-1].place.where
+            or entry.place.where != portion[-1].place.where
         ):
-            yield batch
-            batch = []
-        batch.append(entry)
-    if batch:
-        yield batch
+            yield portion
+            portion = []
+        portion.append(entry)
+    if portion:
+        yield portion
 
 
-def _look(job: Job, batch: Batch) -> Looked:
+def _look(run: SentRun, portion: Portion) -> Looked:
     import ray
 
-    return look_at(job, batch, node=ray.util.get_node_ip_address(), fetch=ray.get)
+    return look_at(run, portion, node=ray.util.get_node_ip_address(), fetch=ray.get)
 
 
 def _lost(entries: list[PhotoEntry], error: Exception) -> UnusableInput:

@@ -11,7 +11,7 @@ from efficientnet_lite import extras
 from efficientnet_lite.errors import CALL, UnusableInput, UsageError
 
 ANSWER_S = 5.0  # in which a port opens, and then says that it is Ray's
-FIX = "check the address, and that `ray start --head` runs there (`ray status --address ADDRESS`)"
+FIX = "check the address, and that a Ray cluster runs there (`ray status` says so on its head)"
 
 
 @contextmanager

@@ -23,7 +23,7 @@ SAME = "install the same versions on every node: the same image, or the same loc
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class SentRun:
     """What all calls of one run share."""
 
     model_sha256: str
@@ -36,7 +36,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class Portion:
     """Photos for one call, with their places as any machine finds them."""
 
     entries: tuple[PhotoEntry, ...]
@@ -56,7 +56,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What became of a batch."""
+    """What became of a portion."""
 
     node: str  # where
     facts: tuple[Fact, ...]  # a photo each
@@ -79,8 +79,8 @@ class Looked:
         ]
 
 
-def batch_of(listed: Listed, entries: Sequence[PhotoEntry]) -> Batch:
-    """A batch of a list of this machine, for any: paths that begin nowhere begin at its current folder."""
+def portion_of(listed: Listed, entries: Sequence[PhotoEntry]) -> Portion:
+    """A portion of a list of this machine, for any: paths that begin nowhere begin at its current folder."""
     here = Path.cwd()
 
     def placed(where: str) -> str:
@@ -91,10 +91,10 @@ def batch_of(listed: Listed, entries: Sequence[PhotoEntry]) -> Batch:
         for each in entries
     )
     stamps = {placed(where): stamp for where, stamp in listed.stamps_of(entries).items()}
-    return Batch(tuple(located), stamps)
+    return Portion(tuple(located), stamps)
 
 
-class Kept:
+class OpenHere:
     """What a process keeps between two calls."""
 
     def __init__(self) -> None:
@@ -102,23 +102,23 @@ class Kept:
         self.reader = PhotoReader({})
 
 
-_KEPT = Kept()
+_OPEN = OpenHere()
 
 
-def look_at(job: Job, batch: Batch, *, node: str, fetch: Any) -> Looked:
-    """Make the vectors of a batch. `fetch` gives what a reference stands for.
+def look_at(run: SentRun, portion: Portion, *, node: str, fetch: Any) -> Looked:
+    """Make the vectors of a portion. `fetch` gives what a reference stands for.
 
     Raises UsageError where what is installed here is not what the run began with.
     """
-    if differing := told_differences(job.versions, versions_here(job.runtime)):
+    if differing := told_differences(run.versions, versions_here(run.runtime)):
         raise UsageError(f"the node {node} has {differing}", where=node, fix=SAME)
-    if job.model_sha256 not in _KEPT.models:
-        _KEPT.models = {job.model_sha256: fetch(job.model[0])}
-    model = _KEPT.models[job.model_sha256]
-    if model.workers != job.threads:
-        model = _KEPT.models[job.model_sha256] = replace(model, workers=job.threads)
-    _KEPT.reader.stamps |= batch.stamps
-    found = outcomes_of(model, batch.entries, _KEPT.reader.read, view=job.view, is_remote=job.is_remote)
+    if run.model_sha256 not in _OPEN.models:
+        _OPEN.models = {run.model_sha256: fetch(run.model[0])}
+    model = _OPEN.models[run.model_sha256]
+    if model.workers != run.threads:
+        model = _OPEN.models[run.model_sha256] = replace(model, workers=run.threads)
+    _OPEN.reader.stamps |= portion.stamps
+    found = outcomes_of(model, portion.entries, _OPEN.reader.read, view=run.view, is_remote=run.is_remote)
     facts, vectors = [], []
     for each in found:
         facts.append(Fact(each.sha256, each.width, each.height, each.error, each.fix))
