@@ -20,6 +20,7 @@ LOCKS = {  # lock -> the extras and groups that it holds beside the base install
     "all": [*(each for extra in EXTRAS.values() for each in extra), *GROUPS["test"], *GROUPS["lint"]],
     "lowest": [*EXTRAS["imagenet"], *GROUPS["test"], *GROUPS["build"]],
     "jax": [*EXTRAS["imagenet"], *GROUPS["test"], *GROUPS["build"], *GROUPS["jax"]],
+    "ray": [*EXTRAS["imagenet"], *EXTRAS["ray"], *GROUPS["test"], *GROUPS["build"]],
 }
 
 
