@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from efficientnet_lite.commands.cache import cache_clear, cache_list
     from efficientnet_lite.commands.check import check
+    from efficientnet_lite.commands.duplicates import duplicates
     from efficientnet_lite.commands.embed import embed
     from efficientnet_lite.commands.embedder import Embedder
     from efficientnet_lite.commands.evaluate import evaluate
@@ -72,6 +73,7 @@ _HOMES = {  # public name -> module
     "cache_list": "commands.cache",
     "check": "commands.check",
     "create_model": "commands.keras",
+    "duplicates": "commands.duplicates",
     "embed": "commands.embed",
     "evaluate": "commands.evaluate",
     "export": "commands.export",
@@ -109,6 +111,7 @@ __all__ = [
     "cache_list",
     "check",
     "create_model",
+    "duplicates",
     "embed",
     "evaluate",
     "export",

@@ -26,3 +26,4 @@ CALIBRATION_PHOTOS = 100
 MAX_DROP = 0.01  # of top-1 accuracy
 MIN_AGREEMENT = 0.97
 PART_ROWS = 1000  # of a part of a folder of feature vectors
+NEAR_DUPLICATE = 0.94  # cosine of two vectors from which on they are taken for one photo; docs/numbers.md

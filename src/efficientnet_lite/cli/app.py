@@ -65,6 +65,11 @@ COMMANDS = (
         "Make the dead TF Hub addresses of the five variants work again, offline.",
     ),
     Command("embed", f"{HERE}.embed:embed", "Write the feature vectors of photos."),
+    Command(
+        "duplicates",
+        f"{HERE}.duplicates:duplicates",
+        "Find near-duplicates by feature vectors, and leaks between training and test.",
+    ),
     Command("info", f"{HERE}.info:info", "Say what a file, a run or a model contains."),
     Command("models", f"{HERE}.models:models", "List the five variants."),
     Command("cache list", f"{HERE}.cache:cache_list", "Show what the cache holds."),
