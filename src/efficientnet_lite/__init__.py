@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from efficientnet_lite.commands.info import info
     from efficientnet_lite.commands.keras import create_model, save_weights
     from efficientnet_lite.commands.load import load
+    from efficientnet_lite.commands.map import map
     from efficientnet_lite.commands.models import models
     from efficientnet_lite.commands.predict import predict
     from efficientnet_lite.commands.report import report
@@ -80,6 +81,7 @@ _HOMES = {  # public name -> module
     "hub_cache": "commands.hub_cache",
     "info": "commands.info",
     "load": "commands.load",
+    "map": "commands.map",
     "models": "commands.models",
     "predict": "commands.predict",
     "report": "commands.report",
@@ -118,6 +120,7 @@ __all__ = [
     "hub_cache",
     "info",
     "load",
+    "map",
     "models",
     "predict",
     "report",

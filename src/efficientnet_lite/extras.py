@@ -11,6 +11,7 @@ from efficientnet_lite.progress import ShowStage
 TRAIN, ONNX = "pip install 'efficientnet-lite[train]'", "pip install 'efficientnet-lite[onnx]'"
 EMBED = "pip install 'efficientnet-lite[embed]'"
 RAY = "pip install 'efficientnet-lite[ray]'"
+MAP = "pip install 'efficientnet-lite[map]'"
 
 
 @contextmanager

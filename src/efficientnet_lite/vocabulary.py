@@ -21,9 +21,11 @@ VectorFormat = Literal["parquet", "npy"]  # of a folder of feature vectors
 VectorLayout = Literal["parts", "clip-retrieval"]
 VectorDtype = Literal["float32", "float16", "int8"]
 WhereMade = Literal["local", "ray"]  # on which machines
+MapMethod = Literal["pca", "umap"]  # how vectors become points of a plane
 
 CALIBRATION_PHOTOS = 100
 MAX_DROP = 0.01  # of top-1 accuracy
 MIN_AGREEMENT = 0.97
+MAP_PAGE = "map.html"
 PART_ROWS = 1000  # of a part of a folder of feature vectors
 NEAR_DUPLICATE = 0.94  # cosine of two vectors from which on they are taken for one photo; docs/numbers.md

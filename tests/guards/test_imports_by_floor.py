@@ -68,6 +68,8 @@ LIBRARIES = {  # a room, or one module of it -> what it may import beside the st
     "features.clip_retrieval": {"pyarrow"},
     "neighbors.part_child": {"pyarrow"},
     "cluster": {"ray"},
+    "neighbors.plane": {"umap"},
+    "neighbors.map_page": {"jinja2"},
     "classifier.head": {"sklearn", "threadpoolctl"},
     "artifacts.onnx_graph": {"onnx"},
     "artifacts.saved_model_graph": {"tensorflow", "keras"},

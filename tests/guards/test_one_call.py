@@ -14,7 +14,14 @@ OF_ONE_COMMAND = {
     "duplicates": {"overwrite"},  # of the file that `--csv` names
 }
 # What Python calls otherwise: a switch says in Python what holds, what is repeated is a list there.
-SPELLED = {"as": "view", "no_links": "links", "no_ema": "ema", "output": "outputs", "endpoint": "endpoints"}
+SPELLED = {
+    "as": "view",
+    "no_links": "links",
+    "no_ema": "ema",
+    "no_pictures": "pictures",
+    "output": "outputs",
+    "endpoint": "endpoints",
+}
 OF_PYTHON = {"progress"}  # a terminal shows bars unless it is --quiet
 
 

@@ -70,6 +70,7 @@ COMMANDS = (
         f"{HERE}.duplicates:duplicates",
         "Find near-duplicates by feature vectors, and leaks between training and test.",
     ),
+    Command("map", f"{HERE}.map:map", "Make a map of embedded photos: one page, alike ones near each other."),
     Command("info", f"{HERE}.info:info", "Say what a file, a run or a model contains."),
     Command("models", f"{HERE}.models:models", "List the five variants."),
     Command("cache list", f"{HERE}.cache:cache_list", "Show what the cache holds."),
