@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from efficientnet_lite.cli.common import (
     AnyJson,
@@ -11,6 +11,7 @@ from efficientnet_lite.cli.common import (
     NoLinks,
     Quiet,
     console_of,
+    shown,
 )
 from efficientnet_lite.cli.console import Console
 from efficientnet_lite.errors import EXIT_INPUT
@@ -32,6 +33,7 @@ def check(
     seed: int = 0,
     no_links: NoLinks = False,
     class_folders: Folders = None,
+    vectors: Annotated[Path | None, shown("none")] = None,
     json: AnyJson = False,
     verbose: AnyVerbose = 0,
     quiet: Quiet = False,
@@ -44,6 +46,8 @@ def check(
         photos: a folder of photos or a manifest, as `train` takes it.
         val: fraction that training would keep back, where the data set does not say.
         seed: of that split.
+        vectors: a folder that embed wrote of the same photos: near-duplicates and leaks are looked for by them too,
+            which finds cropped and mirrored copies.
         json: print one JSON document instead of the tables.
         verbose: print lists whole.
     """
@@ -56,6 +60,7 @@ def check(
         seed=seed,
         links=not no_links,
         class_folders=class_folders,
+        vectors=vectors,
         progress=console.progress,
     )
     if json:
