@@ -151,13 +151,13 @@ TOOLS := --group build --group test --group lint --group lock
 
 .PHONY: lock
 lock: setup  ## locks/ from pyproject.toml; `make lock UPGRADE=--upgrade` takes the newest
-	$(COMPILE) --extra imagenet --extra heif --extra embed $(TOOLS) --output-file locks/dev.txt
+	$(COMPILE) --extra imagenet --extra heif --extra embed --extra search $(TOOLS) --output-file locks/dev.txt
 	$(COMPILE) --all-extras $(TOOLS) --group consumers --constraint locks/dev.txt --output-file locks/all.txt
 	$(COMPILE) --extra imagenet --group build --group test --group jax --constraint locks/all.txt \
 		--output-file locks/jax.txt
 	$(COMPILE) --extra imagenet --extra ray --group build --group test --constraint locks/dev.txt \
 		--output-file locks/ray.txt
-	$(COMPILE) --extra imagenet --extra heif --extra embed --group build --group test --resolution lowest-direct --output-file locks/lowest.txt
+	$(COMPILE) --extra imagenet --extra heif --extra embed --extra search --group build --group test --resolution lowest-direct --output-file locks/lowest.txt
 
 .PHONY: clean
 clean:  ## remove everything that make and the tools have made
