@@ -55,7 +55,9 @@ def photograph(folder, *, count=11, broken=(5,)):
 def write(model, photos, out, *, show=silent, overwrite=False, view="crop", **form):
     """What `embed` does with an opened model."""
     asked = {"format": "parquet", "layout": "parts", "dtype": None, "part_rows": PART_ROWS} | form
-    into = destination(Path(out), form_of(**asked), overwrite=overwrite, apart=())
+    into = destination(
+        out if isinstance(out, str) else Path(out), form_of(**asked), overwrite=overwrite, apart=()
+    )
     with into as taking, list_sources(photos) as listed:
         return taking.take(Work(model, listed, view), show)
 

@@ -1,11 +1,11 @@
 """`embed`: write the feature vectors of photos."""
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from efficientnet_lite.addresses import public
 from efficientnet_lite.cli.common import (
     COMMAND_LINE,
     AnyJson,
@@ -41,7 +41,7 @@ def embed(
     photos: Photos,
     /,
     *,
-    out: Path | None = None,
+    out: str | None = None,
     format: VectorFormat = "parquet",
     layout: VectorLayout = "parts",
     dtype: Annotated[VectorDtype | None, shown("float32; float16 for clip-retrieval")] = None,
@@ -66,7 +66,7 @@ def embed(
         model: a model such as lite1, a run folder, a checkpoint, or a file exported with --output features.
         photos: files, folders (searched recursively), globs, manifests, tar, TFRecord or Parquet files,
             and addresses of any of these; - reads such names from stdin, one a line.
-        out: the folder to write; with --jsonl nothing is written.
+        out: the folder to write, or the address of a store (s3://bucket/vectors); with --jsonl nothing is written.
         format: parquet, or npy: features.npy, index.csv and skipped.csv, which are not resumed.
         layout: parts, or img_emb/ and metadata/ as clip-retrieval has them: vectors of length one.
         dtype: of the numbers; int8 has a scale for each row.
@@ -125,8 +125,9 @@ def embed(
     if json:
         console.json(_document(embedded))
     else:
-        for line in _told(embedded, out, format, layout):
-            console.line(line, keep=[line] if len(line) <= CHARACTERS else [out])
+        place = public(out)
+        for line in _told(embedded, place, format, layout):
+            console.line(line, keep=[line] if len(line) <= CHARACTERS else [place])
 
 
 def _document(embedded: "Embedded") -> dict[str, object]:
@@ -140,13 +141,13 @@ def _document(embedded: "Embedded") -> dict[str, object]:
     }
 
 
-def _told(embedded: "Embedded", out: Path, format: VectorFormat, layout: VectorLayout) -> list[str]:
+def _told(embedded: "Embedded", out: str, format: VectorFormat, layout: VectorLayout) -> list[str]:
     """What there is now, and how it is read."""
     speed = embedded.photos_per_second
     rate = f", {speed:,.0f} photos/s" if speed is not None else ", all of them there before"
     parts = f", {embedded.parts:,} part{'s' * (embedded.parts > 1)}" if format == "parquet" else ""
     if format == "npy":
-        read = f'numpy.load("{out / "features.npy"}", mmap_mode="r")'
+        read = f'numpy.load("{out}/features.npy", mmap_mode="r")'
     elif layout == "parts":
         read = f'pandas.read_parquet("{out}")'
     else:

@@ -8,7 +8,7 @@ from pathlib import Path
 from efficientnet_lite.arguments import called
 from efficientnet_lite.bars import stages
 from efficientnet_lite.cluster.engines import reached, work_of
-from efficientnet_lite.features.destinations import destination
+from efficientnet_lite.features.destinations import destination, folder_or_address
 from efficientnet_lite.features.embedded import Embedded
 from efficientnet_lite.features.extract import Extracted
 from efficientnet_lite.features.outcomes import kept_apart
@@ -56,7 +56,8 @@ def embed(
         photos: files, folders (searched recursively) or globs, one or several;
             also manifests, tar, TFRecord or Parquet files, addresses of any of
             these, and a DataFrame.
-        out: the folder to write; with None the vectors are in memory alone.
+        out: the folder to write, or an address of a store such as
+            "s3://bucket/vectors"; with None the vectors are in memory alone.
         format: "parquet", or "npy" for one matrix, which is not resumed.
         layout: "parts" (a row for each photo), or "clip-retrieval" as that tool
             has them: vectors of length one.
@@ -104,7 +105,7 @@ def embed(
     with ExitStack() as held:
         held.enter_context(interrupted_by_sigterm())
         held.enter_context(reached(engine, address))
-        place = Path(out) if out is not None else None
+        place = folder_or_address(out)
         given = kept_apart(photos, place)
         into = held.enter_context(destination(place, form, overwrite=overwrite, apart=apart))
         opening = beside(partial(_ready, model, weights=weights, ema=ema))

@@ -26,13 +26,13 @@ def ask_again(folder: VectorFolder, work: Work) -> int:
     if not folder.passing or folder.made.layout != "parts":
         return asked
     for number in sorted(folder.whole):
-        path = folder.place / folder.names(number)[0]
-        errors = errors_of(path)
-        if rows := [
-            row for row, error in enumerate(errors) if error is not None and error.endswith(MAY_PASS)
-        ]:
-            asked += len(rows)
-            _ask_in(folder, number, path, rows, work)
+        with folder.at_hand(number) as (path,):
+            errors = errors_of(path)
+            if rows := [
+                row for row, error in enumerate(errors) if error is not None and error.endswith(MAY_PASS)
+            ]:
+                asked += len(rows)
+                _ask_in(folder, number, path, rows, work)
     return asked
 
 

@@ -9,16 +9,19 @@ from typing import Protocol
 
 import numpy as np
 
+from efficientnet_lite.addresses import is_address, of_path
 from efficientnet_lite.errors import CALL, UsageError
 from efficientnet_lite.features.embedded import Embedded, HeldVectors, NpyVectors, PartVectors, photo_place
 from efficientnet_lite.features.filling import fill
 from efficientnet_lite.features.npy_folder import FEATURES, VECTORS, publish_matrix
 from efficientnet_lite.features.outcomes import Work, none_used
 from efficientnet_lite.features.provenance import provenance_of
+from efficientnet_lite.features.stored_folder import growing_in_store
 from efficientnet_lite.features.vector_folder import PARTS, VectorFolder, growing
 from efficientnet_lite.features.vector_form import VectorForm
 from efficientnet_lite.photos.accounting import Skipped, account
 from efficientnet_lite.progress import ShowStage
+from efficientnet_lite.storage import files
 from efficientnet_lite.storage.listing import is_own
 from efficientnet_lite.storage.targets import Apart, check_folder
 
@@ -32,11 +35,25 @@ class Destination(Protocol):
         """Raises UnusableInput where no photo can be used."""
 
 
+def folder_or_address(out: str | Path | None) -> Path | str | None:
+    """A path for a folder of this machine, a text for an address; of a path that was made of one, the address again."""
+    if out is None:
+        return None
+    address = str(out) if is_address(str(out)) else of_path(str(out))
+    if address is None or (not is_address(str(out)) and files.lexists(Path(out).parts[0])):
+        return Path(out)
+    if address.lower().startswith("file://"):
+        return Path("/" + address[len("file://") :].lstrip("/"))
+    return address
+
+
 @contextmanager
 def destination(
-    out: Path | None, form: VectorForm | None, *, overwrite: bool, apart: Collection[Apart]
+    out: Path | str | None, form: VectorForm | None, *, overwrite: bool, apart: Collection[Apart]
 ) -> Iterator[Destination]:
-    """Where vectors go: into memory where `out` is None. A folder of parts is held against other runs meanwhile.
+    """Where vectors go: into memory where `out` is None, into a store where it is an address.
+
+    A folder of parts of this machine is held against other runs meanwhile.
 
     Raises UsageError: `out` is none of ours or of another form, does not stay apart, another run is writing to it.
     """
@@ -46,6 +63,15 @@ def destination(
                 "`overwrite=True` is for a folder", where=CALL, fix="give `out=` too, or leave it out"
             )
         yield _Memory()
+    elif isinstance(out, str):
+        if form.format == "npy":
+            raise UsageError(
+                "one matrix is written on this machine",
+                where=out,
+                fix="give a folder, or leave out `format='npy'`",
+            )
+        with growing_in_store(out) as stored:
+            yield _PartsFolder(stored, form, overwrite)
     elif form.format == "npy":
         _check_form(out, is_own(out, PARTS), "parts", "parquet")
         check_folder(out, VECTORS, overwrite=overwrite, apart=apart)
@@ -114,6 +140,6 @@ class _PartsFolder:
         with show(STAGE) as on_progress:
             filled = fill(self.folder, work, on_progress)
         filled.tally.passed_over = work.listed.passed_over
-        out = self.folder.out.absolute()
         speed = filled.computed / filled.seconds if filled.computed else None
-        return Embedded(filled.tally, PartVectors(out, self.folder.made), out, filled.parts, speed)
+        out = self.folder.out if isinstance(self.folder.out, str) else self.folder.out.absolute()
+        return Embedded(filled.tally, PartVectors(self.folder), out, filled.parts, speed)

@@ -1,6 +1,7 @@
 """What `embed` gives: the feature vectors of photos, in memory or in a folder."""
 
 import csv
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -11,8 +12,7 @@ from efficientnet_lite.addresses import is_address
 from efficientnet_lite.errors import printable
 from efficientnet_lite.features.npy_folder import FEATURES, INDEX
 from efficientnet_lite.features.parts import FloatMatrix
-from efficientnet_lite.features.provenance import Provenance
-from efficientnet_lite.features.vector_folder import LAYOUTS
+from efficientnet_lite.features.vector_folder import VectorFolder
 from efficientnet_lite.photos.accounting import Accounting, Tally
 from efficientnet_lite.storage import tables
 
@@ -36,7 +36,7 @@ class Embedded:
 
     accounting: Accounting | Tally  # of all photos
     vectors: VectorPlace
-    folder: Path | None = None  # where they were published
+    folder: Path | str | None = None  # where they were published; a text where that is an address
     parts: int = 0  # of the folder
     photos_per_second: float | None = None  # of this call; None where all of them were there
 
@@ -103,10 +103,9 @@ class NpyVectors:
 
 @dataclass(frozen=True, slots=True)
 class PartVectors:
-    """In the parts of a folder."""
+    """In the parts of a folder, which may be behind an address."""
 
-    folder: Path
-    made: Provenance
+    folder: VectorFolder
 
     def paths(self) -> tuple[Path | str, ...]:
         return tuple(photo_place(name) for names, _ in self._parts() for name in names)
@@ -114,7 +113,7 @@ class PartVectors:
     def features(self) -> FloatMatrix:
         return np.concatenate([matrix for _, matrix in self._parts()])
 
-    def _parts(self) -> list[tuple[list[str], FloatMatrix]]:
-        layout, parts = LAYOUTS[self.made.layout], self.made.parts
-        names = [layout.names(number, parts) for number in range(parts)]
-        return [layout.vectors([self.folder / name for name in each]) for each in names]
+    def _parts(self) -> Iterator[tuple[list[str], FloatMatrix]]:
+        for number in range(self.folder.made.parts):
+            with self.folder.at_hand(number) as paths:
+                yield self.folder.layout.vectors(paths)

@@ -47,7 +47,8 @@ def fill(folder: VectorFolder, work: Work, on_progress: OnProgress) -> FilledFol
     try:
         asked = ask_again(folder, work)
         for number in folder.whole:
-            tally.add(folder.layout.tally([folder.place / name for name in folder.names(number)]))
+            with folder.at_hand(number) as paths:
+                tally.add(folder.layout.tally(paths))
         on_progress(tally.found, made.rows)
         there = tally.found - asked
         began = began if asked else time.monotonic()

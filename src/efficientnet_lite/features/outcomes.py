@@ -72,12 +72,12 @@ def none_used(tally: Tally | Accounting, where: Path | str) -> UnusableInput:
     )
 
 
-def kept_apart(photos: object, out: Path | None) -> object:
+def kept_apart(photos: object, out: Path | str | None) -> object:
     """`photos` as a caller names them, for a list; one that is a folder must not have `out` on, above or inside it.
 
     What can be read once only is checked as it is read. Raises UsageError.
     """
-    if out is None:
+    if out is None or isinstance(out, str):  # nowhere, or in a store
         return photos
     if isinstance(photos, str | Path) or not isinstance(photos, Iterable):
         return _checked(photos, out)

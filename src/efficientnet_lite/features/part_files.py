@@ -28,6 +28,8 @@ class PartFiles:
         settled = {name: Written(*files.settled(file)) for name, file in self._files.items()}
         self._folder.announce(settled)
         self._stack.close()
+        for name, entry in settled.items():
+            self._folder.is_there(name, entry)
         self._folder.whole[self._number] = settled
 
     def drop(self) -> None:

@@ -11,7 +11,7 @@ somebody else's stays: a name that neither journal nor `_dataset.json` has is ne
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -27,7 +27,7 @@ from efficientnet_lite.photos.accounting import Tally
 from efficientnet_lite.progress import ShowStage, silent
 from efficientnet_lite.runtimes.engine import cores
 from efficientnet_lite.storage import files, folders
-from efficientnet_lite.storage.listing import WRITTEN, FolderKind, is_as_written, marker_of, tree
+from efficientnet_lite.storage.listing import WRITTEN, Entry, FolderKind, is_as_written, marker_of, tree
 from efficientnet_lite.storage.targets import Apart, check_growing
 from efficientnet_lite.threads import in_threads
 from efficientnet_lite.version import MADE_BY, is_made_by_us
@@ -43,7 +43,7 @@ LONG_CHECK = 20  # parts; fewer are checked before anybody has read that they ar
 _PART = re.compile(
     r"part-\d{5}\.parquet|img_emb/img_emb_\d{1,6}\.npy|(metadata|skipped)/\1_\d{1,6}\.parquet", re.ASCII
 )
-_UNFINISHED = re.compile(
+UNFINISHED = re.compile(
     r"\.(part-\d{5}\.parquet|img_emb_\d+\.npy|(metadata|skipped)_\d+\.parquet|_dataset\.json|_parts\.jsonl)"
     r"\.[0-9a-f]{8}\.part",
     re.ASCII,
@@ -98,8 +98,9 @@ def growing(out: Path, *, apart: Collection[Apart] = ()) -> Iterator["VectorFold
 class VectorFolder:
     """A folder of feature vectors that this process holds."""
 
-    def __init__(self, out: Path) -> None:
-        self.out, self.place = out, files.real(out)
+    def __init__(self, out: Path | str, place: Path | None = None) -> None:
+        """The folder `out`, as messages call it, whose small files and parts under way lie in `place`, or in itself."""
+        self.out, self.place = out, files.real(out) if place is None else place
         self.again = "the same command"  # that goes on with it
         self.whole: dict[int, Announced] = {}  # the parts that are there as they were written
         self.is_complete = False
@@ -114,6 +115,11 @@ class VectorFolder:
             self.passing = document.get(PASSING, 0)
             known = {name: entry for name, entry in listed.items() if entry is not None}
             self._announced = known if self.is_complete else read_journal(self.place, is_part)
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether there is a marker of an earlier call."""
+        return self._made is not None
 
     @property
     def made(self) -> Provenance:
@@ -148,11 +154,10 @@ class VectorFolder:
                 )
             self._made = replace(made, model=found.model)
         self._check_names(is_begun=found is not None)
-        if files.is_dir(self.place):
-            folders.remove_matching(self.place, _UNFINISHED)
+        self.sweep(UNFINISHED)
         if overwrite and found is not None:
             self.again = "the same command without `overwrite=True`"
-            folders.remove_named(self.place, [*self._announced, JOURNAL])
+            self.take_away([*self._announced, JOURNAL])
             self._announced, self.is_complete, self.passing = {}, False, 0
         self._look(stage)
         if 0 < len(self.whole) < made.parts:
@@ -161,8 +166,8 @@ class VectorFolder:
             self._publish_marker()
         elif len(self.whole) < made.parts or not self.is_complete:
             self.reopen()
-        elif files.lexists(self.place / JOURNAL):  # a kill came after the last marker
-            folders.remove_named(self.place, [JOURNAL])
+        elif self.has(JOURNAL):  # a kill came after the last marker
+            self.take_away([JOURNAL])
 
     def reopen(self) -> None:
         """Say that parts are to come or to be replaced; those that are there stay known as ours."""
@@ -170,32 +175,64 @@ class VectorFolder:
             return
         parts = map(self.names, range(self.made.parts))
         known = [
-            {
-                name: self._announced[name]
-                for name in names
-                if name in self._announced and files.lexists(self.place / name)
-            }
+            {name: self._announced[name] for name in names if name in self._announced and self.has(name)}
             for names in parts
         ]
         write_journal(self.place, filter(None, known))  # before the marker, whose list it takes over
+        self.is_there(JOURNAL)
         self.is_complete, self._is_journaled = False, True
         self._publish_marker()
 
     def announce(self, entries: Announced) -> None:
         """Say of a part that its files, which are on the disk, are about to get their names."""
         files.append(self.place / JOURNAL, line_of(entries))
+        self.is_there(JOURNAL)
 
     def complete(self, tally: Tally) -> None:
         """Say that every part is there."""
         self._publish_marker(tally)
         self.is_complete = True
-        folders.remove_named(self.place, [JOURNAL])
+        self.take_away([JOURNAL])
 
     def remove(self) -> None:
         """Take away all that was written here, and the folder where nothing else is in it."""
         names = [name for entries in self.whole.values() for name in entries]
-        folders.remove_named(self.place, [*names, JOURNAL, MARKER])
+        self.take_away([*names, JOURNAL, MARKER])
         folders.remove_if_empty(self.place)
+
+    # What differs where the folder lies elsewhere: see `StoredFolder`.
+
+    def found(self) -> set[str]:
+        """The names of all that lies in it."""
+        if not files.is_dir(self.place):
+            return set()
+        lying = tree(self.place)
+        return {*lying.files, *lying.folders}
+
+    def has(self, name: str) -> bool:
+        """Whether something lies there under this name."""
+        return files.lexists(self.place / name)
+
+    def is_as_written(self, name: str, entry: Entry) -> bool:
+        """Whether a file is there as it was written, by its checksum."""
+        return is_as_written(self.place / name, entry)
+
+    def is_there(self, name: str, entry: Entry | None = None) -> None:
+        """Told of each file once it has its name in `place`; `entry` is what a file of a part is."""
+
+    def take_away(self, names: Iterable[str]) -> None:
+        """Remove files of ours."""
+        folders.remove_named(self.place, names)
+
+    def sweep(self, unfinished: re.Pattern[str]) -> None:
+        """Remove the files of such names, which a kill left."""
+        if files.is_dir(self.place):
+            folders.remove_matching(self.place, unfinished)
+
+    @contextmanager
+    def at_hand(self, number: int) -> Iterator[list[Path]]:
+        """The files of a part that is there, to be read in the block."""
+        yield [self.place / name for name in self.names(number)]
 
     def _publish_marker(self, tally: Tally | None = None) -> None:
         made = self.made
@@ -213,19 +250,17 @@ class VectorFolder:
         if not files.is_dir(self.place):
             folders.make(self.place)
         files.publish_json(self.place / MARKER, document)
+        self.is_there(MARKER)
 
     def _check_names(self, *, is_begun: bool) -> None:
         """Raises UsageError where something lies under the name of a part that was not written here."""
-        if not files.is_dir(self.place):
-            return
-        found = tree(self.place)
-        others = {*found.files, *found.folders} - set(self._announced)
+        others = self.found() - set(self._announced)
         needed = {name for number in range(self.made.parts) for name in self.names(number)}
         taken = others & (needed if is_begun else {JOURNAL, *needed})
         if taken:
             raise UsageError(
                 "a file that was not written here has the name that a part needs",
-                where=self.out / min(taken),
+                where=f"{self.out}/{min(taken)}",
                 fix="move it away, or choose another `out=`",
             )
 
@@ -249,15 +284,15 @@ class VectorFolder:
             LOG.warning(f"{', '.join(lost[:MOST_NAMED])}{more} {verb} missing or changed, and made again")
 
     def _is_whole(self, number: int) -> bool:
-        return all(is_as_written(self.place / name, self._announced[name]) for name in self.names(number))
+        return all(self.is_as_written(name, self._announced[name]) for name in self.names(number))
 
     def _was_to_come(self, names: Sequence[str]) -> bool:
         """Whether these are the last of the journal, which a kill may leave without their files."""
         last = next(reversed(self._announced), "")
-        return not self.is_complete and last in names and not files.lexists(self.place / last)
+        return not self.is_complete and last in names and not self.has(last)
 
 
-def _check_count(made: Provenance, out: Path) -> None:
+def _check_count(made: Provenance, out: Path | str) -> None:
     if made.parts > MAX_PARTS:
         raise UsageError(
             f"{made.rows:,} photos make {made.parts:,} parts, and a folder has at most {MAX_PARTS:,}",

@@ -167,7 +167,7 @@ def _check_mounts(folder: Path) -> None:
         )
 
 
-def not_ours(target: Path, kind: FolderKind, why: Exception) -> UsageError:
+def not_ours(target: Path | str, kind: FolderKind, why: Exception) -> UsageError:
     return UsageError(
         f"the target exists and is no {kind.what} of ours, so it is never replaced: {why}",
         where=target,
