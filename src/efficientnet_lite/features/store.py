@@ -3,19 +3,26 @@
 import hashlib
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
 
 from efficientnet_lite.addresses import public
 from efficientnet_lite.errors import OutputFailed, UnusableInput, UsageError
-from efficientnet_lite.features.sources.remote import CHUNK_BYTES, Hopeless, is_http, patiently, system_of
+from efficientnet_lite.features.sources.remote import (
+    CHUNK_BYTES,
+    Hopeless,
+    Outcome,
+    is_http,
+    patiently,
+    system_of,
+)
+from efficientnet_lite.storage import files
 from efficientnet_lite.storage.files import PART_SUFFIX
 from efficientnet_lite.storage.listing import Entry
 
 # Where a file that is put appears whole, and a rename is a copy.
 OBJECTS = frozenset(("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "oci", "hf", "memory"))
 EXAMPLE = "s3://bucket/vectors"
-Outcome = TypeVar("Outcome")
 
 
 class Store:
@@ -66,7 +73,7 @@ class Store:
     def put(self, name: str, path: Path, entry: Entry | None = None) -> None:
         """Give a file its name there, and see that it is `entry`. Raises OutputFailed."""
         place = self._place(name)
-        entry = entry or _entry_of(path)
+        entry = entry or Entry(files.size(path), files.sha256_file(path))
 
         def stored() -> None:
             if self._is_of_objects:
@@ -89,7 +96,7 @@ class Store:
 
             def gone(place: str = place) -> None:
                 self._system.invalidate_cache()
-                if self._system.exists(place):
+                with suppress(FileNotFoundError):
                     self._system.rm_file(place)
 
             self._write(name, gone)
@@ -103,7 +110,7 @@ class Store:
             self._system.mv(temporary, place)
         finally:
             self._system.invalidate_cache()
-            if self._system.exists(temporary):
+            with suppress(FileNotFoundError):  # as a rule it has its name
                 self._system.rm_file(temporary)
 
     def _is(self, name: str, entry: Entry) -> bool:
@@ -147,8 +154,3 @@ class Store:
                 where=self._where(name),
                 fix="check that the store can be reached, and that you may write there",
             ) from error
-
-
-def _entry_of(path: Path) -> Entry:
-    data = path.read_bytes()
-    return Entry(len(data), hashlib.sha256(data).hexdigest())
