@@ -5,7 +5,7 @@ A part is held against what its folder says of it before a number of it is used.
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -30,6 +30,7 @@ from efficientnet_lite.storage.listing import Entry, Listing, is_as_written, mar
 
 MEMORY = 512 * 2**20  # beside what pyarrow itself takes
 MAX_ROWS_BYTES = 64 * 2**20  # of a piece of rows
+MAPPED_ROWS_AT_ONCE = 4096  # which costs nothing, and batches of as many need no copy
 MAX_SIZE = 100_000  # numbers of a vector
 AGAIN = "give the `embed` command that wrote it again: it makes damaged parts anew and leaves the others"
 ANEW = "make it anew by the `embed` command that wrote it, with `overwrite=True`"
@@ -58,6 +59,10 @@ class StoredPart(Protocol):
     def check(self) -> None:
         """Raises UnusableInput where its files are not as they were written."""
 
+    @property
+    def digest(self) -> str:
+        """Of its files, as the folder says."""
+
     def count(self) -> int:
         """How many rows there are."""
 
@@ -76,7 +81,7 @@ class StoredLayout:
     provenance: MadeWith | None  # None where the folder does not say
     used: int | None  # rows of all parts; None where only they know
     missing: int = 0  # parts that are still to come
-    matrix: Path | None = None  # a file with all of them, float32 (N, size), to be mapped
+    matrix: Callable[[], Array] | None = None  # maps all of them as they were written, float32 (N, size)
 
 
 def open_layout(folder: Path) -> StoredLayout:
@@ -133,7 +138,7 @@ def _npy_layout(folder: Path, document: Mapping[str, Any], listed: Listing) -> S
         size,
         None if provenance is None else MadeWith.from_json(provenance),
         count,
-        matrix=folder / npy_folder.FEATURES,
+        matrix=part.matrix,
     )
 
 
@@ -155,6 +160,10 @@ class ParquetStored:
     @property
     def name(self) -> str:
         return self.names[0]
+
+    @property
+    def digest(self) -> str:
+        return " ".join(self.entries[name].sha256 for name in self.names)
 
     @property
     def table(self) -> Path:
@@ -209,6 +218,11 @@ class NpyStored:
 
     name = npy_folder.FEATURES
 
+    @property
+    def digest(self) -> str:
+        entry = self.listed.get(npy_folder.FEATURES)
+        return entry.sha256 if entry else files.sha256_file(self.folder / npy_folder.FEATURES)
+
     def check(self) -> None:
         for name in (npy_folder.FEATURES, npy_folder.INDEX):
             entry = self.listed.get(name)
@@ -236,8 +250,8 @@ class NpyStored:
 
     def vectors(self) -> Iterator[Array]:
         matrix = self.matrix()
-        for start in range(0, len(matrix), ROWS_AT_ONCE):
-            yield np.asarray(matrix[start : start + ROWS_AT_ONCE])
+        for start in range(0, len(matrix), MAPPED_ROWS_AT_ONCE):
+            yield np.asarray(matrix[start : start + MAPPED_ROWS_AT_ONCE])
 
     def matrix(self) -> Array:
         """As it was written, mapped."""
