@@ -60,6 +60,7 @@ what they are not proven to be, and what to do next. `trained.summary` has the s
 METHODS = (
     *(el.Model.predict, el.Model.classify, el.Model.predict_each),
     *(el.Embedder.__init__, el.Embedder.embed, el.Embedder.embed_each),
+    *(el.Vectors.__init__, el.Vectors.search),
     el.EfficientNetLiteFeatures.__init__,
 )
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from efficientnet_lite.commands.evaluate import evaluate
     from efficientnet_lite.commands.export import export
     from efficientnet_lite.commands.hub_cache import hub_cache
+    from efficientnet_lite.commands.index import index
     from efficientnet_lite.commands.info import info
     from efficientnet_lite.commands.keras import create_model, save_weights
     from efficientnet_lite.commands.load import load
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from efficientnet_lite.commands.models import models
     from efficientnet_lite.commands.predict import predict
     from efficientnet_lite.commands.report import report
+    from efficientnet_lite.commands.search import Vectors, search
     from efficientnet_lite.commands.shards import shards
     from efficientnet_lite.commands.train import train
     from efficientnet_lite.commands.transformer import EfficientNetLiteFeatures
@@ -67,6 +69,7 @@ _HOMES = {  # public name -> module
     "UnusableInput": _ERRORS,
     "UsageError": _ERRORS,
     "VARIANTS": "network.plan",
+    "Vectors": "commands.search",
     "VerificationFailed": _ERRORS,
     "WeightsMissing": _ERRORS,
     "WrongType": _ERRORS,
@@ -79,6 +82,7 @@ _HOMES = {  # public name -> module
     "evaluate": "commands.evaluate",
     "export": "commands.export",
     "hub_cache": "commands.hub_cache",
+    "index": "commands.index",
     "info": "commands.info",
     "load": "commands.load",
     "map": "commands.map",
@@ -86,6 +90,7 @@ _HOMES = {  # public name -> module
     "predict": "commands.predict",
     "report": "commands.report",
     "save_weights": "commands.keras",
+    "search": "commands.search",
     "shards": "commands.shards",
     "train": "commands.train",
     "verify": "commands.verify",
@@ -105,6 +110,7 @@ __all__ = [
     "UnusableDataset",
     "UnusableInput",
     "UsageError",
+    "Vectors",
     "VerificationFailed",
     "WeightsMissing",
     "WrongType",
@@ -118,6 +124,7 @@ __all__ = [
     "evaluate",
     "export",
     "hub_cache",
+    "index",
     "info",
     "load",
     "map",
@@ -125,6 +132,7 @@ __all__ = [
     "predict",
     "report",
     "save_weights",
+    "search",
     "shards",
     "train",
     "verify",

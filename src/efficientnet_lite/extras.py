@@ -12,6 +12,7 @@ TRAIN, ONNX = "pip install 'efficientnet-lite[train]'", "pip install 'efficientn
 EMBED = "pip install 'efficientnet-lite[embed]'"
 RAY = "pip install 'efficientnet-lite[ray]'"
 MAP = "pip install 'efficientnet-lite[map]'"
+SEARCH = "pip install 'efficientnet-lite[search]'"
 
 
 @contextmanager

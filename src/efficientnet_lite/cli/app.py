@@ -65,6 +65,8 @@ COMMANDS = (
         "Make the dead TF Hub addresses of the five variants work again, offline.",
     ),
     Command("embed", f"{HERE}.embed:embed", "Write the feature vectors of photos."),
+    Command("search", f"{HERE}.search:search", "Find the photos that look most like some, by their vectors."),
+    Command("index", f"{HERE}.index:index", "Make an index of vectors, for searches among millions."),
     Command(
         "duplicates",
         f"{HERE}.duplicates:duplicates",
