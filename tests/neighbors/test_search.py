@@ -5,7 +5,7 @@ import pytest
 
 from efficientnet_lite.errors import UnusableInput, UsageError
 from efficientnet_lite.neighbors import search
-from efficientnet_lite.neighbors.found import Asked, answers, asked_by_id
+from efficientnet_lite.neighbors.found import Query, answers, asked_by_id
 from efficientnet_lite.neighbors.search import Block, as_stored, blocks_of, nearest, nearest_in
 from efficientnet_lite.neighbors.vectors import StoredVectors, at_length_one
 
@@ -99,7 +99,7 @@ def test_a_photo_of_the_folder_is_not_among_its_own_neighbors(vector_folders):
     ids = [row.id for row in stored.rows[:2]]
     asked = [
         *asked_by_id(stored, ids),
-        Asked("gone", None, error=UnusableInput("no photo", where="", fix="")),
+        Query("gone", None, error=UnusableInput("no photo", where="", fix="")),
     ]
 
     first, second, third = answers(stored, asked, 3, lambda queries, k: nearest_in(stored, queries, k))

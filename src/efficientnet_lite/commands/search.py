@@ -11,7 +11,7 @@ from efficientnet_lite.arguments import OPEN, called
 from efficientnet_lite.bars import stages
 from efficientnet_lite.errors import UnreadablePhoto, wrong_argument, wrong_type
 from efficientnet_lite.features.extract import extract
-from efficientnet_lite.neighbors.found import Asked, Found, Searched, answers, asked_by_id
+from efficientnet_lite.neighbors.found import Found, Query, Searched, answers, asked_by_id
 from efficientnet_lite.neighbors.found_page import page_of
 from efficientnet_lite.neighbors.index_file import OpenIndex
 from efficientnet_lite.neighbors.own_page import check_page
@@ -112,17 +112,17 @@ class Vectors(StoredVectors):
         (searched,) = self.answers(asked, top_k)
         return list(searched.found)
 
-    def looked_at(self, photos: Iterable[GivenPhoto]) -> Iterator[Asked]:
+    def looked_at(self, photos: Iterable[GivenPhoto]) -> Iterator[Query]:
         """Photos as the model of the folder sees them. Raises as `search` where it cannot be opened."""
         model, view = self._model()
         for each in extract(model, photos, encoded, view=view, pixels=pixels):
             if each.vector is None:
                 error = UnreadablePhoto(each.error or "", where=each.item.where, fix=each.fix)
-                yield Asked(each.item.where, None, error=error)
+                yield Query(each.item.where, None, error=error)
             else:
-                yield Asked(each.item.where, at_length_one(each.vector[None])[0])
+                yield Query(each.item.where, at_length_one(each.vector[None])[0])
 
-    def answers(self, asked: Sequence[Asked], top_k: int, stage: ShowStage = silent) -> list[Searched]:
+    def answers(self, asked: Sequence[Query], top_k: int, stage: ShowStage = silent) -> list[Searched]:
         """The nearest to each, all of them in one passage."""
         if self._index is not None:
             return answers(self, asked, top_k, self._index.nearest)
@@ -132,10 +132,10 @@ class Vectors(StoredVectors):
         with stage("Searching") as on_progress:
             return answers(self, asked, top_k, lambda queries, k: nearest_in(self, queries, k, on_progress))
 
-    def _of_vector(self, vector: npt.NDArray[np.floating[Any]]) -> Asked:
+    def _of_vector(self, vector: npt.NDArray[np.floating[Any]]) -> Query:
         if vector.shape != (self.size,):
             raise wrong_type("query", vector, fix=f"give a vector of {self.size:,} numbers, or a photo")
-        return Asked("the vector", at_length_one(vector.astype(np.float32)[None])[0])
+        return Query("the vector", at_length_one(vector.astype(np.float32)[None])[0])
 
     def _model(self) -> tuple[Model, View]:
         if self._opened is None:
@@ -216,7 +216,7 @@ def search(
         asked = list(opened.looked_at(GivenPhoto(path, name) for path, name in found.photos))
         for each in found.skipped:
             error = UnreadablePhoto(each.reason, where=each.name, fix="leave it out")
-            asked.append(Asked(each.name, None, error=error))
+            asked.append(Query(each.name, None, error=error))
     searched = opened.answers(asked, top_k, show)
     if html is not None:
         model_name = opened.provenance.model if opened.provenance else None

@@ -18,7 +18,7 @@ FindNearest = Callable[[Array, int], Nearest]  # vectors at length one (Q, C) an
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Query:
     """A photo whose neighbors are asked for: its vector at length one (C,), or why there is none."""
 
     name: str  # its path or id
@@ -58,13 +58,13 @@ class Searched:
         return {"query": self.query, "found": [each.to_json() for each in self.found]}
 
 
-def asked_by_id(stored: StoredVectors, ids: Sequence[str]) -> list[Asked]:
+def asked_by_id(stored: StoredVectors, ids: Sequence[str]) -> list[Query]:
     """Photos of the folder itself. Raises UsageError where one has no such id."""
     places = [stored.place_of(each) for each in ids]
-    return [Asked(id, stored.vector_at(place), place) for id, place in zip(ids, places, strict=True)]
+    return [Query(id, stored.vector_at(place), place) for id, place in zip(ids, places, strict=True)]
 
 
-def answers(stored: StoredVectors, asked: Sequence[Asked], top_k: int, find: FindNearest) -> list[Searched]:
+def answers(stored: StoredVectors, asked: Sequence[Query], top_k: int, find: FindNearest) -> list[Searched]:
     """For each that was asked for those that are near, without itself where it was named by its id."""
     used = [each for each in asked if each.vector is not None]
     if not used:
@@ -84,11 +84,11 @@ def answers(stored: StoredVectors, asked: Sequence[Asked], top_k: int, find: Fin
     return [_unused(each) if each.vector is None else _answer(each, next(answered), rows) for each in asked]
 
 
-def _unused(asked: Asked) -> Searched:
+def _unused(asked: Query) -> Searched:
     return Searched(asked.name, error=asked.error.what if asked.error else "")
 
 
-def _answer(asked: Asked, pairs: Sequence[tuple[int, float]], rows: dict[int, VectorRow]) -> Searched:
+def _answer(asked: Query, pairs: Sequence[tuple[int, float]], rows: dict[int, VectorRow]) -> Searched:
     there = tuple(rows[place] for place, _ in pairs)
     found = tuple(
         Found(row.id, row.path, row.label, round(cosine, SIX))

@@ -23,13 +23,13 @@ from efficientnet_lite.threads import share
 BLOCK_ROWS = 4096
 MOST_QUERIES = 1024  # whose cosines with a block are held at once
 
-Places = npt.NDArray[np.intp]
+RowPlaces = npt.NDArray[np.intp]
 
 
 class Nearest(NamedTuple):
     """The nearest to each of Q vectors, the nearest first."""
 
-    places: Places  # (Q, k), rows of all vectors
+    places: RowPlaces  # (Q, k), rows of all vectors
     cosines: Array  # (Q, k), -1 to 1
 
 
@@ -122,7 +122,7 @@ class _Best:
         of_block = np.partition(cosines, among)[among] if among > 0 else np.float32(-np.inf)
         return max(of_block, self._worst[query])
 
-    def _keep(self, query: int, places: Places, cosines: Array) -> None:
+    def _keep(self, query: int, places: RowPlaces, cosines: Array) -> None:
         places = np.concatenate([self._places[query], places])
         cosines = np.concatenate([self._cosines[query], cosines])
         order = np.lexsort((places, -cosines))[: self._k]
