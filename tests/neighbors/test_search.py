@@ -5,7 +5,7 @@ import pytest
 
 from efficientnet_lite.errors import UnusableInput, UsageError
 from efficientnet_lite.neighbors import search
-from efficientnet_lite.neighbors.found import Query, answers, asked_by_id
+from efficientnet_lite.neighbors.answers import Query, answers, asked_by_id
 from efficientnet_lite.neighbors.search import Block, as_stored, blocks_of, nearest, nearest_in
 from efficientnet_lite.neighbors.vectors import StoredVectors, at_length_one
 

@@ -22,7 +22,7 @@ from efficientnet_lite.cli.common import (
 from efficientnet_lite.errors import EXIT_INPUT, printable
 
 if TYPE_CHECKING:
-    from efficientnet_lite.neighbors.found import Searched
+    from efficientnet_lite.neighbors.answers import Searched
 
 COLUMNS = ["cosine", "label", "photo"]
 

@@ -11,7 +11,7 @@ from efficientnet_lite.arguments import OPEN, called
 from efficientnet_lite.bars import stages
 from efficientnet_lite.errors import UnreadablePhoto, wrong_argument, wrong_type
 from efficientnet_lite.features.extract import extract
-from efficientnet_lite.neighbors.found import Found, Query, Searched, answers, asked_by_id
+from efficientnet_lite.neighbors.answers import Found, Query, Searched, answers, asked_by_id
 from efficientnet_lite.neighbors.found_page import page_of
 from efficientnet_lite.neighbors.index_file import OpenIndex
 from efficientnet_lite.neighbors.own_page import check_page

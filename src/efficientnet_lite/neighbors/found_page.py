@@ -7,7 +7,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from efficientnet_lite.errors import printable
-from efficientnet_lite.neighbors.found import Searched
+from efficientnet_lite.neighbors.answers import Searched
 from efficientnet_lite.neighbors.own_page import policy
 from efficientnet_lite.neighbors.stored_parts import VectorRow
 from efficientnet_lite.neighbors.thumbnails import Thumbnails, thumbnails_of
