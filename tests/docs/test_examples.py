@@ -23,11 +23,12 @@ METHODS = [
     el.Embedder.embed,
     el.Embedder.embed_each,
 ]
-CLASSES = [el.Embedder, el.EfficientNetLiteFeatures]
+CLASSES = [el.Embedder, el.EfficientNetLiteFeatures, el.Vectors]
 WIDTH = 76  # of a terminal of 80 columns, less the indentation that `help` gives a docstring
 NEEDS = {  # what an example needs beside the base install
     "create_model": "keras",
     "hub_cache": "tensorflow",
+    "index": "usearch",
     "save_weights": "keras",
 }
 ORDER = [
@@ -64,6 +65,8 @@ def place(tmp_path_factory):
         patch.chdir(folder)
         patch.setenv("EFFICIENTNET_LITE_CACHE", str(folder / "cache"))
         assert faults(el.train) == ""
+        if find_spec("pyarrow") is not None:
+            el.embed(scenes.MODEL, "photos", "vectors")  # of which others tell
         yield folder
 
 

@@ -40,8 +40,8 @@ class Vectors(StoredVectors):
     Example:
         >>> import efficientnet_lite as el
         >>> vectors = el.Vectors("vectors")
-        >>> [found.path for found in vectors.search("photo.jpg", top_k=2)]
-        ['photos/shirt/00.png', 'photos/shirt/04.png']
+        >>> [found.label for found in vectors.search("photo.jpg", top_k=3)]
+        ['shirt', 'shirt', 'shirt']
     """
 
     @called
@@ -199,8 +199,8 @@ def search(
     Example:
         >>> import efficientnet_lite as el
         >>> (searched,) = el.search("vectors", "photo.jpg", top_k=3)
-        >>> [found.path for found in searched.found]
-        ['photos/shirt/00.png', 'photos/shirt/04.png', 'photos/shirt/07.png']
+        >>> [found.label for found in searched.found]
+        ['shirt', 'shirt', 'shirt']
     """
     show, folder = stages(progress), Path(vectors)
     _check_count(top_k)
