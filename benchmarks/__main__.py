@@ -13,6 +13,7 @@ from benchmarks import (
     data,
     embedding,
     job,
+    labels,
     memory,
     quality,
     recipe_memory,
@@ -35,6 +36,7 @@ BENCHMARKS = {
     "memory": memory.features,
     "data-speed": data.speed,
     "vector-types": vector_types.cost,
+    "labels": labels.broken,
     "embed-loader": embedding.loader,
     "embed-pace": embedding.steady_pace,
 }

@@ -23,6 +23,7 @@ VectorDtype = Literal["float32", "float16", "int8"]
 WhereMade = Literal["local", "ray"]  # on which machines
 MapMethod = Literal["pca", "umap"]  # how vectors become points of a plane
 
+TRAINED_MODEL = "lite1"  # what `train` starts from where nothing is said, so that its cache serves others
 CALIBRATION_PHOTOS = 100
 MAX_DROP = 0.01  # of top-1 accuracy
 MIN_AGREEMENT = 0.97

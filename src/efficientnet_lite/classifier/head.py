@@ -25,8 +25,6 @@ from efficientnet_lite.vocabulary import ClassWeights
 # least validation loss lies between 0.01 and 0.003, with 5 photos a class as with 160; more classes want less.
 # Steps half as large gain nothing that can be told from chance (six random splits, 400 photos kept back in
 # each, crop / squash: 0.860 / 0.847 against 0.858 / 0.845), nor does the choice by top-1 (0.857 / 0.845).
-# Steps half as large gain nothing that can be told from chance (six random splits, 400 photos kept back in
-# each, crop / squash: 0.860 / 0.847 against 0.858 / 0.845), nor does the choice by top-1 (0.857 / 0.845).
 STRENGTHS = (0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001, 0.00003)
 PATIENCE = 1  # weaker strengths to try after the validation loss has begun to rise
 TOLERANCE = 1e-4  # largest component of the gradient of the mean loss
@@ -61,9 +59,10 @@ def fit_head(
     *,
     classes: int,
     class_weights: ClassWeights = "none",
+    strengths: Sequence[float] = STRENGTHS,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Head:
-    """The head with the least validation loss along the path of `STRENGTHS`.
+    """The head with the least validation loss along the path of `strengths`.
 
     Args:
         features: (N, 1280) of the training photos, all views one below the other.
@@ -71,6 +70,7 @@ def fit_head(
         validation: view -> (M, 1280); the measures are means over the views.
         validation_labels: (M,).
         class_weights: "balanced" weights each class by the inverse of its share.
+        strengths: to be tried, from strong to weak.
     """
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
@@ -89,7 +89,7 @@ def fit_head(
     attempts: list[Attempt] = []
     best: tuple[float, Layer] | None = None
     chosen = 0
-    for number, strength in enumerate(STRENGTHS):
+    for number, strength in enumerate(strengths):
         model.set_params(C=1 / (strength * len(features)))
         # numpy's and scipy's threads wait for each other by spinning: one thread is 3 to 10 times faster
         with threadpool_limits(1), warnings.catch_warnings():
@@ -102,7 +102,7 @@ def fit_head(
         if best is None or loss < best[0]:
             best, chosen = (loss, layer), number
         if on_progress:
-            on_progress(number + 1, len(STRENGTHS))
+            on_progress(number + 1, len(strengths))
         if number - chosen >= PATIENCE:
             break
     if on_progress:
@@ -130,6 +130,52 @@ def fit_on(
         class_weights=class_weights,
         on_progress=on_progress,
     )
+
+
+def cross_validated(
+    features: Array,
+    labels: ClassIndices,
+    folds: npt.NDArray[np.intp],
+    *,
+    classes: int,
+    on_progress: OnProgress | None = None,
+) -> Array:
+    """What a head that has not learned from a photo says of it: probabilities, float32 (N, classes).
+
+    The photos of each fold are judged by a head that was fitted on the others. The first fold chooses the strength for
+    all. A class that has no photo in the other folds has no probability.
+
+    Args:
+        features: (N, 1280).
+        labels: (N,) class indices.
+        folds: (N,) the fold of each photo, 0 to F - 1.
+        on_progress: counts folds.
+    """
+    result = np.zeros((len(features), classes), np.float32)
+    count = int(folds.max()) + 1
+    strengths: Sequence[float] = STRENGTHS
+    for fold in range(count):
+        held = folds == fold
+        known, learned = np.unique(labels[~held], return_inverse=True)
+        if len(known) < 2:
+            result[np.ix_(held, known)] = 1
+            continue
+        judges = held & np.isin(labels, known)
+        judges = judges if judges.any() else ~held
+        truth = np.searchsorted(known, labels[judges])
+        head = fit_head(
+            features[~held],
+            learned,
+            {"": features[judges]},
+            truth,
+            classes=len(known),
+            strengths=strengths,
+        )
+        result[np.ix_(held, known)] = metrics.softmax(features[held] @ head.layer.kernel + head.layer.bias)
+        strengths = (head.chosen.strength,)
+        if on_progress:
+            on_progress(fold + 1, count)
+    return result
 
 
 def _layer(coefficients: npt.NDArray[np.floating], intercept: npt.NDArray[np.floating], mean: Array) -> Layer:

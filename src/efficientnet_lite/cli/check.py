@@ -10,14 +10,18 @@ from efficientnet_lite.cli.common import (
     Folders,
     NoLinks,
     Quiet,
+    Switch,
+    WeightsName,
     console_of,
     shown,
 )
 from efficientnet_lite.cli.console import Console
 from efficientnet_lite.errors import EXIT_INPUT
 from efficientnet_lite.shell import command_line, operand
+from efficientnet_lite.vocabulary import TRAINED_MODEL
 
 if TYPE_CHECKING:
+    from efficientnet_lite.photos.doubtful import DoubtfulLabel
     from efficientnet_lite.photos.findings import Findings
 
 MOST_ROWS = 20  # of each list, unless --verbose
@@ -26,19 +30,24 @@ VAL = 0.2  # fraction that is kept back where nothing else is said
 
 
 def check(
-    photos: Path,
+    photos: Annotated[Path | None, shown("none, with --vectors")] = None,
     /,
     *,
     val: float = VAL,
     seed: int = 0,
     no_links: NoLinks = False,
     class_folders: Folders = None,
+    labels: Switch = False,
+    model: str = TRAINED_MODEL,
+    weights: WeightsName = "imagenet",
     vectors: Annotated[Path | None, shown("none")] = None,
+    csv: Annotated[Path | None, shown("none")] = None,
+    overwrite: Switch = False,
     json: AnyJson = False,
     verbose: AnyVerbose = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Look at a data set without training: counts, bad files, duplicates, leaks between splits, odd sizes.
+    """Look at a data set without training: counts, bad files, duplicates, leaks, odd sizes, wrong labels.
 
     Exit code 3 where training would refuse it.
 
@@ -46,8 +55,14 @@ def check(
         photos: a folder of photos or a manifest, as `train` takes it.
         val: fraction that training would keep back, where the data set does not say.
         seed: of that split.
+        labels: look for wrong labels too: for photos whose nearest others, or a classifier that has not learned from
+            them, say another class. Features come from the cache that train fills, and go into it.
+        model: whose features are compared: a model, a run or a checkpoint.
         vectors: a folder that embed wrote of the same photos: near-duplicates and leaks are looked for by them too,
-            which finds cropped and mirrored copies.
+            which finds cropped and mirrored copies, and wrong labels by them alone. Without PHOTOS the folder itself is
+            looked at, with the labels in it.
+        csv: a file for the table of doubtful labels, all of them.
+        overwrite: replace that file.
         json: print one JSON document instead of the tables.
         verbose: print lists whole.
     """
@@ -60,14 +75,19 @@ def check(
         seed=seed,
         links=not no_links,
         class_folders=class_folders,
+        labels=labels,
+        model=model,
+        weights=weights,
         vectors=vectors,
+        csv=csv,
+        overwrite=overwrite,
         progress=console.progress,
     )
     if json:
         console.json(found.to_json())
     else:
         _show(console, found, most=None if verbose else MOST_ROWS)
-        if not (found.problem or quiet):
+        if not (found.problem or quiet or photos is None):
             _show_next(console, photos, val, seed, no_links, class_folders)
     if found.problem:
         raise SystemExit(EXIT_INPUT)
@@ -89,6 +109,11 @@ def _show_next(
     console.line(f"next: {line}", keep=[line])
 
 
+def _doubt(row: "DoubtfulLabel") -> str:
+    """What is wrong with a label, in words."""
+    return f"{row.label}, perhaps {row.suspected}: {row.evidence}; like {row.example}"
+
+
 def _show(console: Console, found: "Findings", most: int | None) -> None:
     columns = ["class", "train", "validation", "test", "all"]
     rows = [
@@ -97,10 +122,14 @@ def _show(console: Console, found: "Findings", most: int | None) -> None:
     ]
     console.table("", columns, rows, right=columns[1:])
     imbalance = "-" if found.imbalance is None else f"{found.imbalance:.1f} to 1"
-    given = "given" if found.split_given else f"planned, {found.fraction:g} with seed {found.seed}"
-    console.line(
-        f"{found.photos} photos in {len(found.classes)} classes ({found.kind}); validation split {given}"
-    )
+    split = "validation split given"
+    if not found.split_given:
+        split = (
+            f"validation split planned, {found.fraction:g} with seed {found.seed}"
+            if found.fraction
+            else "no split"
+        )
+    console.line(f"{found.photos} photos in {len(found.classes)} classes ({found.kind}); {split}")
     console.line(f"largest class to smallest: {imbalance}")
     console.line(str(found.accounting))
     if text := found.accounting.not_photos():
@@ -115,6 +144,9 @@ def _show(console: Console, found: "Findings", most: int | None) -> None:
         "leaks between splits": leaks,
         "odd sizes": odd,
     }
+    if found.doubtful is not None:
+        title = f"labels to look at, of {found.doubtful.judged:,} compared by {found.doubtful.model}"
+        lists[title] = [(row.name, _doubt(row)) for row in found.doubtful.rows]
     for title, items in lists.items():
         if items or title != SKIPPED:  # else the line above says so
             console.line(f"{title}: {len(items)}")
@@ -124,7 +156,7 @@ def _show(console: Console, found: "Findings", most: int | None) -> None:
             console.line(f"  ... and {len(items) - most} more (--verbose)")
     for note, count in found.photo_notes:
         console.line(f"note on {count} photos: {note}")
-    for text in found.notes:
+    for text in (*found.notes, *(found.doubtful.notes if found.doubtful else ())):
         console.line(f"note: {text}")
     if found.problem:
         console.line(f"training would refuse this: {found.problem}")

@@ -26,7 +26,14 @@ from efficientnet_lite.cli.common import (
 from efficientnet_lite.cli.config import photos_of
 from efficientnet_lite.cli.learning import FineTuneOptions, RecipeOptions, fields_of
 from efficientnet_lite.photos.contract import FIT_VIEWS, FitView
-from efficientnet_lite.vocabulary import CALIBRATION_PHOTOS, MAX_DROP, MIN_AGREEMENT, ClassWeights, OnBad
+from efficientnet_lite.vocabulary import (
+    CALIBRATION_PHOTOS,
+    MAX_DROP,
+    MIN_AGREEMENT,
+    TRAINED_MODEL,
+    ClassWeights,
+    OnBad,
+)
 
 
 def train(
@@ -40,7 +47,7 @@ def train(
     no_links: Annotated[NoLinks, Parameter(group=DATA)] = False,
     class_folders: Annotated[Folders, Parameter(group=DATA)] = None,
     labels_locale: Annotated[Locales, Parameter(group=DATA)] = (),
-    model: Annotated[str, Parameter(group=HEAD)] = "lite1",
+    model: Annotated[str, Parameter(group=HEAD)] = TRAINED_MODEL,
     weights: Annotated[str | None, Parameter(group=HEAD), shown("imagenet; none with --recipe")] = None,
     weights_sha256: Annotated[str | None, Parameter(show=False)] = None,
     no_ema: Annotated[NoEma, Parameter(group=HEAD)] = False,

@@ -1,37 +1,53 @@
-"""`check`: a data set looked at as training would take it; nothing is written."""
+"""`check`: a data set looked at as training would take it; nothing is written but a table that is asked for."""
 
 import os
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from efficientnet_lite.arguments import called
 from efficientnet_lite.bars import stages
-from efficientnet_lite.errors import printable, wrong_argument
+from efficientnet_lite.errors import CALL, UsageError, printable, wrong_argument
+from efficientnet_lite.features.feature_store import FeatureStore
+from efficientnet_lite.neighbors.doubtful_photos import VIEW, by_features, by_vectors
 from efficientnet_lite.neighbors.matched import matched, near_contents
+from efficientnet_lite.neighbors.stored_findings import stored_findings
 from efficientnet_lite.neighbors.vectors import StoredVectors
 from efficientnet_lite.notices import LOG
-from efficientnet_lite.photos.dataset import dataset_place, open_dataset
+from efficientnet_lite.photos.dataset import Dataset, dataset_apart, dataset_place, open_dataset
+from efficientnet_lite.photos.doubtful import check_table, publish_table
 from efficientnet_lite.photos.findings import Findings, findings
 from efficientnet_lite.photos.frames import DataFrame
-from efficientnet_lite.photos.partition import plan_split
+from efficientnet_lite.photos.partition import Partition, plan_split
 from efficientnet_lite.photos.survey import survey
-from efficientnet_lite.progress import Progress
-from efficientnet_lite.vocabulary import NEAR_DUPLICATE, ClassFolders
+from efficientnet_lite.progress import Progress, ShowStage
+from efficientnet_lite.run.source import PUBLISHED, open_backbone
+from efficientnet_lite.runtimes.engine import cores
+from efficientnet_lite.storage.cache import Cache
+from efficientnet_lite.storage.targets import Apart
+from efficientnet_lite.vocabulary import NEAR_DUPLICATE, TRAINED_MODEL, ClassFolders
 
 
 @called
 def check(
-    photos: str | Path | DataFrame,
+    photos: str | Path | DataFrame | None = None,
     *,
     val: float = 0.2,
     seed: int = 0,
     links: bool = True,
     class_folders: ClassFolders | None = None,
+    labels: bool = False,
+    model: str | Path = TRAINED_MODEL,
+    weights: str | Path = PUBLISHED,
     vectors: str | Path | None = None,
+    csv: str | Path | None = None,
+    overwrite: bool = False,
     progress: Progress = False,
 ) -> Findings:
-    """Look at a data set without training on it; nothing is written.
+    """Look at a data set without training on it.
 
-    Counts, bad files, duplicates, leaks between splits, odd sizes.
+    Counts, bad files, duplicates, leaks between splits, odd sizes; and with
+    `labels` the photos whose labels look wrong.
 
     Args:
         photos: a folder of photos, a manifest or a DataFrame, as `train` takes
@@ -42,15 +58,26 @@ def check(
         links: False skips every link in the data set instead of following it.
         class_folders: "outer" or "inner", where the folders can be read in two
             ways.
+        labels: look for wrong labels too: for photos whose nearest others, or a
+            classifier that has not learned from them, say another class. The
+            features come from the cache that `train` fills, and go into it.
+        model: whose features are compared: a model such as "lite1", a run
+            folder or a checkpoint.
+        weights: for a model name: "imagenet", "hub", or the path of a
+            checkpoint.
         vectors: a folder that `embed` wrote of the same photos: near-duplicates
             and leaks are looked for by them too, which finds cropped and
-            mirrored copies. The split is planned without them, as `train` does.
+            mirrored copies, and wrong labels by them alone. The split is
+            planned without them, as `train` does. Without `photos` the folder
+            itself is looked at, with the labels in it, and no photo is opened.
+        csv: a file for the table of doubtful labels, all of them.
+        overwrite: replace that file.
         progress: True shows a bar.
 
     Returns:
         What was found: `classes`, `accounting`, `leaks`, `exact_duplicates`,
-        `near_duplicates`, `two_labels`, `odd_sizes`, `notes`, and `problem`
-        where training would refuse it.
+        `near_duplicates`, `two_labels`, `odd_sizes`, `notes`, `doubtful`, and
+        `problem` where training would refuse it.
 
     Raises:
         UnusableDataset: it cannot be opened at all. Where it is too small only
@@ -58,6 +85,8 @@ def check(
             `problem`.
         UnusableInput: `vectors` is no folder of vectors, is damaged, or has
             none of the photos.
+        UsageError: neither `photos` nor `vectors` are given; the table exists,
+            or lies among the photos.
 
     Example:
         >>> import efficientnet_lite as el
@@ -69,15 +98,65 @@ def check(
     """
     if not 0 < val < 1:
         raise wrong_argument("val", val, fix="give a fraction between 0 and 1")
-    show, stored = stages(progress), StoredVectors(vectors) if vectors is not None else None
-    dataset = open_dataset(dataset_place(photos), links=links, class_folders=class_folders)
+    if photos is None and vectors is None:
+        raise UsageError(
+            "no photos are given", where=CALL, fix="give a folder of photos, or vectors by `vectors=FOLDER`"
+        )
+    if csv is not None and photos is not None and not labels:
+        raise UsageError("`csv=` is for doubtful labels", where=CALL, fix="give `labels=True` too")
+    table, show = None if csv is None else Path(csv), stages(progress)
+    stored = None if vectors is None else StoredVectors(vectors)
+    apart = [] if stored is None else [Apart(stored.folder, "the folder of vectors")]
+    if photos is None:
+        assert stored is not None
+        check_table(table, overwrite=overwrite, apart=apart)
+        found = stored_findings(stored, show)
+    else:
+        place = dataset_place(photos)
+        dataset = open_dataset(place, links=links, class_folders=class_folders)
+        check_table(table, overwrite=overwrite, apart=[*apart, *dataset_apart(place, dataset.rows)])
+        with ExitStack() as held:
+            features = None
+            if labels and stored is None:
+                backbone = open_backbone(model, weights=weights)
+                features = FeatureStore(backbone, dataset.rows, held.enter_context(Cache()), cores())
+            found = _looked_at(dataset, features, stored, labels, val, seed, show)
+    if table is not None and found.doubtful is not None:
+        publish_table(table, found.doubtful, overwrite=overwrite)
+    return found
+
+
+def _looked_at(
+    dataset: Dataset,
+    features: FeatureStore | None,
+    stored: StoredVectors | None,
+    labels: bool,
+    val: float,
+    seed: int,
+    show: ShowStage,
+) -> Findings:
+    """What is found of a data set, by features to be made or by stored vectors where there are some."""
     with show("Looking at the photos") as on_progress:
-        seen = survey(dataset.rows, workers=os.cpu_count() or 1, on_progress=on_progress)
-    also = None
+        if features is not None:
+            features.fill([VIEW], on_progress=on_progress)
+            seen = features.survey
+        else:
+            seen = survey(dataset.rows, workers=os.cpu_count() or 1, on_progress=on_progress)
+    also = found = None
     if stored is not None:
         found = matched(stored, seen.looks)
         also = near_contents(stored, found, NEAR_DUPLICATE, show)
         if found.missing:
             LOG.warning(f"{found.missing:,} photos have no vector in {printable(stored.folder)}")
-    assignment = plan_split(dataset, seen.looks, fraction=val, seed=seed, also=also)
-    return findings(dataset, seen, assignment, fraction=val, seed=seed)
+    photos = Partition(dataset, seen, plan_split(dataset, seen.looks, fraction=val, seed=seed, also=also))
+    told = findings(dataset, seen, photos.assignment, fraction=val, seed=seed)
+    if not labels:
+        return told
+    with show("Looking at the labels") as on_progress:
+        if features is not None:
+            doubtful = by_features(features, photos, on_progress=on_progress)
+        else:
+            assert stored is not None
+            assert found is not None
+            doubtful = by_vectors(stored, found, photos, on_progress=on_progress)
+    return replace(told, doubtful=doubtful)

@@ -10,6 +10,7 @@ from efficientnet_lite.errors import UnusableDataset
 from efficientnet_lite.metrics import too_few_to_judge
 from efficientnet_lite.photos.accounting import Accounting
 from efficientnet_lite.photos.dataset import Dataset
+from efficientnet_lite.photos.doubtful import DoubtfulLabels
 from efficientnet_lite.photos.looks import Looks
 from efficientnet_lite.photos.partition import Assignment
 from efficientnet_lite.photos.survey import Survey
@@ -73,11 +74,13 @@ class Findings:
     too_few_to_judge: bool
     notes: tuple[str, ...]
     problem: str | None  # why training would refuse what is left, with what to do
+    doubtful: DoubtfulLabels | None = None  # labels to look at; None where they were not looked for
 
     def to_json(self) -> dict[str, Any]:
         """A document of plain values."""
         fields = asdict(self)
         del fields["accounting"]
+        fields["doubtful"] = self.doubtful.to_json() if self.doubtful else None
         rows = {"skipped_photos": self.accounting.rows()}
         return fields | {"root": str(self.root)} | self.accounting.to_json() | rows
 
@@ -135,16 +138,20 @@ def _leaks(dataset: Dataset, assignment: Assignment) -> tuple[LeakedPhoto, ...]:
     )
 
 
+def odd_size(name: str, height: int, width: int) -> OddSize | None:
+    """The photo of that size in pixels, where it is odd."""
+    short, long = sorted((height, width))
+    if short < SMALL_SIDE:
+        return OddSize(name, height, width, f"its short side has {short} pixels, fewer than {SMALL_SIDE}")
+    if long > LONG_RATIO * short:
+        return OddSize(name, height, width, f"its long side is {long / short:.1f} times the short one")
+    return None
+
+
 def _odd_sizes(dataset: Dataset, looks: Looks) -> Iterable[OddSize]:
     for position, look in looks.items():
-        short, long = sorted((look.height, look.width))
-        if short < SMALL_SIDE:
-            reason = f"its short side has {short} pixels, fewer than {SMALL_SIDE}"
-        elif long > LONG_RATIO * short:
-            reason = f"its long side is {long / short:.1f} times the short one"
-        else:
-            continue
-        yield OddSize(dataset.rows[position].name, look.height, look.width, reason)
+        if odd := odd_size(dataset.rows[position].name, look.height, look.width):
+            yield odd
 
 
 def _problem(dataset: Dataset, seen: Survey, assignment: Assignment) -> str | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from efficientnet_lite.artifacts.origin import Origin, named_model, origin_of, origin_of_checkpoint
 from efficientnet_lite.errors import ArtifactError, CheckpointError, UsageError
-from efficientnet_lite.features.backbone import backbone_model, backbone_of
+from efficientnet_lite.features.backbone import Backbone, backbone_model, backbone_of
 from efficientnet_lite.network.plan import POOLED, make_plan
 from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.run import folder as run_folder
@@ -134,7 +134,8 @@ def open_features(
     """
     path = Path(source)
     if not _is_model_file(path):
-        return _backbone(source, weights=weights, ema=ema, workers=workers)
+        backbone = open_backbone(source, weights=weights, ema=ema)
+        return backbone_model(backbone, where=str(source), workers=workers)
     _check_own_weights(path, weights)
     model = open_model(path, workers=workers)
     if POOLED not in model.outputs:
@@ -168,14 +169,16 @@ def _check_own_weights(path: Path, weights: str | Path) -> None:
         )
 
 
-def _backbone(source: str | Path, *, weights: str | Path, ema: bool, workers: int | None) -> Model:
-    """The network of what `source` names up to its features, opened from memory."""
+def open_backbone(source: str | Path, *, weights: str | Path = PUBLISHED, ema: bool = True) -> Backbone:
+    """The network of a run, a checkpoint or a name such as "lite1" up to its features, as `train` runs it.
+
+    Raises as `open_origin`, and UsageError where `weights` are given for what has its own.
+    """
     if files.exists(source):
         _check_own_weights(Path(source), weights)
     origin = open_origin(source, weights=weights, ema=ema)
     plan = make_plan(origin.plan.variant, size=origin.contract.size, classes=None)
-    backbone = backbone_of(origin.name, plan, origin.weights.parameters, origin.contract)
-    return backbone_model(backbone, where=str(source), workers=workers)
+    return backbone_of(origin.name, plan, origin.weights.parameters, origin.contract)
 
 
 def _written(source: str | Path, *, weights: str | Path, ema: bool, workers: int | None) -> Model:
