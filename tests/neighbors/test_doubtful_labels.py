@@ -14,7 +14,10 @@ def clusters(*sizes: int, seed: int = 0, apart: float = 3.0):
     chance = np.random.default_rng(seed)
     centers = chance.normal(size=(len(sizes), SIZE)) * apart / SIZE**0.5
     vectors = np.concatenate(
-        [center + chance.normal(size=(count, SIZE)) * 0.2 for center, count in zip(centers, sizes, strict=True)]
+        [
+            center + chance.normal(size=(count, SIZE)) * 0.2
+            for center, count in zip(centers, sizes, strict=True)
+        ]
     )
     labels = [chr(97 + number) for number, count in enumerate(sizes) for _ in range(count)]
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32), labels
@@ -47,8 +50,9 @@ def test_little_evidence_is_told_from_both_sides():
     doubts = [row.doubt for row in found_in(vectors, labels).rows]
     assert doubts == sorted(doubts, reverse=True)
     unsure = next(row for row in found_in(vectors, labels).rows if 2 * row.nearest_suspected <= row.nearest)
-    assert f"are {unsure.suspected}, {unsure.nearest_label} {unsure.label}; probability of {unsure.suspected} " in (
-        unsure.evidence
+    assert (
+        f"are {unsure.suspected}, {unsure.nearest_label} {unsure.label}; probability of {unsure.suspected} "
+        in (unsure.evidence)
     )
 
 
@@ -87,7 +91,8 @@ def test_a_photo_is_judged_by_a_head_that_has_not_learned_from_it():
 def test_a_class_with_fewer_photos_than_folds_is_judged(count):
     vectors, labels = clusters(20, 20, count)
     found = found_in(vectors, labels)
-    assert found.judged == len(labels) and found.notes == ()
+    assert found.judged == len(labels)
+    assert found.notes == ()
     assert len(found_in(vectors, ["c", *labels[1:]]).rows) >= 1
 
 
@@ -112,7 +117,8 @@ def test_what_cannot_be_compared_is_left_out_and_said():
 )
 def test_where_nothing_can_be_compared_no_label_is_doubted(labels, said):
     found = found_in(clusters(20)[0], labels)
-    assert found.rows == () and found.judged == 0
+    assert found.rows == ()
+    assert found.judged == 0
     assert said in " ".join(found.notes)
 
 

@@ -1,21 +1,22 @@
 """`check`: a data set looked at as training would take it; nothing is written but a table that is asked for."""
 
 import os
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from efficientnet_lite.arguments import called
 from efficientnet_lite.bars import stages
-from efficientnet_lite.errors import CALL, UsageError, printable, wrong_argument
+from efficientnet_lite.errors import CALL, UsageError, wrong_argument
 from efficientnet_lite.features.feature_store import FeatureStore
 from efficientnet_lite.neighbors.doubtful_photos import VIEW, by_features, by_vectors
 from efficientnet_lite.neighbors.matched import matched, near_contents
 from efficientnet_lite.neighbors.stored_findings import stored_findings
 from efficientnet_lite.neighbors.vectors import StoredVectors
-from efficientnet_lite.notices import LOG
 from efficientnet_lite.photos.dataset import Dataset, dataset_apart, dataset_place, open_dataset
-from efficientnet_lite.photos.doubtful import check_table, publish_table
+from efficientnet_lite.photos.doubtful import DoubtfulLabels, check_table, publish_table
 from efficientnet_lite.photos.findings import Findings, findings
 from efficientnet_lite.photos.frames import DataFrame
 from efficientnet_lite.photos.partition import Partition, plan_split
@@ -142,21 +143,17 @@ def _looked_at(
             seen = features.survey
         else:
             seen = survey(dataset.rows, workers=os.cpu_count() or 1, on_progress=on_progress)
-    also = found = None
+    doubted: Callable[..., DoubtfulLabels] | None = (
+        None if features is None else partial(by_features, features)
+    )
+    also = None
     if stored is not None:
         found = matched(stored, seen.looks)
         also = near_contents(stored, found, NEAR_DUPLICATE, show)
-        if found.missing:
-            LOG.warning(f"{found.missing:,} photos have no vector in {printable(stored.folder)}")
+        doubted = partial(by_vectors, stored, found) if labels else None
     photos = Partition(dataset, seen, plan_split(dataset, seen.looks, fraction=val, seed=seed, also=also))
     told = findings(dataset, seen, photos.assignment, fraction=val, seed=seed)
-    if not labels:
+    if doubted is None:
         return told
     with show("Looking at the labels") as on_progress:
-        if features is not None:
-            doubtful = by_features(features, photos, on_progress=on_progress)
-        else:
-            assert stored is not None
-            assert found is not None
-            doubtful = by_vectors(stored, found, photos, on_progress=on_progress)
-    return replace(told, doubtful=doubtful)
+        return replace(told, doubtful=doubted(photos, on_progress=on_progress))

@@ -11,27 +11,18 @@ probabilities that are out of sample; the ranking here is not theirs.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from efficientnet_lite.arrays import Array, ClassIndices
 from efficientnet_lite.classifier.head import cross_validated
-from efficientnet_lite.features.feature_store import FeatureStore
-from efficientnet_lite.neighbors.vectors import lengths_of
 from efficientnet_lite.photos.classes import some
-from efficientnet_lite.photos.contract import FitView
 from efficientnet_lite.photos.doubtful import DoubtfulLabel, DoubtfulLabels
-from efficientnet_lite.photos.partition import Partition
 from efficientnet_lite.progress import OnProgress
-from efficientnet_lite.sequences import Made
 
 Places = npt.NDArray[np.intp]
 
-VIEW: FitView = (
-    "crop"  # of the photos; of 40 wrong labels it finds one more than "squash", and both one more yet
-)
 NEAREST = 10  # photos that are asked
 FOLDS = 5
 MOST_ASKED = 100_000  # photos among which the nearest are looked for; of more, that many, evenly drawn
@@ -107,32 +98,6 @@ def doubtful_labels(
         for at, example in zip(order.tolist(), examples.tolist(), strict=True)
     )
     return DoubtfulLabels(rows, len(judged), model, notes)
-
-
-def doubtful_photos(
-    features: FeatureStore, photos: Partition, view: FitView, *, on_progress: OnProgress | None = None
-) -> DoubtfulLabels:
-    """The doubtful labels of a data set whose vectors for `view` the cache holds, and of all its parts together.
-
-    A photo that is lost meanwhile is left out, and the notes say so.
-    """
-    positions, gone = photos.survey.looks.positions, dict[int, str]()
-    vectors = features.matrix(positions, view, lost=gone)
-    if gone:
-        kept = ~np.isin(positions, list(gone))
-        positions, vectors = positions[kept], vectors[kept]
-    vectors /= lengths_of(vectors)[:, None]
-    rows = photos.dataset.rows
-    found = doubtful_labels(
-        vectors,
-        photos.labels(positions),
-        Made(len(positions), lambda at: rows.name(int(positions[at]))),
-        photos.assignment.groups[positions],
-        model=features.backbone.name,
-        on_progress=on_progress,
-    )
-    lost = (f"{len(gone):,} photos were lost meanwhile, and are left out",) if gone else ()
-    return replace(found, notes=found.notes + lost)
 
 
 def spoken_for(votes: Array, said: Array, truth: ClassIndices) -> Array:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite.errors import UnusableInput
+from efficientnet_lite.errors import UnusableInput, printable
 from efficientnet_lite.neighbors.near_vectors import Pairs, near_vectors
 from efficientnet_lite.neighbors.vectors import StoredVectors
+from efficientnet_lite.notices import LOG
 from efficientnet_lite.photos.looks import Looks
 from efficientnet_lite.progress import ShowStage, silent
 
@@ -30,7 +31,7 @@ class MatchedVectors:
 
 
 def matched(vectors: StoredVectors, looks: Looks) -> MatchedVectors:
-    """Raises UnusableInput where no photo has a vector in the folder."""
+    """Says how many photos have none. Raises UnusableInput where no photo has a vector in the folder."""
     places = {row.sha256: place for place, row in enumerate(vectors.rows) if row.sha256}
     sha256, _ = looks.distinct()
     found = MatchedVectors(np.array([places.get(each, -1) for each in sha256], np.intp))
@@ -40,6 +41,8 @@ def matched(vectors: StoredVectors, looks: Looks) -> MatchedVectors:
             where=vectors.folder,
             fix="give the folder that `embed` wrote of the same photos",
         )
+    if found.missing:
+        LOG.warning(f"{found.missing:,} photos have no vector in {printable(vectors.folder)}")
     return found
 
 

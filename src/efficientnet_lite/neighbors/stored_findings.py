@@ -1,49 +1,66 @@
 """What `check` finds of photos that are there as vectors alone: counts, copies, leaks, sizes, labels to look at."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 import numpy as np
 
 from efficientnet_lite.metrics import too_few_to_judge
 from efficientnet_lite.neighbors.doubtful_labels import doubtful_labels
+from efficientnet_lite.neighbors.near_vectors import near_vectors
+from efficientnet_lite.neighbors.path_splits import splits_of
 from efficientnet_lite.neighbors.stored_parts import VectorRow
 from efficientnet_lite.neighbors.vectors import StoredVectors
 from efficientnet_lite.photos.accounting import account
 from efficientnet_lite.photos.findings import ClassCount, Findings, LeakedPhoto, odd_size
 from efficientnet_lite.photos.groups import find_groups, find_leaks, numbered, together
-from efficientnet_lite.photos.split import Split
 from efficientnet_lite.photos.splitwords import split_of
-from efficientnet_lite.progress import OnProgress
+from efficientnet_lite.progress import ShowStage, silent
+from efficientnet_lite.vocabulary import NEAR_DUPLICATE
 
 KIND = "vectors"
-NO_PAIRS = np.empty((0, 2), np.int64)
 
 
-def stored_findings(stored: StoredVectors, *, on_progress: OnProgress | None = None) -> Findings:
+def stored_findings(stored: StoredVectors, show: ShowStage = silent) -> Findings:
     """All that vectors and their rows say of a data set; no photo is opened.
 
     Raises UnusableInput where a part is damaged.
     """
     rows = stored.rows
     names = [row.path for row in rows]
-    told = [_told(row) for row in rows]
-    if all(
-        label is None or split_of(label) for label, _ in told
-    ):  # of `embed photos/` with train/ and validation/
-        told = [_told_below(row) for row in rows]
-    labels, splits = [label for label, _ in told], [split for _, split in told]
-    contents = numbered(np.array([row.sha256 or f"row {at}" for at, row in enumerate(rows)]))[1]
-    groups = find_groups(contents, NO_PAIRS)
+    labels = labels_of(rows)
+    splits = splits_of(names, [row.split for row in rows])
+    with show("Reading vectors") as on_progress:
+        unit = stored.matrix(on_progress)
+    with show("Comparing photos") as on_progress:
+        pairs = near_vectors(unit, NEAR_DUPLICATE, on_progress=on_progress)
+    contents = numbered(np.array([row.sha256 or f"- {at}" for at, row in enumerate(rows)]))[1]
+    groups = find_groups(contents, contents[pairs])
     exact, near = together(groups.exact), together(groups.near)
-    counts = Counter(told)
+    several = [group for group in near if len({*contents[group].tolist()}) > 1]
+    counts = Counter(zip(labels, splits, strict=True))
     classes = tuple(
-        ClassCount(label, *(counts[label, split] for split in ("train", "validation", "test")))
+        ClassCount(
+            label,
+            counts[label, "train"] + counts[label, None],
+            counts[label, "validation"],
+            counts[label, "test"],
+        )
         for label in sorted({label for label in labels if label is not None})
     )
     sizes = Counter(labels)
     judged = sum(row.test for row in classes) or sum(row.validation for row in classes)
     few = [sizes[row.label] for row in classes]
+    with show("Looking at the labels") as on_progress:
+        doubtful = doubtful_labels(
+            unit,
+            labels,
+            names,
+            groups.near,
+            model=stored.model,
+            on_progress=on_progress,
+        )
     return Findings(
         root=stored.folder,
         kind=KIND,
@@ -56,7 +73,7 @@ def stored_findings(stored: StoredVectors, *, on_progress: OnProgress | None = N
         accounting=account(len(rows), []),
         refused=(),
         exact_duplicates=tuple(tuple(names[at] for at in group) for group in exact),
-        near_duplicates=(),
+        near_duplicates=tuple(tuple(names[at] for at in group) for group in several),
         two_labels=tuple(
             tuple(names[at] for at in group) for group in near if len({labels[at] for at in group}) > 1
         ),
@@ -76,29 +93,22 @@ def stored_findings(stored: StoredVectors, *, on_progress: OnProgress | None = N
         too_few_to_judge=judged > 0 and too_few_to_judge(judged) is not None,
         notes=(),
         problem=None,
-        doubtful=doubtful_labels(
-            stored.matrix(),
-            labels,
-            names,
-            groups.near,
-            model=stored.provenance.model if stored.provenance else "an unknown model",
-            on_progress=on_progress,
-        ),
+        doubtful=doubtful,
     )
 
 
-def _told(row: VectorRow) -> tuple[str | None, Split | None]:
-    """Class and split of a photo, as its row and the folders of its path say."""
-    split = split_of(row.split) if row.split else None
-    parents = PurePosixPath(row.path).parts[:-1]
-    at = next((at for at in range(len(parents) - 1, -1, -1) if parents[at] == row.label), len(parents))
-    above = (split_of(folder) for folder in reversed(parents[:at]))
-    return row.label, split or next((found for found in above if found), None)
+def labels_of(rows: Sequence[VectorRow]) -> list[str | None]:
+    """The class of each photo: what its row says.
+
+    Where that is the part of a data set, as `embed` has it of a folder with train/ and validation/, it is the folder
+    below.
+    """
+    if any(row.label is not None and split_of(row.label) is None for row in rows):
+        return [row.label for row in rows]
+    return [_folder_below(row) for row in rows]
 
 
-def _told_below(row: VectorRow) -> tuple[str | None, Split | None]:
-    """The same where the label is that of a split: the class is the folder below."""
+def _folder_below(row: VectorRow) -> str | None:
     parts = PurePosixPath(row.path).parts
-    at = next((at for at, folder in enumerate(parts) if folder == row.label), len(parts))
-    below = parts[at + 1 : -1]
-    return (below[0] if below else None), split_of(row.label) if row.label else None
+    below = parts[parts.index(row.label) + 1 : -1] if row.label in parts else ()
+    return below[0] if below else None

@@ -57,6 +57,11 @@ class StoredVectors:
         return self._layout.provenance
 
     @property
+    def model(self) -> str:
+        """What they were made with, in words."""
+        return self.provenance.model if self.provenance else "a model that the folder does not name"
+
+    @property
     def size(self) -> int:
         """Numbers of a vector."""
         return self._layout.size

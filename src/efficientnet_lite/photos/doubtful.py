@@ -78,8 +78,10 @@ class DoubtfulLabels:
         }
 
 
-def check_table(path: Path, *, overwrite: bool, apart: Collection[Apart]) -> None:
-    """Refuse the place of a table before any work is done; raises UsageError."""
+def check_table(path: Path | None, *, overwrite: bool, apart: Collection[Apart]) -> None:
+    """Refuse the place of a table, where one is asked for, before any work is done; raises UsageError."""
+    if path is None:
+        return
     try:
         check_file(path, overwrite=overwrite, example="labels.csv", apart=apart)
     except UsageError as error:
