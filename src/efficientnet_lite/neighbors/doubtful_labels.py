@@ -13,15 +13,13 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from efficientnet_lite.arrays import Array, ClassIndices
 from efficientnet_lite.classifier.head import cross_validated
 from efficientnet_lite.photos.classes import some
 from efficientnet_lite.photos.doubtful import DoubtfulLabel, DoubtfulLabels
+from efficientnet_lite.photos.groups import Places
 from efficientnet_lite.progress import OnProgress
-
-Places = npt.NDArray[np.intp]
 
 NEAREST = 10  # photos that are asked
 FOLDS = 5
