@@ -10,9 +10,9 @@ import scenes
 from efficientnet_lite.cli.app import run as command_line
 from efficientnet_lite.commands.check import check
 from efficientnet_lite.commands.embed import embed
-from efficientnet_lite.errors import UnusableInput, UsageError
+from efficientnet_lite.errors import UnusableInput
 from efficientnet_lite.features.feature_store import FeatureStore
-from efficientnet_lite.photos.doubtful import COLUMNS
+from efficientnet_lite.photos.doubtful import CSV_COLUMNS
 
 
 @pytest.fixture(scope="module")
@@ -62,21 +62,29 @@ def test_photos_that_train_has_seen_are_not_computed_again(photos, trained, weig
     assert computed == []
 
 
-def test_the_table_has_a_row_for_each_and_replaces_nothing_unasked(mistaken, looked_at, weights, tmp_path):
+def test_the_table_has_a_row_for_each_and_replaces_nothing_unasked(
+    mistaken, looked_at, weights, tmp_path, capsys
+):
     table = tmp_path / "labels.csv"
-    given = {"labels": True, "model": scenes.MODEL, "weights": weights, "csv": table}
-    check(mistaken[0], **given)
+    line = ["check", str(mistaken[0]), "--model", scenes.MODEL, "--weights", str(weights), "-q"]
+    assert command_line([*line, "--labels", "--csv", str(table)]) == 0
+    written = table.read_bytes()
     with table.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert tuple(rows[0]) == COLUMNS
+    assert tuple(rows[0]) == CSV_COLUMNS
     assert [row["path"] for row in rows] == [row.name for row in looked_at.doubtful.rows]
     assert rows[0]["evidence"] == looked_at.doubtful.rows[0].evidence
-    with pytest.raises(UsageError, match="the target exists") as refused:
-        check(mistaken[0], **given)
-    assert "`csv=`" in refused.value.fix
-    check(mistaken[0], **given, overwrite=True)
-    with pytest.raises(UsageError, match="the photo folder"):
-        check(mistaken[0], **given | {"csv": mistaken[0] / "labels.csv"})
+    table.write_text("mine")
+    for given, said in (
+        (["--labels", "--csv", str(table)], "the target exists"),
+        (["--labels", "--csv", str(mistaken[0] / "labels.csv")], "the photo folder"),
+        (["--csv", str(tmp_path / "other.csv")], "give --labels too"),
+    ):
+        assert command_line([*line, *given]) == 2
+        assert said in capsys.readouterr().err
+    assert table.read_text() == "mine"
+    assert command_line([*line, "--labels", "--csv", str(table), "--overwrite"]) == 0
+    assert table.read_bytes() == written
 
 
 def test_vectors_are_looked_at_with_the_labels_in_them(mistaken, looked_at, vectors):

@@ -11,6 +11,7 @@ from efficientnet_lite.cli.app import COMMANDS, parser
 OF_THE_TERMINAL = {"json", "jsonl", "csv", "verbose", "quiet"}
 OF_ONE_COMMAND = {
     "verify": {"strict"},  # an exit code; in Python it is the result's `verdict`
+    "check": {"overwrite"},  # of the file that `--csv` names
     "duplicates": {"overwrite"},  # of the file that `--csv` names
 }
 # What Python calls otherwise: a switch says in Python what holds, what is repeated is a list there.

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from efficientnet_lite.cli.common import (
+    COMMAND_LINE,
     AnyJson,
     AnyVerbose,
     Folders,
@@ -16,7 +17,7 @@ from efficientnet_lite.cli.common import (
     shown,
 )
 from efficientnet_lite.cli.console import Console
-from efficientnet_lite.errors import EXIT_INPUT
+from efficientnet_lite.errors import EXIT_INPUT, UsageError
 from efficientnet_lite.shell import command_line, operand
 from efficientnet_lite.vocabulary import TRAINED_MODEL
 
@@ -67,8 +68,12 @@ def check(
         verbose: print lists whole.
     """
     from efficientnet_lite.commands.check import check as check_photos
+    from efficientnet_lite.photos.doubtful import CSV_COLUMNS
+    from efficientnet_lite.storage.tables import publish_csv
 
     console = console_of(json, verbose, quiet)
+    if csv is not None:
+        _check_table(csv, photos, vectors, labels=labels, overwrite=overwrite)
     found = check_photos(
         photos,
         val=val,
@@ -79,10 +84,10 @@ def check(
         model=model,
         weights=weights,
         vectors=vectors,
-        csv=csv,
-        overwrite=overwrite,
         progress=console.progress,
     )
+    if csv is not None and found.doubtful is not None:
+        publish_csv(csv, CSV_COLUMNS, found.doubtful.csv_rows())
     if json:
         console.json(found.to_json())
     else:
@@ -91,6 +96,21 @@ def check(
             _show_next(console, photos, val, seed, no_links, class_folders)
     if found.problem:
         raise SystemExit(EXIT_INPUT)
+
+
+def _check_table(
+    csv: Path, photos: Path | None, vectors: Path | None, *, labels: bool, overwrite: bool
+) -> None:
+    """Refuse the place of the table before any work is done; raises UsageError."""
+    from efficientnet_lite.photos.dataset import dataset_apart
+    from efficientnet_lite.storage.targets import Apart, check_file
+
+    if photos is not None and not labels:
+        raise UsageError("--csv is for doubtful labels", where=COMMAND_LINE, fix="give --labels too")
+    apart = [] if photos is None else dataset_apart(photos)
+    if vectors is not None:
+        apart.append(Apart(vectors, "the folder of vectors"))
+    check_file(csv, overwrite=overwrite, example="labels.csv", apart=apart)
 
 
 def _show_next(

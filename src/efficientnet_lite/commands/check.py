@@ -1,4 +1,4 @@
-"""`check`: a data set looked at as training would take it; nothing is written but a table that is asked for."""
+"""`check`: a data set looked at as training would take it; nothing is written."""
 
 import os
 from collections.abc import Callable
@@ -15,8 +15,8 @@ from efficientnet_lite.neighbors.doubtful_photos import VIEW, by_features, by_ve
 from efficientnet_lite.neighbors.matched import matched, near_contents
 from efficientnet_lite.neighbors.stored_findings import stored_findings
 from efficientnet_lite.neighbors.vectors import StoredVectors
-from efficientnet_lite.photos.dataset import Dataset, dataset_apart, dataset_place, open_dataset
-from efficientnet_lite.photos.doubtful import DoubtfulLabels, check_table, publish_table
+from efficientnet_lite.photos.dataset import Dataset, dataset_place, open_dataset
+from efficientnet_lite.photos.doubtful import DoubtfulLabels
 from efficientnet_lite.photos.findings import Findings, findings
 from efficientnet_lite.photos.frames import DataFrame
 from efficientnet_lite.photos.partition import Partition, plan_split
@@ -25,7 +25,6 @@ from efficientnet_lite.progress import Progress, ShowStage
 from efficientnet_lite.run.source import PUBLISHED, open_backbone
 from efficientnet_lite.runtimes.engine import cores
 from efficientnet_lite.storage.cache import Cache
-from efficientnet_lite.storage.targets import Apart
 from efficientnet_lite.vocabulary import NEAR_DUPLICATE, TRAINED_MODEL, ClassFolders
 
 
@@ -41,8 +40,6 @@ def check(
     model: str | Path = TRAINED_MODEL,
     weights: str | Path = PUBLISHED,
     vectors: str | Path | None = None,
-    csv: str | Path | None = None,
-    overwrite: bool = False,
     progress: Progress = False,
 ) -> Findings:
     """Look at a data set without training on it.
@@ -71,8 +68,6 @@ def check(
             mirrored copies, and wrong labels by them alone. The split is
             planned without them, as `train` does. Without `photos` the folder
             itself is looked at, with the labels in it, and no photo is opened.
-        csv: a file for the table of doubtful labels, all of them.
-        overwrite: replace that file.
         progress: True shows a bar.
 
     Returns:
@@ -86,8 +81,7 @@ def check(
             `problem`.
         UnusableInput: `vectors` is no folder of vectors, is damaged, or has
             none of the photos.
-        UsageError: neither `photos` nor `vectors` are given; the table exists,
-            or lies among the photos.
+        UsageError: neither `photos` nor `vectors` are given.
 
     Example:
         >>> import efficientnet_lite as el
@@ -103,28 +97,17 @@ def check(
         raise UsageError(
             "no photos are given", where=CALL, fix="give a folder of photos, or vectors by `vectors=FOLDER`"
         )
-    if csv is not None and photos is not None and not labels:
-        raise UsageError("`csv=` is for doubtful labels", where=CALL, fix="give `labels=True` too")
-    table, show = None if csv is None else Path(csv), stages(progress)
-    stored = None if vectors is None else StoredVectors(vectors)
-    apart = [] if stored is None else [Apart(stored.folder, "the folder of vectors")]
+    show, stored = stages(progress), StoredVectors(vectors) if vectors is not None else None
     if photos is None:
         assert stored is not None
-        check_table(table, overwrite=overwrite, apart=apart)
-        found = stored_findings(stored, show)
-    else:
-        place = dataset_place(photos)
-        dataset = open_dataset(place, links=links, class_folders=class_folders)
-        check_table(table, overwrite=overwrite, apart=[*apart, *dataset_apart(place, dataset.rows)])
-        with ExitStack() as held:
-            features = None
-            if labels and stored is None:
-                backbone = open_backbone(model, weights=weights)
-                features = FeatureStore(backbone, dataset.rows, held.enter_context(Cache()), cores())
-            found = _looked_at(dataset, features, stored, labels, val, seed, show)
-    if table is not None and found.doubtful is not None:
-        publish_table(table, found.doubtful, overwrite=overwrite)
-    return found
+        return stored_findings(stored, show)
+    dataset = open_dataset(dataset_place(photos), links=links, class_folders=class_folders)
+    with ExitStack() as held:
+        features = None
+        if labels and stored is None:
+            backbone = open_backbone(model, weights=weights)
+            features = FeatureStore(backbone, dataset.rows, held.enter_context(Cache()), cores())
+        return _looked_at(dataset, features, stored, labels, val, seed, show)
 
 
 def _looked_at(

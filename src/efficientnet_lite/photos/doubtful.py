@@ -1,15 +1,10 @@
 """Labels that the other photos speak against, as values and in words; `neighbors.doubtful_labels` finds them."""
 
-from collections.abc import Collection
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-from efficientnet_lite.errors import UsageError
-from efficientnet_lite.storage import files, tables
-from efficientnet_lite.storage.targets import Apart, check_file
-
-COLUMNS = (
+CSV_COLUMNS = (
     "rank",
     "path",
     "label",
@@ -77,26 +72,8 @@ class DoubtfulLabels:
             "rows": [row.to_json() for row in self.rows],
         }
 
-
-def check_table(path: Path | None, *, overwrite: bool, apart: Collection[Apart]) -> None:
-    """Refuse the place of a table, where one is asked for, before any work is done; raises UsageError."""
-    if path is None:
-        return
-    try:
-        check_file(path, overwrite=overwrite, example="labels.csv", apart=apart)
-    except UsageError as error:
-        error.fix = error.fix.replace("`out=`", "`csv=`")
-        raise
-
-
-def publish_table(path: Path, found: DoubtfulLabels, *, overwrite: bool) -> None:
-    """Write all of them as CSV, the most doubtful first."""
-    with files.locked(path):
-        check_table(path, overwrite=overwrite, apart=())
-        tables.publish_csv(path, COLUMNS, map(_cells, enumerate(found.rows, 1)))
-
-
-def _cells(ranked: tuple[int, DoubtfulLabel]) -> list[object]:
-    rank, row = ranked
-    fields = row.to_json() | {"rank": rank, "path": row.name}
-    return [fields[column] for column in COLUMNS]
+    def csv_rows(self) -> Iterator[tuple[object, ...]]:
+        """The cells of each row, see `CSV_COLUMNS`."""
+        for rank, row in enumerate(self.rows, 1):
+            fields = row.to_json() | {"rank": rank, "path": row.name}
+            yield tuple(fields[column] for column in CSV_COLUMNS)
