@@ -126,7 +126,7 @@ def test_a_damaged_part_and_what_is_no_folder_of_vectors_are_refused(vectors, tm
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ([], "give photos, or vectors by --vectors FOLDER"),
+        ([], "give a folder of photos, or vectors by --vectors FOLDER"),
         (["photos", "--csv", "t.csv"], "--csv is for doubtful labels"),
         (["nothing-here", "--labels"], "no such folder or file"),
     ],
