@@ -1,4 +1,4 @@
-"""Pages of real runs, from two classes to three hundred, and a browser that looks at them."""
+"""Pages of real runs, from two classes to three hundred, maps, and a browser that looks at them."""
 
 import csv
 import json
@@ -7,14 +7,20 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/commands"))
 import scenes  # noqa: E402
 
+import efficientnet_lite as el  # noqa: E402
 from efficientnet_lite.commands.report import report  # noqa: E402
 from efficientnet_lite.commands.train import train  # noqa: E402
+from efficientnet_lite.neighbors.map_page import render  # noqa: E402
+from efficientnet_lite.neighbors.plane import Plane  # noqa: E402
+from efficientnet_lite.neighbors.stored_parts import VectorRow  # noqa: E402
+from efficientnet_lite.neighbors.thumbnails import Thumbnails  # noqa: E402
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 HOSTILE = (
@@ -27,6 +33,11 @@ HOSTILE = (
     "x" * 120,
     "👩🏽‍🚀 rocket",
 )
+TEMPTING = (
+    "</script><script>alert(1)</script>",
+    "\u202egnp.exe",
+    *HOSTILE,
+)  # names of classes and files of a map
 LOG = """epoch,loss,validation_loss,top1_crop,top1_mediapipe,learning_rate
 0,,0.61,0.71,0.72,0.001
 1,0.55,0.5,0.78,0.781,0.001
@@ -125,6 +136,47 @@ def without_phones(card):
         ]
     verification = card["verification"]
     verification["comparisons"] = [each for each in verification["comparisons"] if each["as"] != "mediapipe"]
+
+
+@pytest.fixture(scope="session")
+def maps(tmp_path_factory):
+    """Name -> a map."""
+    place = tmp_path_factory.mktemp("maps")
+    pages = {name: place / f"{name}.html" for name in ("photos", "hostile", "bare", "one", "many")}
+    photos = scenes.photograph(place / "photos", count=24)
+    el.embed(scenes.MODEL, photos, place / "vectors")
+    el.map(place / "vectors", out=pages["photos"], method="pca")
+
+    hostile = place / "hostile"
+    hostile.mkdir()
+    rows = []
+    for at, name in enumerate(TEMPTING):
+        for seed in range(4):
+            file = f"{name.replace('/', '_')[:60]} {at}-{seed}.png"
+            scenes.draw(scenes.LABELS[at % 3], 100 * at + seed).save(hostile / file)
+            rows.append((file, name, ("train", "validation")[seed % 2]))
+    el.embed(scenes.MODEL, manifest(hostile, ("path", "label", "split"), rows), place / "hostile-vectors")
+    (hostile / rows[0][0]).unlink()
+    el.map(place / "hostile-vectors", out=pages["hostile"], method="pca")
+
+    el.embed(scenes.MODEL, photos, place / "bare-vectors", format="npy")
+    el.map(place / "bare-vectors", out=pages["bare"], method="pca")
+    el.embed(scenes.MODEL, photos / "ball/ball-00.png", place / "one-vector")
+    el.map(place / "one-vector", out=pages["one"])
+    pages["many"].write_bytes(of_many(100_000))
+    return pages
+
+
+def of_many(count):
+    random = np.random.default_rng(0)
+    classes = random.integers(0, 300, count)
+    points = random.normal(0, 6, (300, 2))[classes] + random.normal(0, 1, (count, 2))
+    rows = [
+        VectorRow(str(at), f"/data/{('train', 'val')[at % 5 == 0]}/photo-{at:06}.jpg", f"class {classes[at]}")
+        for at in range(count)
+    ]
+    plane = Plane(points.astype(np.float32), "umap", None)
+    return render(rows, plane, Thumbnails((), (None,) * count, None), title="many", made=None)
 
 
 @pytest.fixture(scope="session")

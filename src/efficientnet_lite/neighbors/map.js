@@ -28,13 +28,14 @@
     order[at] = order[other]; order[other] = kept;
   }
 
-  const canvas = $("canvas"), card = $("card"), pen = canvas.getContext("2d", { alpha: false });
+  const canvas = $("canvas"), card = $("card"), screen = canvas.getContext("2d", { alpha: false });
+  const layer = document.createElement("canvas"), pen = layer.getContext("2d", { alpha: false });  // without what is pointed at
   const view = { zoom: 1, x: 0, y: 0 };  // x, y: where the middle of the map lies on the screen, from its middle
   let width = 1, height = 1, ratio = 1, colors = [], signs = new Map();
   let hidden = null;  // by code, whether it is switched off
   let alone = -1;  // the code that is pointed at in the list
   let matches = null, matching = [], turn = -1;
-  let over = -1, kept = -1, moving = 0, asked = false;
+  let over = -1, kept = -1, moving = 0, asked = false, isStale = true;
 
   // One of both directions fills its 65536 steps, and both have the same scale; the other is as wide as it is.
   const extent = of => of.reduce(([low, high], each) => [Math.min(low, each), Math.max(high, each)], [65535, 0]);
@@ -105,12 +106,24 @@
   }
 
   function draw() {
+    isStale = true;
+    drawOver();
+  }
+  function drawOver() {
     if (!asked) { asked = true; requestAnimationFrame(() => { asked = false; paint(); }); }
   }
   function paint() {
+    if (isStale) paintLayer();
+    isStale = false;
+    screen.setTransform(1, 0, 0, 1, 0, 0);
+    screen.drawImage(layer, 0, 0);
+    screen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    for (const at of new Set([kept, over])) if (at >= 0) ring(screen, at);
+  }
+  function paintLayer() {
     pen.setTransform(1, 0, 0, 1, 0, 0);
     pen.fillStyle = colors[COLORS + 1];
-    pen.fillRect(0, 0, canvas.width, canvas.height);
+    pen.fillRect(0, 0, layer.width, layer.height);
     const drawn = moving ? Math.min(count, FEW_MOVING) : count, margin = 12;
     for (const faint of [true, false]) {
       if (faint && matches === null && alone < 0) continue;
@@ -127,7 +140,6 @@
     pen.globalAlpha = 1;
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     if ($("pictures")?.checked) paintPictures();
-    for (const at of new Set([kept, over])) if (at >= 0) ring(at);
   }
 
   // Pictures at points, none on another: those first in the order, and of the others what has room.
@@ -157,7 +169,7 @@
       pen.drawImage(image, x - w / 2, y - h / 2, w, h);
     }
   }
-  function ring(at) {
+  function ring(pen, at) {
     const r = size + 4, x = left(at), y = top(at), code = codeOf(at);
     outline(pen, shapeOf(code), x, y, r - 2);
     pen.fillStyle = colorOf(code); pen.fill();
@@ -200,7 +212,7 @@
       }
       place(at);
     }
-    draw();
+    drawOver();
   }
   function place(at) {
     const x = left(at), y = top(at), w = card.offsetWidth, h = card.offsetHeight, gap = 16;
@@ -225,6 +237,7 @@
     const farX = scale * wide / 2 + width / 2 - 60, farY = scale * high / 2 + height / 2 - 60;
     view.x = Math.min(Math.max(view.x, -farX), farX);
     view.y = Math.min(Math.max(view.y, -farY), farY);
+    draw();
     show();
   }
   function zoomAt(factor, x = width / 2, y = height / 2) {
@@ -397,11 +410,11 @@
   function list() {
     const wanted = $("narrow").value.trim().toLowerCase();
     const codes = group.names.map((_, code) => code).filter(code => group.names[code].toLowerCase().includes(wanted));
-    if (group.without && !wanted) codes.push(NONE);
     const first = codes.slice(0, MOST_LISTED);
+    if (group.without && !wanted) first.push(NONE);
     $("list").replaceChildren(...first.map(item));
     $("more").hidden = codes.length <= MOST_LISTED;
-    $("more").textContent = `and ${(codes.length - first.length).toLocaleString("en")} more: find them by name`;
+    $("more").textContent = `and ${(codes.length - MOST_LISTED).toLocaleString("en")} more: find them by name`;
   }
   function choose(number) {
     group = facts.groups[number];
@@ -413,6 +426,7 @@
     $("narrow").hidden = group.names.length <= 24;
     $("narrow").value = "";
     list();
+    draw();
     show();
   }
   const all = off => () => { hidden.fill(off); list(); switched(); };
@@ -433,9 +447,10 @@
   function fit() {
     const was = scale;
     width = $("map").clientWidth; height = $("map").clientHeight; ratio = window.devicePixelRatio || 1;
-    canvas.width = Math.round(width * ratio); canvas.height = Math.round(height * ratio);
+    canvas.width = layer.width = Math.round(width * ratio); canvas.height = layer.height = Math.round(height * ratio);
     rescale();
     view.x *= scale / was; view.y *= scale / was;
+    draw();
     show();
   }
   dress();

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 import numpy as np
+import numpy.typing as npt
 
 from efficientnet_lite import extras
 from efficientnet_lite.arrays import Array
@@ -18,6 +19,8 @@ MIN_DISTANCE = 0.25  # of photos on UMAP's plane: at the usual 0.1 alike ones li
 COMPONENTS = 50  # that UMAP starts from: neighbors are as in all 1,280, and found in a fraction of the time
 FEWEST = 2 * NEIGHBORS  # photos; of fewer UMAP has nothing to learn
 SEED = 0
+ROUNDING = 1e-9  # a variance times N that is none
+Doubles = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,25 +73,35 @@ def principal(matrix: Array, count: int) -> tuple[Array, float]:
     mean = (sum((block.sum(0, np.float64) for block in _blocks(matrix)), np.zeros(size)) / rows).astype(
         np.float32
     )
-    spread = np.zeros((size, size))
-    for block in _blocks(matrix):
-        centered = block - mean
-        spread += centered.T @ centered
-    values, directions = np.linalg.eigh(spread)
-    count_there = min(count, size)
-    chosen = directions[:, ::-1][:, :count_there]
-    chosen = chosen * np.where(chosen[np.abs(chosen).argmax(0), np.arange(count_there)] < 0, -1, 1)
-    chosen = chosen.astype(np.float32)
     found = np.zeros((rows, count), np.float32)
+    values, directions = _directions(matrix, mean)
+    total = values.sum()
+    if total <= rows * ROUNDING:  # all alike
+        return found, 1.0
+    chosen = directions[:, :count]
+    there = chosen.shape[1]
+    chosen = chosen * np.where(chosen[np.abs(chosen).argmax(0), np.arange(there)] < 0, -1, 1)
     start = 0
     for block in _blocks(matrix):
-        found[start : start + len(block), :count_there] = (block - mean) @ chosen
+        found[start : start + len(block), :there] = (block - mean) @ chosen.astype(np.float32)
         start += len(block)
-    total = values.sum()
-    kept = float(values[::-1][:2].sum() / total) if total > rows * 1e-12 else 1.0
-    if total <= rows * 1e-12:  # all alike: what is left is rounding
-        found[:] = 0
-    return found, kept
+    return found, float(values[:2].sum() / total)
+
+
+def _directions(matrix: Array, mean: Array) -> tuple[Doubles, Doubles]:
+    """Variances times N, the largest first, and their directions, float64 (C, as many)."""
+    rows, size = matrix.shape
+    if rows < size:  # then the products of rows are fewer than those of columns, and have the same variances
+        centered = matrix.astype(np.float64) - mean
+        values, left = np.linalg.eigh(centered @ centered.T)
+        values, left = values[::-1].clip(0), left[:, ::-1]
+        directions = centered.T @ (left / np.sqrt(np.maximum(values, ROUNDING)))
+        return values, np.where(values > ROUNDING, directions, 0)
+    spread: Doubles = np.zeros((size, size))
+    for block in _blocks(matrix):
+        spread += (block - mean).T @ (block - mean)
+    found = np.linalg.eigh(spread)
+    return found[0][::-1], found[1][:, ::-1]
 
 
 def _blocks(matrix: Array) -> Iterator[Array]:
