@@ -15,6 +15,7 @@ from benchmarks import (
     job,
     labels,
     memory,
+    near_copies,
     quality,
     recipe_memory,
     soak,
@@ -39,6 +40,8 @@ BENCHMARKS = {
     "labels": labels.broken,
     "embed-loader": embedding.loader,
     "embed-pace": embedding.steady_pace,
+    "near-copies": near_copies.found_copies,
+    "near-pace": near_copies.pace,
 }
 ON_REQUEST = {  # these need other people's files, the extra `train`, or many minutes
     "stock-speed": stock.speed,
