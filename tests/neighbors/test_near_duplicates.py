@@ -59,6 +59,17 @@ def test_groups_come_with_the_largest_first_and_leaks_name_the_equal_file(parted
     ]
 
 
+def test_a_group_begins_with_the_photo_of_most_pixels(small_model, tmp_path):
+    for name, size in {"a": (20, 20), "b": (40, 40), "c": (30, 30)}.items():
+        Image.new("RGB", size, (90, 120, 80)).save(tmp_path / f"{name}.png")
+    write(small_model, tmp_path, tmp_path / "v")
+
+    (group,) = el.duplicates(tmp_path / "v").groups
+
+    assert [photo.path[-5:] for photo in group] == ["b.png", "c.png", "a.png"]
+    assert group[0].cosine == 1
+
+
 def test_a_leak_names_the_nearest_of_the_other_part(parted):
     found = el.duplicates(parted, threshold=0.01)  # all photos are one group
 

@@ -136,4 +136,6 @@ def _show_next(
     else:
         console.line(f"{found.grouped:,} photos in {csv}", keep=[csv])
     leaked = ", and take the leaks out of validation and test" if found.leaks else ""
-    console.line(f"then: look at the pairs, keep one photo of each group{leaked}")
+    console.line(
+        f"then: look at the pairs, keep one photo of each group (its first has the most pixels){leaked}"
+    )

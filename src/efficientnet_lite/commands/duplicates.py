@@ -33,7 +33,8 @@ def duplicates(
 
     Returns:
         `groups`, the largest first, with path, id, label, split, sha256 and
-        cosine of each photo; `leaks`; `photos`, `grouped`, `splits`, `notes`.
+        cosine of each photo, that of most pixels first; `leaks`; `photos`,
+        `grouped`, `splits`, `notes`.
 
     Raises:
         UnusableInput: it is no folder of vectors, or a part of it is damaged.

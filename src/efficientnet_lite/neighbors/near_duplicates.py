@@ -63,7 +63,7 @@ class Duplicates:
     folder: Path
     photos: int  # those that have a vector
     threshold: float  # of the cosine
-    groups: tuple[tuple[AlikePhoto, ...], ...]  # of near-duplicates, the largest first
+    groups: tuple[tuple[AlikePhoto, ...], ...]  # the largest first, and in each the photo of most pixels
     leaks: tuple[LeakedVector, ...]  # one for each photo of validation or test, in order of photos
     splits: dict[Split, int] = field(default_factory=dict)  # photos of each part; empty where nothing says so
     notes: tuple[str, ...] = ()
@@ -139,9 +139,14 @@ def _contents(rows: Sequence[VectorRow]) -> np.typing.NDArray[np.bytes_]:
     return np.array([(row.sha256 or f"- {place}").encode()[:64] for place, row in enumerate(rows)])
 
 
+def _pixels(row: VectorRow) -> int:
+    return (row.width or 0) * (row.height or 0)
+
+
 def _group(
     members: Any, rows: Sequence[VectorRow], splits: Sequence[Split | None], groups: Groups, unit: Any
 ) -> tuple[AlikePhoto, ...]:
+    members = np.array(sorted(members.tolist(), key=lambda place: -(_pixels(rows[place]))))
     near = cosines(unit, np.stack([np.full(len(members), members[0]), members], axis=1))
     copies = Counter(groups.exact[members].tolist())
     return tuple(
