@@ -33,9 +33,9 @@ PAGE = "found.html"  # in messages
 class Vectors(StoredVectors):
     """A folder that `embed` wrote, opened to be searched.
 
-    Nothing is read before it is asked for. The first search reads the parts
-    once, in memory that does not grow; a second one makes a matrix of them,
-    which it and all later ones go through in a fraction of the time.
+    The first search reads the parts and makes a matrix of them, which later
+    ones go through in a fraction of the time. A large one is mapped from a file
+    without a name in the folder for temporary files.
 
     Example:
         >>> import efficientnet_lite as el
@@ -74,7 +74,6 @@ class Vectors(StoredVectors):
         self._named, self._weights, self._ema = model, weights, ema
         self._opened: tuple[Model, View] | None = None
         self._index = None if index is None else OpenIndex(Path(index), self)
-        self._has_searched = False
 
     @called
     def search(
@@ -109,6 +108,8 @@ class Vectors(StoredVectors):
             raise wrong_type("query", query, fix="give one photo, or call it for each")
         if asked[0].error is not None:
             raise asked[0].error
+        if self._index is None and self.in_memory() is None:
+            self.matrix()
         (searched,) = self.answers(asked, top_k)
         return list(searched.found)
 
@@ -123,12 +124,9 @@ class Vectors(StoredVectors):
                 yield Query(each.item.where, at_length_one(each.vector[None])[0])
 
     def answers(self, asked: Sequence[Query], top_k: int, stage: ShowStage = silent) -> list[Searched]:
-        """The nearest to each, all of them in one passage."""
+        """The nearest to each, all of them in one passage through what is at hand, or through the parts."""
         if self._index is not None:
             return answers(self, asked, top_k, self._index.nearest)
-        if self._has_searched and self.in_memory() is None:
-            self.matrix()
-        self._has_searched = True
         with stage("Searching") as on_progress:
             return answers(self, asked, top_k, lambda queries, k: nearest_in(self, queries, k, on_progress))
 

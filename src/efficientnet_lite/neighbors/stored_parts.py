@@ -81,6 +81,7 @@ class StoredLayout:
     provenance: MadeWith | None  # None where the folder does not say
     used: int | None  # rows of all parts; None where only they know
     missing: int = 0  # parts that are still to come
+    part_bytes: int = 0  # of the vectors of a part in float32, at most; 0 where they are mapped
     matrix: Callable[[], Array] | None = None  # maps all of them as they were written, float32 (N, size)
 
 
@@ -124,7 +125,8 @@ def _parts_layout(folder: Path, document: Mapping[str, Any], listed: Listing) ->
             missing += 1
     skipped = document.get("skipped")
     used = made.rows - skipped if is_complete and type(skipped) is int else None
-    return StoredLayout(tuple(parts), made.size, made.made_with, used, missing)
+    part_bytes = 4 * made.size * min(made.part_rows, made.rows)
+    return StoredLayout(tuple(parts), made.size, made.made_with, used, missing, part_bytes)
 
 
 def _npy_layout(folder: Path, document: Mapping[str, Any], listed: Listing) -> StoredLayout:

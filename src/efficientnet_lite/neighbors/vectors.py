@@ -12,10 +12,13 @@ from efficientnet_lite.features.provenance import MadeWith
 from efficientnet_lite.neighbors.stored_parts import StoredLayout, StoredPart, VectorRow, open_layout
 from efficientnet_lite.notices import LOG
 from efficientnet_lite.progress import OnProgress
+from efficientnet_lite.runtimes.engine import cores
 from efficientnet_lite.storage import files
 from efficientnet_lite.storage.scratch import scratch
+from efficientnet_lite.threads import in_threads
 
 BATCH_ROWS = 4096  # 20 MB of 1280 numbers
+AHEAD_BYTES = 32 * 2**20  # of a part, whole in memory; larger ones are read piece by piece
 MOST_NEAR = 3  # ids in a message
 
 
@@ -182,10 +185,25 @@ class StoredVectors:
     def _parts(self) -> Iterator[StoredPart]:
         """Each, held against what the folder says of it when it is first used."""
         for part in self._layout.parts:
-            if part.name not in self._checked:
-                part.check()
-                self._checked.add(part.name)
+            self._check(part)
             yield part
+
+    def _read(self) -> Iterator[tuple[StoredPart, Iterable[Array]]]:
+        """Each part and its vectors; of small parts the next ones are read by other cores meanwhile."""
+        if self._layout.part_bytes > AHEAD_BYTES:
+            yield from ((part, part.vectors()) for part in self._parts())
+            return
+
+        def whole(part: StoredPart) -> tuple[StoredPart, Iterable[Array]]:
+            self._check(part)
+            return part, list(part.vectors())
+
+        yield from in_threads(whole, self._layout.parts, workers=cores(), ahead=2)
+
+    def _check(self, part: StoredPart) -> None:
+        if part.name not in self._checked:
+            part.check()
+            self._checked.add(part.name)
 
     def _count(self, part: StoredPart) -> int:
         if part.name not in self._counts:
@@ -195,9 +213,9 @@ class StoredVectors:
     def _pieces(self, rows: int) -> Iterator[Array]:
         waiting: list[Array] = []
         count = 0
-        for part in self._parts():
+        for part, vectors in self._read():
             of_part = 0
-            for matrix in part.vectors():
+            for matrix in vectors:
                 of_part += len(matrix)
                 for start in range(0, len(matrix), rows):
                     piece = matrix[start : start + rows]
