@@ -12,6 +12,7 @@ from efficientnet_lite import extras
 from efficientnet_lite.classifier.head import fit_on
 from efficientnet_lite.features.backbone import backbone_of
 from efficientnet_lite.features.feature_store import FeatureStore
+from efficientnet_lite.neighbors.doubtful_photos import VIEW, by_features
 from efficientnet_lite.photos.dataset import dataset_apart, open_dataset
 from efficientnet_lite.photos.partition import Partition, divide
 from efficientnet_lite.photos.rows import Row
@@ -30,6 +31,10 @@ from efficientnet_lite.training.settings import FRESH, Settings, starting_weight
 from efficientnet_lite.training.training_data import copy_photos, open_training_data
 from efficientnet_lite.training.working_folder import board_apart, check_place, clear, mark, working_folder
 from efficientnet_lite.weights.published import sources_apart
+
+MOST_LABELS = (
+    50_000  # photos whose labels a training looks at, since each is compared with all; `check` takes more
+)
 
 
 def from_features(settings: Settings, job: Job) -> Trained:
@@ -61,12 +66,17 @@ def from_features(settings: Settings, job: Job) -> Trained:
         with job.stage("Fitting the head") as on_progress:
             head = fit_on(features, photos, settings.views, settings.class_weights, on_progress=on_progress)
             learned = of_head(start, head)
+        doubtful = None
+        if len(photos.survey.looks) <= MOST_LABELS:
+            view = VIEW if VIEW in settings.views else settings.base_views[0]
+            with job.stage("Looking at the labels") as on_progress:
+                doubtful = by_features(features, photos, view=view, on_progress=on_progress)
         if tuning is not None:
             from efficientnet_lite.training.fine_tuned import fine_tune  # Keras
 
             learned = fine_tune(learned, photos, settings, tuning, job, folder=folder, place=place)
             features = _features(f"{settings.model} fine-tuned", learned, photos, settings, job, cache)
-        new = NewRun(job.out, job.photos, settings, photos, features, learned, translations)
+        new = NewRun(job.out, job.photos, settings, photos, features, learned, doubtful, translations)
         trained = publish_run(folder, new, cache, job.stage)
     if tuning is not None:
         clear(place)  # its states, which nobody needs any more
@@ -101,7 +111,7 @@ def whole_network(settings: Settings, job: Job) -> Trained | None:
         with building(job.out, overwrite=job.overwrite, apart=apart) as folder:
             photos = data.seen or copy_photos(data, folder, settings.calibration, workers=job.workers)
             features = _features(str(settings.model), learned, photos, settings, job, cache)
-            new = NewRun(job.out, job.photos, settings, photos, features, learned, translations)
+            new = NewRun(job.out, job.photos, settings, photos, features, learned, None, translations)
             trained = publish_run(folder, new, cache, job.stage)
         clear(place)
     return trained

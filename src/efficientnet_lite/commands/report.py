@@ -11,10 +11,10 @@ from efficientnet_lite.photos.labelled import Surveyed
 from efficientnet_lite.progress import Progress
 from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.run.folder import Run
-from efficientnet_lite.run.proven import own, proven_photos, split_rows
+from efficientnet_lite.run.proven import named_photos, own, proven_photos, split_rows
 from efficientnet_lite.run.report import page
 from efficientnet_lite.run.report.facts import facts_of
-from efficientnet_lite.run.report.pictures import replayed_gallery
+from efficientnet_lite.run.report.pictures import replayed_gallery, with_doubted
 from efficientnet_lite.run.summary import summary_of
 from efficientnet_lite.storage import files
 from efficientnet_lite.storage.targets import check_file
@@ -96,6 +96,10 @@ def report(
     counts = page.class_counts(opened.labels, ((label, split) for _, label, split, _ in split_rows(opened)))
     proven, notes = _proven(opened, Path(photos) if photos is not None else None)
     gallery, unread = replayed_gallery(opened, facts, proven, stages(progress)) if proven else (None, ())
+    if gallery is not None:
+        gallery = with_doubted(
+            gallery, facts, named_photos(opened, Path(photos) if photos is not None else None)
+        )
     if unread:
         notes.append(f"{len(unread)} photos could not be replayed; the first: {unread[0].reason}")
     content = page.render(

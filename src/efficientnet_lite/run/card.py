@@ -11,6 +11,7 @@ from efficientnet_lite.features.feature_store import FeatureStore
 from efficientnet_lite.labels import digest
 from efficientnet_lite.metrics import too_few_to_judge
 from efficientnet_lite.photos.dataset import DatasetPlace
+from efficientnet_lite.photos.doubtful import DoubtfulLabels
 from efficientnet_lite.photos.labelled import LostPhoto
 from efficientnet_lite.photos.partition import Partition
 from efficientnet_lite.proof.evaluate import Evaluation
@@ -27,6 +28,7 @@ from efficientnet_lite.vocabulary import Precision
 MOST_IN_MATRIX = (
     256  # classes; of more a confusion matrix is mostly zeros, and too large a card does not open
 )
+MOST_DOUBTFUL = 12  # labels that are named
 PRECISIONS: tuple[Precision, ...] = ("float32", "int8")
 
 
@@ -40,6 +42,7 @@ class NewRun:
     photos: Partition
     features: FeatureStore  # of `photos`, by the backbone that has learned
     learned: Learned
+    doubtful: DoubtfulLabels | None  # labels to look at; None where they were not looked for
     translations: Mapping[str, tuple[str, ...]]  # locale -> class names
 
     @property
@@ -90,6 +93,7 @@ def card_of(folder: Path, run: NewRun, proven: ProvenFiles) -> dict[str, Any]:
             "near_duplicates": len(photos.assignment.near),
             "leaks": len(photos.assignment.leaks),
             "two_labels": sum(map(len, photos.assignment.two_labels)),
+            "doubtful_labels": _doubtful(run.doubtful),
             "lost": [{"path": each.name, "split": each.split, "reason": each.reason} for each in proven.lost],
             "notes": list(photos.dataset.notes + photos.assignment.notes),
         },
@@ -155,3 +159,10 @@ def measured(found: Evaluation, labels: Sequence[str]) -> dict[str, Any]:
         true, named = found.confusion.nonzero()
         document["confused"] = np.stack([true, named, found.confusion[true, named]], axis=1).tolist()
     return document
+
+
+def _doubtful(found: DoubtfulLabels | None) -> dict[str, Any] | None:
+    if found is None or not found.judged:
+        return None
+    named = [row.to_json() for row in found.rows[:MOST_DOUBTFUL]]
+    return {"judged": found.judged, "found": len(found.rows), "first": named}

@@ -9,7 +9,7 @@ import csv
 import io
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -75,6 +75,23 @@ def proven_photos(run: Run, root: Path | None = None) -> Surveyed:
         truth=[index[row[1]] for row in rows],
         contents=[row[3] for row in rows],
     )
+
+
+def named_photos(run: Run, root: Path | None = None) -> Callable[[str], tuple[Path, str] | None]:
+    """Finds path and SHA-256 of any photo of the run by its name; None for one that is none of them, or is not there.
+
+    Its content may be another by now. `root` is as in `proven_photos`, which has found the place.
+    """
+    place = _Place(run, root)
+    contents = {name: sha256 for name, _, _, sha256 in split_rows(run)}
+
+    def find(name: str) -> tuple[Path, str] | None:
+        try:
+            return (place.of(name), contents[name]) if name in contents else None
+        except UnreadablePhoto:
+            return None
+
+    return find
 
 
 def split_rows(run: Run) -> Iterator[tuple[str, str, str, str]]:

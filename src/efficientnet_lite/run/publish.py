@@ -1,6 +1,7 @@
 """The end of every training: float32 and int8 files, their proof on the real runtime, and the run folder."""
 
 import json
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,11 +32,12 @@ from efficientnet_lite.run.config_toml import config_toml
 from efficientnet_lite.run.model_card import model_card
 from efficientnet_lite.run.report.facts import facts_of
 from efficientnet_lite.run.report.page import class_counts, render
-from efficientnet_lite.run.report.pictures import gallery_of
+from efficientnet_lite.run.report.pictures import gallery_of, with_doubted
 from efficientnet_lite.run.shown import ShowsSummary, nearby
 from efficientnet_lite.run.summary import Summary, summary_of
 from efficientnet_lite.runtimes.model import Model
 from efficientnet_lite.runtimes.model_files import model_from_bytes
+from efficientnet_lite.sequences import Made
 from efficientnet_lite.storage import files, tables
 from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.tflite.artifact import About, float_artifact, int8_artifact
@@ -198,12 +200,17 @@ def _page(folder: Path, run: NewRun, proven: ProvenFiles, card: Mapping[str, Any
     photos, facts = run.photos, facts_of(card, folder)
     rows, splits = photos.dataset.rows, photos.assignment.splits
     shown = photos.surveyed(photos.positions(photos.proof_split))
+
+    def find(name: str) -> tuple[Path, str] | None:
+        position = bisect_left(Made(len(rows), rows.name), name)  # they are sorted by name
+        return rows[position].path, photos.survey.looks.sha256(position)
+
     return render(
         facts,
         summary_of(card, run.out),
         counts=class_counts(
             photos.dataset.labels, ((row.label, split) for row, split in zip(rows, splits, strict=True))
         ),
-        gallery=gallery_of(facts, proven.proof.mistakes, shown),
+        gallery=with_doubted(gallery_of(facts, proven.proof.mistakes, shown), facts, find),
         panels=read_panels(folder),
     )

@@ -16,16 +16,24 @@ from PIL import Image
 
 from efficientnet_lite.cli.app import run as call
 from efficientnet_lite.commands.report import report
-from efficientnet_lite.errors import ArtifactError, UnusableInput, UsageError
+from efficientnet_lite.errors import ArtifactError, UnusableInput, UsageError, printable
 from efficientnet_lite.figures import megabytes, milliseconds, percent
 from efficientnet_lite.photos.labelled import Surveyed
 from efficientnet_lite.proof.mistakes import Mistake, most_confident
 from efficientnet_lite.run import folder as run_folder
+from efficientnet_lite.run.card import MOST_DOUBTFUL
 from efficientnet_lite.run.report import page, pictures
 from efficientnet_lite.run.report.advice import file_to_ship
 from efficientnet_lite.run.report.confused import Confused
 from efficientnet_lite.run.report.facts import read_facts
-from efficientnet_lite.run.report.pictures import OTHERS, THUMBNAIL_PX, Gallery, WrongPhoto, gallery_of
+from efficientnet_lite.run.report.pictures import (
+    OTHERS,
+    THUMBNAIL_PX,
+    Gallery,
+    WrongPhoto,
+    gallery_of,
+    with_doubted,
+)
 from efficientnet_lite.run.report.snippets import snippets
 from efficientnet_lite.run.summary import summary_of
 from efficientnet_lite.storage import files
@@ -446,3 +454,55 @@ def test_a_text_neither_turns_the_writing_direction_nor_becomes_markup(trained):
     assert [c for c in text if not c.isprintable() and c not in "\n\N{NO-BREAK SPACE}"] == []
     assert text.count("&lt;b&gt;\\u202e\\x1b[31m\\u2066&amp;\\u200f") >= 7
     assert "b" not in {tag for tag, a in Read(text).tags if not a}
+
+
+def test_labels_to_look_at_stand_with_what_speaks_against_them_and_two_pictures_each(trained):
+    doubtful = read_facts(trained.card).doubtful
+    assert 0 < len(doubtful.first) <= MOST_DOUBTFUL
+    assert doubtful.found >= 3 * 2  # a third of the labels are wrong
+    found = read(trained.run / run_folder.REPORT)
+
+    section = within(found.text, "Labels to look at", "Details")
+    assert f"{doubtful.found} photos of {doubtful.judged} are more like those of another class" in section
+    for row in doubtful.first:
+        about = f"is {printable(row.label)} , perhaps {printable(row.suspected)}"
+        assert f"{about} {printable(row.evidence)} {printable(row.name)}" in section
+    text = (trained.run / run_folder.REPORT).read_text(encoding="utf-8")
+    shown = within(text, 'class="mistakes doubted"', "</ul>")
+    assert shown.count("<use ") == 2 * len(doubtful.first)
+    assert "no picture" not in shown
+
+
+def test_pictures_of_doubtful_labels_have_a_bound_of_their_own(trained, photos, monkeypatch):
+    facts = read_facts(trained.card)
+    empty = Gallery({facts.first_choice: ()}, ())
+
+    def find(name):
+        path = photos.parent / name
+        return path, files.sha256_file(path)
+
+    whole = with_doubted(empty, facts, find)
+    monkeypatch.setattr(pictures, "MAX_DOUBTED_BYTES", len(whole.jpegs[0]))
+    assert len(with_doubted(empty, facts, find).jpegs) == 1
+    assert len(with_doubted(empty, facts, lambda name: None).jpegs) == 0
+    assert "no picture" in Read(rendered(facts, trained.card, gallery=with_doubted(empty, facts, find))).text
+
+
+def test_a_card_without_doubtful_labels_has_no_such_section(trained):
+    card = json.loads(json.dumps(trained.card))
+    del card["data"]["doubtful_labels"]
+    assert "Labels to look at" not in rendered(read_facts(card), card)
+    card["data"]["doubtful_labels"] = {"judged": 36, "found": 0, "first": []}
+    text = Read(rendered(read_facts(card), card)).text
+    assert "Labels to look at" not in text
+    assert "none looks wrong beside the other photos" in text
+
+
+@pytest.mark.parametrize(
+    "change", [{"doubt": 2}, {"nearest": -1}, {"name": 3}, {"label": None}, {"probability_label": "x"}]
+)
+def test_a_card_with_doubtful_labels_that_are_none_is_refused(trained, change):
+    card = json.loads(json.dumps(trained.card))
+    card["data"]["doubtful_labels"]["first"][0] |= change
+    with pytest.raises(ValueError, match=r"its|it has"):
+        read_facts(card)

@@ -11,6 +11,7 @@ from typing import Any
 from efficientnet_lite.errors import ArtifactError
 from efficientnet_lite.metrics import Interval
 from efficientnet_lite.photos.contract import PHONE_VIEW, VIEWS, View
+from efficientnet_lite.photos.doubtful import DoubtfulLabel
 from efficientnet_lite.run.folder import CARD
 from efficientnet_lite.run.report.confused import Class, Confused
 from efficientnet_lite.run.report.fields import (
@@ -28,6 +29,7 @@ from efficientnet_lite.run.report.fields import (
 SPLITS = ("train", "validation", "test")
 # How apps on phones look at photos, the truest first: older runs were not measured as MediaPipe sees them.
 PHONE_VIEWS: tuple[View, ...] = (PHONE_VIEW, "squash")
+MOST_DOUBTED = 24  # labels to show, of whatever card
 FileInView = tuple[str, str]  # one file in one view: a precision, and how the photos are looked at
 
 
@@ -109,6 +111,15 @@ class Training:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubted:
+    """Labels that the photos alike speak against."""
+
+    judged: int  # photos
+    found: int  # of them those whose labels are doubted
+    first: tuple[DoubtfulLabel, ...]  # the most doubtful ones
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What a run's card says, as far as the page shows it."""
 
@@ -132,6 +143,7 @@ class Facts:
     exact_duplicates: int  # groups
     near_duplicates: int  # groups
     leaks: int
+    doubtful: Doubted | None  # labels to look at; None: they were not looked at
     notes: tuple[str, ...]
     weights: str
     license: str
@@ -217,6 +229,7 @@ def read_facts(card: Mapping[str, Any]) -> Facts:
         exact_duplicates=count(data, "exact_duplicates"),
         near_duplicates=count(data, "near_duplicates"),
         leaks=count(data, "leaks"),
+        doubtful=_doubtful(data.get("doubtful_labels")),
         notes=tuple(text(note) for note in items(data, "notes")),
         weights=text(get(weights, "source", str)),
         license=text(get(weights, "license", str)),
@@ -303,6 +316,27 @@ def _tuning(fields: object) -> Tuning | None:
         blocks=None if an_object(fields).get("blocks") is None else count(fields, "blocks"),
         changes=tuple(Change(text(view), fraction(before, view), fraction(after, view)) for view in before),
     )
+
+
+def _doubtful(fields: object) -> Doubted | None:
+    if fields is None:
+        return None
+    rows = tuple(
+        DoubtfulLabel(
+            name=get(each, "name", str),  # as the split has it
+            label=text(get(each, "label", str)),
+            suspected=text(get(each, "suspected", str)),
+            doubt=fraction(each, "doubt"),
+            nearest=count(each, "nearest"),
+            nearest_label=count(each, "nearest_label"),
+            nearest_suspected=count(each, "nearest_suspected"),
+            probability_label=fraction(each, "probability_label"),
+            probability_suspected=fraction(each, "probability_suspected"),
+            example=get(each, "example", str),
+        )
+        for each in items(fields, "first")[:MOST_DOUBTED]
+    )
+    return Doubted(count(fields, "judged"), count(fields, "found"), rows)
 
 
 def _training(fields: object) -> Training | None:

@@ -35,6 +35,7 @@ MAX_BARS = 40  # classes
 # Classes to list at once; the others are a click away, and left out for all choices but the first.
 WEAKEST = 20
 PAIRS, PAIRS_ALONE = 10, 20  # confused pairs to list: beside the matrix, and where there are too many classes
+CHECK_LABELS = "efficientnet-lite check PHOTOS --labels"
 DRAW = "pip install 'efficientnet-lite[report]'"  # what the curves need
 VIEW_WORDS = {
     "mediapipe": "as on phones",
@@ -120,6 +121,8 @@ def render(
         short_labels=max(map(len, facts.labels)) <= 2,
         narrow_matrix=len(facts.labels) <= MAX_NARROW_MATRIX,
         jpegs=gallery.jpegs if gallery else (),
+        gallery=gallery,
+        check_labels=CHECK_LABELS,
         panels=panels,
         drawings=_drawings(panels, facts.best_epoch),
         draw=DRAW,

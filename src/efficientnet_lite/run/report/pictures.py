@@ -3,8 +3,8 @@
 A photo that several files get wrong has one picture.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from efficientnet_lite.errors import ArtifactError, UnreadablePhoto, UnusableInput, printable
@@ -25,6 +25,7 @@ THUMBNAIL_PX = 160  # the longer side
 OTHERS = 12  # mistakes to show of each file and view but the one that the page shows first
 # Of all pictures together. A photo has 3 to 8 KB, and noise 20; 24 mistakes and five times 12 can be 84 photos.
 MAX_BYTES = 2**20
+MAX_DOUBTED_BYTES = 2**19  # of those of doubtful labels, beside
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,9 @@ class Gallery:
 
     mistakes: Mapping[tuple[str, str], Sequence[WrongPhoto]]  # by precision and view
     jpegs: Sequence[bytes]
+    doubted: Mapping[str, int | None] = field(
+        default_factory=dict
+    )  # photo, with a doubtful label or like one
 
 
 def replayed_gallery(
@@ -104,6 +108,25 @@ def gallery_of(
             for mistake in some
         ]
     return Gallery(found, jpegs)
+
+
+def with_doubted(gallery: Gallery, facts: Facts, find: Callable[[str], tuple[Path, str] | None]) -> Gallery:
+    """The gallery with pictures of the photos whose labels are doubted, and of those that they are like.
+
+    `find` gives path and SHA-256 of a photo by its name, None where it is gone.
+    """
+    rows = facts.doubtful.first if facts.doubtful else ()
+    known = {photo.name: photo.picture for some in gallery.mistakes.values() for photo in some}
+    jpegs, doubted, room = list(gallery.jpegs), dict[str, int | None](), MAX_DOUBTED_BYTES
+    for name in dict.fromkeys(each for row in rows for each in (row.name, row.example)):
+        doubted[name] = known.get(printable(name))
+        found = find(name) if doubted[name] is None else None
+        jpeg = _thumbnail(*found) if found else None
+        if jpeg is not None and len(jpeg) <= room:
+            doubted[name] = len(jpegs)
+            jpegs.append(jpeg)
+            room -= len(jpeg)
+    return replace(gallery, jpegs=jpegs, doubted=doubted)
 
 
 def _thumbnail(path: Path, sha256: str) -> bytes | None:
