@@ -35,16 +35,18 @@ def vectors(seed, count, *, size=160, copies=0.3, spread=0.4):
 def small_blocks(patch):
     for name, value in {
         "FEW": 8,
+        "DIRECTIONS": 16,
         "SAMPLE": 32,
         "ROWS": 16,
         "COLUMNS": 48,
+        "MANY": 9,
         "GATHERED": 7,
         "WAITING": 5,
     }.items():
         patch.setattr(module, name, value)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 150), st.sampled_from([0.3, 0.7, 0.9, 0.98]))
 def test_groups_are_those_of_a_comparison_of_all_pairs(seed, count, threshold):
     unit = vectors(seed, count)
@@ -76,6 +78,13 @@ def test_a_crowd_of_equal_vectors_is_one_group_and_its_pairs_are_not_kept(monkey
     assert pairs.tolist() == [[0, each] for each in range(1, 200)]
 
 
+def test_several_crowds_are_as_many_groups(monkeypatch):
+    small_blocks(monkeypatch)
+    unit = vectors(6, 5, copies=0)[np.random.default_rng(0).integers(0, 5, 300)]
+
+    assert groups_of(near_vectors(unit, 0.99), 300).tolist() == slow_groups(unit, 0.99).tolist()
+
+
 def test_vectors_of_zeros_are_near_nothing():
     unit = vectors(3, 4)
     unit[[1, 3]] = 0
@@ -83,13 +92,14 @@ def test_vectors_of_zeros_are_near_nothing():
     assert near_vectors(unit, 0.01).tolist() == [[0, 2]]
 
 
-def test_progress_ends_with_all_blocks(monkeypatch):
+def test_progress_ends_with_all_vectors(monkeypatch):
     small_blocks(monkeypatch)
     calls = []
 
     near_vectors(vectors(4, 100), 0.9, on_progress=lambda done, total: calls.append((done, total)))
 
-    assert calls[-1][0] == calls[-1][1] == len(calls) > 10
+    assert calls[-1] == (100, 100)
+    assert len(calls) > 10
 
 
 def test_a_cosine_is_never_above_one():

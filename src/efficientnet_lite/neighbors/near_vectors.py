@@ -18,8 +18,10 @@ from efficientnet_lite.storage.scratch import scratch
 
 DIRECTIONS = 128
 SAMPLE = 4096  # vectors that the directions are taken from
+TURNS = 3
 FEW = 4096  # vectors, which are compared whole
 ROWS, COLUMNS = 1024, 8192  # of a block of pairs
+MANY = ROWS * COLUMNS // 64  # pairs of a block
 GATHERED = 4096  # pairs whose vectors are in memory at once
 ROUNDING = 1e-5  # of a product in float32; a vector's cosine with itself may be that much below one
 WAITING = 1 << 20  # pairs that wait to be joined
@@ -33,6 +35,7 @@ def near_vectors(unit: Array, threshold: float, *, on_progress: OnProgress | Non
     Args:
         unit: (N, C), of length one; zeros are near nothing. It may be mapped from a file.
         threshold: above 0, at most 1.
+        on_progress: told how many vectors' worth of pairs are compared, of how many.
 
     Returns:
         (P, 2) positions: each vector of a group with the first of its group, in order of the vectors.
@@ -45,9 +48,10 @@ def near_vectors(unit: Array, threshold: float, *, on_progress: OnProgress | Non
     ]
     space = np.empty((ROWS, COLUMNS), np.float32)
     for number, (top, left) in enumerate(blocks, 1):
-        joined.add(_near_in(unit, sketches, top, left, threshold, joined.label, space))
+        if not joined.are_one(slice(top, top + ROWS), slice(left, left + COLUMNS)):
+            joined.add(_near_in(unit, sketches, top, left, threshold, joined.label, space))
         if on_progress:
-            on_progress(number, len(blocks))
+            on_progress(count * number // len(blocks), count)
     label = joined.labels()
     members = np.flatnonzero(label != np.arange(count))
     return np.stack([label[members], members], axis=1)
@@ -65,8 +69,11 @@ def cosines(unit: Array, pairs: Pairs) -> Array:
 def _sketches(unit: Array) -> Array:
     """Coordinates along the directions that most of a sample lies in, and the length of what is left, (N, D + 1)."""
     sample = np.asarray(unit[:: -(-len(unit) // SAMPLE)])
-    _, directions = np.linalg.eigh(sample.T @ sample)
-    directions = np.ascontiguousarray(directions[:, -DIRECTIONS:], np.float32)
+    directions = np.random.default_rng(0).standard_normal(
+        (unit.shape[1], min(DIRECTIONS, unit.shape[1])), np.float32
+    )
+    for _ in range(TURNS):  # towards its first principal components, which need not be met
+        directions, _ = np.linalg.qr(sample.T @ (sample @ directions))
     sketches = scratch(len(unit), directions.shape[1] + 1)
     for start in range(0, len(unit), COLUMNS):
         piece = unit[start : start + COLUMNS]
@@ -85,7 +92,7 @@ def _near_in(
     pairs = _reaching(sketches, rows, columns, threshold, label, space)
     if sketches is unit or not len(pairs):
         yield pairs
-    elif len(pairs) > ROWS * COLUMNS // 64:  # the block whole is sooner compared than so many single pairs
+    elif len(pairs) > MANY:  # the block whole is sooner compared than so many single pairs
         yield _reaching(unit, rows, columns, threshold, label, space)
     else:
         yield pairs[cosines(unit, pairs) >= threshold - ROUNDING]
@@ -96,10 +103,10 @@ def _reaching(
 ) -> Pairs:
     high, wide = vectors[rows], vectors[columns]
     product = np.matmul(high, wide.T, out=space[: len(high), : len(wide)])
-    reaching = np.flatnonzero(
-        product >= np.float32(threshold - ROUNDING)
-    )  # of one axis; of two it takes far longer
-    first, second = np.divmod(reaching, len(wide))
+    reaches = product >= np.float32(threshold - ROUNDING)
+    if np.count_nonzero(reaches) > MANY:
+        reaches &= label[rows, None] != label[columns]
+    first, second = np.divmod(np.flatnonzero(reaches), len(wide))  # of two axes at once it takes far longer
     first += rows.start
     second += columns.start
     is_new = (first < second) & (label[first] != label[second])
@@ -121,6 +128,11 @@ class _Joined:
                 self._count += len(pairs)
         if self._count > WAITING:
             self.labels()
+
+    def are_one(self, *some: slice) -> bool:
+        """Whether all of these are in one group, as in a crowd from a fixed camera."""
+        first = self.label[some[0].start]
+        return all(bool((self.label[each] == first).all()) for each in some)
 
     def labels(self) -> Pairs:
         """The first of each group, (N,)."""
