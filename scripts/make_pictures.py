@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Make the pictures of README.md from a real run: docs/pictures/terminal.svg and report.png.
+"""Make the pictures of README.md and the pages from real runs: terminal.svg, report.png and map.png in docs/pictures.
 
-    python scripts/make_pictures.py [--work FOLDER]
+    python scripts/make_pictures.py [terminal report map] [--work FOLDER]
 
-The main job on the handwritten digits of `make demo`, typed into a terminal of 80 columns, and the page that it makes,
-in a browser. Needs tmux and Chromium (or Chrome). With --work the photos and the run stay in FOLDER.
+The main job on the handwritten digits of `make demo`, typed into a terminal of 80 columns, the page that it makes, and
+the map of the digits, in a browser. Needs tmux and Chromium (or Chrome); the map Playwright and pyarrow, as
+`.venv-browser` has them, and umap-learn. With --work the photos and the run stay in FOLDER.
 """
 
 import argparse
@@ -29,8 +30,11 @@ COMMANDS = (
     "efficientnet-lite train digits --model lite0@96",
     "efficientnet-lite predict runs/digits photo.png --top-k 3",
 )
+MAP_COMMANDS = ("embed lite0@96 digits --out vectors", "map vectors --method umap --overwrite")
+PICTURE_NAMES = ("terminal", "report", "map")
 PROMPT = "$"
 WIDE, HIGH = 1400, 1130  # pixels of the browser's window: down to where it goes wrong
+MAP_HIGH = 800
 MOST = 300 * 1024  # bytes of a picture
 PATIENCE_S = 900
 # The fonts of the reader: rich's own template fetches one from elsewhere, which a picture in a page may not do.
@@ -114,8 +118,31 @@ def photographed(page: Path, browser: str) -> bytes:
             ],
             check=True, capture_output=True, timeout=120,
         )  # fmt: skip
-        png = io.BytesIO()
-        Image.open(picture).convert("RGB").quantize(256).save(png, "PNG", optimize=True)
+        return few_colors(picture.read_bytes())
+
+
+def pointed_at(page: Path, browser: str) -> bytes:
+    """A map as a PNG of few colors, pictures on it, and one photo kept."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=browser)
+        shown = opened.new_page(viewport={"width": WIDE, "height": MAP_HIGH})
+        shown.goto(page.as_uri())
+        shown.check("#pictures")
+        shown.fill("#find", "7/")
+        shown.press("#find", "Enter")
+        shown.fill("#find", "")
+        shown.locator("h1").click()
+        shown.wait_for_timeout(1000)
+        picture = shown.screenshot()
+        opened.close()
+    return few_colors(picture)
+
+
+def few_colors(picture: bytes) -> bytes:
+    png = io.BytesIO()
+    Image.open(io.BytesIO(picture)).convert("RGB").quantize(256).save(png, "PNG", optimize=True)
     return png.getvalue()
 
 
@@ -129,21 +156,29 @@ def write(name: str, content: bytes) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", choices=PICTURE_NAMES, default=PICTURE_NAMES)
     parser.add_argument("--work", type=Path)
-    given = parser.parse_args().work
+    given = parser.parse_args()
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if browser is None or shutil.which("tmux") is None:
         raise SystemExit("tmux and Chromium are needed")
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     with tempfile.TemporaryDirectory() as scratch:
-        work = (given or Path(scratch)).resolve()
+        work = (given.work or Path(scratch)).resolve()
         work.mkdir(exist_ok=True, parents=True)
         os.environ["EFFICIENTNET_LITE_CACHE"] = str(work / "cache")  # a first run, as its reader's
         subprocess.run([sys.executable, ROOT / "scripts/make_digits.py", work / "digits"], check=True)
         shutil.copy(sorted((work / "digits/3").iterdir())[-1], work / "photo.png")
-        shown = typed(COMMANDS, work)
-        write("terminal.svg", terminal_svg(shown).encode())
-        write("report.png", photographed(work / "runs/digits/report.html", browser))
+        if {"terminal", "report"} & set(given.names):
+            shown = typed(COMMANDS, work)
+            write("terminal.svg", terminal_svg(shown).encode())
+            write("report.png", photographed(work / "runs/digits/report.html", browser))
+        if "map" in given.names:
+            for line in MAP_COMMANDS:
+                subprocess.run(
+                    [sys.executable, "-m", "efficientnet_lite", *line.split()], check=True, cwd=work
+                )
+            write("map.png", pointed_at(work / "map.html", browser))
 
 
 if __name__ == "__main__":

@@ -120,5 +120,9 @@ def _umap(components: Array, flat: Array) -> Array:
         random_state=SEED,
         n_jobs=1,
     )
-    points: Array = np.asarray(learner.fit_transform(components), np.float32)
-    return points
+    points = np.asarray(learner.fit_transform(components), np.float64)
+    # Where its axes point means nothing; screens are wide, so the plane lies down.
+    points -= points.mean(0)
+    points = points @ np.linalg.eigh(points.T @ points)[1][:, ::-1]
+    lying: Array = (points * np.where((points * flat).sum(0) < 0, -1, 1)).astype(np.float32)
+    return lying
