@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Make the pictures of README.md and the pages from real runs: terminal.svg, report.png and map.png in docs/pictures.
+"""Make the pictures of README.md and the pages from real runs: terminal.svg, report.png, found.png, map.png.
 
-    python scripts/make_pictures.py [terminal report map] [--work FOLDER]
+    python scripts/make_pictures.py [terminal report found map] [--work FOLDER]
 
 The main job on the handwritten digits of `make demo`, typed into a terminal of 80 columns, the page that it makes, and
-the map of the digits, in a browser. Needs tmux and Chromium (or Chrome); the map Playwright and pyarrow, as
+the digits found that look like one, and their map, in a browser. Needs tmux and Chromium (or Chrome); the map Playwright and pyarrow, as
 `.venv-browser` has them, and umap-learn. With --work the photos and the run stay in FOLDER.
 """
 
@@ -30,11 +30,16 @@ COMMANDS = (
     "efficientnet-lite train digits --model lite0@96",
     "efficientnet-lite predict runs/digits photo.png --top-k 3",
 )
-MAP_COMMANDS = ("embed lite0@96 digits --out vectors", "map vectors --method umap --overwrite")
-PICTURE_NAMES = ("terminal", "report", "map")
+VECTOR_COMMANDS = (
+    "embed lite0@96 digits --out vectors",
+    "search vectors photo.png --html found.html --overwrite",
+    "map vectors --method umap --overwrite",
+)
+PICTURE_NAMES = ("terminal", "report", "found", "map")
 PROMPT = "$"
 WIDE, HIGH = 1400, 1130  # pixels of the browser's window: down to where it goes wrong
 MAP_HIGH = 800
+FOUND = (1000, 840)
 MOST = 300 * 1024  # bytes of a picture
 PATIENCE_S = 900
 # The fonts of the reader: rich's own template fetches one from elsewhere, which a picture in a page may not do.
@@ -106,14 +111,14 @@ def terminal_svg(shown: str) -> str:
     return console.export_svg(title="efficientnet-lite", theme=MONOKAI, code_format=SVG, unique_id="terminal")
 
 
-def photographed(page: Path, browser: str) -> bytes:
+def photographed(page: Path, browser: str, wide: int = WIDE, high: int = HIGH) -> bytes:
     """The top of a page as a PNG of few colors."""
     with tempfile.TemporaryDirectory() as scratch:
         picture = Path(scratch, "page.png")
         subprocess.run(
             [
                 browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-                f"--user-data-dir={scratch}/profile", f"--window-size={WIDE},{HIGH}",
+                f"--user-data-dir={scratch}/profile", f"--window-size={wide},{high}",
                 "--virtual-time-budget=3000", f"--screenshot={picture}", page.as_uri(),
             ],
             check=True, capture_output=True, timeout=120,
@@ -130,7 +135,7 @@ def pointed_at(page: Path, browser: str) -> bytes:
         shown = opened.new_page(viewport={"width": WIDE, "height": MAP_HIGH})
         shown.goto(page.as_uri())
         shown.check("#pictures")
-        shown.fill("#find", "7/")
+        shown.fill("#find", "5/")
         shown.press("#find", "Enter")
         shown.fill("#find", "")
         shown.locator("h1").click()
@@ -173,11 +178,14 @@ def main() -> None:
             shown = typed(COMMANDS, work)
             write("terminal.svg", terminal_svg(shown).encode())
             write("report.png", photographed(work / "runs/digits/report.html", browser))
-        if "map" in given.names:
-            for line in MAP_COMMANDS:
+        if {"found", "map"} & set(given.names):
+            for line in VECTOR_COMMANDS:
                 subprocess.run(
                     [sys.executable, "-m", "efficientnet_lite", *line.split()], check=True, cwd=work
                 )
+        if "found" in given.names:
+            write("found.png", photographed(work / "found.html", browser, *FOUND))
+        if "map" in given.names:
             write("map.png", pointed_at(work / "map.html", browser))
 
 

@@ -445,17 +445,19 @@
     draw();
   }
   function fit() {
-    const was = scale;
-    width = $("map").clientWidth; height = $("map").clientHeight; ratio = window.devicePixelRatio || 1;
+    const was = scale, box = $("map");
+    if (box.clientWidth === width && box.clientHeight === height && ratio === (window.devicePixelRatio || 1)) return;
+    width = box.clientWidth; height = box.clientHeight; ratio = window.devicePixelRatio || 1;
     canvas.width = layer.width = Math.round(width * ratio); canvas.height = layer.height = Math.round(height * ratio);
     rescale();
     view.x *= scale / was; view.y *= scale / was;
     draw();
     show();
+    paint();  // at once: a canvas of another size is black until it is drawn on
   }
   dress();
   if (group) choose(0);
+  fit();
   new ResizeObserver(fit).observe($("map"));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", dress);
-  fit();
 })();
