@@ -10,6 +10,7 @@ import argparse
 from pathlib import Path
 
 from benchmarks import (
+    cluster,
     data,
     embedding,
     job,
@@ -52,6 +53,8 @@ ON_REQUEST = {  # these need other people's files, the extra `train`, or many mi
     "soak": soak.soak,
     "search-scan": search.scan,
     "search-folders": search.folders,
+    "embed-cluster": cluster.beside_local,
+    "embed-taken-in": cluster.taken_in,
     "embed-peers": embedding.against_peers,
     "data-memory": data.memory,
     "data-waiting": data.waiting,

@@ -32,7 +32,20 @@ class TwoNodes:
     def kill(self, node):
         """As when its machine loses power: all its processes are killed."""
         self._cluster.remove_node(node, allow_graceful=False)
-        self.nodes.remove(node)
+        if node in self.nodes:
+            self.nodes.remove(node)
+
+    def wait(self, count=None):
+        """Until so many nodes with cores are up, or all that were added here."""
+        if count is None:
+            self._cluster.wait_for_nodes()
+            return
+        from ray._raylet import GcsClient
+
+        until = time.monotonic() + 60
+        while sum(info.state == 0 for info in GcsClient(self.address).get_all_node_info().values()) <= count:
+            assert time.monotonic() < until
+            time.sleep(0.2)
 
     def workers(self):
         """The processes that look at photos just now."""

@@ -62,25 +62,30 @@ def _begin(ray: Any, address: str | None) -> None:
 
 
 def _check_answers(address: str) -> None:
-    """Raise UnusableInput where nobody answers, or nobody who is Ray, which would wait for minutes."""
+    """Raise UnusableInput where nobody answers, or nobody who speaks as Ray does, which would wait for minutes."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if not colon or not port.isdecimal():
         return  # "auto", or what Ray will call no address
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_S).close()
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_S) as server:
+            is_ray = _speaks_grpc(server)
     except (OSError, OverflowError) as error:
         said = getattr(error, "strerror", None) or str(error)
         raise _no_answer(address, said) from error
-    if not address.startswith("ray://") and not _is_ray(address):
-        raise _no_answer(address, "what answers there is not Ray, or of another version")
+    if not is_ray:
+        raise _no_answer(address, "what answers there is not Ray")
 
 
-def _is_ray(address: str) -> bool:
+def _speaks_grpc(server: socket.socket) -> bool:
+    """Whether it greets as gRPC does: with the settings of HTTP/2 (RFC 9113, 3.4 and 6.5)."""
+    if os.environ.get("RAY_USE_TLS", "0") not in ("", "0"):
+        return True  # which greets otherwise
     try:
-        from ray._raylet import check_health  # what `ray health-check` asks
-    except ImportError:
-        return True
-    return bool(check_health(address, timeout=ANSWER_S, skip_version_check=True))
+        server.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0)))
+        first = server.recv(4)
+    except TimeoutError:
+        return False
+    return len(first) == 4 and first[3] == 4
 
 
 def _no_answer(address: str, said: str) -> UnusableInput:
