@@ -100,7 +100,7 @@ def taken_in(inputs: Inputs) -> Table:
             rows.append([dtype, f"{part_rows:,}", f"{pace:,.0f}"])
             shutil.rmtree(folder / dtype)
     note = (
-        f"{TAKEN_IN:,} rows with the vectors of {len(vectors)} photos, ready in memory: Parquet, checksums, journal, fsync "
+        f"{TAKEN_IN:,} rows, the vectors of {len(vectors)} photos ready in memory: Parquet, checksums, journal, fsync "
         "and the digest of the list, on a disk of this machine."
     )
     columns = ["numbers", "photos of a part", "photos/s"]
