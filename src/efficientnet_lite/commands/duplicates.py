@@ -42,10 +42,9 @@ def duplicates(
 
     Example:
         >>> import efficientnet_lite as el
-        >>> embedded = el.embed("lite1", "photos/", "vectors")
         >>> found = el.duplicates("vectors")
-        >>> found.photos, len(found.groups), len(found.leaks)
-        (36, 0, 0)
+        >>> found.photos, len(found.leaks)
+        (36, 0)
     """
     if not 0 < threshold <= 1:
         raise wrong_argument("threshold", threshold, fix="give a cosine above 0, at most 1, such as 0.98")
