@@ -104,7 +104,7 @@ def _show_groups(console: Console, groups: "Sequence[Sequence[AlikePhoto]]", mos
     rows: list[list[object]] = []
     for number, group in enumerate(groups, 1):
         for place, photo in enumerate(group[:most]):
-            head = [number, len(group)] if place == 0 else ["", ""]
+            head = [number, f"{len(group):,}"] if place == 0 else ["", ""]
             near = "same bytes" if place and photo.same_bytes and photo.cosine == 1 else f"{photo.cosine:.3f}"
             rows.append([*head, near if place else "", photo.split or "", photo.path])
         if most is not None and len(group) > most:

@@ -1,6 +1,6 @@
 """Near-duplicates among the photos of a folder of vectors, and which of them stand in two parts of a data set."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ from efficientnet_lite.photos.groups import CROWD, Groups, find_groups, find_lea
 from efficientnet_lite.photos.split import Split
 from efficientnet_lite.progress import ShowStage, silent
 
-MOST_COMPARED = 1000  # photos of a group, among which the nearest to a leaked one is named
+MOST_COMPARED = 100  # photos of a group, among which the nearest to a leaked one is named
 CSV_COLUMNS = (
     "group",
     "path",
@@ -167,7 +167,12 @@ def _leaks(
     rows: Sequence[VectorRow], splits: Sequence[Split | None], groups: Groups, unit: Any
 ) -> tuple[LeakedVector, ...]:
     found = sorted(find_leaks(groups, splits), key=lambda leak: leak.row)
-    members = {int(groups.near[group[0]]): group for group in together(groups.near)} if found else {}
+    sides: dict[tuple[int, Split | None], list[int]] = defaultdict(
+        list
+    )  # first of a group, split -> its photos there
+    for place, first in enumerate(groups.near.tolist() if found else ()):
+        if len(side := sides[first, splits[place]]) < MOST_COMPARED:
+            side.append(place)
     result = []
     for leak in found:
         split, other_split = splits[leak.row], splits[leak.other]
@@ -175,8 +180,7 @@ def _leaks(
         assert other_split is not None  # else it is no leak
         other, near = leak.other, 1.0
         if not leak.exact:
-            group = members[int(groups.near[leak.row])].tolist()
-            there = [place for place in group if splits[place] == other_split][:MOST_COMPARED]
+            there = sides[int(groups.near[leak.row]), other_split]
             alike = cosines(unit, np.array([(leak.row, place) for place in there], np.int64))
             other, near = there[int(alike.argmax())], round(float(alike.max()), 6)
         result.append(
