@@ -71,7 +71,7 @@ LIBRARIES = {  # a room, or one module of it -> what it may import beside the st
     "neighbors.plane": {"umap"},
     "neighbors.map_page": {"jinja2"},
     "neighbors.search": {"threadpoolctl"},
-    "neighbors.index_file": {"usearch"},
+    "neighbors.graph": {"usearch"},
     "neighbors.found_page": {"jinja2"},
     "classifier.head": {"sklearn", "threadpoolctl"},
     "artifacts.onnx_graph": {"onnx"},

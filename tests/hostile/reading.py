@@ -4,6 +4,7 @@ Standard input: lines `reader<TAB>path`. Standard output: for each a line of JSO
 the seconds that it took, and what came of it: "read", the name of our error, or that of another exception.
 """
 
+import hashlib
 import json
 import os
 import resource
@@ -16,6 +17,7 @@ from efficientnet_lite.errors import EfficientNetLiteError, UnusableInput
 from efficientnet_lite.features.sources import photo_list
 from efficientnet_lite.features.sources.photo_list import list_sources
 from efficientnet_lite.features.vector_folder import growing
+from efficientnet_lite.neighbors.vectors import StoredVectors
 from efficientnet_lite.photos.dataset import open_dataset
 from efficientnet_lite.proof.golden import read_golden
 from efficientnet_lite.records import riegeli, tfrecord
@@ -40,6 +42,22 @@ def labels(path):
 def parts(path):
     with growing(path.parent):
         pass
+
+
+def vector_part(path):
+    """A part whose folder says that it is as it was written."""
+    data = path.read_bytes()
+    words = ("model", "model_sha256", "runtime", "package", "list_sha256")
+    made = dict.fromkeys(words, "x") | {"layout": "parts", "dtype": "float32", "contract": {}, "columns": {}}
+    made |= {"pixels": 1, "size": 8, "part_rows": 1000, "rows": 3}
+    written = {path.name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}}
+    document = {"made_by": "efficientnet-lite 0", "complete": True, "skipped": 0, "provenance": made}
+    (path.parent / "_dataset.json").write_text(json.dumps(document | {"written": written}))
+    opened = StoredVectors(path.parent)
+    try:
+        assert opened.matrix().shape == (3, 8)
+    finally:
+        assert all(isinstance(row.path, str) for row in opened.rows)
 
 
 def chunks(path):
@@ -70,6 +88,7 @@ READERS = {
     "manifest": open_dataset,
     "parts": parts,
     "state": lambda path: saved_states.newest(path.parent, warn=lambda line: None),
+    "vector part": vector_part,
     "tfrecord": lambda path: list(tfrecord.read_examples(path)),
 }
 

@@ -7,6 +7,7 @@ seconds. A new reader, or a new way to bloat one, is a line of the table.
 import gzip
 import io
 import json
+import math
 import random
 import struct
 import subprocess
@@ -161,6 +162,23 @@ def parts_marker():
     return json.dumps(document | {"written": {"part-00000.parquet": {"bytes": 1, "sha256": "0"}}}).encode()
 
 
+def vector_part(size=8, rows=3, paths=None, vectors=None, errors=None, number=1.0, **options):
+    """A part of feature vectors in Parquet."""
+    stream = io.BytesIO()
+    paths = [f"{row}.jpg" for row in range(rows)] if paths is None else paths
+    flat = pa.array(np.full(rows * size, number, np.float32))
+    table = {
+        "id": pa.array(paths, pa.string()),
+        "path": pa.array(paths, pa.string()),
+        "error": pa.array(errors or [None] * rows, pa.string()),
+        "vector": pa.array(vectors, pa.list_(pa.float32(), size))
+        if vectors
+        else pa.FixedSizeListArray.from_arrays(flat, size),
+    }
+    pq.write_table(pa.table(table), stream, **options)
+    return stream.getvalue()
+
+
 def photo_record(data=b"\xff\xd8\xff photo"):
     record = message(1, message(1, message(1, b"image/encoded") + message(2, message(1, message(1, data)))))
     return framed(record)
@@ -208,6 +226,7 @@ REAL = {
     "tfrecord": [struct.pack("<Q", 3) + bytes(4) + b"abc" + bytes(4)],
     "state": [b'{"schema": 1, "step": 1, "bytes": 0, "sha256": "", "journal": {}}'],
     "parts": [parts_marker()],
+    "vector part": [vector_part()],
 }
 NUMBERS = {
     "card": [
@@ -370,6 +389,17 @@ BOMBS = {
         tar_header(b"x.jpg", size=b"77777777777\0", kind=b"L"),
     ],
     "tfrecord": [struct.pack("<Q", 2**60) + bytes(4), struct.pack("<QI", 2**31, 0) + bytes(100)],
+    "vector part": [
+        b"PAR1" + struct.pack("<I", 2**31 - 1) + b"PAR1",
+        parquet(["x"] * 3, name="path"),
+        vector_part(size=9),
+        vector_part(paths=[None, "b", "c"]),
+        vector_part(paths=["x" * 2**20, "b", "c"]),
+        vector_part(rows=1_000_000, compression="zstd"),
+        vector_part(vectors=[None] * 3),
+        vector_part(number=math.nan),
+        vector_part(errors=["gone"] * 3),
+    ],
 }
 NAMES = {
     "card": "card.json",
@@ -381,6 +411,7 @@ NAMES = {
     "manifest": "rows.jsonl",
     "parts": "_dataset.json",
     "state": "step-00000000001.json",
+    "vector part": "part-00000.parquet",
     "golden": "a.golden.npz",
 }
 

@@ -1,5 +1,6 @@
 """An index by usearch: it finds what the exact search does, and is opened for the vectors that it was made of alone."""
 
+import hashlib
 import json
 import shutil
 
@@ -78,3 +79,29 @@ def test_it_replaces_its_own_kind_alone_and_only_when_asked(index, stored, tmp_p
 
     assert json.loads((own / MARKER).read_text())["dtype"] == "int8"
     assert [path.name for path in mine.iterdir()] == ["photo.jpg"]
+
+
+@pytest.mark.parametrize("change", ["ends", "noise", "other"])
+def test_a_graph_of_which_the_library_dies_ends_nothing_but_its_reading(index, stored, tmp_path, change):
+    """A stranger's index, whose digest is right."""
+    spoiled = shutil.copytree(index, tmp_path / "i")
+    random, graph = np.random.default_rng(3), bytearray((spoiled / GRAPH).read_bytes())
+    if change == "other":
+        publish_index(
+            StoredVectors(stored.folder), tmp_path / "o", dtype="int8", overwrite=False, stage=silent
+        )
+        graph = bytearray((tmp_path / "o" / GRAPH).read_bytes()[:-100])
+    elif change == "noise":
+        graph[64:] = random.bytes(len(graph) - 64)
+    else:
+        graph[-400:] = b"\xff" * 400
+    (spoiled / GRAPH).write_bytes(graph)
+    document = json.loads((spoiled / MARKER).read_text())
+    document["written"][GRAPH] = {"bytes": len(graph), "sha256": hashlib.sha256(graph).hexdigest()}
+    (spoiled / MARKER).write_text(json.dumps(document))
+
+    opened = OpenIndex(spoiled, stored)
+
+    with pytest.raises(UnusableInput) as caught:
+        opened.nearest(np.array(stored.matrix()[:3]), 5)
+    assert GRAPH in caught.value.what

@@ -3,12 +3,12 @@
     _index.json     which vectors it is of, and how many of their nearest it finds
     index.usearch   the graph, with the vectors in it
 
-The graph is opened by native code that trusts it, so its digest is compared before; whoever does not know where an
-index comes from makes his own.
+The graph's digest is compared before it is opened, which a process of its own does: see `graph`.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +16,25 @@ import numpy as np
 
 from efficientnet_lite import extras
 from efficientnet_lite.arrays import Array
-from efficientnet_lite.errors import UnusableInput
-from efficientnet_lite.extras import needed
+from efficientnet_lite.errors import UnusableInput, UsageError, printable
+from efficientnet_lite.neighbors import graph as graph_module
+from efficientnet_lite.neighbors.graph import PAIR, build, matches, question_of
 from efficientnet_lite.neighbors.search import Nearest, blocks_of, nearest
 from efficientnet_lite.neighbors.vectors import StoredVectors
 from efficientnet_lite.progress import ShowStage
-from efficientnet_lite.runtimes.engine import cores
 from efficientnet_lite.storage import files, folders
+from efficientnet_lite.storage.confined import Failed
+from efficientnet_lite.storage.confined_pieces import Declined, pieces
 from efficientnet_lite.storage.listing import Entry, FolderKind, is_as_written, marker_of, seal
 from efficientnet_lite.storage.targets import Apart
 from efficientnet_lite.version import MADE_BY, is_made_by_us
 from efficientnet_lite.vocabulary import VectorDtype
 
 MARKER, GRAPH = "_index.json", "index.usearch"
-AT_ONCE = 4096  # vectors that are added together
+LIBRARY = "usearch"
+MEMORY = 512 * 2**20  # beside what is mapped
+QUERIES = 256  # that are asked for together
 TRIED, NEAREST = 500, 10  # photos whose nearest are looked up to say how many of them it finds
-DTYPES: Mapping[VectorDtype, str] = {"float32": "f32", "float16": "f16", "int8": "i8"}
 AGAIN = "make it with `index` of these vectors"
 
 
@@ -72,16 +75,11 @@ def publish_index(
     """
     apart = [Apart(stored.folder, "the folder of vectors")]
     with folders.replacing(out, INDEX, overwrite=overwrite, apart=apart) as place:
-        with needed("an index needs usearch", where=out, install=extras.SEARCH):
-            from usearch.index import Index
+        _check_library(out)
         with stage("Reading vectors") as on_progress:
             matrix = stored.matrix(on_progress)
-        graph = Index(ndim=stored.size, metric="cos", dtype=DTYPES[dtype])
         with stage("Building the index") as on_progress:
-            for start in range(0, len(matrix), AT_ONCE):
-                stop = min(start + AT_ONCE, len(matrix))
-                graph.add(np.arange(start, stop), np.asarray(matrix[start:stop]), threads=cores())
-                on_progress(stop, len(matrix))
+            graph = build(matrix, dtype, on_progress)
         recall = _recall(graph, matrix)
         graph.save(str(place / GRAPH))
         about = {"made_by": MADE_BY, "vectors": stored.digest, "count": len(matrix), "size": stored.size}
@@ -93,18 +91,14 @@ def _recall(graph: Any, matrix: Array) -> float:
     """Of the nearest of some vectors, evenly chosen, how many the index finds; one that is as near counts as found."""
     some = np.array(matrix[np.linspace(0, len(matrix) - 1, min(TRIED, len(matrix))).astype(int)])
     k = min(NEAREST + 1, len(matrix))  # the nearest of all is the photo itself
-    exact, found = nearest(blocks_of(matrix), some, k), _matches(graph, some, k)
-    true = [
-        len(set(mine.tolist()) & set(theirs.tolist()))
-        for mine, theirs in zip(exact.places, found.places, strict=True)
-    ]
+    exact, found = nearest(blocks_of(matrix), some, k).places, matches(graph, some, k)["place"]
+    true = [len({*mine} & {*theirs}) for mine, theirs in zip(exact.tolist(), found.tolist(), strict=True)]
     return round(max(0, sum(true) - len(true)) / max(1, (k - 1) * len(true)), 4)
 
 
-def _matches(graph: Any, queries: Array, k: int) -> Nearest:
-    matches = graph.search(queries, k, threads=cores())
-    places, distances = np.atleast_2d(matches.keys), np.atleast_2d(matches.distances)
-    return Nearest(places.astype(np.intp), (1 - distances).astype(np.float32).clip(-1, 1))
+def _check_library(where: Path) -> None:
+    if find_spec(LIBRARY) is None:
+        raise UsageError("an index needs usearch", where=where, fix=extras.SEARCH)
 
 
 class OpenIndex:
@@ -126,13 +120,26 @@ class OpenIndex:
         entry = listed.get(GRAPH)
         if not isinstance(entry, Entry) or not is_as_written(folder / GRAPH, entry):
             raise UnusableInput(f"{GRAPH} is damaged: it is not what was written", where=folder, fix=AGAIN)
-        with needed("an index needs usearch", where=folder, install=extras.SEARCH):
-            from usearch.index import Index
-        graph = Index.restore(str(folder / GRAPH), view=True)
-        if graph is None or (graph.ndim, len(graph)) != (stored.size, document["count"]):
-            raise UnusableInput(f"{GRAPH} is not what {MARKER} says", where=folder, fix=AGAIN)
-        self._graph, self._count = graph, len(graph)
+        _check_library(folder)
+        self._graph, self._count = folder / GRAPH, document["count"]
 
     def nearest(self, queries: Array, k: int) -> Nearest:
-        """About the `k` nearest to each of the queries, (Q, C)."""
-        return _matches(self._graph, queries, min(k, self._count))
+        """About the `k` nearest to each of the queries, (Q, C). Raises UnusableInput where the graph cannot be read."""
+        k = min(k, self._count)
+        found = [self._pairs(queries[at : at + QUERIES], k) for at in range(0, len(queries), QUERIES)]
+        pairs = np.concatenate(found).reshape(len(queries), k)
+        if pairs["place"].min(initial=0) < 0 or pairs["place"].max(initial=0) >= self._count:
+            raise UnusableInput(f"{GRAPH} names vectors that are not there", where=self._graph, fix=AGAIN)
+        return Nearest(pairs["place"].astype(np.intp), pairs["cosine"])
+
+    def _pairs(self, queries: Array, k: int) -> Any:
+        question = question_of(self._graph, self._count, queries, k)
+        memory, limit = MEMORY + files.size(self._graph), len(queries) * k * PAIR.itemsize
+        try:
+            answer = pieces(
+                graph_module.__name__, question, library=f"{LIBRARY}.index", memory=memory, limit=limit
+            )
+            return np.frombuffer(b"".join(answer), PAIR)
+        except (Declined, Failed) as error:
+            what = f"{GRAPH} cannot be read: {printable(str(error))}"
+            raise UnusableInput(what, where=self._graph, fix=AGAIN) from error

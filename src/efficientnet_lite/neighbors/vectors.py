@@ -162,7 +162,7 @@ class StoredVectors:
         return np.concatenate([lengths_of(batch) for _, batch in self.batches()])
 
     def _filled(self, on_progress: OnProgress | None) -> Array:
-        matrix = scratch(len(self), self.size)
+        matrix, stop = scratch(len(self), self.size), 0
         for start, batch in self.batches():
             stop = start + len(batch)
             if stop > len(matrix):
