@@ -39,7 +39,7 @@ def search(
     no_ema: NoEma = False,
     index: Path | None = None,
     html: Path | None = None,
-    photos: tuple[str, ...] = (),
+    photos: Annotated[tuple[str, ...], Parameter(negative=()), shown("where they were")] = (),
     no_links: AnyLinks = False,
     overwrite: Switch = False,
     json: Json = False,
@@ -48,8 +48,9 @@ def search(
 ) -> None:
     """Find the photos that look most like some, by their vectors.
 
-    The search is exact: every vector is looked at, in memory that does not grow. Exit code 0 where at least one query
-    could be used, else 3.
+    The search is exact: every vector is looked at, in memory that does not grow.
+
+    Exit code 0 where at least one query could be used, else 3.
 
     Args:
         vectors: the folder that embed wrote, in any layout.

@@ -19,6 +19,7 @@ from efficientnet_lite.threads import in_threads
 
 BATCH_ROWS = 4096  # 20 MB of 1280 numbers
 AHEAD_BYTES = 32 * 2**20  # of a part, whole in memory; larger ones are read piece by piece
+MOST_READERS = 4  # processes that read parts
 MOST_NEAR = 3  # ids in a message
 
 
@@ -198,7 +199,7 @@ class StoredVectors:
             self._check(part)
             return part, list(part.vectors())
 
-        yield from in_threads(whole, self._layout.parts, workers=cores(), ahead=2)
+        yield from in_threads(whole, self._layout.parts, workers=min(cores(), MOST_READERS), ahead=2)
 
     def _check(self, part: StoredPart) -> None:
         if part.name not in self._checked:

@@ -35,6 +35,7 @@ QUESTION, SAID, ASKED, LENGTH = (struct.Struct(form) for form in ("<QQQ", "<cQ",
 PIECE, BYTES, REFUSED, END = b"p", b"b", b"x", b"."
 BUFFER_BYTES, MOST_ASKED_BYTES = 1 << 18, 1 << 20
 MAX_REASON = 1000  # bytes of a refusal
+MOST_IDLE = 4  # children of one module; each has some 100 MB
 CHILD = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from efficientnet_lite.storage.confined_pieces import serve; serve(sys.argv[2], sys.argv[3])"
@@ -148,31 +149,39 @@ class _Child:
 
 
 _lock = threading.Lock()
-_idle: dict[tuple[str, str], _Child] = {}
+_idle: dict[tuple[str, str], list[_Child]] = {}
 
 
 def _taken(module: str, library: str) -> _Child:
-    with _lock:
-        child = _idle.pop((module, library), None)
-    if child is not None and child.owner == os.getpid():  # else of the process that this one was forked from
+    while True:
+        with _lock:
+            waiting = _idle.get((module, library), [])
+            child = waiting.pop() if waiting else None
+        if child is None:
+            return _Child(module, library)
+        if child.owner != os.getpid():  # of the process that this one was forked from
+            continue
         if child.is_alive():
             return child
         child.end()
-    return _Child(module, library)
 
 
 def _give_back(child: _Child) -> None:
-    """Let it wait for the next question, unless another does."""
+    """Let it wait for the next question, unless as many wait as are ever asked at once."""
     with _lock:
-        other = _idle.setdefault(child.names, child)
-    if other is not child:
+        waiting = _idle.setdefault(child.names, [])
+        is_kept = len(waiting) < MOST_IDLE
+        if is_kept:
+            waiting.append(child)
+    if not is_kept:
         child.end()
 
 
 def end_idle() -> None:
     """End the children that wait for a question."""
     with _lock:
-        waiting = [_idle.pop(names) for names, child in list(_idle.items()) if child.owner == os.getpid()]
+        waiting = [child for children in _idle.values() for child in children if child.owner == os.getpid()]
+        _idle.clear()
     for child in waiting:
         child.end()
 
