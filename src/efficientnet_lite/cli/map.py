@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from cyclopts import Parameter
+
 from efficientnet_lite.cli.common import AnyJson, Quiet, Switch, Verbose, console_of, photos_given, shown
 from efficientnet_lite.vocabulary import MAP_PAGE, MapMethod
 
@@ -16,7 +18,7 @@ def map(
     *,
     out: Annotated[Path | None, shown(MAP_PAGE)] = None,
     method: Annotated[MapMethod | None, shown("umap where it is installed, else pca")] = None,
-    photos: tuple[str, ...] = (),
+    photos: Annotated[tuple[str, ...], Parameter(negative=()), shown("where they were")] = (),
     no_pictures: Switch = False,
     overwrite: Switch = False,
     json: AnyJson = False,

@@ -90,12 +90,12 @@ def map(
     opened = StoredVectors(folder)
     check_page(page, overwrite=overwrite, example=MAP_PAGE, apart=[Apart(folder, "the folder of vectors")])
     rows = opened.rows
-    with show("Reading vectors") as on_progress:
-        matrix = opened.matrix(on_progress)
-    plane = plane_of(matrix, method or ("umap" if umap_is_installed() else "pca"), show)
     thumbnails = (
         thumbnails_of(rows, map_page.MAX_PAGE_PICTURES, photos=photos, stage=show) if pictures else None
     )
+    with show("Reading vectors") as on_progress:
+        matrix = opened.matrix(on_progress)
+    plane = plane_of(matrix, method or ("umap" if umap_is_installed() else "pca"), show)
     content = map_page.render(rows, plane, thumbnails, title=files.real(folder).name, made=opened.provenance)
     files.publish(page, content)
     found = thumbnails or Thumbnails((), (), None)
@@ -106,7 +106,7 @@ def map(
         classes=len({row.label for row in rows} - {None}),
         method=plane.method,
         pictures=sum(place is not None for place in found.places),
-        side=found.side,
+        side=found.side if found.images else None,
         gone=found.gone,
         notes=tuple(_notes(len(rows), method, plane.method, thumbnails)),
     )
