@@ -63,7 +63,7 @@ class Duplicates:
     folder: Path
     photos: int  # those that have a vector
     threshold: float  # of the cosine
-    groups: tuple[tuple[AlikePhoto, ...], ...]  # the largest first, and in each the photo of most pixels
+    groups: tuple[tuple[AlikePhoto, ...], ...]  # largest first, begun by the photo of most pixels
     leaks: tuple[LeakedVector, ...]  # one for each photo of validation or test, in order of photos
     splits: dict[Split, int] = field(default_factory=dict)  # photos of each part; empty where nothing says so
     notes: tuple[str, ...] = ()
@@ -146,7 +146,10 @@ def _pixels(row: VectorRow) -> int:
 def _group(
     members: Any, rows: Sequence[VectorRow], splits: Sequence[Split | None], groups: Groups, unit: Any
 ) -> tuple[AlikePhoto, ...]:
-    members = np.array(sorted(members.tolist(), key=lambda place: -(_pixels(rows[place]))))
+    def order(place: int) -> tuple[int, bool]:
+        return -_pixels(rows[place]), splits[place] != "train"
+
+    members = np.array(sorted(members.tolist(), key=order))
     near = cosines(unit, np.stack([np.full(len(members), members[0]), members], axis=1))
     copies = Counter(groups.exact[members].tolist())
     return tuple(
