@@ -1,5 +1,6 @@
 """Wrong labels: how many of some that were broken on purpose stand among the first, by which kind of evidence."""
 
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy.typing as npt
 
 from benchmarks.inputs import Inputs
 from benchmarks.table import Table
+from benchmarks.timing import finished
 from efficientnet_lite.arrays import Array, ClassIndices
 from efficientnet_lite.classifier.head import cross_validated
 from efficientnet_lite.features.feature_store import FeatureStore
@@ -103,29 +105,44 @@ def broken(inputs: Inputs) -> Table:
     rows: dict[str, list[str]] = {}
     seconds: list[float] = []
     for taken_for in ways.values():
-        hits: dict[str, list[list[int]]] = {}
-        for seed in range(DRAWS):
-            truth, wrong = break_labels(photos.truth, len(photos.classes), taken_for, seed=seed)
+        draws = [
+            break_labels(photos.truth, len(photos.classes), taken_for, seed=seed) for seed in range(DRAWS)
+        ]
+        orders: dict[str, list[list[int]]] = {}
+        for truth, _ in draws:
             for kind, speaks in photos.evidence(truth).items():
-                order = np.argsort(-ours.rank(speaks, truth)[1], kind="stable").tolist()
-                hits.setdefault(kind, []).append([len(wrong & {*order[:count]}) for count in FIRST])
+                doubt = ours.rank(speaks, truth)[1]
+                orders.setdefault(kind, []).append(np.argsort(-doubt, kind="stable").tolist())
             start = time.perf_counter()
             photos.rank_all(truth)
             seconds.append(time.perf_counter() - start)
-        for kind, draws in hits.items():
-            rows.setdefault(kind, []).extend(f"{mean:.1f}" for mean in np.mean(draws, axis=0))
+        if inputs.peers_given:
+            labels = [truth for truth, _ in draws]
+            orders |= by_cleanlab(inputs.peers, labels, [photos.probabilities(truth) for truth in labels])
+        for kind, each in orders.items():
+            hits = [
+                [len(wrong & {*order[:count]}) for count in FIRST]
+                for order, (_, wrong) in zip(each, draws, strict=True)
+            ]
+            rows.setdefault(kind, []).extend(f"{mean:.1f}" for mean in np.mean(hits, axis=0))
     columns = [
         f"{way}: first {FIRST[0]}" if count == FIRST[0] else f"{count}" for way in ways for count in FIRST
     ]
     note = (
         f"{len(photos.truth):,} photos, {MODEL}; {BROKEN} labels are changed to any other class, or to the class "
-        f"that the photo is most easily taken for; means of {DRAWS} draws. Photos whose labels were wrong before take "
-        f"places too. With vectors at hand the ranking takes {min(seconds):.1f} s, "
-        f"the least of {len(seconds)}, on {cores()} cores."
+        f"that the photo is most easily taken for; means of {DRAWS} draws. `check` ranks by both, "
+        f"{ours.NEAREST} nearest. Photos whose labels were wrong before take places too. With vectors at hand the "
+        f"ranking takes {min(seconds):.1f} s, the least of {len(seconds)}, on {cores()} cores."
     )
-    return Table(
-        "Wrong labels: found of 40 broken on purpose",
-        ["by", *columns],
-        [[k, *v] for k, v in rows.items()],
-        note,
-    )
+    title = "Wrong labels: found of 40 broken on purpose"
+    return Table(title, ["by", *columns], [[kind, *means] for kind, means in rows.items()], note)
+
+
+def by_cleanlab(python: Path, labels: list[ClassIndices], said: list[Array]) -> dict[str, list[list[int]]]:
+    """Its methods -> for each draw the photos in its order, by probabilities of ours."""
+    with tempfile.TemporaryDirectory() as folder:
+        given, out = Path(folder, "given.npz"), Path(folder, "out.npz")
+        np.savez(given, labels=np.stack(labels), said=np.stack(said))
+        finished([str(python), "-m", "benchmarks.peers.labels", str(given), str(out)])
+        with np.load(out) as found:
+            return {f"cleanlab, `{method}`": found[method].tolist() for method in found.files}

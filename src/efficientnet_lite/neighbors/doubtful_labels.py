@@ -16,6 +16,7 @@ import numpy as np
 
 from efficientnet_lite.arrays import Array, ClassIndices
 from efficientnet_lite.classifier.head import cross_validated
+from efficientnet_lite.neighbors.search import BLOCK_ROWS, Block, nearest
 from efficientnet_lite.photos.classes import some
 from efficientnet_lite.photos.doubtful import DoubtfulLabel, DoubtfulLabels
 from efficientnet_lite.photos.groups import Places
@@ -34,7 +35,7 @@ HALF_A_NEIGHBOR = (
     0.5 / NEAREST
 )  # added to what speaks for the label, so that nothing is doubted for next to nothing
 LIKELY = 0.5  # of doubt, from which on more speaks for another class than for the label
-BLOCK = 1024  # photos that are compared with all others at once
+AT_ONCE = 1024  # doubted photos that are compared with a class
 
 
 def doubtful_labels(
@@ -177,18 +178,17 @@ def votes_of(
     groups: Places,
     asked: Places,
     classes: int,
-    nearest: int = NEAREST,
+    count: int = NEAREST,
 ) -> Array:
-    """How many of the `nearest` photos among `asked`, the own group left out, are of each class, float32 (N, C)."""
+    """How many of the `count` nearest photos among `asked`, without the own group, are of each class, float32 (N, C)."""
+    blocks = (
+        Block(start, vectors[asked[start : start + BLOCK_ROWS]]) for start in range(0, len(asked), BLOCK_ROWS)
+    )
+    found = nearest(blocks, vectors, count + 1).places
+    is_other = groups[asked[found]] != groups[:, None]  # one of them may be the photo itself, or a copy
+    photos, ranks = np.nonzero(is_other & (np.cumsum(is_other, axis=1) <= count))
     votes = np.zeros((len(vectors), classes), np.float32)
-    others, count = vectors[asked], min(nearest, len(asked) - 1)
-    for start in range(0, len(vectors), BLOCK):
-        alike = vectors[start : start + BLOCK] @ others.T
-        alike[groups[start : start + BLOCK, None] == groups[asked]] = -2
-        near = np.argpartition(-alike, count - 1, axis=1)[:, :count]
-        rows = np.arange(start, start + len(alike))
-        for place in near.T:
-            votes[rows, truth[asked[place]]] += 1
+    np.add.at(votes, (photos, truth[asked[found[photos, ranks]]]), 1)
     return votes
 
 
@@ -202,7 +202,7 @@ def _examples(
         members = asked[truth[asked] == of]
         if not len(members):  # all of them copies of photos of another class
             members = np.flatnonzero(truth == of)
-        for some_rows in np.split(mine, range(BLOCK, len(mine), BLOCK)):
+        for some_rows in np.split(mine, range(AT_ONCE, len(mine), AT_ONCE)):
             alike = vectors[rows[some_rows]] @ vectors[members].T
             alike[groups[rows[some_rows], None] == groups[members]] = -2
             examples[some_rows] = members[alike.argmax(axis=1)]
