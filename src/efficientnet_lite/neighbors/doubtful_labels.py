@@ -180,7 +180,7 @@ def votes_of(
     classes: int,
     count: int = NEAREST,
 ) -> Array:
-    """How many of the `count` nearest photos among `asked`, without the own group, are of each class, float32 (N, C)."""
+    """How many of the `count` nearest photos among `asked`, none of the own group, are of each class, (N, C)."""
     blocks = (
         Block(start, vectors[asked[start : start + BLOCK_ROWS]]) for start in range(0, len(asked), BLOCK_ROWS)
     )
