@@ -13,6 +13,7 @@ import efficientnet_lite as el
 from efficientnet_lite.cli.app import run
 from efficientnet_lite.errors import UnusableInput, UsageError
 from efficientnet_lite.neighbors import near_duplicates
+from efficientnet_lite.photos import groups
 
 
 def drawn(path, seed, *, level=6):
@@ -81,10 +82,13 @@ def test_a_leak_names_the_nearest_of_the_other_part(parted):
 
 
 def test_a_group_of_most_photos_is_remarked(parted, monkeypatch):
-    monkeypatch.setattr(near_duplicates, "CROWD", 3)
+    for module in (near_duplicates, groups):
+        monkeypatch.setattr(module, "CROWD", 3)
 
-    (note,) = el.duplicates(parted, threshold=0.01).notes
+    found = el.duplicates(parted, threshold=0.01)
 
+    assert len(found.groups) == 1  # whole, which the split would part into equal files
+    (note,) = found.notes
     assert note.startswith("the largest group has 9 of 9 photos")
 
 
