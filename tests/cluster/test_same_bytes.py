@@ -1,5 +1,6 @@
 """Vectors made by two nodes, of which one is lost, or its worker, or the process that began: those of one machine."""
 
+import json
 import signal
 
 import pyarrow.parquet as pq
@@ -12,7 +13,7 @@ pytestmark = pytest.mark.ray
 
 def begin(cluster, place, out):
     """A run on the cluster that has written a part, and not all of them."""
-    process = command(place, out, "--engine", "ray", "--address", cluster.address)
+    process = command(place, out, "--engine", "ray", "--address", cluster.address, "--json")
     wait_for(lambda: parts_in(place / out), process)
     assert len(parts_in(place / out)) < 15
     return process
@@ -38,7 +39,9 @@ def test_a_worker_is_killed(two_nodes, place):
     workers = two_nodes.workers()
     assert workers
     kill(workers[0])
-    finished(process)
+    out, _ = finished(process)
+
+    assert json.loads(out)["rows"] == COUNT
 
     check_whole(place, "worker")
 
@@ -46,8 +49,10 @@ def test_a_worker_is_killed(two_nodes, place):
 def test_a_node_is_killed_and_none_takes_its_place(two_nodes, place):
     process = begin(two_nodes, place, "node")
     two_nodes.kill(two_nodes.nodes[0])
-    finished(process)
+    out, err = finished(process)
 
+    assert json.loads(out)["rows"] == COUNT  # and nothing of Ray's beside it
+    assert "lost the node" in err
     check_whole(place, "node")
 
 

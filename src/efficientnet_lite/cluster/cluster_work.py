@@ -12,7 +12,14 @@ from typing import Any
 
 from efficientnet_lite.addresses import is_address
 from efficientnet_lite.cluster.looking import Looked, Portion, SentRun, look_at, portion_of
-from efficientnet_lite.cluster.nodes import calls_at_once, check_nodes, nodes_up, threads_a_call
+from efficientnet_lite.cluster.nodes import (
+    Node,
+    calls_at_once,
+    check_nodes,
+    named_nodes,
+    nodes_up,
+    threads_a_call,
+)
 from efficientnet_lite.cluster.versions import versions_here
 from efficientnet_lite.errors import EfficientNetLiteError, UnreadablePhoto, UnusableInput
 from efficientnet_lite.features.extract import Extracted
@@ -53,6 +60,7 @@ class _Calls:
         import ray
 
         self._ray, self._work, nodes = ray, work, nodes_up()
+        self._seen = set(nodes)
         threads = threads_a_call([node.cpus for node in nodes if node.cpus] or [1])
         model, runtime = work.model, work.model.runtime
         versions = versions_here(runtime)
@@ -79,7 +87,15 @@ class _Calls:
 
     def _most(self) -> int:
         """Calls under way at once, by the nodes that are up now."""
-        return AHEAD * max(1, calls_at_once(nodes_up(), self._run.threads))
+        return AHEAD * max(1, calls_at_once(self._nodes(), self._run.threads))
+
+    def _nodes(self) -> list[Node]:
+        """Those that are up now; of those that no longer are it is said."""
+        nodes = nodes_up()
+        if lost := self._seen - set(nodes):
+            LOG.warning(f"lost {named_nodes(sorted(lost, key=str))}; its photos are looked at elsewhere")
+        self._seen = set(nodes)
+        return nodes
 
     def _answer(self, call: Any, entries: list[PhotoEntry]) -> list[Extracted[PhotoEntry]]:
         exceptions = self._ray.exceptions
@@ -88,7 +104,7 @@ class _Calls:
                 looked: Looked = self._ray.get(call, timeout=PATIENCE_S)
                 break
             except exceptions.GetTimeoutError:
-                cpus = sum(node.cpus for node in nodes_up())
+                cpus = sum(node.cpus for node in self._nodes())
                 LOG.warning(f"waiting for the cluster, which has {cpus} cores now")
             except exceptions.RayTaskError as error:
                 cause = error.cause
@@ -97,6 +113,7 @@ class _Calls:
                 raise
             except exceptions.RayError as error:
                 raise _lost(entries, error) from error
+        self._nodes()
         found = looked.outcomes(entries)
         for each in found:
             self._check_seen(each, looked.node)

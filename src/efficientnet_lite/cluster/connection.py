@@ -34,13 +34,14 @@ def connected(address: str | None) -> Iterator[None]:
         yield
         return
     _check_answers(address or os.environ.get("RAY_ADDRESS", ""))
-    with _signals_kept():
-        _begin(ray, address)
-    try:
-        yield
-    finally:
-        with _signals_kept(), suppress(Exception):
-            ray.shutdown()
+    with _nothing_printed():
+        with _signals_kept():
+            _begin(ray, address)
+        try:
+            yield
+        finally:
+            with _signals_kept(), suppress(Exception):
+                ray.shutdown()
 
 
 def _begin(ray: Any, address: str | None) -> None:
@@ -90,6 +91,20 @@ def _speaks_grpc(server: socket.socket) -> bool:
 
 def _no_answer(address: str, said: str) -> UnusableInput:
     return UnusableInput(f"no Ray cluster answers: {said}", where=address, fix=FIX)
+
+
+@contextmanager
+def _nothing_printed() -> Iterator[None]:
+    """Ray prints what it says of lost workers on stdout, whatever it is asked; here it does not."""
+    from ray._private import worker
+
+    name = "_worker_logs_enabled"  # there is no public word for it
+    before = getattr(worker, name, True)
+    setattr(worker, name, False)
+    try:
+        yield
+    finally:
+        setattr(worker, name, before)
 
 
 @contextmanager

@@ -65,7 +65,7 @@ def check_nodes(nodes: Sequence[Node], runtime: str, versions: Versions) -> None
     }
     answered, silent = ray.wait(list(asked), num_returns=len(asked), timeout=ANSWER_S)
     if silent:
-        LOG.warning(f"{_named([asked[each] for each in silent])} did not answer in {ANSWER_S:.0f} s")
+        LOG.warning(f"{named_nodes([asked[each] for each in silent])} did not answer in {ANSWER_S:.0f} s")
     lacking: list[Node] = []
     differing: dict[Node, str] = {}
     for each in answered:
@@ -79,14 +79,14 @@ def check_nodes(nodes: Sequence[Node], runtime: str, versions: Versions) -> None
             differing[asked[each]] = told
     if lacking:
         raise UsageError(
-            f"{OURS} cannot be imported on {_named(lacking)} of the cluster",
+            f"{OURS} cannot be imported on {named_nodes(lacking)} of the cluster",
             where=lacking[0].name,
             fix=f"install {OURS} {versions[OURS]} with its extra `ray` on every node, or use one image for all",
         )
     if differing:
         first, told = next(iter(differing.items()))
         raise UsageError(
-            f"{_named(list(differing))} of the cluster would give other vectors: {first.name} has {told}",
+            f"{named_nodes(list(differing))} of the cluster would give other vectors: {first.name} has {told}",
             where=first.name,
             fix=SAME,
         )
@@ -109,7 +109,8 @@ def _used(cpus: int, threads: int) -> int:
     return cpus // threads * threads
 
 
-def _named(nodes: Sequence[Node]) -> str:
+def named_nodes(nodes: Sequence[Node]) -> str:
+    """What messages call them."""
     names = ", ".join(node.name for node in nodes[:MOST_NAMED])
     more = f" and {len(nodes) - MOST_NAMED} more" if len(nodes) > MOST_NAMED else ""
     return f"the node{'s' * (len(nodes) > 1)} {names}{more}"
