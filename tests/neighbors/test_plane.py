@@ -71,5 +71,10 @@ def test_umap_gives_the_same_points_twice_and_keeps_groups_together():
     assert np.array_equal(first.points, second.points)
     nearest = ((first.points[:, None] - first.points) ** 2).sum(2)
     np.fill_diagonal(nearest, np.inf)
+    line = np.zeros((60, 40), np.float32)
+    line[:30, 0] = line[30:, 1] = 1
+    assert np.isfinite(plane_of(line, "umap").points).all()
+    equal = np.repeat(line[:1], 60, axis=0)
+    assert plane_of(equal, "umap").method == "pca"
     alike = (matrix * matrix[nearest.argmin(1)]).sum(1)
     assert alike.mean() > 0.7

@@ -115,8 +115,12 @@ def map(
 def _notes(count: int, asked: MapMethod | None, method: MapMethod, found: Thumbnails | None) -> list[str]:
     notes = []
     if method == "pca" and asked != "pca":
-        few = f"fewer than {FEWEST} photos are placed by PCA"
-        notes.append(few if count < FEWEST else f"by PCA: UMAP keeps neighbors together, {extras.MAP}")
+        if count < FEWEST:
+            notes.append(f"fewer than {FEWEST} photos are placed by PCA")
+        elif umap_is_installed():
+            notes.append("by PCA: the photos are all alike")
+        else:
+            notes.append(f"by PCA: UMAP keeps neighbors together, {extras.MAP}")
     if found is not None and found.side is None:
         notes.append(f"pictures of {count:,} photos do not fit into the page, so it has none")
     elif found is not None and found.gone:

@@ -46,7 +46,8 @@ def plane_of(matrix: Array, method: MapMethod, stage: ShowStage = silent) -> Pla
     """The photos of `matrix`, float32 (N, C), of length one, N at least 1, in two dimensions.
 
     UMAP begins with the points of PCA, its chance is seeded, and it runs in one thread: so the same library gives the
-    same points. Of fewer than `FEWEST` photos PCA makes them.
+    same points. Of fewer than `FEWEST` photos, or of ones all alike, PCA makes
+    them.
 
     Source: McInnes, Healy, Melville, "UMAP", arXiv 1802.03426; that its start decides where groups lie: Kobak,
     Linderman, "Initialization is critical", Nature Biotechnology 39 (2021).
@@ -56,7 +57,7 @@ def plane_of(matrix: Array, method: MapMethod, stage: ShowStage = silent) -> Pla
         components, kept = principal(matrix, wanted)
         on_progress(len(matrix), len(matrix))
     flat = components[:, :2]
-    if method == "pca" or len(matrix) < FEWEST:
+    if method == "pca" or len(matrix) < FEWEST or not flat.any():
         return Plane(flat, "pca", kept)
     with stage("UMAP"):
         return Plane(_umap(components, flat), "umap", None)
@@ -112,11 +113,13 @@ def _blocks(matrix: Array) -> Iterator[Array]:
 def _umap(components: Array, flat: Array) -> Array:
     from umap import UMAP
 
-    spread = max(float(np.abs(flat).max()), 1e-12)
+    # Points on a line have no height, by which it divides.
+    shaken = np.random.default_rng(SEED).normal(0, 1e-4, flat.shape)
+    start = (flat / np.abs(flat).max() + shaken).astype(np.float32)
     learner = UMAP(
         n_neighbors=NEIGHBORS,
         min_dist=MIN_DISTANCE,
-        init=flat / spread,
+        init=start,
         random_state=SEED,
         n_jobs=1,
     )
