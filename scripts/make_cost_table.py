@@ -4,6 +4,7 @@ python scripts/make_cost_table.py           put it there
 python scripts/make_cost_table.py --check   exit with 1 where it is another
 """
 
+import math
 import re
 import sys
 from pathlib import Path
@@ -43,11 +44,17 @@ def money(dollars: float) -> str:
     return f"${dollars:,.2f}" if dollars < 10 else f"${dollars:,.0f}"
 
 
+def _runs(count: float) -> str:
+    least = math.ceil(count)
+    return f"{least} run{'s' * (least > 1)} at once"
+
+
 def table() -> str:
     pace = row(section("embed-pace"))
     loading, model = number(pace[2]), number(pace[1])  # ms on one core
     photos_a_core = number(pace[5]) / 2  # of two cores, all in
     large = number(row(section("embed-loader"), 2)[1])
+    taken_in = number(row(section("embed-taken-in"), 1)[2])
     hours = PHOTOS / photos_a_core / 3600
     share = loading / (loading + model)
     large_hours = hours * (large + model) / (loading + model)
@@ -61,9 +68,11 @@ def table() -> str:
         f"| together | | {hours:,.0f} core hours, {money(hours * CORE_HOUR)} |",
         f"| the same, photos of 12 megapixels | loading {large:.1f} ms | {large_hours:,.0f} core hours, "
         f"{money(large_hours * CORE_HOUR)} |",
+        f"| one run takes in, parts of {PART_ROWS:,} | {taken_in:,.0f} photos/s | "
+        f"what {taken_in / photos_a_core:,.0f} cores make |",
         *(
             f"| time with {cores:,} cores | {photos_a_core * cores:,.0f} photos/s | "
-            f"{PHOTOS / photos_a_core / cores / 3600:,.1f} h |"
+            f"{PHOTOS / photos_a_core / cores / 3600:,.1f} h, {_runs(photos_a_core * cores / taken_in)} |"
             for cores in (16, 64, 512)
         ),
         f"| the photos | {PHOTO_BYTES // 1000} kB each | {PHOTOS * PHOTO_BYTES / 1e12:,.0f} TB, "
