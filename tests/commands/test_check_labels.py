@@ -76,7 +76,7 @@ def test_the_table_has_a_row_for_each_and_replaces_nothing_unasked(
     assert rows[0]["evidence"] == looked_at.doubtful.rows[0].evidence
     table.write_text("mine")
     for given, said in (
-        (["--labels", "--csv", str(table)], "the target exists"),
+        (["--labels", "--csv", str(table)], "choose another --csv, or give --overwrite"),
         (["--labels", "--csv", str(mistaken[0] / "labels.csv")], "the photo folder"),
         (["--csv", str(tmp_path / "other.csv")], "give --labels too"),
     ):

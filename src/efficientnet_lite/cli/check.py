@@ -110,7 +110,7 @@ def _check_table(
     apart = [] if photos is None else dataset_apart(photos)
     if vectors is not None:
         apart.append(Apart(vectors, "the folder of vectors"))
-    check_file(csv, overwrite=overwrite, example="labels.csv", apart=apart)
+    check_file(csv, overwrite=overwrite, example="labels.csv", apart=apart, argument="csv")
 
 
 def _show_next(

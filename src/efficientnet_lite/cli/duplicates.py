@@ -49,7 +49,7 @@ def duplicates(
     console = console_of(json, verbose, quiet)
     if csv is not None:
         apart = [Apart(vectors, "the folder of vectors")]
-        check_file(csv, overwrite=overwrite, example="duplicates.csv", apart=apart)
+        check_file(csv, overwrite=overwrite, example="duplicates.csv", apart=apart, argument="csv")
     found = find(vectors, threshold=threshold, progress=console.progress)
     if csv is not None:
         publish_csv(csv, CSV_COLUMNS, found.csv_rows())

@@ -94,16 +94,27 @@ def check_growing(target: Path, kind: FolderKind, *, apart: Collection[Apart] = 
         raise not_ours(target, kind, error) from error
 
 
-def check_file(target: Path, *, overwrite: bool, example: str, apart: Collection[Apart] = ()) -> None:
+def check_file(
+    target: Path, *, overwrite: bool, example: str, apart: Collection[Apart] = (), argument: str = "out"
+) -> None:
     """Refuse the place of a file before any work is done.
 
     A file that the user names and says to overwrite is replaced, whatever it is.
 
     Args:
         example: a name as the user may give it.
+        argument: that names the file, for messages.
 
     Raises UsageError: it is a folder, exists, has no folder to lie in, cannot be reached or does not stay apart.
     """
+    try:
+        _check_file(target, overwrite, example, apart)
+    except UsageError as error:
+        error.fix = error.fix.replace("`out=`", f"`{argument}=`")
+        raise
+
+
+def _check_file(target: Path, overwrite: bool, example: str, apart: Collection[Apart]) -> None:
     check_reachable(target)
     if files.is_dir(target):
         raise UsageError(
