@@ -220,6 +220,7 @@
     const cx = Math.min(Math.max(4, isRight ? x + gap : x - gap - w), width - w - 4);
     let cy = Math.min(Math.max(4, y - h / 2), Math.max(4, height - h - 4));
     if (Math.abs(cx + w / 2 - x) < w / 2 + 6) cy = y > height / 2 ? Math.max(4, y - h - gap) : Math.min(y + gap, height - h - 4);
+    if (width < 480) cy = y > height / 2 ? 4 : height - h - 4;  // of a phone's map the half without the photo
     card.style.transform = `translate(${Math.round(cx)}px, ${Math.round(cy)}px)`;
   }
   function keep(at, isSaid = true) {
