@@ -35,6 +35,10 @@ LINES = {
     "export": "export run --precision float16 --data photos --out a/folder/of/exports/half.tflite --overwrite",
     "hub-cache": "hub-cache all --dir modules --remove",
     "embed": "embed run photos --out vectors --overwrite",
+    "search": "search vectors photos --model run --top-k 3",
+    "index": "index vectors --out index --overwrite",
+    "duplicates": "duplicates vectors",
+    "map": "map vectors --out map.html --method pca --overwrite",
     "info": "info run",
     "models": "models",
     "cache list": "cache list",
@@ -84,6 +88,8 @@ def shown(here):
         if (line, width) not in known:
             if line.split()[1:2] == ["run"] or " run" in line.partition("--out")[0]:
                 show(LINES["train"], WIDTHS[0])
+            if line.split()[1:2] == ["vectors"]:
+                show(LINES["embed"], WIDTHS[0])
             STAGES[line] = told = {}
             with _listening(told):
                 known[line, width] = _ran(here, line.split(), width)

@@ -23,7 +23,7 @@ from efficientnet_lite.weights.published import PACKAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = sorted((ROOT / "docs").glob("*.md"))
-OF_ITSELF = {"embedding"}  # its snippets run in test_embedding.py
+OF_ITSELF = {"embedding", "vectors"}  # their snippets run in test_embedding.py and test_vectors.py
 FILES_PAGE = ROOT / "docs/artifacts.md"
 NEEDS_MORE = "pip install 'efficientnet-lite["  # what a command says that lacks an extra
 BLOCK = re.compile(r"^```python\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)

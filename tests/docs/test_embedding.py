@@ -32,7 +32,12 @@ MODEL = "lite1"  # of the page
 STEP = re.compile(
     r"^ {4}((?:find .* \| )?efficientnet-lite [^\n]*)$|^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL
 )
-STEPS = [(command, language, text) for command, language, text in STEP.findall(PAGE)]
+ELSEWHERE = ("s3://", "--engine ray")  # what needs a store or a cluster: tests/features, tests/cluster
+STEPS = [
+    (command, language, text)
+    for command, language, text in STEP.findall(PAGE)
+    if not any(place in command for place in ELSEWHERE)
+]
 COMMANDS = [command for command, _, _ in STEPS if command]
 BLOCKS = [text for _, language, text in STEPS if language == "python"]
 SHOWN = [  # what stands behind each command, empty where nothing does

@@ -1,11 +1,12 @@
 """`embed`: write the feature vectors of photos."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from efficientnet_lite.addresses import public
+from efficientnet_lite.addresses import is_address, public
 from efficientnet_lite.cli.common import (
     COMMAND_LINE,
     AnyJson,
@@ -125,7 +126,7 @@ def embed(
     if json:
         console.json(_document(embedded))
     else:
-        place = public(out)
+        place = public(out) if is_address(out) else str(Path(out))
         for line in _told(embedded, place, format, layout):
             console.line(line, keep=[line] if len(line) <= CHARACTERS else [place])
 

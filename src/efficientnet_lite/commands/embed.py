@@ -73,8 +73,8 @@ def embed(
         links: False skips every link instead of following it.
         overwrite: begin anew in a folder of an earlier call, photos that could
             not be used among them; what is not ours in it stays.
-        engine: "local", or "ray": the nodes of a Ray cluster look at the photos,
-            and the folder is the same.
+        engine: "local", or "ray": the nodes of a Ray cluster look at the
+            photos, and the folder is the same.
         address: of that cluster, HOST:PORT or "auto"; None is RAY_ADDRESS, else
             one on this machine, begun for the call where there is none.
         progress: True shows a bar.
