@@ -67,7 +67,7 @@ test-mediapipe: .venv-mediapipe/setup.stamp  ## MediaPipe Tasks, the real consum
 test-ray: .venv-ray/setup.stamp  ## embed on a real Ray cluster of two nodes: workers, nodes and drivers killed
 	.venv-ray/bin/python -m pytest -m ray tests/cluster
 
-test-browser: .venv-browser/setup.stamp  ## a run's page in Chromium, from 320 to 1400 pixels, light and dark, with axe-core
+test-browser: .venv-browser/setup.stamp  ## a run's page and a map in Chromium, from 320 to 1400 pixels, light and dark, with axe-core
 	.venv-browser/bin/python -m pytest tests/browser
 
 # Modules are written where TensorFlow is new, and read where tensorflow_hub is old.
