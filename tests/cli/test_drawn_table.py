@@ -1,7 +1,7 @@
 """Tables at every width: what a cell holds stands on one line, columns stay columns, and what goes is named."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -78,6 +78,7 @@ cell_texts = st.lists(words, min_size=0, max_size=4).map(" ".join)
 
 
 @given(st.lists(st.lists(cell_texts, min_size=3, max_size=3), max_size=4), st.integers(1, 70), st.booleans())
+@example([["", "11111111 111111写写 11111a写写 1", "1 1 11 111111"]], 41, True)
 def test_every_cell_stands_whole_on_a_line_at_every_width(rows, width, prose):
     table = Grid(["first one", "b", "c"], rows, drop=("c",), prose="b" if prose else "")
 

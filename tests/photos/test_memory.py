@@ -2,6 +2,7 @@
 
 import gc
 import os
+import threading
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -43,6 +44,11 @@ def opened(root: Path) -> tuple[Partition, list[PhotoFiles], Surveyed]:
 def test_rows_looks_and_split_of_a_photo_take_a_few_bytes(tmp_path: Path) -> None:
     root = linked(tmp_path / "photos")
     opened(root)  # what is imported on the way is not of the photos
+    for thread in threading.enumerate():
+        if thread.name.endswith(
+            "(run)"
+        ):  # of `threads.beside`: a model that a call of another test still opens
+            thread.join()
     tracemalloc.start()
     try:
         photos, examples, shown = opened(root)

@@ -81,6 +81,8 @@ class Grid:
                 Text(header),
                 justify="right" if name in self.right else "left",
                 no_wrap=not prose,
+                # rich counts characters, not cells, where it takes spaces off a line's end: they are cut instead
+                overflow="crop",
                 min_width=min(LEAST_PROSE, self._widest(name)) if prose else None,
             )
         for row in self.rows:
