@@ -40,13 +40,13 @@ setup-all: .venv/setup-all.stamp  ## the same with every extra
 
 .PHONY: test test-kill test-all test-trace test-jax test-hub1 test-ray test-browser test-mediapipe test-peers test-lowest test-fuzz test-wheel test-examples
 test: setup  ## the tests, in five minutes on two cores
-	$(BIN)/python -m pytest --numprocesses $(WORKERS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
 
 test-kill: setup  ## embed, killed before every change of the disk and at fifty moments of whole processes
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) -m kill tests/features
 
 test-all: .venv-all/setup.stamp  ## the tests with every extra: Keras, TensorFlow, ONNX, and who reads their files
-	.venv-all/bin/python -m pytest --numprocesses $(WORKERS)
+	.venv-all/bin/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
 
 test-trace: .venv-all/setup.stamp  ## recorded trainings of the reference, replayed; EFFICIENTNET_LITE_TRACE names another
 	.venv-all/bin/python -m pytest -m trace tests/training
