@@ -10,15 +10,21 @@ from pathlib import Path
 MODEL, COUNT, PART_ROWS = "lite0@128", 2000, 100
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 os.environ |= QUIET
+# Ray finds a node lost after 15 s, when a quick machine has long made all vectors.
+SOON = {
+    "health_check_initial_delay_ms": 0,
+    "health_check_period_ms": 300,
+    "health_check_timeout_ms": 2000,
+    "health_check_failure_threshold": 3,
+}
 
 
 class TwoNodes:
     def __init__(self):
         from ray.cluster_utils import Cluster
 
-        self._cluster = Cluster(
-            initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}
-        )
+        head = {"num_cpus": 0, "include_dashboard": False, "_system_config": SOON}
+        self._cluster = Cluster(initialize_head=True, head_node_args=head)
         self.nodes = [self.add(), self.add()]
         self._cluster.wait_for_nodes()
 
