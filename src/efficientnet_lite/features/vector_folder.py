@@ -173,10 +173,10 @@ class VectorFolder:
         """Say that parts are to come or to be replaced; those that are there stay known as ours."""
         if not self.is_complete and self._is_journaled:
             return
-        parts = map(self.names, range(self.made.parts))
+        there = self._announced.keys() & self.found()
         known = [
-            {name: self._announced[name] for name in names if name in self._announced and self.has(name)}
-            for names in parts
+            {name: self._announced[name] for name in names if name in there}
+            for names in map(self.names, range(self.made.parts))
         ]
         write_journal(self.place, filter(None, known))  # before the marker, whose list it takes over
         self.is_there(JOURNAL)
