@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
+import numpy.typing as npt
 
+from efficientnet_lite.arrays import Array
 from efficientnet_lite.neighbors.near_vectors import cosines, near_vectors
 from efficientnet_lite.neighbors.path_splits import splits_of
 from efficientnet_lite.neighbors.stored_parts import VectorRow
@@ -115,12 +117,7 @@ def find_duplicates(vectors: StoredVectors, threshold: float, show: ShowStage = 
     Raises UnusableInput where a part is damaged.
     """
     rows = vectors.rows
-    with show("Reading vectors") as on_progress:
-        unit = vectors.matrix(on_progress)
-    with show("Comparing photos") as on_progress:
-        pairs = near_vectors(unit, threshold, on_progress=on_progress)
-    _, contents = numbered(_contents(rows))
-    groups = find_groups(contents, contents[pairs], keep_crowds=True)
+    unit, _, groups = grouped(vectors, threshold, show, keep_crowds=True)
     splits = splits_of([row.path for row in rows], [row.split for row in rows])
     found = sorted(together(groups.near), key=len, reverse=True)  # stable: else by the first photo
     return Duplicates(
@@ -134,7 +131,22 @@ def find_duplicates(vectors: StoredVectors, threshold: float, show: ShowStage = 
     )
 
 
-def _contents(rows: Sequence[VectorRow]) -> np.typing.NDArray[np.bytes_]:
+def grouped(
+    vectors: StoredVectors, threshold: float, show: ShowStage = silent, *, keep_crowds: bool = False
+) -> tuple[Array, npt.NDArray[np.int64], Groups]:
+    """The vectors at length one, the number of each photo's content, and the groups by both; see `find_groups`.
+
+    Raises UnusableInput where a part is damaged.
+    """
+    with show("Reading vectors") as on_progress:
+        unit = vectors.matrix(on_progress)
+    with show("Comparing photos") as on_progress:
+        pairs = near_vectors(unit, threshold, on_progress=on_progress)
+    _, contents = numbered(_contents(vectors.rows))
+    return unit, contents, find_groups(contents, contents[pairs], keep_crowds=keep_crowds)
+
+
+def _contents(rows: Sequence[VectorRow]) -> npt.NDArray[np.bytes_]:
     """What tells whose bytes are equal, (N,): a digest, or a name of its own where there is none."""
     return np.array([(row.sha256 or f"- {place}").encode()[:64] for place, row in enumerate(rows)])
 

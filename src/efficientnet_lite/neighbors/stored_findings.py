@@ -4,17 +4,15 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-import numpy as np
-
 from efficientnet_lite.metrics import too_few_to_judge
 from efficientnet_lite.neighbors.doubtful_labels import doubtful_labels
-from efficientnet_lite.neighbors.near_vectors import near_vectors
+from efficientnet_lite.neighbors.near_duplicates import grouped
 from efficientnet_lite.neighbors.path_splits import splits_of
 from efficientnet_lite.neighbors.stored_parts import VectorRow
 from efficientnet_lite.neighbors.vectors import StoredVectors
 from efficientnet_lite.photos.accounting import account
 from efficientnet_lite.photos.findings import ClassCount, Findings, LeakedPhoto, odd_size
-from efficientnet_lite.photos.groups import find_groups, find_leaks, numbered, together
+from efficientnet_lite.photos.groups import find_leaks, together
 from efficientnet_lite.photos.splitwords import split_of
 from efficientnet_lite.progress import ShowStage, silent
 from efficientnet_lite.vocabulary import NEAR_DUPLICATE
@@ -31,12 +29,7 @@ def stored_findings(stored: StoredVectors, show: ShowStage = silent) -> Findings
     names = [row.path for row in rows]
     labels = labels_of(rows)
     splits = splits_of(names, [row.split for row in rows])
-    with show("Reading vectors") as on_progress:
-        unit = stored.matrix(on_progress)
-    with show("Comparing photos") as on_progress:
-        pairs = near_vectors(unit, NEAR_DUPLICATE, on_progress=on_progress)
-    contents = numbered(np.array([row.sha256 or f"- {at}" for at, row in enumerate(rows)]))[1]
-    groups = find_groups(contents, contents[pairs])
+    unit, contents, groups = grouped(stored, NEAR_DUPLICATE, show)
     exact, near = together(groups.exact), together(groups.near)
     several = [group for group in near if len({*contents[group].tolist()}) > 1]
     counts = Counter(zip(labels, splits, strict=True))
