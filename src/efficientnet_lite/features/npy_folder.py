@@ -12,7 +12,6 @@ import codecs
 import csv
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -58,7 +57,7 @@ def publish_matrix(
         if not tally.used:
             raise none_used(tally, out)
         made = {"made_by": MADE_BY, "photos": tally.used, "columns": work.model.vector_size}
-        about = asdict(made_with(work.model, work.view))
+        about = made_with(work.model, work.view).to_json()
         seal(folder, VECTORS, made | {"skipped": tally.skipped, "provenance": about})
     return tally
 

@@ -31,28 +31,25 @@ class MadeWith:
     runtime: str  # "ai-edge-litert 2.1.0"
     package: str  # version
 
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
     @classmethod
     def from_json(cls, document: object) -> Self:
-        """Read what `asdict` gives; raises ValueError where it is something else."""
+        """Read what `to_json` wrote; raises ValueError where it is something else."""
         if not isinstance(document, dict) or set(document) != {field.name for field in fields(cls)}:
-            raise ValueError("it does not say what it was made with")
-        kinds = {"contract": dict, "pixels": int}
+            raise ValueError("it does not say what it was made of")
+        kinds = {"contract": dict, "columns": dict, **dict.fromkeys(_NUMBERS, int)}
         for name, value in document.items():
-            if type(value) is not kinds.get(name, str):
+            if type(value) is not kinds.get(name, str) or (isinstance(value, int) and value < 1):
                 raise ValueError(f"its {name!r} is no {kinds.get(name, str).__name__}")
         return cls(**document)
 
 
 @dataclass(frozen=True, slots=True)
-class Provenance:
+class Provenance(MadeWith):
     """Everything that the bytes of a folder depend on."""
 
-    model: str  # as it was named: "lite1"; the digest is what counts
-    model_sha256: str  # of the file that a runtime ran
-    contract: Mapping[str, Any]  # `Contract.to_json` with the view that was taken
-    pixels: int  # version of what decoding and views give
-    runtime: str  # "ai-edge-litert 2.1.0"
-    package: str  # version
     layout: VectorLayout
     dtype: VectorDtype
     size: int  # numbers of a vector
@@ -74,20 +71,6 @@ class Provenance:
     def made_with(self) -> MadeWith:
         """The part of it that is not about the list of photos."""
         return MadeWith(**{field.name: getattr(self, field.name) for field in fields(MadeWith)})
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, document: object) -> Self:
-        """Read what `to_json` wrote; raises ValueError where it is something else."""
-        if not isinstance(document, dict) or set(document) != {field.name for field in fields(cls)}:
-            raise ValueError("it does not say what it was made of")
-        kinds = {"contract": dict, "columns": dict, **dict.fromkeys(_NUMBERS, int)}
-        for name, value in document.items():
-            if type(value) is not kinds.get(name, str) or (isinstance(value, int) and value < 1):
-                raise ValueError(f"its {name!r} is no {kinds.get(name, str).__name__}")
-        return cls(**document)
 
     def differences(self, found: "Provenance") -> list[str]:
         """What of `found`, with which a folder was begun, is not as here; a few words each."""
@@ -127,7 +110,7 @@ def provenance_of(work: Work, *, layout: VectorLayout, dtype: VectorDtype, part_
     """Of the vectors of a list."""
     model, listed = work.model, work.listed
     return Provenance(
-        **asdict(made_with(model, work.view)),
+        **made_with(model, work.view).to_json(),
         layout=layout,
         dtype=dtype,
         size=model.vector_size,
