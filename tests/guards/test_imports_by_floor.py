@@ -69,10 +69,9 @@ LIBRARIES = {  # a room, or one module of it -> what it may import beside the st
     "neighbors.part_child": {"pyarrow"},
     "cluster": {"ray"},
     "neighbors.plane": {"umap"},
-    "neighbors.map_page": {"jinja2"},
+    "neighbors.own_page": {"jinja2"},
     "neighbors.search": {"threadpoolctl"},
     "neighbors.graph": {"usearch"},
-    "neighbors.found_page": {"jinja2"},
     "classifier.head": {"sklearn", "threadpoolctl"},
     "artifacts.onnx_graph": {"onnx"},
     "artifacts.saved_model_graph": {"tensorflow", "keras"},
@@ -85,7 +84,6 @@ LIBRARIES = {  # a room, or one module of it -> what it may import beside the st
     "training.backend": {"tensorflow", "jax"},  # gradients and compiling, for which Keras has no word
     "training.devices": {"jax"},  # where tensors lie, and several hosts
     "records.arrayrecord": {"array_record"},
-    "run.report.page": {"jinja2"},
     "commands.transformer": {"sklearn"},
     "training.curves": {"matplotlib"},
     "cli": {"cyclopts", "rich"},

@@ -1,21 +1,16 @@
 """What a search found, as one HTML file with its pictures: no network, no script; light, dark, narrow and wide."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
-from importlib import resources
-from typing import TYPE_CHECKING
 
 from efficientnet_lite.errors import printable
 from efficientnet_lite.neighbors.answers import Searched
-from efficientnet_lite.neighbors.own_page import policy
+from efficientnet_lite.neighbors.own_page import own_text, policy, renderer
 from efficientnet_lite.neighbors.stored_parts import VectorRow
 from efficientnet_lite.neighbors.thumbnails import Thumbnails, thumbnails_of
 from efficientnet_lite.progress import ShowStage, silent
 from efficientnet_lite.version import __version__
-
-if TYPE_CHECKING:
-    from jinja2 import Template
 
 MAX_PICTURES = 15 * 2**20  # bytes of all; 20 MB as text
 SIDES = (240, 192, 160, 128, 96)  # pixels
@@ -42,9 +37,9 @@ def page_of(
     found = [row for each in searched for row in each.rows]
     own = thumbnails_of(asked, MAX_PICTURES // 3, sides=SIDES, stage=stage)
     near = thumbnails_of(found, 2 * MAX_PICTURES // 3, photos=photos, sides=SIDES, stage=stage)
-    images, style = map(_uri, near.images), _own_text(STYLE)
+    images, style = map(_uri, near.images), own_text(STYLE)
     pictures = iter(_each(near, list(images)))
-    text: str = _template().render(
+    text = _renderer()(
         policy=policy(style),
         style=style,
         package=__version__,
@@ -70,17 +65,8 @@ def _uri(picture: bytes) -> str:
 
 
 @cache
-def _template() -> "Template":
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_visible
-    )
-    return environment.from_string(_own_text(TEMPLATE))
-
-
-def _own_text(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+def _renderer() -> Callable[..., str]:
+    return renderer(TEMPLATE, finalize=_visible)
 
 
 def _visible(value: object) -> object:

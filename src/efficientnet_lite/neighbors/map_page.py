@@ -6,25 +6,21 @@ bytes.
 
 import base64
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from efficientnet_lite.arrays import Array
 from efficientnet_lite.errors import printable
 from efficientnet_lite.features.provenance import MadeWith
-from efficientnet_lite.neighbors.own_page import embedded_json, policy
+from efficientnet_lite.neighbors.own_page import embedded_json, own_text, policy, renderer
 from efficientnet_lite.neighbors.plane import Plane
 from efficientnet_lite.neighbors.stored_parts import VectorRow
 from efficientnet_lite.neighbors.thumbnails import Thumbnails
 from efficientnet_lite.photos.splitwords import split_of
 from efficientnet_lite.version import __version__
-
-if TYPE_CHECKING:
-    from jinja2 import Template
 
 MAX_PAGE_PICTURES = 15 * 2**20  # bytes: 20 MB of text
 NONE = 65_535  # the code of a photo without a group
@@ -58,7 +54,7 @@ def render(
         "groups": groups,
         **_pictures(thumbnails, len(rows)),
     }
-    text: str = _template().render(
+    text = _renderer()(
         title=printable(title),
         policy=policy(style, script),
         package=__version__,
@@ -151,14 +147,5 @@ def _coded(numbers: np.ndarray[Any, Any]) -> str:
 
 
 @cache
-def _template() -> "Template":
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.from_string(own_text("map.html.j2"))
-
-
-def own_text(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+def _renderer() -> Callable[..., str]:
+    return renderer("map.html.j2")

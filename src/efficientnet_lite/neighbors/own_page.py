@@ -6,7 +6,8 @@ A page may run its own script and no other, and reach nothing outside: its polic
 import base64
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
+from importlib import resources
 from pathlib import Path
 
 from efficientnet_lite.errors import UsageError
@@ -48,6 +49,33 @@ def embedded_json(value: object) -> str:
     """`value` as JSON that may stand in a script element: no text in it ends the element."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def renderer(
+    name: str,
+    package: str | None = __package__,
+    *,
+    finalize: Callable[[object], object] | None = None,
+    filters: Mapping[str, Callable[..., object]] | None = None,
+) -> Callable[..., str]:
+    """Fills a template beside the code of `package`: what is given is data and never markup, nothing may lack.
+
+    `finalize` is done to each value, `filters` are those that the template names.
+    """
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=finalize
+    )
+    environment.filters |= filters or {}
+    render: Callable[..., str] = environment.from_string(own_text(name, package)).render
+    return render
+
+
+def own_text(name: str, package: str | None = __package__) -> str:
+    """A file beside the code of `package`."""
+    assert package is not None
+    return resources.files(package).joinpath(name).read_text(encoding="utf-8")
 
 
 def _digest(text: str) -> str:

@@ -6,15 +6,14 @@ the page forbids itself scripts and connections. What can be switched is switche
 
 import base64
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
-from typing import TYPE_CHECKING
 
 from efficientnet_lite.errors import printable
 from efficientnet_lite.figures import megabytes, milliseconds, percent
 from efficientnet_lite.metrics import Interval
+from efficientnet_lite.neighbors.own_page import own_text, renderer
 from efficientnet_lite.run.report import plots
 from efficientnet_lite.run.report.advice import advice, file_to_ship
 from efficientnet_lite.run.report.confused import Class, Confused, Pair
@@ -24,9 +23,6 @@ from efficientnet_lite.run.report.snippets import snippets
 from efficientnet_lite.run.summary import Summary
 from efficientnet_lite.training import curves
 from efficientnet_lite.training.epochs import Panel
-
-if TYPE_CHECKING:
-    from jinja2 import Template
 
 TEMPLATE, STYLE = "page.html.j2", "page.css"
 TIE = "\N{NO-BREAK SPACE}"  # between a figure and its unit
@@ -99,10 +95,10 @@ def render(
     ship = file_to_ship(facts)
     files, views = _files_in_order(facts), _views_in_order(facts)
     bars = count_bars(facts.labels, counts)
-    text: str = _template().render(
+    text = _renderer()(
         facts=facts,
         summary=summary,
-        style=_own_text(STYLE),
+        style=own_text(STYLE, __package__),
         files=files,
         views=views,
         words=VIEW_WORDS,
@@ -132,21 +128,16 @@ def render(
 
 
 @cache
-def _template() -> "Template":
+def _renderer() -> Callable[..., str]:
     """The page's template, compiled once in a process."""
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_visible
-    )
-    environment.filters |= {
+    filters: Mapping[str, Callable[..., object]] = {
         "percent": lambda *figures: _whole(percent(*figures)),
         "between": lambda interval: _whole(between(interval)),
         "megabytes": lambda count: _whole(megabytes(count)),
         "milliseconds": lambda duration: _whole(milliseconds(duration)),
         "data_uri": data_uri,
     }
-    return environment.from_string(_own_text(TEMPLATE))
+    return renderer(TEMPLATE, __package__, finalize=_visible, filters=filters)
 
 
 def class_counts(labels: Sequence[str], rows: Iterable[tuple[str, str | None]]) -> dict[str, list[int]]:
@@ -222,10 +213,6 @@ def _drawings(panels: Sequence[Panel], best: int | None) -> Mapping[str, str]:
         name: plots.draw_epochs(panels, best, width, name)
         for name, width in (("wide", plots.WIDE), ("narrow", plots.NARROW))
     }
-
-
-def _own_text(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
 def _visible(value: object) -> object:
