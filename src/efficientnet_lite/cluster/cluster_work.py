@@ -26,7 +26,7 @@ from efficientnet_lite.features.extract import Extracted
 from efficientnet_lite.features.outcomes import Outcomes, Work
 from efficientnet_lite.features.sources.photo_entry import PhotoEntry
 from efficientnet_lite.notices import LOG
-from efficientnet_lite.photos.accounting import MAY_PASS
+from efficientnet_lite.photos.accounting import may_have_passed
 
 PORTION_PHOTOS = 256  # a thread; a lost worker costs so many
 PASSED_PORTIONS = (
@@ -127,9 +127,8 @@ class _Calls:
             or each.sha256 is not None
             or entry.lost is not None
             or is_address(entry.place.where)
+            or may_have_passed(error)
         ):
-            return
-        if error.endswith(MAY_PASS):
             return
         try:
             self._work.listed.read(entry)

@@ -1,6 +1,6 @@
 """What a node of a cluster does: photos of a list, as they come, through a model that its process keeps open."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -44,37 +44,18 @@ class Portion:
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
-    """What became of a photo besides its vector; see `Extracted`."""
-
-    sha256: str | None
-    width: int | None
-    height: int | None
-    error: str | None
-    fix: str
-
-
-@dataclass(frozen=True, slots=True)
 class Looked:
     """What became of a portion."""
 
     node: str  # where
-    facts: tuple[Fact, ...]  # a photo each
+    facts: tuple[Extracted[Any], ...]  # a photo each, without the photo itself and its vector
     vectors: npt.NDArray[np.float32]  # (photos without an error, C)
 
     def outcomes(self, entries: Sequence[PhotoEntry]) -> list[Extracted[PhotoEntry]]:
         """The same, for the entries as the list has them."""
         vectors = iter(self.vectors)
         return [
-            Extracted(
-                entry,
-                fact.sha256,
-                fact.width,
-                fact.height,
-                next(vectors) if fact.error is None else None,
-                fact.error,
-                fact.fix,
-            )
+            replace(fact, item=entry, vector=next(vectors) if fact.error is None else None)
             for entry, fact in zip(entries, self.facts, strict=True)
         ]
 
@@ -118,10 +99,12 @@ def look_at(run: SentRun, portion: Portion, *, node: str, fetch: Any) -> Looked:
     if model.workers != run.threads:
         model = _OPEN.models[run.model_sha256] = replace(model, workers=run.threads)
     _OPEN.reader.stamps |= portion.stamps
-    found = outcomes_of(model, portion.entries, _OPEN.reader.read, view=run.view, is_remote=run.is_remote)
-    facts, vectors = [], []
+    found: Iterable[Extracted[Any]] = outcomes_of(
+        model, portion.entries, _OPEN.reader.read, view=run.view, is_remote=run.is_remote
+    )
+    facts, vectors = list[Extracted[Any]](), []
     for each in found:
-        facts.append(Fact(each.sha256, each.width, each.height, each.error, each.fix))
+        facts.append(replace(each, item=None, vector=None))
         if each.vector is not None:
             vectors.append(each.vector)
     stacked = np.stack(vectors) if vectors else np.empty((0, model.vector_size), np.float32)

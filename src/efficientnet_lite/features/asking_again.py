@@ -14,7 +14,7 @@ from efficientnet_lite.features.part_files import PartFiles
 from efficientnet_lite.features.parts import ParquetPart, errors_of, groups_of
 from efficientnet_lite.features.sources.photo_entry import PhotoEntry
 from efficientnet_lite.features.vector_folder import VectorFolder
-from efficientnet_lite.photos.accounting import MAY_PASS
+from efficientnet_lite.photos.accounting import may_have_passed
 
 
 def ask_again(folder: VectorFolder, work: Work) -> int:
@@ -28,9 +28,7 @@ def ask_again(folder: VectorFolder, work: Work) -> int:
     for number in sorted(folder.whole):
         with folder.at_hand(number) as (path,):
             errors = errors_of(path)
-            if rows := [
-                row for row, error in enumerate(errors) if error is not None and error.endswith(MAY_PASS)
-            ]:
+            if rows := [row for row, error in enumerate(errors) if may_have_passed(error)]:
                 asked += len(rows)
                 _ask_in(folder, number, path, rows, work)
     return asked
@@ -63,8 +61,4 @@ def _settled(work: Work, first: int, places: Sequence[int]) -> dict[int, Extract
     spans = [range(first + place, first + place + 1) for place in places]
     with closing(work.outcomes(spans)) as outcomes:
         found = dict(zip(places, outcomes, strict=True))
-    return {
-        place: each
-        for place, each in found.items()
-        if each.error is None or not each.error.endswith(MAY_PASS)
-    }
+    return {place: each for place, each in found.items() if not may_have_passed(each.error)}

@@ -30,7 +30,7 @@ def check_page(
     """
     if out.suffix.lower() not in SUFFIXES:
         raise UsageError("a page is an HTML file", where=out, fix="give a name that ends in .html")
-    check_file(out, overwrite=overwrite, example=example, apart=apart)
+    check_file(out, overwrite=overwrite, example=example, apart=apart, argument=argument)
     if files.size(out) and MARK not in files.beginning(out, BEGINNING):
         raise UsageError(
             "what lies here is no page of ours, so it is never replaced",

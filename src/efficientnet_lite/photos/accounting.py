@@ -20,6 +20,11 @@ MAY_PASS = (
 )
 
 
+def may_have_passed(reason: str | None) -> bool:
+    """Whether a photo was skipped for a reason that may pass, so that it is asked for again; None where it was used."""
+    return reason is not None and reason.endswith(MAY_PASS)
+
+
 class Skipped(NamedTuple):
     """A photo or a row of a manifest that is not used."""
 
@@ -80,7 +85,7 @@ class Tally:
 
     def skip(self, name: str, reason: str, often: int = 1) -> None:
         """Count a photo that is not used."""
-        self.passing += often * reason.endswith(MAY_PASS)
+        self.passing += often * may_have_passed(reason)
         self._count(name, reason, often)
 
     def _count(self, name: str, reason: str, often: int) -> None:

@@ -189,17 +189,18 @@ def on_white(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def thumbnail(pixels: NDArray[np.uint8], side: int) -> bytes:
     """A small JPEG of a photo (height, width, 3), no side longer than `side` pixels; nothing is enlarged."""
-    image, stream = Image.fromarray(pixels), BytesIO()
-    image.thumbnail((side, side), Image.Resampling.BICUBIC)
-    image.save(stream, "JPEG", quality=80)
-    return stream.getvalue()
+    return _reduced(pixels, side, "JPEG", quality=80)
 
 
 def small_picture(pixels: NDArray[np.uint8], side: int) -> bytes:
     """As `thumbnail`, a WebP of half the bytes, and of a third at 48 pixels: for pages that hold thousands."""
+    return _reduced(pixels, side, "WEBP", quality=70, method=4)
+
+
+def _reduced(pixels: NDArray[np.uint8], side: int, format: str, **options: int) -> bytes:
     image, stream = Image.fromarray(pixels), BytesIO()
     image.thumbnail((side, side), Image.Resampling.BICUBIC)
-    image.save(stream, "WEBP", quality=70, method=4)
+    image.save(stream, format, **options)
     return stream.getvalue()
 
 
