@@ -9,8 +9,8 @@ from benchmarks.inputs import Inputs
 from benchmarks.table import Table
 from benchmarks.timing import Timed, timed
 from efficientnet_lite.network.fold import fold
-from efficientnet_lite.network.plan import DENSE, VARIANTS, make_plan
-from efficientnet_lite.quantize.stages import quantize_backbone, quantize_head
+from efficientnet_lite.network.plan import VARIANTS, make_plan
+from efficientnet_lite.quantize.stages import quantize
 from efficientnet_lite.runtimes.engine import EnginePool, cores
 from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.tflite.float import write_float
@@ -27,7 +27,7 @@ def files(_inputs: Inputs) -> Table:
         plan = make_plan(VARIANTS[name])
         layers = fold(plan, load_weights(plan.variant).parameters)
         noise = np.random.default_rng(0).integers(0, 256, (4, plan.size, plan.size, 3), np.uint8)
-        network = quantize_head(quantize_backbone(plan, layers, list(noise), workers=cores()), layers[DENSE])
+        network = quantize(plan, layers, list(noise), workers=cores()).network
         made: dict[str, Timed] = {}
         for precision, write in (
             ("float32", lambda plan=plan, layers=layers: write_float(plan, layers)),

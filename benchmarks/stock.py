@@ -16,12 +16,10 @@ from benchmarks.inputs import Inputs, photos_below
 from benchmarks.table import Table
 from benchmarks.timing import paired
 from efficientnet_lite.artifacts.sample import VIEWS
-from efficientnet_lite.network.plan import DENSE
 from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.photos.views import prepare
 from efficientnet_lite.proof.gate import Comparison, compare
-from efficientnet_lite.quantize.calibration import images_by_place, quantized_backbone
-from efficientnet_lite.quantize.stages import quantize_head
+from efficientnet_lite.quantize.calibration import images_by_place, quantized
 from efficientnet_lite.run.source import open_origin
 from efficientnet_lite.runtimes.engine import cores
 from efficientnet_lite.runtimes.litert import LiteRT
@@ -65,10 +63,7 @@ def ours(name: str, photos: Sequence[Path], output: Output) -> dict[str, bytes]:
     found, _ = images_by_place(photos, contents, origin.contract, VIEWS, workers=cores())
     images = list(found.values())
     with tempfile.TemporaryDirectory() as folder, Cache(Path(folder)) as cache:
-        backbone = quantized_backbone(
-            origin.plan, layers, images, cache, workers=cores(), on_progress=lambda done, total: None
-        )
-    network = quantize_head(backbone, layers[DENSE])
+        network = quantized(origin.plan, layers, images, cache, workers=cores()).network
     return {
         "float32": float_artifact(origin.plan, layers, about),
         "int8": int8_artifact(origin.plan, network, about),

@@ -11,6 +11,7 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 RunPrecision = Literal["float32", "int8"]  # of the files that a run has
 Io = Literal["uint8", "int8", "float32"]  # what an int8 file takes and gives
 DenseScales = Literal["per-tensor", "per-channel"]  # of the dense layer's kernel
+Effort = Literal["standard", "best"]  # what is done for the accuracy of an int8 file
 
 ClassFolders = Literal["outer", "inner"]  # where folders can be read in two ways
 ClassWeights = Literal["none", "balanced"]

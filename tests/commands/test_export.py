@@ -1,5 +1,7 @@
 """`export`: one proven file from a run, a checkpoint or published weights, or nothing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scenes
@@ -14,6 +16,7 @@ from efficientnet_lite.errors import (
     VerificationFailed,
 )
 from efficientnet_lite.network.plan import DENSE
+from efficientnet_lite.quantize import calibration
 from efficientnet_lite.runtimes.model_files import open_model
 from efficientnet_lite.storage import files
 from efficientnet_lite.storage.cache import Cache
@@ -172,7 +175,7 @@ def test_the_same_call_gives_the_same_bytes_from_the_cache_or_without(trained, f
         kept = [held.about for held in cache.held()]
 
     assert warm == [cold, cold]
-    assert any("int8 backbone" in about for about in kept)
+    assert any("int8 network" in about for about in kept)
 
 
 # The gate
@@ -180,14 +183,15 @@ def test_the_same_call_gives_the_same_bytes_from_the_cache_or_without(trained, f
 
 def spoil_int8(monkeypatch, code):
     """Overwrite the dense layer's weights, once the file is made."""
-    whole = reduced.quantize_head
+    whole = calibration.quantized
 
-    def spoiled(backbone, head, **options):
-        network = whole(backbone, head, **options)
-        network.layers[DENSE].kernel[:] = code
-        return network
+    def spoiled(*given, **options):
+        made = whole(*given, **options)
+        dense = made.network.layers[DENSE]
+        made.network.layers[DENSE] = replace(dense, kernel=np.full_like(dense.kernel, code))
+        return made
 
-    monkeypatch.setattr(reduced, "quantize_head", spoiled)
+    monkeypatch.setattr(calibration, "quantized", spoiled)
 
 
 @pytest.mark.parametrize("outputs", [("probabilities",), ("logits",)])

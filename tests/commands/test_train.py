@@ -24,6 +24,7 @@ from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import DENSE
 from efficientnet_lite.photos import dataset
 from efficientnet_lite.photos.contract import FIT_VIEWS, PROOF_VIEWS, Contract
+from efficientnet_lite.quantize import calibration
 from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.run import publish
 from efficientnet_lite.runtimes.model_files import open_model
@@ -514,12 +515,13 @@ def test_overwriting_replaces_what_the_card_lists_and_keeps_the_rest(fit, photos
 @pytest.fixture
 def without_a_head(monkeypatch):
     """The int8 file loses its dense kernel, so that it names one class for every photo."""
-    whole = publish.quantize_head
+    whole = calibration.quantized
 
-    def spoiled(backbone, head):
-        return whole(backbone, Layer(np.zeros_like(head.kernel), np.array([1, 0, 0], np.float32)))
+    def spoiled(plan, layers, *others, **options):
+        head = Layer(np.zeros_like(layers[DENSE].kernel), np.array([1, 0, 0], np.float32))
+        return whole(plan, {**layers, DENSE: head}, *others, **options)
 
-    monkeypatch.setattr(publish, "quantize_head", spoiled)
+    monkeypatch.setattr(calibration, "quantized", spoiled)
 
 
 def test_a_file_that_is_too_far_from_its_parent_is_not_published(without_a_head, fit, photos, tmp_path):

@@ -15,11 +15,11 @@ import pytest
 from efficientnet_lite.commands.export import export
 from efficientnet_lite.errors import WeightsMissing
 from efficientnet_lite.network.fold import fold
-from efficientnet_lite.network.plan import DENSE, VARIANTS, make_plan
+from efficientnet_lite.network.plan import VARIANTS, make_plan
 from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.photos.decode import decode
 from efficientnet_lite.photos.views import prepare_pixels, to_float
-from efficientnet_lite.quantize.stages import quantize_backbone, quantize_head
+from efficientnet_lite.quantize.stages import quantize
 from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.runtimes.model_files import open_model
 from efficientnet_lite.tflite.artifact import About, float_artifact, int8_artifact
@@ -100,7 +100,7 @@ def lite0(labels, images):
         labels=tuple(labels),
         translations={"de": tuple(f"{label} (deutsch)" for label in labels)},
     )
-    network = quantize_head(quantize_backbone(plan, layers, images, workers=2), layers[DENSE])
+    network = quantize(plan, layers, images, workers=2).network
     return {
         "float32": float_artifact(plan, layers, about),
         "uint8": int8_artifact(plan, network, about),

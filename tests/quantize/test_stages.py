@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from efficientnet_lite.network import numpy_run
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import VARIANTS, make_plan
-from efficientnet_lite.quantize import stored_backbone
+from efficientnet_lite.quantize import stored_network
 from efficientnet_lite.quantize.activations import choose_scales, measure
 from efficientnet_lite.quantize.correct import correct, segments
 from efficientnet_lite.quantize.equalize import equalize, residual_groups
-from efficientnet_lite.quantize.stages import QuantizedBackbone, quantize_backbone
+from efficientnet_lite.quantize.stages import Gain, Quantized, quantize
 from efficientnet_lite.tflite import quantmath
 from efficientnet_lite.tflite.int8 import IntegerLayer, IntegerNetwork
 from efficientnet_lite.tflite.quantmath import RELU6_SCALE, Scale, activation_scale
@@ -151,20 +151,24 @@ def test_corrected_channels_have_their_means_back(layers, images):
     assert np.abs(means[2] - means[0]).max() < 0.2 * np.abs(means[1] - means[0]).max()
 
 
-def test_a_backbone_survives_the_cache_and_other_bytes_do_not(layers, images):
-    made = quantize_backbone(PLAN, layers, images, workers=2)
-    again = stored_backbone.from_bytes(stored_backbone.to_bytes(made))
+def test_a_network_survives_the_cache_and_other_bytes_do_not(layers, images):
+    made = quantize(PLAN, layers, images, workers=2)
+    again = stored_network.from_bytes(stored_network.to_bytes(made))
 
     assert again is not None
     assert again.network.tensors == made.network.tensors
+    assert again.gains == made.gains
+    for name, layer in made.prepared.items():
+        assert np.array_equal(again.prepared[name].kernel, layer.kernel)
+        assert np.array_equal(again.prepared[name].bias, layer.bias)
     for name, layer in made.network.layers.items():
         assert np.array_equal(again.network.layers[name].kernel, layer.kernel)
         assert np.array_equal(again.network.layers[name].scales, layer.scales)
         assert np.array_equal(again.network.layers[name].bias, layer.bias)
-    assert stored_backbone.from_bytes(b"no archive") is None
-    assert stored_backbone.from_bytes(stored_backbone.to_bytes(made)[:-100]) is None
+    assert stored_network.from_bytes(b"no archive") is None
+    assert stored_network.from_bytes(stored_network.to_bytes(made)[:-100]) is None
     for method in (zipfile.ZIP_LZMA, zipfile.ZIP_DEFLATED):  # dictionaries of 4 GB; a bomb
-        assert stored_backbone.from_bytes(packed(stored_backbone.to_bytes(made), method)) is None
+        assert stored_network.from_bytes(packed(stored_network.to_bytes(made), method)) is None
 
 
 def packed(data, method):
@@ -176,14 +180,14 @@ def packed(data, method):
     return stream.getvalue()
 
 
-SMALL = stored_backbone.to_bytes(
-    QuantizedBackbone(
+SMALL = stored_network.to_bytes(
+    Quantized(
         IntegerNetwork(
             {"a": IntegerLayer(np.ones((1, 1, 2, 2), np.int8), np.ones(2, np.float32), np.ones(2, np.int32))},
             {"a": Scale(0.5, 1)},
         ),
-        np.ones((2, 3), np.float32),
-        np.zeros((2, 3), np.float32),
+        {"a": Layer(np.ones((1, 1, 2, 2), np.float32), np.zeros(2, np.float32))},
+        (Gain("rounding", 20.0, 1.0),),
     )
 )
 
@@ -192,14 +196,14 @@ SMALL = stored_backbone.to_bytes(
 @given(st.lists(st.tuples(st.integers(0, len(SMALL) - 1), st.integers(0, 255)), min_size=1, max_size=3))
 @example([(SMALL.index(b"PK\x01\x02") + 8, 1)])  # "encrypted"
 @example([(SMALL.index(b"PK\x01\x02") + 10, 99)])  # another compression
-def test_damaged_bytes_give_none_or_the_same_backbone(changes):
+def test_damaged_bytes_give_none_or_the_same_network(changes):
     data = bytearray(SMALL)
     for position, value in changes:
         data[position] = value
 
-    found = stored_backbone.from_bytes(bytes(data))
+    found = stored_network.from_bytes(bytes(data))
 
-    assert found is None or stored_backbone.to_bytes(found) == SMALL
+    assert found is None or stored_network.to_bytes(found) == SMALL
 
 
 def test_the_groups_of_lite0_by_hand():

@@ -13,7 +13,7 @@ from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import DENSE, VARIANTS, make_plan
 from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.photos.views import prepare
-from efficientnet_lite.quantize.stages import quantize_backbone, quantize_head
+from efficientnet_lite.quantize.stages import quantize
 from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.strangers.description import describe
 from efficientnet_lite.strangers.structure import check_model
@@ -53,13 +53,8 @@ def images():
 
 
 @pytest.fixture(scope="module")
-def backbone(layers, images):
-    return quantize_backbone(PLAN, layers, images, workers=2)
-
-
-@pytest.fixture(scope="module")
-def network(backbone, layers):
-    return quantize_head(backbone, layers[DENSE])
+def network(layers, images):
+    return quantize(PLAN, layers, images, workers=2).network
 
 
 def operators(data):
@@ -169,7 +164,7 @@ def test_int8_of_the_official_weights_stays_near_float(shared):
     paths = sorted((shared / "data/imagenet-300").glob("*.JPEG"))[:72]
     images = [prepare(path.read_bytes(), ["crop"], Contract(128), where=path).images[0] for path in paths]
     calibrating, others = images[::2], images[1::2]
-    network = quantize_head(quantize_backbone(plan, layers, calibrating, workers=2), layers[DENSE])
+    network = quantize(plan, layers, calibrating, workers=2).network
     parent = LiteRT(write_float(plan, layers, outputs=("logits",)))
     child = LiteRT(write_int8(plan, network, outputs=("logits",)))
     (output,) = child.outputs
@@ -182,7 +177,7 @@ def test_int8_of_the_official_weights_stays_near_float(shared):
 
 
 def test_quantizing_twice_gives_the_same_integers(layers, images, network):
-    again = quantize_head(quantize_backbone(PLAN, layers, images, workers=1), layers[DENSE])
+    again = quantize(PLAN, layers, images, workers=1).network
 
     assert write_int8(PLAN, again) == write_int8(PLAN, network)
 

@@ -18,7 +18,7 @@ from efficientnet_lite.artifacts.sample import Sample
 from efficientnet_lite.errors import VerificationFailed
 from efficientnet_lite.figures import noise
 from efficientnet_lite.network.numpy_run import Layer
-from efficientnet_lite.network.plan import DENSE, LOGITS, POOLED, PROBABILITIES
+from efficientnet_lite.network.plan import LOGITS, POOLED, PROBABILITIES
 from efficientnet_lite.photos.views import Image
 from efficientnet_lite.progress import OnProgress, ShowStage
 from efficientnet_lite.proof.gate import (
@@ -33,12 +33,11 @@ from efficientnet_lite.proof.gate import (
 )
 from efficientnet_lite.proof.parity import FLOAT_TOLERANCE, Gauge, Parity, allowance, fixed_inputs
 from efficientnet_lite.quantize import calibration
-from efficientnet_lite.quantize.stages import quantize_head
+from efficientnet_lite.quantize.stages import Method
 from efficientnet_lite.runtimes.model import Model, Outputs
 from efficientnet_lite.runtimes.model_files import model_from_bytes
 from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.tflite.artifact import INT8, About, Form, float_artifact, int8_artifact
-from efficientnet_lite.tflite.int8 import IntegerNetwork
 from efficientnet_lite.vocabulary import Precision
 
 # Least SNR of logits, features or a feature map, against float32. Measured with official and random weights and
@@ -224,12 +223,16 @@ class Int8Maker:
         """The file that these photos calibrate, and its twin."""
         plan = self.origin.plan
         with writable("int8", self.out):
-            backbone = calibration.quantized_backbone(
-                plan, self.layers, images, self.cache, workers=self.workers, on_progress=on_progress
-            )
-            network: IntegerNetwork = backbone.network
-            if plan.classes is not None:
-                network = quantize_head(backbone, self.layers[DENSE], dense=self.form.dense)
+            method = Method(dense=self.form.dense)
+            network = calibration.quantized(
+                plan,
+                self.layers,
+                images,
+                self.cache,
+                method=method,
+                workers=self.workers,
+                on_progress=on_progress,
+            ).network
             files = [int8_artifact(plan, network, each, self.form) for each in (self.about, twin(self.about))]
             data, judged = (model_from_bytes(each, where=self.out, workers=self.workers) for each in files)
             require_same(data, judged)

@@ -1,4 +1,4 @@
-"""Photos that set the activation ranges, and the backbone in integers, made once and kept."""
+"""Photos that set the activation ranges, and the network in integers, made once and kept."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -14,12 +14,12 @@ from efficientnet_lite.photos.contract import Contract, FitView
 from efficientnet_lite.photos.images import Refused, images_of
 from efficientnet_lite.photos.views import PIXELS_VERSION
 from efficientnet_lite.progress import OnProgress
-from efficientnet_lite.quantize import stored_backbone
-from efficientnet_lite.quantize.stages import METHOD, QuantizedBackbone, quantize_backbone
+from efficientnet_lite.quantize import stored_network
+from efficientnet_lite.quantize.stages import STANDARD, Method, OnStage, Quantized, quantize
 from efficientnet_lite.runtimes.litert import runtime_version
 from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.storage.files import sha256_bytes
-from efficientnet_lite.tflite.float import write_float
+from efficientnet_lite.tflite.float import Output, write_float
 from efficientnet_lite.threads import in_threads
 
 
@@ -66,24 +66,32 @@ def images_by_place(
     return images, refused
 
 
-def quantized_backbone(
+def quantized(
     plan: Plan,
     layers: Mapping[str, Layer],
     images: Sequence[npt.NDArray[np.uint8]],
     cache: Cache,
     *,
+    method: Method = STANDARD,
     workers: int,
-    on_progress: OnProgress,
-) -> QuantizedBackbone:
-    """The backbone in integers, from the cache where the same photos have made it before."""
-    model = sha256_bytes(write_float(plan, layers, outputs=("features",)))
+    on_progress: OnProgress | None = None,
+    on_stage: OnStage | None = None,
+) -> Quantized:
+    """What `quantize` gives, from the cache where the same photos and method have made it before."""
+    output: Output = "features" if plan.classes is None else "logits"
+    model = sha256_bytes(write_float(plan, layers, outputs=(output,)))
     pixels = sha256_bytes(b"".join(image.tobytes() for image in images))
-    space = f"int8:{model}:litert-{runtime_version()}:pixels-{PIXELS_VERSION}:method-{METHOD}"
+    space = f"int8:{model}:litert-{runtime_version()}:pixels-{PIXELS_VERSION}:method-{method}"
     for _, value in cache.get(space, [pixels]):
-        if found := stored_backbone.from_bytes(value):
+        if found := stored_network.from_bytes(value):
             cache.touch([space])
+            if on_stage:
+                for gain in found.gains:
+                    on_stage(gain)
             return found
-    made = quantize_backbone(plan, layers, images, workers=workers, on_progress=on_progress)
-    about = f"int8 backbone of {plan.variant.name} at {plan.size} pixels"
-    cache.put(space, {pixels: stored_backbone.to_bytes(made)}, about=about)
+    made = quantize(
+        plan, layers, images, method=method, workers=workers, on_progress=on_progress, on_stage=on_stage
+    )
+    about = f"int8 network of {plan.variant.name} at {plan.size} pixels"
+    cache.put(space, {pixels: stored_network.to_bytes(made)}, about=about)
     return made

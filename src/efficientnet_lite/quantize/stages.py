@@ -4,8 +4,8 @@ measure the activations -> equalize the linear tensors -> choose their scales ->
 correct gains and biases -> integers; then the head, which takes back what is left in the features.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from efficientnet_lite.tflite import quantmath
 from efficientnet_lite.tflite.float import Output, write_float
 from efficientnet_lite.tflite.int8 import IntegerLayer, IntegerNetwork, write_int8
 from efficientnet_lite.tflite.quantmath import INPUT_SCALE, Scale
-from efficientnet_lite.vocabulary import DenseScales
+from efficientnet_lite.vocabulary import DenseScales, Effort
 
 METHOD = "1"  # to be raised whenever the same photos would give other integers
 CORRECTION_PHOTOS = 48  # of the calibration set, for gains and biases
@@ -33,23 +33,86 @@ SLOPE_LIMITS = (0.7, 1.3)
 
 
 @dataclass(frozen=True, slots=True)
-class QuantizedBackbone:
-    """The network up to the features in integers, and what it makes of the calibration photos."""
+class Method:
+    """How a network becomes integers. The same photos and the same method give the same integers."""
 
+    effort: Effort = "standard"
+    dense: DenseScales = "per-tensor"  # runtimes before 2022 read other ones as garbage, without an error
+
+    def __str__(self) -> str:
+        """What tells it from any other, for the cache."""
+        values = ",".join(f"{each.name}={getattr(self, each.name)}" for each in fields(self))
+        return f"{METHOD}({values})"
+
+
+STANDARD = Method()
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """What one stage brought: how near the integer network is to float once it is done."""
+
+    stage: str
+    snr_db: float  # of the centred logits, or of the features of a plan without a head, on calibration photos
+    seconds: float  # that the stage took
+
+
+OnStage = Callable[[Gain], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Quantized:
+    """A network in integers."""
+
+    network: IntegerNetwork  # every layer of the plan, the head too where it has one
+    prepared: dict[str, Layer]  # the float network that was rounded: it computes what the given one does
+    gains: tuple[Gain, ...] = ()  # of the stages, in their order
+
+
+@dataclass(frozen=True, slots=True)
+class _Backbone:
     network: IntegerNetwork
+    prepared: dict[str, Layer]
     true_features: Array  # (N, 1280) of the float network
     features: Array  # (N, 1280) of the integer network
 
 
-def quantize_backbone(
+def quantize(
+    plan: Plan,
+    layers: Mapping[str, Layer],
+    images: Sequence[Image],
+    *,
+    method: Method = STANDARD,
+    workers: int,
+    on_progress: OnProgress | None = None,
+    on_stage: OnStage | None = None,
+) -> Quantized:
+    """Every layer of `plan` in integers.
+
+    Args:
+        layers: the float network, batch norm folded in.
+        images: uint8 (S, S, 3), unlabelled.
+        on_stage: is told each stage's gain as soon as it is there.
+
+    Raises CheckpointError where the weights give no finite numbers, ArtifactError where they are too large for int8.
+    """
+    backbone = _quantized_backbone(plan, layers, images, workers=workers, on_progress=on_progress)
+    network, prepared = backbone.network, backbone.prepared
+    if plan.classes is not None:
+        network = _with_head(backbone, layers[DENSE], method.dense)
+        prepared = {**prepared, DENSE: layers[DENSE]}
+    return Quantized(network, prepared)
+
+
+def _quantized_backbone(
     plan: Plan,
     layers: Mapping[str, Layer],
     images: Sequence[Image],
     *,
     workers: int,
     on_progress: OnProgress | None = None,
-) -> QuantizedBackbone:
-    """Every layer up to the feature vector in integers; `images` are uint8 (S, S, 3), unlabelled."""
+) -> _Backbone:
+    """Every layer up to the feature vector in integers."""
     even, activations = equalize(plan, layers, measure(plan, layers, images, workers=workers))
     scales = {INPUT: INPUT_SCALE} | choose_scales(plan, activations)
     codes, weight_scales, rounded = {}, {}, {}
@@ -76,8 +139,8 @@ def quantize_backbone(
         if step.name in integers:
             _require_room(step.name, integers[step.name].scales, scales[step.source], scales[step.name])
     network = IntegerNetwork(integers, scales)
-    return QuantizedBackbone(
-        network, *(_features(plan, model, images, workers) for model in _both(plan, layers, network))
+    return _Backbone(
+        network, even, *(_features(plan, model, images, workers) for model in _both(plan, layers, network))
     )
 
 
@@ -117,15 +180,11 @@ def _features(plan: Plan, model: bytes, images: Sequence[Image], workers: int) -
     return np.concatenate(list(reals))
 
 
-def quantize_head(
-    backbone: QuantizedBackbone, head: Layer, *, dense: DenseScales = "per-tensor"
-) -> IntegerNetwork:
+def _with_head(backbone: _Backbone, head: Layer, dense: DenseScales) -> IntegerNetwork:
     """The whole network in integers, with the dense layer `head`.
 
     What the integer backbone does to each feature on average, a shift and a slope, is taken back in the
-    head before it is rounded. Its kernel has one scale for all classes ("per-tensor"): runtimes before 2022
-    know no other for FULLY_CONNECTED, and read per-channel scales as garbage without an error. Measured for
-    lite1, "per-channel" is worth 0.1 dB. The logits get the range they have on these photos.
+    head before it is rounded. The logits get the range they have on these photos.
     """
     network, features = backbone.network, backbone.features
     shift, slope = _regression(backbone.true_features, features)

@@ -25,7 +25,6 @@ from efficientnet_lite.progress import OnProgress, ShowStage
 from efficientnet_lite.proof.gate import writable
 from efficientnet_lite.proof.replay import Proof, prove
 from efficientnet_lite.quantize import calibration
-from efficientnet_lite.quantize.stages import quantize_head
 from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.run.card import NewRun, ProvenFiles, card_of
 from efficientnet_lite.run.config_toml import config_toml
@@ -116,10 +115,10 @@ def _quantize(
             where=photos.dataset.root,
             fix="leave the photos in place during a run, and run it again",
         )
-    backbone = calibration.quantized_backbone(
+    made = calibration.quantized(
         plan, layers, list(images.values()), cache, workers=workers, on_progress=on_progress
     )
-    return quantize_head(backbone, layers[DENSE]), lost
+    return made.network, lost
 
 
 def _prove(models: Sequence[Model], layer: Layer, run: NewRun, on_progress: OnProgress) -> Proof:
