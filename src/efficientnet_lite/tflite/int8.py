@@ -1,4 +1,4 @@
-"""The layer plan with integer arrays, written as a full-int8 `.tflite` file: no float operator in it.
+"""The layer plan with integer arrays, written as a full-int8 `.tflite` file: no float operator but what is kept so.
 
 The operator versions are the lowest that mean int8 with per-channel weights, which runtimes of 2020 and
 the Edge TPU compiler know: CONV_2D 3, DEPTHWISE_CONV_2D 3, ADD 2, AVERAGE_POOL_2D 2, FULLY_CONNECTED 4,
@@ -7,16 +7,26 @@ SOFTMAX 2, QUANTIZE 1, DEQUANTIZE 2.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
-from ai_edge_litert import schema_py_generated as schema
 
+from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import INPUT, POOLED, PROBABILITIES, Add, Conv, Dense, Plan, Pool
 from efficientnet_lite.tflite.container import Graph, Quantization, runtime_entry
+from efficientnet_lite.tflite.crossings import (
+    Crossings,
+    coded,
+    dequantized,
+    float_steps,
+    form_name,
+    quantized,
+)
 from efficientnet_lite.tflite.float import (
     DESCRIPTION,
+    FLOAT32,
     IMAGES,
     flatten,
     needed_steps,
@@ -29,7 +39,6 @@ from efficientnet_lite.tflite.float import (
 from efficientnet_lite.tflite.quantmath import INPUT_SCALE, SOFTMAX_SCALE, Scale
 from efficientnet_lite.vocabulary import Io
 
-Codes = Literal["uint8", "int8"]
 IOS: tuple[Io, ...] = get_args(Io)
 MIN_RUNTIME = "1.14.0"
 VERSIONS = {
@@ -39,9 +48,8 @@ VERSIONS = {
     "AVERAGE_POOL_2D": 2,
     "FULLY_CONNECTED": 4,
     "SOFTMAX": 2,
-    "QUANTIZE": 1,
-    "DEQUANTIZE": 2,
 }
+ALL_INT8: Mapping[str, Layer | None] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,94 +77,107 @@ def write_int8(
     plan: Plan,
     network: IntegerNetwork,
     *,
+    kept: Mapping[str, Layer | None] = ALL_INT8,
     outputs: Sequence[str] = ("probabilities",),
     io: Io = "uint8",
     any_batch: bool = False,
     metadata: Mapping[str, bytes] | None = None,
 ) -> bytes:
-    """A full-int8 file: `images` (1, S, S, 3) to each of `outputs`, integers throughout.
+    """An int8 file: `images` (1, S, S, 3) to each of `outputs`, integers throughout but for what is kept in float.
 
     With `io` "uint8" the input is raw pixels, scale 1/128 and zero point 127, and a QUANTIZE stands at
     either end; with "int8" it is the pixels minus 128. With "float32" the input is [0, 1] and the outputs
     are reals: two float operators normalise it before a QUANTIZE, and a DEQUANTIZE stands at the end.
     Probabilities have the scale 1/256. `outputs` and `any_batch` are those of `write_float`.
+
+    Args:
+        kept: step -> its float layer, or None for a step without weights. Those compute in float32, and so do
+            the steps of `float_steps`; an output that is kept is float32 whatever `io` says.
     """
     graph, scales = Graph(any_batch), {INPUT: INPUT_SCALE, PROBABILITIES: SOFTMAX_SCALE, **network.tensors}
     shape = (1, plan.size, plan.size, 3)
     shapes: dict[str, tuple[int, ...]] = {INPUT: shape}
-    image, codes = _input(graph, shape, io)
-    index = {INPUT: codes}
     tensors = tensors_of(plan, outputs)
-    public = {tensor: name for name, tensor in tensors.items() if io == "int8"}
-    for step in needed_steps(plan, list(tensors.values())):
+    steps = needed_steps(plan, list(tensors.values()))
+    floats, crossings = float_steps(steps, kept), Crossings(graph, scales, shapes)
+    from_reals = steps[0].name in floats
+    image, first = _input(graph, shape, io, real=from_reals)
+    crossings.made(INPUT, first, real=from_reals)
+    given: dict[str, Io] = {tensor: "float32" if tensor in kept else io for tensor in tensors.values()}
+    public = {tensor: name for name, tensor in tensors.items() if given[tensor] == _dtype(tensor in floats)}
+    for step in steps:
+        real = step.name in floats
         shapes[step.name] = output_shape(step, shapes)
-        inputs = [index[step.source]]
+        inputs = [crossings.read(step.source, real=real)]
         if isinstance(step, Conv | Dense):
-            inputs += _constants(graph, step, network.layers[step.name], scales[step.source])
+            layer = kept.get(step.name) if real else network.layers[step.name]
+            inputs += _constants(graph, step, layer, scales[step.source])
         elif isinstance(step, Add):
-            inputs.append(index[step.skip])
-        name = "pooled_features" if isinstance(step, Pool) else public.get(step.name, f"{step.name}/int8")
-        quantization = _activation(scales[step.name], "int8")
-        index[step.name] = graph.tensor(name, shapes[step.name], "int8", quantization=quantization)
+            inputs.append(crossings.read(step.skip, real=real))
+        made = graph.tensor(
+            "pooled_features"
+            if isinstance(step, Pool)
+            else public.get(step.name, form_name(step.name, real=real)),
+            shapes[step.name],
+            _dtype(real),
+            quantization=None if real else coded(scales[step.name], "int8"),
+        )
+        crossings.made(step.name, made, real=real)
         kind, table = options(step, shapes[step.source][1])
-        graph.operator(kind, inputs, [index[step.name]], table, version=VERSIONS[kind])
-    results = {}
-    for name, tensor in tensors.items():
-        result, dims, scale = index[tensor], shapes[tensor], scales[tensor]
-        if name == POOLED:
-            flat_name = name if io == "int8" else f"{name}/int8"
-            result = flatten(graph, result, flat_name, dims, "int8", _activation(scale, "int8"))
-            dims = (dims[0], dims[3])
-        results[name] = _output(graph, result, name, dims, scale, io)
+        graph.operator(kind, inputs, [made], table, version=1 if real else VERSIONS[kind])
     return graph.finish(
         inputs={IMAGES: image},
-        outputs=results,
+        outputs={
+            name: _output(crossings, name, tensor, _dtype(tensor in floats), given[tensor])
+            for name, tensor in tensors.items()
+        },
         description=DESCRIPTION,
         metadata={"min_runtime_version": runtime_entry(MIN_RUNTIME), **(metadata or {})},
     )
 
 
-def _input(graph: Graph, shape: tuple[int, int, int, int], io: Io) -> tuple[int, int]:
-    """The file's input, and the int8 tensor that the stem reads."""
+def _dtype(real: bool) -> Literal["float32", "int8"]:
+    """The type in which a step makes its tensor."""
+    return "float32" if real else "int8"
+
+
+def _input(graph: Graph, shape: tuple[int, int, int, int], io: Io, *, real: bool) -> tuple[int, int]:
+    """The file's input, and the tensor that the stem reads: reals where it is kept, else int8."""
     if io == "float32":
         image = graph.tensor(IMAGES, shape, io)
-        real = normalized(graph, image, f"{INPUT}/float32", shape)
-        return image, _requantized(graph, real, INPUT, shape, INPUT_SCALE, "int8")
-    image = graph.tensor(IMAGES, shape, io, quantization=_activation(INPUT_SCALE, io))
-    return image, image if io == "int8" else _requantized(graph, image, INPUT, shape, INPUT_SCALE, "int8")
+        reals = normalized(graph, image, f"{INPUT}/float32", shape)
+        return image, reals if real else quantized(graph, reals, INPUT, shape, INPUT_SCALE, "int8")
+    image = graph.tensor(IMAGES, shape, io, quantization=coded(INPUT_SCALE, io))
+    if real:
+        return image, dequantized(graph, image, f"{INPUT}/float32", shape)
+    return image, image if io == "int8" else quantized(graph, image, INPUT, shape, INPUT_SCALE, "int8")
 
 
-def _output(graph: Graph, tensor: int, name: str, shape: Sequence[int], scale: Scale, io: Io) -> int:
-    """The int8 `tensor` as the file's output `name`."""
-    if io == "int8":
-        return tensor
-    if io == "uint8":
-        return _requantized(graph, tensor, name, shape, scale, io)
-    result = graph.tensor(name, shape, io)
-    graph.operator(
-        "DEQUANTIZE", [tensor], [result], schema.DequantizeOptionsT(), version=VERSIONS["DEQUANTIZE"]
-    )
-    return result
+def _output(crossings: Crossings, name: str, tensor: str, made: Io, given: Io) -> int:
+    """The plan's `tensor`, which is of the type `made`, as the file's output `name` of the type `given`."""
+    graph, shape, scale = crossings.graph, crossings.shapes[tensor], crossings.scales[tensor]
+    result = crossings.read(tensor, real=made == "float32")
+    if name == POOLED:
+        flat = name if made == given else f"{name}/{made}"
+        quantization = None if made == "float32" else coded(scale, "int8")
+        result = flatten(graph, result, flat, shape, made, quantization)
+        shape = (shape[0], shape[3])
+    if made == given:
+        return result
+    if given == "float32":
+        return dequantized(graph, result, name, shape)
+    return quantized(graph, result, name, shape, scale, given)
 
 
-def _activation(scale: Scale, dtype: Codes) -> Quantization:
-    """`scale` is in int8 codes; uint8 codes are those plus 128."""
-    zero_point = scale.zero_point + (128 if dtype == "uint8" else 0)
-    return Quantization(np.array([scale.scale], np.float32), zero_point)
-
-
-def _requantized(
-    graph: Graph, tensor: int, name: str, shape: Sequence[int], scale: Scale, dtype: Codes
-) -> int:
-    """The same reals in codes of `dtype`, as a new tensor `name`."""
-    result = graph.tensor(name, shape, dtype, quantization=_activation(scale, dtype))
-    graph.operator("QUANTIZE", [tensor], [result], schema.QuantizeOptionsT(), version=VERSIONS["QUANTIZE"])
-    return result
-
-
-def _constants(graph: Graph, step: Conv | Dense, layer: IntegerLayer, source: Scale) -> list[int]:
+def _constants(
+    graph: Graph, step: Conv | Dense, layer: IntegerLayer | Layer | None, source: Scale
+) -> list[int]:
     """Kernel and bias of `layer` as constant tensors."""
+    if layer is None:
+        raise ValueError(f"{step.name} is kept without its layer")
     kernel: npt.NDArray[Any] = stored_kernel(step, layer.kernel)
+    if isinstance(layer, Layer):
+        return FLOAT32.add(graph, step, kernel, layer.bias)[0]
     axis = 3 if isinstance(step, Conv) and step.depthwise else 0
     bias_scales = (layer.scales.astype(np.float64) * source.scale).astype(np.float32)
     return [

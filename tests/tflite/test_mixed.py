@@ -1,0 +1,210 @@
+"""int8 files in which some steps stay float: where they cross over, what they are called, what they compute."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from efficientnet_lite.network import numpy_run
+from efficientnet_lite.network.numpy_run import Layer
+from efficientnet_lite.network.plan import DENSE, POOLED, VARIANTS, Conv, Dense, make_plan
+from efficientnet_lite.runtimes.litert import LiteRT
+from efficientnet_lite.strangers.description import describe
+from efficientnet_lite.strangers.structure import check_model
+from efficientnet_lite.tflite import quantmath
+from efficientnet_lite.tflite.int8 import IntegerLayer, IntegerNetwork, write_int8
+from efficientnet_lite.tflite.quantmath import INPUT_SCALE, RELU6_SCALE, activation_scale
+
+PLAN = make_plan(VARIANTS["lite0"], size=32, classes=5)
+NAMES = [step.name for step in PLAN.steps]
+
+
+def random_layers():
+    random = np.random.default_rng(0)
+    layers = {}
+    for step in PLAN.steps:
+        if isinstance(step, Conv | Dense):
+            shape = step.kernel_shape if isinstance(step, Conv) else (step.inputs, step.outputs)
+            inputs = np.prod(shape[:2]) if isinstance(step, Conv) and step.depthwise else np.prod(shape[:-1])
+            kernel = random.normal(0, np.sqrt(2 / inputs), shape).astype(np.float32)
+            layers[step.name] = Layer(kernel, random.normal(0, 0.1, shape[-1:]).astype(np.float32))
+            if isinstance(step, Conv) and step.depthwise:
+                layers[step.name] = Layer(kernel, random.normal(0, 0.1, step.outputs).astype(np.float32))
+    return layers
+
+
+@pytest.fixture(scope="module")
+def layers():
+    return random_layers()
+
+
+@pytest.fixture(scope="module")
+def image():
+    coarse = np.random.default_rng(1).integers(0, 256, (4, 4, 3), np.uint8)
+    return coarse.repeat(8, axis=0).repeat(8, axis=1)
+
+
+@pytest.fixture(scope="module")
+def tensors(layers, image):
+    """Of the float network, by the plan's names."""
+    return numpy_run.run(PLAN.steps, layers, (image[None].astype(np.float32) - 127) / 128)
+
+
+@pytest.fixture(scope="module")
+def network(layers, tensors):
+    """Rounded to the nearest codes, with the ranges of that one image."""
+    scales = {"normalized": INPUT_SCALE}
+    integers = {}
+    for step in PLAN.steps[:-1]:  # the softmax has its scale of the operator
+        relu6 = isinstance(step, Conv) and step.relu6 or step.name == POOLED
+        low, high = float(tensors[step.name].min()), float(tensors[step.name].max())
+        scales[step.name] = RELU6_SCALE if relu6 else activation_scale(low, high)
+        if step.name in layers:
+            layer, source = layers[step.name], scales[step.source]
+            kernel = layer.kernel[..., 0] if getattr(step, "depthwise", False) else layer.kernel
+            made = quantmath.weight_scales(kernel, layer.bias, source.scale)
+            codes = quantmath.weight_codes(kernel, made).reshape(layer.kernel.shape)
+            integers[step.name] = IntegerLayer(
+                codes, made, quantmath.bias_codes(layer.bias, made, source.scale)
+            )
+    return IntegerNetwork(integers, scales)
+
+
+def kept_of(names, layers):
+    return {name: layers.get(name) for name in names}
+
+
+def logits_of(data, image):
+    runner = LiteRT(data)
+    (output,) = runner.outputs
+    given = image[None] if runner.inputs[0].dtype == np.uint8 else image[None] / np.float32(255)
+    found = runner(given)[output.name].astype(np.float32)
+    return (found - output.zero_point) * np.float32(output.scale) if output.scale else found
+
+
+def crossings(data):
+    return Counter(
+        each.name for each in check_model(data).operators if each.name in ("QUANTIZE", "DEQUANTIZE")
+    )
+
+
+def types(data):
+    """Operator -> types of what it reads first and makes first."""
+    model = check_model(data)
+    return {
+        model.tensors[each.outputs[0]].name: (
+            model.tensors[each.inputs[0]].dtype,
+            model.tensors[each.outputs[0]].dtype,
+        )
+        for each in model.operators
+    }
+
+
+@pytest.mark.parametrize(
+    ("names", "quantize", "dequantize"),
+    [
+        ((), 2, 0),  # raw pixels to int8, int8 to raw probabilities
+        (("stem/conv",), 2, 1),  # the pixels become reals at once
+        (("blocks_3/depthwise",), 3, 1),
+        (("blocks_3/expand", "blocks_3/depthwise"), 3, 1),  # float in between
+        (("blocks_2/expand", "blocks_2/depthwise", "blocks_2/project", "blocks_2/add"), 3, 1),
+        (("head/conv",), 3, 1),  # the pool behind it stays float; its vector becomes codes
+        (("head/conv", DENSE), 2, 1),  # and so does all to the end, where the probabilities become codes
+        ((DENSE,), 2, 1),
+        (NAMES, 0, 1),
+    ],
+)
+def test_a_file_crosses_over_only_where_it_must(layers, network, names, quantize, dequantize):
+    data = write_int8(PLAN, network, kept=kept_of(names, layers))
+
+    assert crossings(data) == Counter(QUANTIZE=quantize, DEQUANTIZE=dequantize)
+
+
+@settings(max_examples=12)
+@given(
+    names=st.sets(st.sampled_from(NAMES)),
+    io=st.sampled_from(["uint8", "int8", "float32"]),
+    output=st.sampled_from(["probabilities", "logits", "features"]),
+)
+def test_any_steps_may_be_kept_and_the_answer_is_no_farther_from_float(
+    layers, network, tensors, image, names, io, output
+):
+    data = write_int8(PLAN, network, kept=kept_of(names, layers), io=io, outputs=[output])
+
+    model = check_model(data)  # what we open must be what we write
+    assert len({tensor.name for tensor in model.tensors}) == len(model.tensors)
+    assert describe(data).aligned
+    kept = {"logits": DENSE}.get(output, output) in names
+    assert model.tensors[model.outputs[0]].dtype == ("float32" if kept else io)
+    assert model.tensors[model.inputs[0]].dtype == io
+    if io == "uint8" and output == "logits":
+        errors = [
+            np.abs(logits_of(file, image) - tensors[DENSE]).max()
+            for file in (data, write_int8(PLAN, network, outputs=[output]))
+        ]
+        assert errors[0] <= errors[1] * 1.5 + 0.1
+
+
+def test_with_every_step_kept_it_is_the_float_network(layers, network, tensors, image):
+    data = write_int8(PLAN, network, kept=kept_of(NAMES, layers), outputs=["logits"])
+
+    assert np.abs(logits_of(data, image) - tensors[DENSE]).max() < 1e-3
+    assert not [each for each in check_model(data).operators if each.name == "QUANTIZE"]
+
+
+def test_kept_layers_are_those_that_are_given(layers, network, tensors, image):
+    """The head kept, with all before it in integers: the float head on the codes' features, to the rounding of floats."""
+    features = logits_of(write_int8(PLAN, network, outputs=["features"]), image)
+    found = logits_of(write_int8(PLAN, network, kept={DENSE: layers[DENSE]}, outputs=["logits"]), image)
+
+    assert np.abs(found - (features @ layers[DENSE].kernel + layers[DENSE].bias)).max() < 1e-4
+
+
+def test_additions_stay_float_between_kept_convolutions_alone(layers, network):
+    one = write_int8(PLAN, network, kept=kept_of(["blocks_2/project"], layers))
+    block = [name for name in NAMES if name.startswith(("blocks_1/", "blocks_2/"))]
+    all_of_it = write_int8(PLAN, network, kept=kept_of([each for each in block if "add" not in each], layers))
+
+    assert types(one)["blocks_2/add/int8"] == ("int8", "int8")
+    assert types(all_of_it)["blocks_2/add/float32"] == ("float32", "float32")
+
+
+def test_probabilities_behind_kept_logits_are_rounded_once_and_stay_codes(layers, network, image):
+    runner = LiteRT(write_int8(PLAN, network, kept={DENSE: layers[DENSE]}))
+    logits = logits_of(write_int8(PLAN, network, kept={DENSE: layers[DENSE]}, outputs=["logits"]), image)
+    chances = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+
+    assert runner.outputs[0].dtype == np.uint8
+    assert np.abs(runner(image[None])["probabilities"] - np.clip(chances * 256, 0, 255)).max() <= 0.51
+
+
+def test_a_mixed_file_has_the_same_bytes_twice_and_float_operators_of_version_1(layers, network):
+    kept = kept_of(["blocks_0/depthwise", DENSE], layers)
+    data = write_int8(PLAN, network, kept=kept)
+
+    assert data == write_int8(PLAN, network, kept=dict(reversed(kept.items())))
+    model = check_model(data)
+    floats = {
+        (each.name, each.version)
+        for each in model.operators
+        if model.tensors[each.inputs[0]].dtype == "float32" and each.name != "QUANTIZE"
+    }
+    assert floats == {("DEPTHWISE_CONV_2D", 1), ("FULLY_CONNECTED", 1), ("SOFTMAX", 1)}
+
+
+def test_biases_of_integer_layers_keep_the_product_of_the_scales_beside_kept_ones(layers, network):
+    data = write_int8(PLAN, network, kept=kept_of(["blocks_1/expand", "blocks_5/project"], layers))
+    graph = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0)).subgraphs[0]
+
+    for operator in (each for each in graph.operators if len(each.inputs) == 3):
+        source, kernel, bias = (graph.tensors[index].quantization for index in operator.inputs)
+        if bias is not None and bias.scale is not None:
+            assert np.array_equal(np.float32(np.float64(source.scale[0]) * np.float64(kernel.scale)), bias.scale)
+
+
+def test_a_layer_that_is_kept_without_its_arrays_is_refused(network):
+    with pytest.raises(ValueError, match="stem/conv"):
+        write_int8(PLAN, network, kept={"stem/conv": None})
