@@ -27,6 +27,7 @@ from efficientnet_lite.network.plan import (
 )
 from efficientnet_lite.photos.contract import MEAN, STDDEV
 from efficientnet_lite.tflite.container import DType, Graph, Quantization, runtime_entry
+from efficientnet_lite.tflite.quantmath import Scale
 from efficientnet_lite.tflite.stored_weights import WeightForm
 
 IMAGES = "images"  # the input, as the Hub contract names it
@@ -160,6 +161,7 @@ def write_steps(
     unit_input: bool = False,
     weights: WeightForm = FLOAT32,
     any_batch: bool = False,
+    rounded: Mapping[str, Scale] | None = None,
     metadata: Mapping[str, bytes] | None = None,
 ) -> bytes:
     """Any run of steps as a file of its own; quantization measures single blocks this way.
@@ -170,10 +172,13 @@ def write_steps(
         means: public name -> tensor whose mean over height and width is wanted, (1, C).
         unit_input: the input is [0, 1] and is normalised in front; else it is `source` as it stands.
         weights, any_batch: see `write_float`.
+        rounded: tensor -> the int8 scale that it is rounded to and back for all that read it.
     """
-    graph = Graph(any_batch)
+    graph, rounded = Graph(any_batch), rounded or {}
     image = graph.tensor(IMAGES, shape, "float32")
     index = {source: normalized(graph, image, source, shape) if unit_input else image}
+    if source in rounded:
+        index[source] = _to_int8_and_back(graph, index[source], source, shape, rounded[source])
     shapes: dict[str, tuple[int, ...]] = {source: shape}
     public = {tensor: name for name, tensor in outputs.items()}
     for step in steps:
@@ -191,6 +196,10 @@ def write_steps(
         if isinstance(step, Dense) and version > 1:
             table.asymmetricQuantizeInputs = True  # features are never negative: else half the codes lie idle
         graph.operator(kind, inputs, [index[step.name]], table, version=version)
+        if step.name in rounded:
+            index[step.name] = _to_int8_and_back(
+                graph, index[step.name], name, shapes[step.name], rounded[step.name]
+            )
     results = {}
     for name, tensor in outputs.items():
         results[name] = index[tensor]
@@ -201,6 +210,16 @@ def write_steps(
         results[name] = graph.tensor(name, (shape[0], shapes[tensor][3]), "float32")
         graph.operator("MEAN", [index[tensor], axes], [results[name]], schema.ReducerOptionsT())
     return graph.finish(inputs={IMAGES: image}, outputs=results, description=DESCRIPTION, metadata=metadata)
+
+
+def _to_int8_and_back(graph: Graph, tensor: int, name: str, shape: Sequence[int], scale: Scale) -> int:
+    """The float32 `tensor` as the reals that its int8 codes stand for, a new tensor."""
+    quantization = Quantization(np.array([scale.scale], np.float32), scale.zero_point)
+    codes = graph.tensor(f"{name}/codes", shape, "int8", quantization=quantization)
+    graph.operator("QUANTIZE", [tensor], [codes], schema.QuantizeOptionsT())
+    reals = graph.tensor(f"{name}/rounded", shape, "float32")
+    graph.operator("DEQUANTIZE", [codes], [reals], schema.DequantizeOptionsT(), version=2)
+    return reals
 
 
 def tensor_name(step: Step, public: Mapping[str, str]) -> str:
