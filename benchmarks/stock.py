@@ -19,7 +19,8 @@ from efficientnet_lite.artifacts.sample import VIEWS
 from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.photos.views import prepare
 from efficientnet_lite.proof.gate import Comparison, compare
-from efficientnet_lite.quantize.calibration import images_by_place, quantized
+from efficientnet_lite.quantize.calibration import quantized
+from efficientnet_lite.quantize.calibration_photos import images_by_place, views_in_turn
 from efficientnet_lite.run.source import open_origin
 from efficientnet_lite.runtimes.engine import cores
 from efficientnet_lite.runtimes.litert import LiteRT
@@ -60,7 +61,8 @@ def ours(name: str, photos: Sequence[Path], output: Output) -> dict[str, bytes]:
     layers = origin.layers()
     about = About(origin.contract, origin.weights.sha256, origin.weights.license, (output,), origin.labels)
     contents = [sha256_file(photo) for photo in photos]
-    found, _ = images_by_place(photos, contents, origin.contract, VIEWS, workers=cores())
+    views = views_in_turn([""] * len(photos), VIEWS)
+    found, _ = images_by_place(photos, contents, origin.contract, views, workers=cores())
     images = list(found.values())
     with tempfile.TemporaryDirectory() as folder, Cache(Path(folder)) as cache:
         network = quantized(origin.plan, layers, images, cache, workers=cores()).network

@@ -35,6 +35,7 @@ USES: Mapping[str, tuple[str, ...]] = {
     "min_agreement": _SMALLER,
     "io": ("int8",),
     "calibration": ("int8",),
+    "calibration_seed": ("int8",),
     "dense": ("dynamic", "int8"),
 }
 SORTS: tuple[str, ...] = (*_ALL_TFLITE, *(each for each in FORMATS if each != "tflite"))
@@ -65,6 +66,7 @@ class ExportOptions:
         data: for int8, a folder of photos like those that the model will see; labels are not needed. Other
             precisions are compared on them too; without, on three fixed inputs.
         calibration: how many of the photos set the ranges, 100 as usual; the others prove the file.
+        calibration_seed: of the choice of those, 0 as usual.
         max_drop, min_agreement: what a smaller precision may lose, where photos tell; see `proof.gate`.
         labels_locale: locale -> file of class names in that language, one a line.
         workers: photos under way at once; one per core as usual.
@@ -83,6 +85,7 @@ class ExportOptions:
     endpoints: Sequence[str] | None = None
     data: str | Path | None = None
     calibration: int | None = None
+    calibration_seed: int | None = None
     max_drop: float | None = None
     min_agreement: float | None = None
     labels_locale: Mapping[str, Path] | None = None

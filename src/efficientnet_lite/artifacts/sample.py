@@ -13,8 +13,14 @@ from efficientnet_lite.photos.images import Refused
 from efficientnet_lite.photos.labelled import labelled_photos
 from efficientnet_lite.photos.views import Image
 from efficientnet_lite.progress import OnProgress
-from efficientnet_lite.quantize import calibration
-from efficientnet_lite.storage import files
+from efficientnet_lite.quantize.calibration_photos import (
+    CalibrationSet,
+    images_by_place,
+    shuffled,
+    stratified,
+    views_in_turn,
+)
+from efficientnet_lite.storage import files, tables
 from efficientnet_lite.weights.imagenet import class_names
 
 VIEWS: tuple[BaseView, ...] = ("crop", "squash")  # of the photos for calibration and proof, in turn
@@ -28,6 +34,7 @@ class Sample(NamedTuple):
     truth: Sequence[int] | None = None
     refused: tuple[Refused, ...] = ()  # photos that could not be used, and stand behind no figure
     notes: tuple[str, ...] = ()  # why they have no classes, and what was skipped before
+    photos: CalibrationSet | None = None  # which photos the images are of; None where they are of none
 
     @property
     def whole(self) -> bool:
@@ -35,7 +42,9 @@ class Sample(NamedTuple):
         return not any(each.lost for each in self.refused)
 
     def part(self, places: slice) -> "Sample":
-        return Sample(self.images[places], None if self.truth is None else self.truth[places], self.refused)
+        truth = None if self.truth is None else self.truth[places]
+        photos = self.photos.part(range(len(self.images))[places]) if self.photos else None
+        return Sample(self.images[places], truth, self.refused, photos=photos)
 
     def all_notes(self) -> tuple[str, ...]:
         """What a person should know of them."""
@@ -46,8 +55,10 @@ class Sample(NamedTuple):
         return (*self.notes, f"{len(self.refused)} of {whole} photos could not be used: {named}")
 
 
-def sample_of(data: Path, origin: Origin, count: int, workers: int, on_progress: OnProgress) -> Sample:
-    """The images for calibration and proof: from every folder in turn, in an order that contents decide.
+def sample_of(
+    data: Path, origin: Origin, count: int, workers: int, on_progress: OnProgress, *, seed: int = 0
+) -> Sample:
+    """The images for calibration and proof: of every folder and class in turn, by their contents and `seed`.
 
     Each content once, or a copy of a photo that calibrated would prove the file. Raises UnusableInput where fewer
     than two can be used.
@@ -63,16 +74,19 @@ def sample_of(data: Path, origin: Origin, count: int, workers: int, on_progress:
         except UnreadablePhoto as error:
             refused.append(Refused(str(path), error.what, lost=True))
         on_progress(place + 1, total)
-    chosen = calibration.stratified(
-        [str(paths[place].parent) for place in by_content.values()], list(by_content), most
-    )
-    contents = [list(by_content)[each] for each in chosen]
+    known = list(by_content)
+    kinds = [
+        f"{paths[place].parent}/{'' if truth is None else truth[place]}" for place in by_content.values()
+    ]
+    chosen = stratified(kinds, shuffled(known, seed), most)
+    contents = [known[each] for each in chosen]
     places = [by_content[content] for content in contents]
-    images, others = calibration.images_by_place(
+    views = views_in_turn([kinds[each] for each in chosen], VIEWS)
+    images, others = images_by_place(
         [paths[place] for place in places],
         contents,
         origin.contract,
-        VIEWS,
+        views,
         workers=workers,
         on_progress=lambda done, all_of_them: on_progress(len(paths) + done, len(paths) + all_of_them),
     )
@@ -86,4 +100,12 @@ def sample_of(data: Path, origin: Origin, count: int, workers: int, on_progress:
             fix="give a folder with photos like those that the model will see",
         )
     classes = None if truth is None else [truth[places[each]] for each in images]
-    return Sample(list(images.values()), classes, tuple(refused), tuple(notes))
+    names = tuple(_name(paths[place], data) for place in places)
+    photos = CalibrationSet(names, tuple(contents), views, seed).part(list(images))
+    return Sample(list(images.values()), classes, tuple(refused), tuple(notes), photos)
+
+
+def _name(photo: Path, data: Path) -> str:
+    """What a record calls it: its path below `data`, or its whole path where it lies elsewhere."""
+    path = photo.relative_to(data) if photo.is_relative_to(data) else photo.absolute()
+    return tables.escaped(path.as_posix())

@@ -129,7 +129,8 @@ def _reduced(
     sample = None
     if options.data is not None:
         with making.stage("Looking at the photos") as on_progress:
-            sample = sample_of(Path(options.data), origin, count, workers, on_progress)
+            seed = options.calibration_seed or 0
+            sample = sample_of(Path(options.data), origin, count, workers, on_progress, seed=seed)
     if form.precision != "int8":
         made = reduced_float(
             origin, making.layers, about, form, parent, sample, stage=making.stage, where=out

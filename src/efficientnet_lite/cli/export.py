@@ -40,6 +40,7 @@ def export(
     weights: WeightsName = "imagenet",
     no_ema: NoEma = False,
     calibration: int | None = None,
+    calibration_seed: int | None = None,
     max_drop: float | None = None,
     min_agreement: float | None = None,
     labels_locale: Locales = (),
@@ -75,6 +76,7 @@ def export(
             the ranges; what a smaller precision loses is measured on it.
         model: for a checkpoint, the variant that it must be and its input size, as lite4@300.
         calibration: how many of the photos set the ranges (100 where not given); the others prove the file.
+        calibration_seed: of the choice of those; another number takes others (0 where not given).
         max_drop: fraction of top-1 accuracy that a smaller precision may lose (0.01 where not given), where --data
             has the classes.
         min_agreement: fraction of photos on which it must name the same class as float32 (0.97 where not given).
@@ -99,6 +101,7 @@ def export(
         weights=weights,
         ema=not no_ema,
         calibration=calibration,
+        calibration_seed=calibration_seed,
         max_drop=max_drop,
         min_agreement=min_agreement,
         labels_locale=locales_of(labels_locale),

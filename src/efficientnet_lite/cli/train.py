@@ -58,6 +58,7 @@ def train(
     ] = FIT_VIEWS,
     class_weights: Annotated[ClassWeights, Parameter(group=HEAD)] = "none",
     calibration: Annotated[int, Parameter(group=INT8)] = CALIBRATION_PHOTOS,
+    calibration_seed: Annotated[int, Parameter(group=INT8)] = 0,
     max_drop: Annotated[float, Parameter(group=INT8)] = MAX_DROP,
     min_agreement: Annotated[float, Parameter(group=INT8)] = MIN_AGREEMENT,
     tuning: FineTuneOptions | None = None,
@@ -82,7 +83,8 @@ def train(
         weights_sha256: what they must be, to the bit.
         views: how the head sees each photo while it is fitted; at least crop or squash.
         class_weights: balanced gives every class the same say, however few its photos.
-        calibration: how many training photos set the ranges of numbers in the int8 file.
+        calibration: how many training photos set the ranges of numbers in the int8 file, of every class in turn.
+        calibration_seed: of the choice of those; another number takes others.
         max_drop: fraction of top-1 accuracy that the int8 file may lose; beyond it nothing is published.
         min_agreement: fraction of photos on which int8 and float32 must name the same class.
         out: the run folder to make.
@@ -108,6 +110,7 @@ def train(
         views=views,
         class_weights=class_weights,
         calibration=calibration,
+        calibration_seed=calibration_seed,
         max_drop=max_drop,
         min_agreement=min_agreement,
         on_bad=on_bad,

@@ -39,6 +39,7 @@ def export(
     weights: str | Path = "imagenet",
     ema: bool = True,
     calibration: int | None = None,
+    calibration_seed: int | None = None,
     max_drop: float | None = None,
     min_agreement: float | None = None,
     labels_locale: Mapping[str, str | Path] | None = None,
@@ -84,6 +85,7 @@ def export(
             the raw weights.
         calibration: how many of the photos set the ranges (100 where None); the
             others prove the file.
+        calibration_seed: of the choice of those: another number takes others (0).
         max_drop: fraction of top-1 accuracy that a smaller precision may lose
             (0.01), where `data` has the classes.
         min_agreement: fraction of photos on which it must name the same class
@@ -128,6 +130,7 @@ def export(
         endpoints=listed(endpoints),
         data=data,
         calibration=calibration,
+        calibration_seed=calibration_seed,
         max_drop=max_drop,
         min_agreement=min_agreement,
         labels_locale={locale: Path(file) for locale, file in (labels_locale or {}).items()},

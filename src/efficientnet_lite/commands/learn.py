@@ -4,8 +4,10 @@ A head alone is fitted on features; or the upper blocks learn on from there; or 
 recipe. Each way ends in a `Learned`, and leaves as a run by `run.publish`.
 """
 
+import time
 from collections.abc import Collection, Iterable
 from contextlib import ExitStack, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 from efficientnet_lite import extras
@@ -35,6 +37,15 @@ from efficientnet_lite.weights.published import sources_apart
 MOST_LABELS = (
     50_000  # photos whose labels a training looks at, since each is compared with all; `check` takes more
 )
+
+
+def in_its_way(settings: Settings, job: Job) -> Trained | None:
+    """What is asked for is checked, and the network learns; None on every host but the first of several."""
+    started = time.monotonic()
+    settings.check()
+    job.check(settings)
+    trained = whole_network(settings, job) if settings.recipe else from_features(settings, job)
+    return None if trained is None else replace(trained, seconds=time.monotonic() - started)
 
 
 def from_features(settings: Settings, job: Job) -> Trained:

@@ -1,8 +1,6 @@
 """`train`: photos become a proven classifier: what is asked for is checked here, its steps stand in `learn`."""
 
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal, cast
 
@@ -56,6 +54,7 @@ def train(
     views: FitView | Sequence[FitView] = FIT_VIEWS,
     class_weights: ClassWeights = "none",
     calibration: int = CALIBRATION_PHOTOS,
+    calibration_seed: int = 0,
     max_drop: float = MAX_DROP,
     min_agreement: float = MIN_AGREEMENT,
     fine_tune: bool = False,
@@ -131,7 +130,8 @@ def train(
 
     Int8:
         calibration: how many training photos set the ranges of numbers in the
-            int8 file.
+            int8 file, of every class in turn.
+        calibration_seed: of the choice of those: another number takes others.
         max_drop: fraction of top-1 accuracy that the int8 file may lose; beyond
             it nothing is published.
         min_agreement: fraction of photos on which int8 and float32 must name
@@ -207,7 +207,6 @@ def train(
         >>> trained.summary.next_lines[0]
         'efficientnet-lite predict runs/clothing photo.jpg'
     """
-    started = time.monotonic()
     if photos is None:
         raise UsageError(
             "no `photos=` are given", where=CALL, fix="give a folder or a manifest, or `config=` of a run"
@@ -222,6 +221,7 @@ def train(
         views=cast("tuple[FitView, ...]", listed(views)),
         class_weights=class_weights,
         calibration=calibration,
+        calibration_seed=calibration_seed,
         bars=Bars(max_drop, min_agreement),
         on_bad=on_bad,
         links=links,
@@ -264,7 +264,4 @@ def train(
         say=LOG.info,
         warn=LOG.warning,
     )
-    settings.check()
-    job.check(settings)
-    trained = learn.whole_network(settings, job) if settings.recipe else learn.from_features(settings, job)
-    return None if trained is None else replace(trained, seconds=time.monotonic() - started)
+    return learn.in_its_way(settings, job)

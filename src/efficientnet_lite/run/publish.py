@@ -25,6 +25,12 @@ from efficientnet_lite.progress import OnProgress, ShowStage
 from efficientnet_lite.proof.gate import writable
 from efficientnet_lite.proof.replay import Proof, prove
 from efficientnet_lite.quantize import calibration
+from efficientnet_lite.quantize.calibration_photos import (
+    images_by_place,
+    shuffled,
+    stratified,
+    views_in_turn,
+)
 from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.run.card import NewRun, ProvenFiles, card_of
 from efficientnet_lite.run.config_toml import config_toml
@@ -101,13 +107,12 @@ def _quantize(
     """The network in integers, and the photos that were to calibrate it and are lost."""
     photos, settings, workers = run.photos, run.settings, run.features.workers
     training = photos.positions("train")
-    chosen = calibration.stratified(
-        photos.labels(training), photos.survey.looks.ranks(training), settings.calibration
-    )
-    used = photos.surveyed(training[chosen])
-    images, refused = calibration.images_by_place(
-        used.paths, used.contents, settings.contract, settings.base_views, workers=workers
-    )
+    looks, seed = photos.survey.looks, settings.calibration_seed
+    order = shuffled([looks.sha256(each) for each in training], seed) if seed else looks.ranks(training)
+    chosen = training[stratified(photos.labels(training), order, settings.calibration)]
+    used = photos.surveyed(chosen)
+    views = views_in_turn(photos.labels(chosen), settings.base_views)
+    images, refused = images_by_place(used.paths, used.contents, settings.contract, views, workers=workers)
     lost = [LostPhoto(used.names[place], "train", each.reason) for place, each in refused.items()]
     if not images:
         raise UnusableInput(

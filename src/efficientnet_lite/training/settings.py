@@ -31,6 +31,7 @@ class Settings:
         views: the views of each photo that the head is fitted on; "crop" or "squash" is among them.
         class_weights: "balanced" gives every class the same say.
         calibration: training photos that set the int8 ranges.
+        calibration_seed: of the choice of those; 0 takes them by their contents.
         bars: what the int8 file may lose.
         on_bad: "fail" stops at the first photo that would be skipped.
         links: whether links in the data set are followed.
@@ -51,6 +52,7 @@ class Settings:
     views: tuple[FitView, ...] = FIT_VIEWS
     class_weights: ClassWeights = "none"
     calibration: int = CALIBRATION_PHOTOS
+    calibration_seed: int = 0
     bars: Bars = field(default_factory=Bars)
     on_bad: OnBad = "skip"
     links: bool = True
