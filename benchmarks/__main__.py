@@ -76,6 +76,7 @@ def main() -> None:
     parser.add_argument(
         "--peers", type=Path, metavar="PYTHON", help="of an environment with other people's packages"
     )
+    parser.add_argument("--judge", type=Path, metavar="FILE", help="judge_int8.py")
     arguments = parser.parse_args()
     if not arguments.names:
         for name, benchmark in every.items():
@@ -83,8 +84,10 @@ def main() -> None:
         return
     given = {"--photos": arguments.photos, "--web-photos": arguments.web_photos, "--stock": arguments.stock}
     options = "".join(f" {option} DIR" for option, folder in given.items() if folder is not None)
-    options += " --peers PYTHON" * (arguments.peers is not None)
-    inputs = Inputs(arguments.photos, arguments.web_photos, arguments.stock, arguments.peers)
+    options += " --peers PYTHON" * (arguments.peers is not None) + " --judge FILE" * (
+        arguments.judge is not None
+    )
+    inputs = Inputs(arguments.photos, arguments.web_photos, arguments.stock, arguments.peers, arguments.judge)
     for name in BENCHMARKS if "all" in arguments.names else arguments.names:
         table = every[name](inputs)
         print(f"\n{table.title}\n{machine()}\n\n{table.markdown()}", flush=True)

@@ -12,6 +12,7 @@ class Inputs:
     web_photos_given: Path | None = None
     stock_given: Path | None = None
     peers_given: Path | None = None
+    judge_given: Path | None = None
 
     @property
     def photos(self) -> Path:
@@ -34,6 +35,13 @@ class Inputs:
         if self.peers_given is None or not self.peers_given.is_file():
             raise SystemExit("--peers is the python of an environment with tests/peers/requirements.txt")
         return self.peers_given
+
+    @property
+    def judge(self) -> Path:
+        """A script that judges int8 files and knows nothing of this package."""
+        if self.judge_given is None or not self.judge_given.is_file():
+            raise SystemExit("--judge is judge_int8.py, which compares two .tflite files on photos")
+        return self.judge_given
 
 
 def _needed(folder: Path | None, option: str, what: str) -> Path:
