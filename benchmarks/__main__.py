@@ -13,6 +13,8 @@ from benchmarks import (
     cluster,
     data,
     embedding,
+    int8_classifiers,
+    int8_loss,
     job,
     labels,
     memory,
@@ -48,6 +50,8 @@ BENCHMARKS = {
 ON_REQUEST = {  # these need other people's files, the extra `train`, or many minutes
     "stock-speed": stock.speed,
     "stock-quality": stock.quality,
+    "int8-peers": int8_loss.peers,
+    "int8-classifiers": int8_classifiers.agreement,
     "training-memory": memory.training,
     "recipe-memory": recipe_memory.recipe,
     "soak": soak.soak,

@@ -1,0 +1,113 @@
+"""What int8 loses, by cross-validation with an outside judge: stage by stage, and beside other makers' files."""
+
+import csv
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.folds import FOLDS, NAMES, Fold, Judge, Loss, fold_file, folds, photos_of
+from benchmarks.inputs import Inputs
+from benchmarks.table import Table
+from efficientnet_lite import metrics
+from efficientnet_lite.arrays import Array, ClassIndices
+from efficientnet_lite.photos.contract import BaseView
+from efficientnet_lite.photos.views import prepare
+from efficientnet_lite.quantize.stages import Method, quantize
+from efficientnet_lite.run.source import Origin, open_origin
+from efficientnet_lite.runtimes.engine import cores
+from efficientnet_lite.tflite.artifact import About, float_artifact, int8_artifact
+
+VIEWS: tuple[BaseView, ...] = (
+    "crop",
+    "squash",
+)  # of the photos that calibrate, in turn, as `export` looks at them
+COLUMNS = [*(f"{name}, dB" for name in NAMES), "same class as float", "points of top-1 lost", "seconds"]
+NOTE = (
+    "Logit SNR against our float32 file on the photos of three folds, each judged by the file that the other 200 "
+    "calibrated, with the pixels of judge_int8.py; agreement, accuracy and seconds of a file over all three variants. "
+    "In brackets the 95 % interval: over draws of the photos for dB, Wilson's for agreement."
+)
+Make = Callable[[Origin, Fold], bytes]  # an int8 file of logits, calibrated beside the fold
+
+
+def peers(inputs: Inputs) -> Table:
+    """Logit SNR, agreement and accuracy of int8 files of the stock converter and ai-edge-quantizer, and of ours."""
+
+    def made(maker: str) -> Make:
+        return lambda origin, fold: (
+            inputs.stock / fold_file(origin.plan.variant.name, maker, fold.number)
+        ).read_bytes()
+
+    makers = {"stock converter": made("stock"), "ai-edge-quantizer": made("edge"), "ours": ours(Method())}
+    return Table("Int8 files: ours and other makers'", ["int8 file", *COLUMNS], judged(inputs, makers), NOTE)
+
+
+def ours(method: Method) -> Make:
+    """Files of the published weights by one method."""
+
+    def make(origin: Origin, fold: Fold) -> bytes:
+        images = [
+            prepare(photo.read_bytes(), (VIEWS[place % 2],), origin.contract, where=photo).images[0]
+            for place, photo in enumerate(fold.calibrating)
+        ]
+        made = quantize(origin.plan, origin.layers(), images, method=method, workers=cores())
+        return int8_artifact(origin.plan, made.network, _about(origin))
+
+    return make
+
+
+def judged(inputs: Inputs, makers: Mapping[str, Make]) -> list[list[object]]:
+    """A line for each maker: logit SNR of each variant, agreement, accuracy and seconds over all of them."""
+    judge, photos, truth = Judge.of(inputs), photos_of(inputs), _truth(inputs)
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        parents = {name: judge.logits(_float(open_origin(name)), photos, folder) for name in NAMES}
+        for maker, make in makers.items():
+            losses, seconds, lost = dict[str, Loss](), [], 0
+            for name, parent in parents.items():
+                found = np.zeros_like(parent)
+                for fold in folds(photos):
+                    start = time.perf_counter()
+                    data = make(open_origin(name), fold)
+                    seconds.append(time.perf_counter() - start)
+                    found[fold.number :: FOLDS] = judge.logits(data, fold.judging, folder)
+                losses[name] = Loss.between(parent, found)
+                lost += _right(parent, truth) - _right(found, truth)
+            rows.append([maker, *_cells(losses, lost, seconds)])
+    return rows
+
+
+def _cells(losses: Mapping[str, Loss], lost: int, seconds: list[float]) -> list[object]:
+    whole = Loss.of_all(list(losses.values()))
+    same, count = int(whole.same.sum()), len(whole.same)
+    low, high = metrics.wilson_interval(same, count)
+    return [
+        *(loss.decibels() for loss in losses.values()),
+        f"{same / count:.4f} ({low:.4f}-{high:.4f})",
+        f"{100 * lost / count:.2f}",
+        f"{min(seconds):.0f}-{max(seconds):.0f}",
+    ]
+
+
+def _about(origin: Origin) -> About:
+    return About(origin.contract, origin.weights.sha256, origin.weights.license, ("logits",), origin.labels)
+
+
+def _float(origin: Origin) -> bytes:
+    return float_artifact(origin.plan, origin.layers(), _about(origin))
+
+
+def _right(logits: Array, truth: ClassIndices) -> int:
+    """How many photos are named right."""
+    return int((logits.argmax(axis=1) == truth).sum())
+
+
+def _truth(inputs: Inputs) -> ClassIndices:
+    """The class of each photo, from labels.csv beside them."""
+    with (inputs.web_photos / "labels.csv").open(newline="") as file:
+        known = {row["file"]: int(row["index"]) for row in csv.DictReader(file)}
+    return np.array([known[photo.name] for photo in photos_of(inputs)], np.intp)
