@@ -7,71 +7,37 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rounded_network import coarse_images, float_tensors, random_layers, rounded_network
 
 from efficientnet_lite.metrics import softmax
-from efficientnet_lite.network import numpy_run
-from efficientnet_lite.network.numpy_run import Layer
-from efficientnet_lite.network.plan import DENSE, POOLED, VARIANTS, Conv, Dense, make_plan
+from efficientnet_lite.network.plan import DENSE, VARIANTS, make_plan
 from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.strangers.description import describe
 from efficientnet_lite.strangers.structure import check_model
-from efficientnet_lite.tflite import quantmath
-from efficientnet_lite.tflite.int8 import IntegerLayer, IntegerNetwork, write_int8
-from efficientnet_lite.tflite.quantmath import INPUT_SCALE, RELU6_SCALE, activation_scale
+from efficientnet_lite.tflite.int8 import write_int8
 
 PLAN = make_plan(VARIANTS["lite0"], size=32, classes=5)
 NAMES = [step.name for step in PLAN.steps]
 
 
-def random_layers():
-    random = np.random.default_rng(0)
-    layers = {}
-    for step in PLAN.steps:
-        if isinstance(step, Conv | Dense):
-            shape = step.kernel_shape if isinstance(step, Conv) else (step.inputs, step.outputs)
-            inputs = np.prod(shape[:2]) if isinstance(step, Conv) and step.depthwise else np.prod(shape[:-1])
-            kernel = random.normal(0, np.sqrt(2 / inputs), shape).astype(np.float32)
-            layers[step.name] = Layer(kernel, random.normal(0, 0.1, shape[-1:]).astype(np.float32))
-            if isinstance(step, Conv) and step.depthwise:
-                layers[step.name] = Layer(kernel, random.normal(0, 0.1, step.outputs).astype(np.float32))
-    return layers
-
-
 @pytest.fixture(scope="module")
 def layers():
-    return random_layers()
+    return random_layers(PLAN)
 
 
 @pytest.fixture(scope="module")
 def images():
-    coarse = np.random.default_rng(1).integers(0, 256, (8, 4, 4, 3), np.uint8)
-    return coarse.repeat(8, axis=1).repeat(8, axis=2)
+    return coarse_images(PLAN)
 
 
 @pytest.fixture(scope="module")
 def tensors(layers, images):
-    """Of the float network, by the plan's names."""
-    return numpy_run.run(PLAN.steps, layers, (images.astype(np.float32) - 127) / 128)
+    return float_tensors(PLAN, layers, images)
 
 
 @pytest.fixture(scope="module")
 def network(layers, tensors):
-    """Rounded to the nearest codes, with the ranges of those images."""
-    scales = {"normalized": INPUT_SCALE}
-    integers = {}
-    for step in PLAN.steps[:-1]:  # the softmax has its scale of the operator
-        relu6 = (isinstance(step, Conv) and step.relu6) or step.name == POOLED
-        low, high = float(tensors[step.name].min()), float(tensors[step.name].max())
-        scales[step.name] = RELU6_SCALE if relu6 else activation_scale(low, high)
-        if step.name in layers:
-            layer, source = layers[step.name], scales[step.source]
-            kernel = layer.kernel[..., 0] if getattr(step, "depthwise", False) else layer.kernel
-            made = quantmath.weight_scales(kernel, layer.bias, source.scale)
-            codes = quantmath.weight_codes(kernel, made).reshape(layer.kernel.shape)
-            integers[step.name] = IntegerLayer(
-                codes, made, quantmath.bias_codes(layer.bias, made, source.scale)
-            )
-    return IntegerNetwork(integers, scales)
+    return rounded_network(PLAN, layers, tensors)
 
 
 def kept_of(names, layers):
