@@ -41,7 +41,7 @@ ROOMS = (
 TOP = ("__main__", "__init__", "export_model")  # front doors, above all rooms
 
 EVERYWHERE = {"numpy"}
-LIBRARIES = {  # a room, or one module of it -> what it may import beside the standard library
+LIBRARIES = {  # a room, a part or one module of it -> what it may import beside the standard library
     "features.sources.remote": {"fsspec", "aiohttp"},
     "features.sources.remote_folders": {"fsspec"},
     "features.sources.parquet_child": {"pyarrow"},
@@ -73,6 +73,7 @@ LIBRARIES = {  # a room, or one module of it -> what it may import beside the st
     "neighbors.search": {"threadpoolctl"},
     "neighbors.graph": {"usearch"},
     "classifier.head": {"sklearn", "threadpoolctl"},
+    "quantize.learned": {"tensorflow"},  # inside functions: `effort="best"`, and training on its simulation
     "artifacts.onnx_graph": {"onnx"},
     "artifacts.saved_model_graph": {"tensorflow", "keras"},
     "artifacts.hub_graph": {"tensorflow"},
@@ -195,7 +196,9 @@ def _fault_inside(arrow: Arrow) -> str | None:
 
 
 def _fault_outside(arrow: Arrow) -> str | None:
-    allowed = EVERYWHERE | LIBRARIES.get(room(arrow.source), set()) | LIBRARIES.get(arrow.source, set())
+    names = arrow.source.split(".")
+    parts = {room(arrow.source), *(".".join(names[: count + 1]) for count in range(len(names)))}
+    allowed = EVERYWHERE.union(*(LIBRARIES.get(part, set()) for part in parts))
     if arrow.target in allowed:
         return None
     pure = room(arrow.source) in {"ground", *PURE} or arrow.source in PURE
