@@ -1,7 +1,7 @@
 """What a model is made of: the weights of a published model, a checkpoint or a run, with labels and contract."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from efficientnet_lite.errors import UsageError
@@ -34,6 +34,7 @@ class Origin:
     contract: Contract
     labels: tuple[str, ...] | None
     weights: Weights
+    translations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # locale -> the labels
 
     def layers(self) -> dict[str, Layer]:
         """Batch norm folded in."""

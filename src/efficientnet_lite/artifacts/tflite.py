@@ -54,7 +54,8 @@ def write(making: Making, place: Path) -> NewArtifact:
     names = output_names(
         origin, tuple(options.outputs) or (() if endpoints else ("probabilities",)), endpoints
     )
-    translations = read_translations(options.labels_locale or {}, origin.labels_of(names) or ())
+    given_names = read_translations(options.labels_locale or {}, origin.labels_of(names) or ())
+    translations = {**origin.translations, **given_names} if origin.labels_of(names) else {}
     about = about_of(origin, names, translations)
     float_form = form if form.precision == "float32" else Form()
     with stage("Checking the float file") as on_progress, writable("float32", out):

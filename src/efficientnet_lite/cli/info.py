@@ -215,8 +215,11 @@ def _port(port: "Port") -> str:
 
 
 def _file_rows(described: "ModelInfo") -> list[tuple[str, object]]:
+    no = f"no: {described.not_taken}"
     rows: list[tuple[str, object]] = [
         ("bytes", f"{described.bytes:,}"),
+        *([("network", described.network)] if described.network else []),
+        ("requantize", no if described.not_taken else "yes: export it with --precision int8 --data PHOTOS"),
         ("parameters", f"{described.parameters:,}"),
     ]
     rows += [("input", _port(port)) for port in described.inputs]

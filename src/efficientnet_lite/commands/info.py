@@ -1,9 +1,11 @@
 """`info`: what a file, a run, a checkpoint or a variant is, told by what lies there."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from efficientnet_lite.arguments import called
 from efficientnet_lite.artifacts.origin import named_model
+from efficientnet_lite.artifacts.taken import network_in
 from efficientnet_lite.errors import ArtifactError, CheckpointError, UsageError
 from efficientnet_lite.network.plan import parse_model_name
 from efficientnet_lite.photos.header import MAGIC_BYTES, format_of
@@ -26,7 +28,8 @@ def info(
 ) -> OpenedRun | ModelInfo | Weights | Offer | Readiness:
     """Say what a file, a run, a checkpoint or a model contains.
 
-    Operators, shapes, quantization, metadata and contract of a file.
+    Operators, shapes, quantization, metadata and contract of a file, and
+    whether it is an EfficientNet-Lite that `export` takes in as weights.
 
     Args:
         source: a .tflite file of anyone's, a run folder, a checkpoint, or a
@@ -96,7 +99,9 @@ def _file(path: Path) -> ModelInfo | Weights:
     """A file, told by its content: a .tflite, or a checkpoint."""
     data = files.read_bytes(path, limit=MAX_CHECKPOINT_BYTES, what="a .tflite file or a checkpoint")
     if data[4:8] == MODEL_IDENTIFIER or path.suffix.lower() == ".tflite":
-        return describe(data, where=path)
+        described = describe(data, where=path)
+        network, not_taken = network_in(data, where=path)
+        return replace(described, network=network, not_taken=not_taken)
     fix = "give a .tflite file, a checkpoint, a run folder, or a model such as lite1"
     if (photo := format_of(data[:MAGIC_BYTES])) is not None:
         raise ArtifactError(f"this is a photo ({photo}), not a model", where=path, fix=fix)

@@ -6,7 +6,7 @@ import numpy as np
 
 from efficientnet_lite.arrays import Array
 from efficientnet_lite.network.numpy_run import Layer
-from efficientnet_lite.network.plan import BN_EPSILON, Conv, Dense, Plan
+from efficientnet_lite.network.plan import BN_EPSILON, BN_PARTS, Conv, Dense, Plan
 
 
 def fold(plan: Plan, parameters: Mapping[str, Array]) -> dict[str, Layer]:
@@ -35,3 +35,24 @@ def fold(plan: Plan, parameters: Mapping[str, Array]) -> dict[str, Layer]:
         elif isinstance(step, Dense):
             layers[step.name] = Layer(parameters[f"{step.name}/kernel"], parameters[f"{step.name}/bias"])
     return layers
+
+
+def unfold(plan: Plan, layers: Mapping[str, Layer]) -> dict[str, Array]:
+    """Parameters of which `fold` makes `layers` again, to the bit: behind each layer a batch norm that changes nothing.
+
+    Its variance and epsilon together are 1 but for a tenth of what float32 resolves, its shift is the bias. What a
+    training had measured is not in folded weights.
+    """
+    parameters: dict[str, Array] = {}
+    for step in plan.steps:
+        if isinstance(step, Conv):
+            layer, ones = layers[step.name], np.ones(step.outputs, np.float32)
+            parts = ones, layer.bias, np.zeros_like(ones), ones * np.float32(1 - BN_EPSILON)
+            parameters[f"{step.name}/kernel"] = layer.kernel
+            parameters |= {
+                f"{step.name}/{part}": values for part, values in zip(BN_PARTS, parts, strict=True)
+            }
+        elif isinstance(step, Dense):
+            parameters[f"{step.name}/kernel"] = layers[step.name].kernel
+            parameters[f"{step.name}/bias"] = layers[step.name].bias
+    return parameters

@@ -7,6 +7,7 @@ for a runtime; of the others it is written in memory, which takes a fraction of 
 from pathlib import Path
 
 from efficientnet_lite.artifacts.origin import Origin, named_model, origin_of, origin_of_checkpoint
+from efficientnet_lite.artifacts.taken import origin_of_tflite
 from efficientnet_lite.errors import ArtifactError, CheckpointError, UsageError
 from efficientnet_lite.features.backbone import Backbone, backbone_model, backbone_of
 from efficientnet_lite.network.plan import POOLED, make_plan
@@ -33,12 +34,12 @@ def open_origin(
     ema: bool = True,
     with_raw: bool = False,
 ) -> Origin:
-    """The origin that `text` names: a run folder, a checkpoint, or a model such as "lite1".
+    """The origin that `text` names: a run folder, a checkpoint, a float .tflite, or a model such as "lite1".
 
     A path that exists counts before a name.
 
     Args:
-        model: for a checkpoint, the variant that it must be, and its input size ("lite4@300").
+        model: for a checkpoint or a .tflite, the variant that it must be, and its input size ("lite4@300").
         weights: for a model name, where its weights come from: "imagenet", "hub" or a checkpoint.
         ema: of a checkpoint that has both, read the moving averages rather than the raw weights.
         with_raw: and with `ema` the raw weights besides.
@@ -46,8 +47,12 @@ def open_origin(
     Raises:
         UsageError: no such path or model.
         CheckpointError, WeightsMissing: the weights are damaged, of another variant, or not to be had.
+        ArtifactError, VerificationFailed: a .tflite is none of this family, or of codes, or answers otherwise than
+            what was read from it.
     """
     path = Path(text)
+    if _is_tflite(path):
+        return origin_of_tflite(path, model)
     if files.lexists(path) and not (files.is_dir(path) and run_folder.is_run(path)):
         return origin_of_checkpoint(path, model, ema=ema, with_raw=with_raw)
     if model is not None:
@@ -148,8 +153,13 @@ def open_features(
 
 
 def _is_model_file(path: Path) -> bool:
+    """A .tflite or an .onnx file; see `_is_tflite`."""
+    return path.suffix == ".onnx" or _is_tflite(path)
+
+
+def _is_tflite(path: Path) -> bool:
     """By its name or by its first bytes, so that a missing or damaged one is reported as such."""
-    if path.suffix in (".tflite", ".onnx"):
+    if path.suffix == ".tflite":
         return True
     try:
         if not files.is_file(path):  # opening a pipe would wait for its writer

@@ -58,6 +58,8 @@ class ModelInfo:
     names: dict[str, tuple[str, ...]]  # the labels themselves, in the order of the outputs
     files: dict[str, int]  # behind the model, name -> bytes
     identity: Identity | None  # files of ours only
+    network: str | None = None  # which of this family it holds: "EfficientNet-Lite1, 240 pixels, 10 classes"
+    not_taken: str | None = None  # why `export` does not take it in; None where it does, or nobody asked
 
     def to_json(self) -> dict[str, Any]:
         """Plain dictionaries, lists, numbers and texts."""
