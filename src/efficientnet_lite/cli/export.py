@@ -56,7 +56,8 @@ def export(
     An option that the format has no use for is refused.
 
     Args:
-        source: a run folder, a checkpoint, or a model such as lite1.
+        source: a run folder, a checkpoint, a float .tflite of this family (ours or a stranger's, of which the weights
+            are read and proven against the file itself), or a model such as lite1.
         out: the file to write, a folder for savedmodel, hub-tf1 and tf1-checkpoint. A run needs none: the
             artifact then goes into its exports/ and its card, and `verify` replays it with the others.
         format: what the ending of --out says, else tflite; onnx; savedmodel, for TensorFlow 2, to be served or
@@ -74,7 +75,7 @@ def export(
             `features` is the feature map of the last block.
         data: a folder of photos like those that the model will see; labels are not needed. For int8 it sets
             the ranges; what a smaller precision loses is measured on it.
-        model: for a checkpoint, the variant that it must be and its input size, as lite4@300.
+        model: for a checkpoint or a .tflite, the variant that it must be and its input size, as lite4@300.
         calibration: how many of the photos set the ranges (100 where not given); the others prove the file.
         calibration_seed: of the choice of those; another number takes others (0 where not given).
         max_drop: fraction of top-1 accuracy that a smaller precision may lose (0.01 where not given), where --data

@@ -39,6 +39,8 @@ def info(
 ) -> None:
     """Say what a file contains: operators, shapes, quantization, metadata, contract; or a run, or a model.
 
+    Of a .tflite also whether it is an EfficientNet-Lite that `export` takes in as weights, and why not.
+
     With --target the exit code is 5 where the file does not map onto the accelerator, else 0.
     Of the latter, `verdict` of --json tells what maps from what hangs on an option, and from what no rule decides.
 

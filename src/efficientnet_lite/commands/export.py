@@ -54,7 +54,8 @@ def export(
     is refused.
 
     Args:
-        source: a run folder, a checkpoint, or a model such as "lite1".
+        source: a run folder, a checkpoint, a float .tflite of this family, ours
+            or a stranger's, or a model such as "lite1".
         out: the file to write, a folder for "savedmodel", "hub-tf1" and
             "tf1-checkpoint". A run needs none: the artifact then goes into its
             exports/ and its card, and `verify` replays it with the others.
@@ -77,8 +78,8 @@ def export(
         data: photos like those that the model will see; labels are not needed.
             For int8 they set the ranges; what a smaller precision loses is
             measured on them.
-        model: for a checkpoint, the variant that it must be and its input size,
-            as "lite4@300".
+        model: for a checkpoint or a .tflite, the variant that it must be and its
+            input size, as "lite4@300".
         weights: for a model name: "imagenet", "hub", or the path of a
             checkpoint.
         ema: of a checkpoint that has both, read the moving averages rather than
@@ -145,7 +146,7 @@ def write_artifact(
     """One artifact of `source` under its name, or nothing.
 
     Args:
-        source: a run folder, a checkpoint, or a model such as "lite1"; see `open_origin`.
+        source: a run folder, a checkpoint, a float .tflite, or a model such as "lite1"; see `open_origin`.
         out: the file or folder to write; None for a run, which then gets it as one of its own: into its
             exports/, listed in its card, replayed by `verify`.
 

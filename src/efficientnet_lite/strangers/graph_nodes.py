@@ -37,7 +37,7 @@ class Strange(Exception):
 
 
 @dataclass(slots=True)
-class Node:
+class GraphNode:
     """One layer of the network, or an addition, the mean, or softmax."""
 
     kind: NodeKind
@@ -80,7 +80,7 @@ class GraphNodes:
     """
 
     def __init__(self, data: bytes | memoryview, model: CheckedModel) -> None:
-        self.nodes: list[Node] = []
+        self.nodes: list[GraphNode] = []
         self.strange: tuple[int, str] | None = None
         self.stem = Affine(np.ones(3), np.zeros(3))
         self.made: dict[int, int] = {model.inputs[0]: INPUT}
@@ -154,11 +154,11 @@ class GraphNodes:
             raise Strange("reads no tensor of the network")
         return self.made[index]
 
-    def _put(self, tensor: int, node: Node) -> None:
+    def _put(self, tensor: int, node: GraphNode) -> None:
         self.made[tensor] = len(self.nodes)
         self.nodes.append(node)
 
-    def _only_reader(self, index: int) -> Node:
+    def _only_reader(self, index: int) -> GraphNode:
         """The node whose result is read here alone, so that what is done to it may be taken into it."""
         source = self._source(index)
         if source == INPUT:
@@ -216,7 +216,7 @@ class GraphNodes:
             kind: NodeKind = "dense layer"
         else:
             kind = "depthwise convolution" if depthwise else "convolution"
-        node = Node(
+        node = GraphNode(
             kind, (source,), place, made[3], shape[3], kernel, bias[0] if bias else -1, height, stride_h
         )
         node.low, node.high = low, high
@@ -238,7 +238,7 @@ class GraphNodes:
     def _dense(self, place: int, operator: OperatorInfo) -> None:
         read, kernel, *bias = operator.inputs
         units, width = self._tensors[kernel].shape
-        node = Node(
+        node = GraphNode(
             "dense layer", (self._source(read),), place, units, width, kernel, bias[0] if bias else -1
         )
         node.low, node.high = _FUSED[int(operator.options[0])]
@@ -256,7 +256,8 @@ class GraphNodes:
         if not whole:
             raise Strange("is no mean over the whole map")
         self._put(
-            operator.outputs[0], Node("mean", (self._source(operator.inputs[0]),), place, shape[3], shape[3])
+            operator.outputs[0],
+            GraphNode("mean", (self._source(operator.inputs[0]),), place, shape[3], shape[3]),
         )
 
     def _softmax(self, place: int, operator: OperatorInfo) -> None:
@@ -264,7 +265,7 @@ class GraphNodes:
         channels = self._tensors[operator.outputs[0]].shape[-1]
         if math.prod(self._tensors[operator.outputs[0]].shape) != channels:
             raise Strange("goes over a map")
-        self._put(operator.outputs[0], Node("softmax", (source,), place, channels))
+        self._put(operator.outputs[0], GraphNode("softmax", (source,), place, channels))
 
     def _reshape(self, place: int, operator: OperatorInfo) -> None:
         source = self._source(operator.inputs[0])
@@ -285,7 +286,7 @@ class GraphNodes:
         shapes = {self._tensors[index].shape for index in (*operator.inputs, *operator.outputs)}
         if INPUT in sources or len(shapes) != 1 or int(operator.options[0]):
             raise Strange("adds the input, or tensors of two shapes, or clamps the sum")
-        self._put(operator.outputs[0], Node("addition", sources, place, next(iter(shapes))[-1]))
+        self._put(operator.outputs[0], GraphNode("addition", sources, place, next(iter(shapes))[-1]))
 
     def _scale(self, place: int, operator: OperatorInfo) -> None:
         """A MUL, DIV, ADD or SUB with a constant: of the input, or of what a layer makes."""

@@ -31,7 +31,7 @@ from efficientnet_lite.network.plan import (
 )
 from efficientnet_lite.photos.contract import MEAN, STDDEV
 from efficientnet_lite.strangers.graph_nodes import INPUT as INPUT_NODE
-from efficientnet_lite.strangers.graph_nodes import Affine, GraphNodes, Node, NodeKind, Values
+from efficientnet_lite.strangers.graph_nodes import Affine, GraphNode, GraphNodes, NodeKind, Values
 from efficientnet_lite.strangers.structure import CheckedModel
 
 RATHER = "give the float32 file, or the run or checkpoint that it was made from"
@@ -236,7 +236,7 @@ def _kind_of_step(step: Step) -> _Kind:
             return _Kind("softmax")
 
 
-def _kind_of_node(node: Node) -> _Kind:
+def _kind_of_node(node: GraphNode) -> _Kind:
     if node.kind in ("addition", "mean", "softmax"):
         return _Kind(node.kind, activation=node.activation)
     side = 1 if node.kind == "dense layer" else node.side
@@ -246,7 +246,7 @@ def _kind_of_node(node: Node) -> _Kind:
 # --- its weights
 
 
-def _layer(graph: GraphNodes, node: Node, step: Conv | Dense, where: Path | str) -> Layer:
+def _layer(graph: GraphNodes, node: GraphNode, step: Conv | Dense, where: Path | str) -> Layer:
     """Kernel and bias in the plan's layout, with what operators behind the layer do taken in."""
     kernel = graph.constant(node.kernel)
     bias = np.zeros(node.channels, np.float32) if node.bias == -1 else graph.constant(node.bias)
