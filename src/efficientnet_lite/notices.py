@@ -1,6 +1,7 @@
 """What a user should know although nothing failed: lines of the log `efficientnet_lite`, to whoever listens.
 
-A warning is for everybody, what is below it for who wants to follow. A command line listens; where nobody does,
+A warning is for everybody, what is below it for who wants to follow, a detail for who asks for it. A command line
+listens; where nobody does,
 Python's logging writes the warnings to stderr. Pure.
 """
 
@@ -16,23 +17,30 @@ Say = Callable[[str], None]
 class _Lines(logging.Handler):
     """Hands each line on, once."""
 
-    def __init__(self, warn: Say, note: Say) -> None:
+    def __init__(self, warn: Say, note: Say, detail: Say) -> None:
         super().__init__()
-        self.warn, self.note, self.said = warn, note, set[str]()
+        self.warn, self.note, self.detail, self.said = warn, note, detail, set[str]()
 
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
         if text not in self.said:
             self.said.add(text)
-            (self.warn if record.levelno >= logging.WARNING else self.note)(text)
+            if record.levelno >= logging.WARNING:
+                self.warn(text)
+            else:
+                (self.note if record.levelno >= logging.INFO else self.detail)(text)
+
+
+def _nobody(line: str) -> None:
+    """Nobody asks."""
 
 
 @contextmanager
-def listening(warn: Say, note: Say = lambda line: None) -> Iterator[None]:
-    """While the block runs these two get every line, and nobody else does."""
+def listening(warn: Say, note: Say = _nobody, detail: Say = _nobody) -> Iterator[None]:
+    """While the block runs these get every line, and nobody else does."""
     handlers, level, LOG.propagate = LOG.handlers, LOG.level, False
-    LOG.handlers = [_Lines(warn, note)]
-    LOG.setLevel(logging.INFO)
+    LOG.handlers = [_Lines(warn, note, detail)]
+    LOG.setLevel(logging.DEBUG)
     try:
         yield
     finally:
@@ -40,8 +48,8 @@ def listening(warn: Say, note: Say = lambda line: None) -> Iterator[None]:
         LOG.setLevel(level)
 
 
-def direct(warn: Say, note: Say) -> None:
-    """From here on these two get the lines, where somebody listens."""
+def direct(warn: Say, note: Say, detail: Say = _nobody) -> None:
+    """From here on these get the lines, where somebody listens."""
     for handler in LOG.handlers:
         if isinstance(handler, _Lines):
-            handler.warn, handler.note = warn, note
+            handler.warn, handler.note, handler.detail = warn, note, detail

@@ -7,6 +7,7 @@ from typing import Any
 from efficientnet_lite.photos.images import Refused
 from efficientnet_lite.proof.gate import Comparison, Verdict, finite
 from efficientnet_lite.proof.parity import Parity
+from efficientnet_lite.quantize.int8_record import Int8Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Exported:
     verdict: Verdict | None = None  # of the photos on a smaller precision; None where none were given
     doubts: tuple[str, ...] = ()  # why it is not refuted and no more
     skipped: tuple[Refused, ...] = ()  # photos that stand behind no figure, and set no range
+    int8: Int8Record | None = None  # how an int8 file was made
 
     def to_json(self) -> dict[str, Any]:
         """A document of plain values."""
@@ -43,6 +45,8 @@ class Exported:
         }
         if self.skipped:
             document["skipped"] = [{"path": each.where, "reason": each.reason} for each in self.skipped]
+        if self.int8 is not None:
+            document["int8"] = self.int8.to_json()
         if self.reduction is not None:
             document["reduction"] = self.reduction.to_json()
         if self.comparison is not None:

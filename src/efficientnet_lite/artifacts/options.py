@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from efficientnet_lite.errors import CALL, UsageError
-from efficientnet_lite.vocabulary import PRECISIONS, DenseScales, Io, Precision
+from efficientnet_lite.vocabulary import PRECISIONS, DenseScales, Effort, Io, Precision
 
 ArtifactFormat = Literal["tflite", "onnx", "savedmodel", "hub-tf1", "tf1-checkpoint"]
 FORMATS: tuple[ArtifactFormat, ...] = get_args(ArtifactFormat)
 Batching = Literal["1", "dynamic"]
 BATCHINGS: tuple[Batching, ...] = get_args(Batching)
 DENSE_SCALES: tuple[DenseScales, ...] = get_args(DenseScales)
+EFFORTS: tuple[Effort, ...] = get_args(Effort)
 TFLITE = "tflite"
 _OF_ALL = ("format", "model", "weights", "ema", "overwrite")  # of the source or the target
 
@@ -37,6 +38,7 @@ USES: Mapping[str, tuple[str, ...]] = {
     "calibration": ("int8",),
     "calibration_seed": ("int8",),
     "dense": ("dynamic", "int8"),
+    "effort": ("int8",),
 }
 SORTS: tuple[str, ...] = (*_ALL_TFLITE, *(each for each in FORMATS if each != "tflite"))
 BARS = ("max_drop", "min_agreement")  # what photos are held to
@@ -61,6 +63,7 @@ class ExportOptions:
         batch: "1" as usual, or "dynamic": the caller may change it.
         dense: scales of the dense layer's int8 kernel, "per-tensor" as usual; "per-channel" needs runtimes of
             2022 (int8) or of 2024 (dynamic).
+        effort: "standard" as usual; "best" learns biases, scales and roundings by gradients, for minutes.
         endpoints: names of the reference, such as "reduction_4", as further outputs; `features` among them is
             the last block's feature map. Alone they replace the outputs.
         data: for int8, a folder of photos like those that the model will see; labels are not needed. Other
@@ -82,6 +85,7 @@ class ExportOptions:
     io: Io | None = None
     batch: Batching | None = None
     dense: DenseScales | None = None
+    effort: Effort | None = None
     endpoints: Sequence[str] | None = None
     data: str | Path | None = None
     calibration: int | None = None

@@ -19,6 +19,7 @@ from efficientnet_lite.errors import VerificationFailed
 from efficientnet_lite.figures import noise
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import LOGITS, POOLED, PROBABILITIES
+from efficientnet_lite.notices import LOG
 from efficientnet_lite.photos.views import Image
 from efficientnet_lite.progress import OnProgress, ShowStage
 from efficientnet_lite.proof.gate import (
@@ -33,12 +34,13 @@ from efficientnet_lite.proof.gate import (
 )
 from efficientnet_lite.proof.parity import FLOAT_TOLERANCE, Gauge, Parity, allowance, fixed_inputs
 from efficientnet_lite.quantize import calibration
-from efficientnet_lite.quantize.stages import Method
+from efficientnet_lite.quantize.int8_record import Int8Record, recorded
+from efficientnet_lite.quantize.stages import Method, Quantized
 from efficientnet_lite.runtimes.model import Model, Outputs
 from efficientnet_lite.runtimes.model_files import model_from_bytes
 from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.tflite.artifact import INT8, About, Form, float_artifact, int8_artifact
-from efficientnet_lite.vocabulary import Precision
+from efficientnet_lite.vocabulary import Effort, Precision
 
 # Least SNR of logits, features or a feature map, against float32. Measured with official and random weights and
 # heads of 2 to 1000 classes at 32 to 260 pixels: float16 38 to 66 on the fixed inputs and 45 to 56 on photos,
@@ -59,6 +61,7 @@ class Reduced:
     parity: Parity  # of every output of its twin, on the same inputs
     cross_fitted: bool = False  # every photo calibrated, so two halves proved each other
     whole: bool = True  # no photo was lost between the first look and the comparison
+    record: Int8Record | None = None  # how an int8 file was made
 
     def verdict(self, outputs: Sequence[str], bars: Bars) -> tuple[Verdict | None, tuple[str, ...]]:
         """What the photos say of it, and why no more; None where nobody asked them about classes."""
@@ -183,31 +186,46 @@ class Int8Maker:
     workers: int
     out: Path
     form: Form = INT8
+    effort: Effort = "standard"
 
     def make(self, sample: Sample, count: int, stage: ShowStage) -> Reduced:
-        """The file, of which the first `count` images of the sample set the ranges where others are left."""
-        kept_back = sample.part(slice(count, None))
-        if len(kept_back.images) >= min(FEWEST_KEPT_BACK, count):
+        """The file, whose ranges the first `count` images of the sample set where enough others are left.
+
+        Of fewer all set the ranges, and two halves prove each other. That quantizes three times, so where one takes
+        minutes some photos are kept back instead.
+        """
+        fit = self._fitted(len(sample.images), count)
+        if fit:
+            kept_back = sample.part(range(fit, len(sample.images)))
             with stage("Quantizing to int8") as on_progress:
-                data, judged = self._write(sample.images[:count], on_progress)
+                data, judged, record = self._file(sample.part(range(fit)), on_progress)
             with stage("Comparing with float") as on_progress:
                 found = [compared(self.parent, judged, kept_back, self.about.outputs, on_progress)]
-            return self._reduced(data, found, kept_back.truth, False, sample.whole)
+            return self._reduced(data, record, found, kept_back.truth, False, sample.whole)
         with stage("Quantizing to int8") as on_progress:
-            data, _ = self._write(sample.images, on_progress)
-        halves = sample.part(slice(0, None, 2)), sample.part(slice(1, None, 2))
+            data, _, record = self._file(sample, on_progress)
+        halves = _halves(sample)
         found = []
-        for fit, other in (halves, halves[::-1]):
-            with stage("Quantizing from one half") as on_progress:
-                _, file = self._write(fit.images, on_progress)
+        for fit_on, other in (halves, halves[::-1]):
+            with stage("Quantizing from one half") as on_progress, writable("int8", self.out):
+                file = self._judged(self._quantized(fit_on.images, on_progress), self.about)
             with stage("Comparing on the other") as on_progress:
                 found.append(compared(self.parent, file, other, self.about.outputs, on_progress))
         truth = None if sample.truth is None else [*(halves[1].truth or ()), *(halves[0].truth or ())]
-        return self._reduced(data, found, truth, True, sample.whole)
+        return self._reduced(data, record, found, truth, True, sample.whole)
+
+    def _fitted(self, photos: int, count: int) -> int:
+        """How many of the photos set the ranges where the others prove the file; 0: all of them do."""
+        if photos - count >= min(FEWEST_KEPT_BACK, count):
+            return count
+        if self.effort == "standard":
+            return 0
+        return photos - max(1, min(FEWEST_KEPT_BACK, photos // 3))
 
     def _reduced(
         self,
         data: bytes,
+        record: Int8Record,
         scores: Sequence[tuple[Array, Array, Gauge]],
         truth: Iterable[int] | None,
         crossed: bool,
@@ -217,26 +235,54 @@ class Int8Maker:
         parities = [gauge.parity() for _, _, gauge in scores]
         worst = min(parities, key=lambda each: each.snr_db)
         comparison = compare(true, found, _known(truth), "crop")
-        return Reduced(data, comparison, worst, crossed, whole)
+        return Reduced(data, comparison, worst, crossed, whole, record)
 
-    def _write(self, images: Sequence[Image], on_progress: OnProgress) -> tuple[bytes, Model]:
-        """The file that these photos calibrate, and its twin."""
-        plan = self.origin.plan
+    @property
+    def _method(self) -> Method:
+        return Method(effort=self.effort, dense=self.form.dense)
+
+    def _file(self, fit: Sample, on_progress: OnProgress) -> tuple[bytes, Model, Int8Record]:
+        """The file whose ranges these photos set, its twin, and how it was made."""
+        assert fit.photos is not None  # of `sample_of`
         with writable("int8", self.out):
-            method = Method(dense=self.form.dense)
-            network = calibration.quantized(
-                plan,
+            made, record = recorded(
+                self.origin.plan,
                 self.layers,
-                images,
+                fit.images,
+                fit.photos,
                 self.cache,
-                method=method,
+                method=self._method,
                 workers=self.workers,
                 on_progress=on_progress,
-            ).network
-            files = [int8_artifact(plan, network, each, self.form) for each in (self.about, twin(self.about))]
-            data, judged = (model_from_bytes(each, where=self.out, workers=self.workers) for each in files)
-            require_same(data, judged)
-        return files[0], judged
+                warn=LOG.warning,
+            )
+            about = replace(self.about, quantization=record.identity)
+            data = int8_artifact(self.origin.plan, made.network, about, self.form)
+            judged = self._judged(made, about)
+            require_same(model_from_bytes(data, where=self.out, workers=self.workers), judged)
+        return data, judged, record
+
+    def _quantized(self, images: Sequence[Image], on_progress: OnProgress) -> Quantized:
+        return calibration.quantized(
+            self.origin.plan,
+            self.layers,
+            images,
+            self.cache,
+            method=self._method,
+            workers=self.workers,
+            on_progress=on_progress,
+        )
+
+    def _judged(self, made: Quantized, about: About) -> Model:
+        """The twin of the file of these integers, opened."""
+        data = int8_artifact(self.origin.plan, made.network, twin(about), self.form)
+        return model_from_bytes(data, where=self.out, workers=self.workers)
+
+
+def _halves(sample: Sample) -> tuple[Sample, Sample]:
+    """Two halves by chance: photos that take turns by class and view would not be split evenly by place."""
+    order = np.random.default_rng(0).permutation(len(sample.images)).tolist()
+    return sample.part(sorted(order[::2])), sample.part(sorted(order[1::2]))
 
 
 def _known(truth: Iterable[int] | None) -> npt.NDArray[np.intp] | None:

@@ -41,10 +41,11 @@ class Sample(NamedTuple):
         """No photo was lost while they were looked at."""
         return not any(each.lost for each in self.refused)
 
-    def part(self, places: slice) -> "Sample":
-        truth = None if self.truth is None else self.truth[places]
-        photos = self.photos.part(range(len(self.images))[places]) if self.photos else None
-        return Sample(self.images[places], truth, self.refused, photos=photos)
+    def part(self, places: Sequence[int]) -> "Sample":
+        """Those at `places`, in that order."""
+        truth = None if self.truth is None else [self.truth[place] for place in places]
+        photos = self.photos.part(places) if self.photos else None
+        return Sample([self.images[place] for place in places], truth, self.refused, photos=photos)
 
     def all_notes(self) -> tuple[str, ...]:
         """What a person should know of them."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from efficientnet_lite.artifacts.exported import Exported
 from efficientnet_lite.artifacts.kind import ArtifactKind, Making, NamedArrays, NewArtifact
-from efficientnet_lite.artifacts.options import BATCHINGS, DENSE_SCALES, ExportOptions
+from efficientnet_lite.artifacts.options import BATCHINGS, DENSE_SCALES, EFFORTS, ExportOptions
 from efficientnet_lite.artifacts.origin import Origin
 from efficientnet_lite.artifacts.reduced import NOTHING, Int8Maker, Reduced, reduced_float, require_same, twin
 from efficientnet_lite.artifacts.sample import Sample, sample_of
@@ -16,6 +16,7 @@ from efficientnet_lite.network.plan import POOLED
 from efficientnet_lite.photos.views import Image
 from efficientnet_lite.proof.gate import Bars, writable
 from efficientnet_lite.proof.parity import FLOAT_TOLERANCE, Parity, fixed_inputs, parity
+from efficientnet_lite.quantize.learned.requirement import require_learned
 from efficientnet_lite.runtimes.engine import chosen_workers
 from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.runtimes.model import Model
@@ -38,6 +39,8 @@ def check_options(options: ExportOptions, out: Path) -> None:
     _bars(options).check()
     if _count(options) < 1:
         raise wrong_argument("calibration", options.calibration, fix="give at least 1 photo")
+    if options.effort == "best":
+        require_learned()
     if options.precision == "int8" and options.data is None:
         raise UsageError(
             "int8 needs photos to set its ranges",
@@ -105,6 +108,7 @@ def exported_file(
         verdict=said,
         doubts=why,
         skipped=sample.refused if sample else (),
+        int8=reduced.record if reduced else None,
     )
 
 
@@ -139,7 +143,8 @@ def _reduced(
         return made, sample
     assert sample is not None  # demanded by `check_options`
     with Cache() as cache:
-        maker = Int8Maker(origin, making.layers, about, parent, cache, workers, out, form)
+        effort = options.effort or "standard"
+        maker = Int8Maker(origin, making.layers, about, parent, cache, workers, out, form, effort)
         made = maker.make(sample, count, making.stage)
         cache.prune()
     return made, sample
@@ -169,6 +174,7 @@ def _form(options: ExportOptions) -> Form:
         ("io", io or "float32", IOS),
         ("batch", batch, BATCHINGS),
         ("dense", dense, DENSE_SCALES),
+        ("effort", options.effort or "standard", EFFORTS),
     ):
         if given not in known:
             raise refuse(f"`{argument}=` cannot be {given}", f"give {', '.join(known)}")
@@ -268,6 +274,7 @@ def _in_a_run(options: ExportOptions) -> list[str]:
     parts += [options.io] if options.io not in (None, usual) else []
     parts += ["any-batch"] if options.batch == "dynamic" else []
     parts += ["per-channel-dense"] if options.dense == "per-channel" else []
+    parts += ["best"] if options.effort == "best" else []
     return [*parts, *(options.endpoints or ())]
 
 

@@ -76,7 +76,7 @@ Photos = Annotated[tuple[str, ...], Parameter(negative=(), allow_leading_hyphen=
 def console_of(json: bool, verbose: int, quiet: bool) -> Console:
     """The console of one command."""
     console = Console(json=json, verbose=verbose, quiet=quiet)
-    direct(console.warn, console.note)
+    direct(console.warn, console.note, lambda line: console.note(line, verbose=1))
     return console
 
 

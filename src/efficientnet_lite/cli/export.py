@@ -18,7 +18,7 @@ from efficientnet_lite.cli.common import (
     console_of,
     locales_of,
 )
-from efficientnet_lite.vocabulary import DenseScales, Io, Precision
+from efficientnet_lite.vocabulary import DenseScales, Effort, Io, Precision
 
 
 def export(
@@ -31,6 +31,7 @@ def export(
     io: Io | None = None,
     batch: Batching | None = None,
     dense: DenseScales | None = None,
+    effort: Effort | None = None,
     output: Annotated[
         tuple[Literal["probabilities", "logits", "features"], ...], Parameter(negative=())
     ] = (),
@@ -69,6 +70,8 @@ def export(
         batch: 1 (the default); dynamic lets the caller change it.
         dense: scales of the dense layer's int8 kernel: per-tensor (the default); per-channel needs a runtime of
             2022 or newer.
+        effort: of int8: standard (the default) takes up to three minutes; best learns for up to ten, and needs the
+            extra "train".
         output: probabilities (the default), logits or features (the 1280 pooled values); may be given again.
             For savedmodel and hub-tf1: features for a feature-vector model, logits for a classifier.
         endpoint: one of the reference's, such as reduction_4, as an output; may be given again. There
@@ -95,6 +98,7 @@ def export(
         io=io,
         batch=batch,
         dense=dense,
+        effort=effort,
         outputs=output,
         endpoints=endpoint,
         data=data,

@@ -86,6 +86,7 @@ def info(
 
 def _show_run(console: Console, run: "Run") -> None:
     from efficientnet_lite.cli.run_summary import show_next, show_summary
+    from efficientnet_lite.run.report.int8_facts import int8_facts
     from efficientnet_lite.run.summary import summary_of
 
     summary = summary_of(run.card, run.folder)
@@ -94,6 +95,7 @@ def _show_run(console: Console, run: "Run") -> None:
         ("model", f"{run.card.get('variant')} at {run.card.get('size')} pixels"),
         ("classes", _names(run.labels)),
         ("proof", summary.proof),
+        *([("int8", made.sentence)] if (made := int8_facts(run.card.get("int8"))) else []),
         *((export.precision, export.path) for export in run.exports),
     ]
     console.facts("", rows)
@@ -250,5 +252,7 @@ def _file_rows(described: "ModelInfo") -> list[tuple[str, object]]:
         ]
     if described.identity:
         contract = described.identity.contract
+        if described.identity.quantization is not None:
+            rows.append(("int8", described.identity.quantization.sentence))
         rows.append(("contract", f"{described.identity.variant} at {contract.size} pixels, {contract.view}"))
     return rows

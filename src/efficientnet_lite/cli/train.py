@@ -32,6 +32,7 @@ from efficientnet_lite.vocabulary import (
     MIN_AGREEMENT,
     TRAINED_MODEL,
     ClassWeights,
+    Effort,
     OnBad,
 )
 
@@ -59,6 +60,7 @@ def train(
     class_weights: Annotated[ClassWeights, Parameter(group=HEAD)] = "none",
     calibration: Annotated[int, Parameter(group=INT8)] = CALIBRATION_PHOTOS,
     calibration_seed: Annotated[int, Parameter(group=INT8)] = 0,
+    effort: Annotated[Effort, Parameter(group=INT8)] = "standard",
     max_drop: Annotated[float, Parameter(group=INT8)] = MAX_DROP,
     min_agreement: Annotated[float, Parameter(group=INT8)] = MIN_AGREEMENT,
     tuning: FineTuneOptions | None = None,
@@ -85,6 +87,7 @@ def train(
         class_weights: balanced gives every class the same say, however few its photos.
         calibration: how many training photos set the ranges of numbers in the int8 file, of every class in turn.
         calibration_seed: of the choice of those; another number takes others.
+        effort: standard, or best: the int8 file learns for up to ten minutes more, which needs the extra "train".
         max_drop: fraction of top-1 accuracy that the int8 file may lose; beyond it nothing is published.
         min_agreement: fraction of photos on which int8 and float32 must name the same class.
         out: the run folder to make.
@@ -111,6 +114,7 @@ def train(
         class_weights=class_weights,
         calibration=calibration,
         calibration_seed=calibration_seed,
+        effort=effort,
         max_drop=max_drop,
         min_agreement=min_agreement,
         on_bad=on_bad,

@@ -81,6 +81,8 @@ def _show(console: Console, verified: "Verified") -> None:
             for each in verified.comparisons
         ]
         console.table("", columns, rows, right=columns[1:], drop=["difference", "photos", "top-1 float32"])
+    if verified.int8 is not None:
+        console.line(f"int8: {verified.int8.sentence}")
     console.line(VERDICTS[verified.verdict].format(what=verified.target), keep=[verified.target])
     for line in (*verified.faults, *verified.doubts):
         console.line(f"  {line}")

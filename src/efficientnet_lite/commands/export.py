@@ -18,7 +18,7 @@ from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.run.arrivals import Arrivals
 from efficientnet_lite.run.source import open_origin
 from efficientnet_lite.storage.targets import Apart
-from efficientnet_lite.vocabulary import DenseScales, Io, Precision
+from efficientnet_lite.vocabulary import DenseScales, Effort, Io, Precision
 from efficientnet_lite.weights.published import sources_apart
 
 
@@ -32,6 +32,7 @@ def export(
     io: Io | None = None,
     batch: Batching | None = None,
     dense: DenseScales | None = None,
+    effort: Effort | None = None,
     outputs: str | Sequence[str] = (),
     endpoints: str | Sequence[str] = (),
     data: str | Path | None = None,
@@ -70,6 +71,8 @@ def export(
         batch: "1" (the default); "dynamic" lets the caller change it.
         dense: scales of the dense layer's int8 kernel: "per-tensor" (the
             default); "per-channel" needs a runtime of 2022 or newer.
+        effort: of int8: "standard" (the default), under three minutes; "best"
+            learns for up to ten, and needs the extra "train".
         outputs: "probabilities" (the default), "logits", "features" (the 1280
             pooled values), one or several. For "savedmodel" and "hub-tf1":
             "features" for a feature-vector model, "logits" for a classifier.
@@ -128,6 +131,7 @@ def export(
         io=io,
         batch=batch,
         dense=dense,
+        effort=effort,
         endpoints=listed(endpoints),
         data=data,
         calibration=calibration,
@@ -162,7 +166,8 @@ def write_artifact(
     if options.data:
         apart.append(Apart(Path(options.data), inside=False))
     check_place(kind, target, overwrite=options.overwrite, apart=apart)
-    with extras.loading("TensorFlow", stage) if kind.executed else nullcontext():
+    learns = kind.executed or options.effort == "best"
+    with extras.loading("TensorFlow", stage) if learns else nullcontext():
         kind.check(options, target)
     origin = open_origin(
         source, model=options.model, weights=options.weights, ema=options.ema, with_raw=kind.both_weights

@@ -18,6 +18,7 @@ from efficientnet_lite.neighbors.doubtful_photos import VIEW, by_features
 from efficientnet_lite.photos.dataset import dataset_apart, open_dataset
 from efficientnet_lite.photos.partition import Partition, divide
 from efficientnet_lite.photos.rows import Row
+from efficientnet_lite.quantize.learned.requirement import require_learned
 from efficientnet_lite.run.arrivals import building
 from efficientnet_lite.run.card import NewRun
 from efficientnet_lite.run.folder import RUN
@@ -44,6 +45,9 @@ def in_its_way(settings: Settings, job: Job) -> Trained | None:
     started = time.monotonic()
     settings.check()
     job.check(settings)
+    if settings.effort == "best":
+        with extras.loading("TensorFlow", job.stage):
+            require_learned()
     trained = whole_network(settings, job) if settings.recipe else from_features(settings, job)
     return None if trained is None else replace(trained, seconds=time.monotonic() - started)
 

@@ -29,6 +29,7 @@ from efficientnet_lite.vocabulary import (
     TRAINED_MODEL,
     ClassFolders,
     ClassWeights,
+    Effort,
     OnBad,
     RecipeName,
 )
@@ -55,6 +56,7 @@ def train(
     class_weights: ClassWeights = "none",
     calibration: int = CALIBRATION_PHOTOS,
     calibration_seed: int = 0,
+    effort: Effort = "standard",
     max_drop: float = MAX_DROP,
     min_agreement: float = MIN_AGREEMENT,
     fine_tune: bool = False,
@@ -132,6 +134,8 @@ def train(
         calibration: how many training photos set the ranges of numbers in the
             int8 file, of every class in turn.
         calibration_seed: of the choice of those: another number takes others.
+        effort: "standard", or "best": the int8 file learns for up to ten minutes
+            more, which needs the extra "train".
         max_drop: fraction of top-1 accuracy that the int8 file may lose; beyond
             it nothing is published.
         min_agreement: fraction of photos on which int8 and float32 must name
@@ -222,6 +226,7 @@ def train(
         class_weights=class_weights,
         calibration=calibration,
         calibration_seed=calibration_seed,
+        effort=effort,
         bars=Bars(max_drop, min_agreement),
         on_bad=on_bad,
         links=links,

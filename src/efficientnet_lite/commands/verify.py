@@ -21,6 +21,7 @@ from efficientnet_lite.run.proven import proven_photos
 from efficientnet_lite.runtimes.model import Model
 from efficientnet_lite.runtimes.model_files import open_model
 from efficientnet_lite.storage import files
+from efficientnet_lite.tflite.identity import Int8Identity
 
 
 @called
@@ -99,7 +100,13 @@ def verify(
     comparisons, lost, whole = compare_on(models, photos.paths, photos.truth, stage)
     notes = [*lost, *photos.notes]
     faults = [fault for each in comparisons for fault in each.failures(bars)]
-    return Verified(target.absolute(), tuple(comparisons), tuple(faults), tuple(notes), bars, whole)
+    made = _made(models[1])
+    return Verified(target.absolute(), tuple(comparisons), tuple(faults), tuple(notes), bars, whole, made)
+
+
+def _made(model: Model) -> Int8Identity | None:
+    """How its integers were made, as a file of ours says."""
+    return model.identity.quantization if model.identity is not None else None
 
 
 def _check_classes(models: Sequence[Model]) -> None:
@@ -143,4 +150,5 @@ def _verify_run(run: Run, data: DatasetPlace | None, bars: Bars, trust: bool, st
             )
             notes += refused
     faults += [fault for each in comparisons for fault in each.failures(bars)]
-    return Verified(run.folder.absolute(), tuple(comparisons), tuple(faults), tuple(notes), bars, whole)
+    made = _made(models[1])
+    return Verified(run.folder.absolute(), tuple(comparisons), tuple(faults), tuple(notes), bars, whole, made)

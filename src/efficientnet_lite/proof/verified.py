@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from efficientnet_lite.proof.gate import (
     verdict,
 )
 from efficientnet_lite.runtimes.model import Model
+from efficientnet_lite.tflite.identity import Int8Identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Verified:
     notes: tuple[str, ...]
     bars: Bars
     whole: bool = True  # no photo was lost while it was replayed
+    int8: Int8Identity | None = None  # how the integers of the file were made, as it says itself
 
     @property
     def passed(self) -> bool:
@@ -65,6 +67,7 @@ class Verified:
             "comparisons": [each.to_json() for each in self.comparisons],
             "faults": list(self.faults),
             "notes": list(self.notes),
+            "int8": None if self.int8 is None else asdict(self.int8),
             "max_drop": float(self.bars.max_drop),
             "min_agreement": float(self.bars.min_agreement),
         }

@@ -17,6 +17,7 @@ from efficientnet_lite.photos.partition import Partition
 from efficientnet_lite.proof.evaluate import Evaluation
 from efficientnet_lite.proof.gate import verdict
 from efficientnet_lite.proof.replay import Proof
+from efficientnet_lite.quantize.int8_record import Int8Record
 from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.runtimes.litert import runtime_version
 from efficientnet_lite.storage import files
@@ -56,6 +57,7 @@ class ProvenFiles:
 
     files: Mapping[Precision, bytes]  # precision -> .tflite
     proof: Proof
+    int8: Int8Record  # how the int8 file was made
     lost: Sequence[LostPhoto]  # while the run was made, of all splits
 
 
@@ -103,6 +105,7 @@ def card_of(folder: Path, run: NewRun, proven: ProvenFiles) -> dict[str, Any]:
             "strength": head.chosen.strength if head else 0.0,
             "path": [asdict(attempt) for attempt in head.attempts] if head else [],
         },
+        "int8": proven.int8.to_json(),
         "fine_tuning": learned.fine_tuning,
         "training": learned.training,
         "metrics": {

@@ -24,6 +24,7 @@ def config_toml(source: Path, settings: Settings, learned: Learned) -> str:
         "class_weights": settings.class_weights,
         "calibration": settings.calibration,
         "calibration_seed": settings.calibration_seed,
+        "effort": settings.effort,
         "max_drop": float(settings.bars.max_drop),
         "min_agreement": float(settings.bars.min_agreement),
         "on_bad": settings.on_bad,

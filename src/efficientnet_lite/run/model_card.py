@@ -7,6 +7,7 @@ from efficientnet_lite.markdown import code_span
 from efficientnet_lite.metrics import too_few_to_judge
 from efficientnet_lite.photos.contract import PHONE_VIEW
 from efficientnet_lite.run.report.facts import choices
+from efficientnet_lite.run.report.int8_facts import int8_facts
 
 VERDICTS = {  # a file that failed has no run
     "verified": "It is proven that the int8 file loses no more than was allowed",
@@ -57,7 +58,7 @@ Accuracy is top-1, how many of the {split} photos ({judged}) are named right: {s
 {count["train"]} photos{chosen}.{f" The accuracy is {few}." if few else ""}
 
 {VERDICTS[card["verification"]["verdict"]]}. `card.json` has the intervals, the accuracy of each class, and how
-often both files name the same class.
+often both files name the same class.{_int8(card)}
 
 Input: RGB, {card["size"]} x {card["size"]}; float32 in [0, 1], or uint8 as the pixels are. The file
 normalizes by itself. `exports/golden.npz` has five inputs and the outputs to expect of them, for tests of your app.
@@ -73,6 +74,15 @@ One label for each photo; a photo of none of the classes gets one of them all th
 {network} {code_span(weights["source"])}. Its licence: {code_span(weights["license"])}.{notice}
 {learned} is yours; so are the labels.
 """
+
+
+def _int8(card: Mapping[str, Any]) -> str:
+    """How the int8 file was made, as a paragraph; empty for a card that does not say."""
+    made = int8_facts(card.get("int8"))
+    if made is None:
+        return ""
+    warnings = "".join(f" {each[0].upper()}{each[1:]}." for each in made.warnings)
+    return f"\n\nHow int8 was made: {made.sentence}.{warnings}"
 
 
 def _phone_first(views: Iterable[str]) -> list[str]:

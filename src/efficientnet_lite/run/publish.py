@@ -3,7 +3,7 @@
 import json
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,15 @@ from efficientnet_lite.photos.partition import publish_split
 from efficientnet_lite.progress import OnProgress, ShowStage
 from efficientnet_lite.proof.gate import writable
 from efficientnet_lite.proof.replay import Proof, prove
-from efficientnet_lite.quantize import calibration
 from efficientnet_lite.quantize.calibration_photos import (
+    CalibrationSet,
     images_by_place,
     shuffled,
     stratified,
     views_in_turn,
 )
+from efficientnet_lite.quantize.int8_record import Int8Record, recorded
+from efficientnet_lite.quantize.stages import Method
 from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.run.card import NewRun, ProvenFiles, card_of
 from efficientnet_lite.run.config_toml import config_toml
@@ -86,16 +88,16 @@ def publish_run(folder: Path, run: NewRun, cache: Cache, stage: ShowStage) -> Tr
         run.settings.contract, weights.sha256, weights.license, labels=labels, translations=run.translations
     )
     with stage("Quantizing to int8") as on_progress, writable("int8", run.out):
-        network, lost = _quantize(plan, layers, run, cache, on_progress)
+        network, record, lost = _quantize(plan, layers, run, cache, on_progress)
     written: dict[Precision, bytes] = {
         "float32": float_artifact(plan, layers, about),
-        "int8": int8_artifact(plan, network, about),
+        "int8": int8_artifact(plan, network, replace(about, quantization=record.identity)),
     }
     models = [_opened(precision, data, run) for precision, data in written.items()]
     with stage("Testing both files") as on_progress:
         proof = _prove(models, layers[DENSE], run, on_progress)
     with stage("Writing the run"):
-        card = _publish(folder, run, ProvenFiles(written, proof, (*lost, *proof.lost)))
+        card = _publish(folder, run, ProvenFiles(written, proof, record, (*lost, *proof.lost)))
     cache.prune()
     notes = photos.dataset.notes + photos.assignment.notes
     return Trained(run.out.absolute(), card, run.learned.head, proof, notes, photos.accounting)
@@ -103,8 +105,8 @@ def publish_run(folder: Path, run: NewRun, cache: Cache, stage: ShowStage) -> Tr
 
 def _quantize(
     plan: Plan, layers: Mapping[str, Layer], run: NewRun, cache: Cache, on_progress: OnProgress
-) -> tuple[IntegerNetwork, list[LostPhoto]]:
-    """The network in integers, and the photos that were to calibrate it and are lost."""
+) -> tuple[IntegerNetwork, Int8Record, list[LostPhoto]]:
+    """The network in integers, the record of it, and the photos that were to calibrate it and are lost."""
     photos, settings, workers = run.photos, run.settings, run.features.workers
     training = photos.positions("train")
     looks, seed = photos.survey.looks, settings.calibration_seed
@@ -120,10 +122,19 @@ def _quantize(
             where=photos.dataset.root,
             fix="leave the photos in place during a run, and run it again",
         )
-    made = calibration.quantized(
-        plan, layers, list(images.values()), cache, workers=workers, on_progress=on_progress
+    names = tuple(map(tables.escaped, used.names))
+    made, record = recorded(
+        plan,
+        layers,
+        list(images.values()),
+        CalibrationSet(names, tuple(used.contents), views, seed).part(list(images)),
+        cache,
+        method=Method(effort=settings.effort),
+        workers=workers,
+        on_progress=on_progress,
+        of_all_classes=True,
     )
-    return made.network, lost
+    return made.network, record, lost
 
 
 def _prove(models: Sequence[Model], layer: Layer, run: NewRun, on_progress: OnProgress) -> Proof:

@@ -23,7 +23,9 @@ from efficientnet_lite.vocabulary import MAX_DROP, MIN_AGREEMENT
 PHOTO = "photo.jpg"  # in `Summary.next`, for one of the user's
 MOST_NAMED = 6  # classes in one sentence
 ENOUGH_OF_A_CLASS = 5  # photos; with fewer, nobody can say how well the class is known
-CaveatKind = Literal["few", "unproven", "loss", "lost", "thin", "leaks", "skipped", "view", "chosen"]
+CaveatKind = Literal[
+    "few", "unproven", "loss", "calibration", "lost", "thin", "leaks", "skipped", "view", "chosen"
+]
 
 
 SEEN = {  # how photos were looked at for the figures
@@ -220,6 +222,8 @@ def _caveats(facts: Facts, bars: Bars, view: str, judged: int) -> list[Caveat]:
             f"int8 is right on {points(round(loss.drop, 3))} fewer of these photos than float32; ship float32, or "
             "calibrate with more photos",
         )
+    for text in facts.int8.warnings if facts.int8 else ():
+        add("calibration", text)
     if facts.lost:
         add(
             "lost",

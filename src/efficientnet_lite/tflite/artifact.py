@@ -9,7 +9,7 @@ from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import Plan
 from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.tflite.float import write_float
-from efficientnet_lite.tflite.identity import OWN_ENTRY, Identity
+from efficientnet_lite.tflite.identity import OWN_ENTRY, Identity, Int8Identity
 from efficientnet_lite.tflite.int8 import IntegerNetwork, write_int8
 from efficientnet_lite.tflite.label_files import label_files, pack_labels
 from efficientnet_lite.tflite.metadata import TEXT_ENTRY, build_metadata
@@ -28,6 +28,7 @@ class About:
     outputs: tuple[str, ...] = ("probabilities",)  # of `write.tensors_of`
     labels: tuple[str, ...] | None = None  # in the order of the outputs
     translations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # locale -> the same names
+    quantization: Int8Identity | None = None  # of an int8 file
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ def _entries(plan: Plan, about: About, form: Form) -> dict[str, bytes]:
         labels_sha256=digest(about.labels) if about.labels else None,
         weights_sha256=about.weights_sha256,
         package_version=__version__,
+        quantization=about.quantization if form.precision == "int8" else None,
     )
     text = build_metadata(
         about.contract,

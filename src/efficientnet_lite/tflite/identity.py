@@ -7,10 +7,28 @@ from pathlib import Path
 from typing import Self
 
 from efficientnet_lite.documents import json_value
-from efficientnet_lite.errors import ArtifactError
+from efficientnet_lite.errors import ArtifactError, printable
 from efficientnet_lite.photos.contract import Contract
 
 OWN_ENTRY = "EFFICIENTNET_LITE"
+
+
+@dataclass(frozen=True, slots=True)
+class Int8Identity:
+    """How the integers of a file were made."""
+
+    effort: str  # "standard", "best"
+    method: str  # which version of ours
+    photos: int  # that set the ranges
+    calibration_sha256: str  # `quantize.calibration_photos.CalibrationSet.sha256`
+
+    @property
+    def sentence(self) -> str:
+        """As people read it, without a full stop."""
+        photos = "1 photo" if self.photos == 1 else f"{self.photos:,} photos"
+        digest = printable(self.calibration_sha256[:12])
+        made = f"effort {printable(self.effort)}, method {printable(self.method)}"
+        return f"{made}; ranges set by {photos}, digest {digest}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +43,13 @@ class Identity:
     labels_sha256: str | None  # `labels.digest`
     weights_sha256: str
     package_version: str
+    quantization: Int8Identity | None = None  # of int8 files since method 2
 
     def to_bytes(self) -> bytes:
         """The content of `OWN_ENTRY`; equal values give equal bytes."""
         fields = {"schema": 1, **asdict(self), "contract": self.contract.to_json()}
+        if self.quantization is None:
+            del fields["quantization"]
         return json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
 
     @classmethod
@@ -52,11 +73,27 @@ class Identity:
                     f"its entry {OWN_ENTRY} has no usable {name!r}", where=where, fix="export the model again"
                 )
         own = {name: fields.get(name) for name in _USABLE} | {"outputs": tuple(fields["outputs"])}
+        if own["quantization"] is not None:
+            own["quantization"] = Int8Identity(**{name: own["quantization"][name] for name in _OF_INTEGERS})
         return cls(**own, contract=Contract.from_json(fields.get("contract"), where=str(where)))
 
 
 def _text(value: object) -> bool:
     return isinstance(value, str)
+
+
+_OF_INTEGERS: dict[str, Callable[[object], bool]] = {  # field of `Int8Identity` -> whether it may hold this
+    "effort": _text,
+    "method": _text,
+    "photos": lambda value: type(value) is int and value >= 1,
+    "calibration_sha256": _text,
+}
+
+
+def _quantization(value: object) -> bool:
+    return value is None or (
+        isinstance(value, dict) and all(usable(value.get(name)) for name, usable in _OF_INTEGERS.items())
+    )
 
 
 _USABLE: dict[str, Callable[[object], bool]] = {  # field -> whether it may hold this
@@ -67,4 +104,5 @@ _USABLE: dict[str, Callable[[object], bool]] = {  # field -> whether it may hold
     "outputs": lambda value: isinstance(value, list) and all(map(_text, value)),
     "classes": lambda value: value is None or (type(value) is int and value >= 1),
     "labels_sha256": lambda value: value is None or _text(value),
+    "quantization": _quantization,
 }

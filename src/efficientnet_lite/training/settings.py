@@ -11,7 +11,14 @@ from efficientnet_lite.photos.contract import FIT_VIEWS, BaseView, Contract, Fit
 from efficientnet_lite.proof.gate import Bars
 from efficientnet_lite.training.fine_tuning import FineTuning
 from efficientnet_lite.training.recipe import Recipe
-from efficientnet_lite.vocabulary import CALIBRATION_PHOTOS, ClassFolders, ClassWeights, OnBad, RecipeName
+from efficientnet_lite.vocabulary import (
+    CALIBRATION_PHOTOS,
+    ClassFolders,
+    ClassWeights,
+    Effort,
+    OnBad,
+    RecipeName,
+)
 from efficientnet_lite.weights.read import Weights, load_weights
 
 FRESH = "none"  # weights: random ones
@@ -32,6 +39,7 @@ class Settings:
         class_weights: "balanced" gives every class the same say.
         calibration: training photos that set the int8 ranges.
         calibration_seed: of the choice of those; 0 takes them by their contents.
+        effort: of the int8 file: "best" learns biases, scales and roundings by gradients.
         bars: what the int8 file may lose.
         on_bad: "fail" stops at the first photo that would be skipped.
         links: whether links in the data set are followed.
@@ -53,6 +61,7 @@ class Settings:
     class_weights: ClassWeights = "none"
     calibration: int = CALIBRATION_PHOTOS
     calibration_seed: int = 0
+    effort: Effort = "standard"
     bars: Bars = field(default_factory=Bars)
     on_bad: OnBad = "skip"
     links: bool = True
@@ -102,6 +111,7 @@ class Settings:
                 "give at least 1 photo",
             ),
             ("class_weights", classes, classes in get_args(ClassWeights), f"give {_either(ClassWeights)}"),
+            ("effort", self.effort, self.effort in get_args(Effort), f"give {_either(Effort)}"),
             ("on_bad", self.on_bad, self.on_bad in get_args(OnBad), f"give {_either(OnBad)}"),
         )
         for argument, value, holds, fix in rules:

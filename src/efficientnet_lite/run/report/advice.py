@@ -140,6 +140,11 @@ def _int8_loses(facts: Facts, summary: Summary, trained: Sequence[int]) -> Itera
     yield Advice("Let int8 lose less", f"{text}.", _command(CALIBRATED, summary))
 
 
+def _calibration(facts: Facts, summary: Summary, trained: Sequence[int]) -> Iterator[Advice]:
+    for text in facts.int8.warnings if facts.int8 else ():
+        yield Advice("Look at the photos that calibrated int8", f"{text[0].upper()}{text[1:]}.")
+
+
 def _unproven(facts: Facts, summary: Summary, trained: Sequence[int]) -> Iterator[Advice]:
     if summary.verdict == "verified" or summary.judged < ENOUGH_TO_JUDGE:
         return
@@ -214,6 +219,7 @@ RULES: Sequence[AdviceRule] = (
     _leaks,
     _lost,
     _int8_loses,
+    _calibration,
     _few_to_learn,
     _two_alike,
     _learn_longer,

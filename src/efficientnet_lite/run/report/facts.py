@@ -25,6 +25,7 @@ from efficientnet_lite.run.report.fields import (
     part,
     text,
 )
+from efficientnet_lite.run.report.int8_facts import Int8Facts, int8_facts
 
 SPLITS = ("train", "validation", "test")
 # How apps on phones look at photos, the truest first: older runs were not measured as MediaPipe sees them.
@@ -132,6 +133,7 @@ class Facts:
     files: tuple[File, ...]
     gates: tuple[Gate, ...]
     enough_photos: bool  # for the gate to be sure
+    int8: Int8Facts | None  # how the int8 file was made; None: of an older card
     lost: int  # photos of the split that are behind no figure: they went while the run was made
     attempts: tuple[TriedStrength, ...]
     tuning: Tuning | None  # None: there was no fine-tuning
@@ -214,6 +216,7 @@ def read_facts(card: Mapping[str, Any]) -> Facts:
         files=files,
         gates=tuple(_gate(each) for each in items(verification, "comparisons")),
         enough_photos=_enough(verification),
+        int8=int8_facts(card.get("int8")),
         lost=_lost(data, get(measured, "split", str)),
         attempts=tuple(_attempt(each, strength) for each in items(head, "path")),
         tuning=_tuning(card.get("fine_tuning")),
