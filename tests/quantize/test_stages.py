@@ -12,10 +12,17 @@ from efficientnet_lite.network import numpy_run
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import VARIANTS, make_plan
 from efficientnet_lite.quantize import stored_network
-from efficientnet_lite.quantize.activations import choose_scales, measure
-from efficientnet_lite.quantize.correct import correct, segments
-from efficientnet_lite.quantize.equalize import equalize, residual_groups
-from efficientnet_lite.quantize.stages import Gain, Quantized, quantize
+from efficientnet_lite.quantize.activation_scales import full_scales, least_noise_scales, noise
+from efficientnet_lite.quantize.copied_channels import copy_channels
+from efficientnet_lite.quantize.factors import equalize
+from efficientnet_lite.quantize.linear_tensors import residual_groups
+from efficientnet_lite.quantize.method import Gain, Method, Quantized
+from efficientnet_lite.quantize.moments import moments
+from efficientnet_lite.quantize.observed import observe, with_costs
+from efficientnet_lite.quantize.rounding import compensated, nearest
+from efficientnet_lite.quantize.sensitivity import costs
+from efficientnet_lite.quantize.stages import quantize
+from efficientnet_lite.quantize.stretched import stretch
 from efficientnet_lite.tflite import quantmath
 from efficientnet_lite.tflite.int8 import IntegerLayer, IntegerNetwork
 from efficientnet_lite.tflite.quantmath import RELU6_SCALE, Scale, activation_scale
@@ -96,59 +103,153 @@ def test_groups_are_what_additions_tie_together():
     assert sum(map(len, groups)) == len(set().union(*groups))  # no tensor is in two
 
 
-def test_equalizing_changes_ranges_and_not_the_function(layers, images):
-    activations = measure(PLAN, layers, images, workers=2)
-    even, after = equalize(PLAN, layers, activations)
-    x = (images[0][None].astype(np.float32) - 127) / 128
-
-    before = numpy_run.run(PLAN.steps, layers, x)["features"]
-    assert np.abs(numpy_run.run(PLAN.steps, even, x)["features"] - before).max() < 1e-4
-    assert any(np.any(even[name].kernel != layers[name].kernel) for name in layers)
-    name = "blocks_2/add"
-    spread = [np.ptp(np.log(np.maximum(-each.low, each.high))) for each in (activations[name], after[name])]
-    assert spread[1] < spread[0]
-
-
-def test_relu6_tensors_have_their_whole_range(layers, images):
-    scales = choose_scales(PLAN, measure(PLAN, layers, images, workers=2))
-
-    assert scales["stem/conv"] == scales["features"] == RELU6_SCALE
-
-
-def test_segments_are_the_whole_network_in_order():
-    parts = list(segments(PLAN))
-
-    assert [step for _, steps in parts for step in steps] == list(PLAN.steps[:-1])  # all but the pool
-    assert len(parts) == 17
-    for source, steps in parts[1:]:
-        assert {step.source for step in steps} - {step.name for step in steps} == {source}
-
-
-def test_what_is_not_rounded_is_not_corrected(layers, images):
-    corrections = correct(PLAN, layers, layers, images[:4], workers=2)
-
-    for name, correction in corrections.items():
-        assert np.allclose(correction.gain, 1, atol=1e-3), name
-        assert np.allclose(correction.bias, layers[name].bias, atol=1e-4), name
-
-
-def test_corrected_channels_have_their_means_back(layers, images):
-    random = np.random.default_rng(5)
-    rounded = {
-        name: Layer(layer.kernel + random.normal(0, 0.02, layer.kernel.shape).astype(np.float32), layer.bias)
-        for name, layer in layers.items()
-    }
-    corrections = correct(PLAN, layers, rounded, images, workers=2)
-    mended = {}
-    for step in PLAN.convs:
-        correction, kernel = corrections[step.name], rounded[step.name].kernel
-        gain = correction.gain[:, None] if step.depthwise else correction.gain
-        mended[step.name] = Layer(kernel * gain, correction.bias)
+def features(layers, images):
     x = (np.stack(images).astype(np.float32) - 127) / 128
-    tensors = [numpy_run.run(PLAN.steps, net, x) for net in (layers, rounded, mended)]
-    means = [net["blocks_5/project"].mean(axis=(0, 1, 2)) for net in tensors]
+    return numpy_run.run(PLAN.steps, layers, x)["features"].reshape(len(images), -1)
 
-    assert np.abs(means[2] - means[0]).max() < 0.2 * np.abs(means[1] - means[0]).max()
+
+@pytest.fixture(scope="module")
+def seen(layers, images):
+    return with_costs(observe(PLAN, layers, images, workers=2), costs(PLAN, layers, images, workers=2))
+
+
+def test_what_is_observed_is_what_numpy_computes(layers, images, seen):
+    x = (np.stack(images).astype(np.float32) - 127) / 128
+    tensors = numpy_run.run(PLAN.steps, layers, x)
+
+    for name in ("stem/conv", "blocks_2/add", "blocks_3/depthwise"):
+        pixels = tensors[name].reshape(-1, tensors[name].shape[-1])
+        assert np.allclose(seen[name].high, pixels.max(0).clip(0), atol=1e-4)
+        assert np.allclose(seen[name].low, pixels.min(0).clip(None, 0), atol=1e-4)
+        assert np.allclose(seen[name].mean, pixels.mean(0), atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["stem/conv", "blocks_1/depthwise", "blocks_4/add", "blocks_10/project"])
+def test_noise_costs_what_was_said(layers, images, seen, name):
+    """Noise put into a tensor moves the features by what one backward pass a photo foretells."""
+    random, amount = np.random.default_rng(7), 1e-3
+    x = (np.stack(images).astype(np.float32) - 127) / 128
+    tensors = numpy_run.run(PLAN.steps, layers, x)
+    steps = list(PLAN.steps)
+    after = steps[[step.name for step in steps].index(name) + 1 :]
+    moved = []
+    for _ in range(8):
+        noise = random.normal(0, amount, tensors[name].shape).astype(np.float32)
+        if not name.endswith(("add", "project")):
+            noise *= (tensors[name] > 0) & (tensors[name] < 6)
+        again = dict(tensors) | {name: tensors[name] + noise}
+        for step in after:
+            again[step.name] = numpy_run.run_step(step, layers, again)
+        moved.append(np.square(again["features"] - tensors["features"]).sum())
+    power = np.square(tensors["features"]).sum()
+
+    assert np.mean(moved) / power == pytest.approx(amount**2 * seen[name].cost.sum(), rel=0.35)
+
+
+def test_changes_that_cost_less_leave_the_function(layers, images, seen):
+    wide = {**layers, "blocks_2/expand": Layer(layers["blocks_2/expand"].kernel / 8, layers["blocks_2/expand"].bias)}
+    looked = with_costs(observe(PLAN, wide, images, workers=2), {name: each.cost for name, each in seen.items()})
+    true = features(wide, images)
+
+    even, after = equalize(PLAN, wide, looked)
+    stretched, fuller = stretch(PLAN, wide, looked)
+
+    assert np.abs(features(even, images) - true).max() < 1e-4
+    assert np.abs(features(stretched, images) - true).max() < 1e-4
+    assert fuller["blocks_2/expand"].high.mean() > 1.2 * looked["blocks_2/expand"].high.mean()
+    before, behind = (
+        sum(noise(each[name], full_scales(PLAN, each)[name]) for name in residual_groups(PLAN)[1])
+        for each in (looked, after)
+    )
+    assert behind < before
+
+
+def test_a_dead_channel_becomes_a_copy_that_changes_nothing(layers, images, seen):
+    kernel, bias = layers["blocks_1/expand"].kernel.copy() / 8, layers["blocks_1/expand"].bias.copy()
+    kernel[..., :3], bias[:3] = 1e-6, -1
+    dead = {**layers, "blocks_1/expand": Layer(kernel, bias)}
+    looked = with_costs(observe(PLAN, dead, images, workers=2), {name: each.cost for name, each in seen.items()})
+
+    filled, after = copy_channels(PLAN, dead, looked)
+
+    assert not looked["blocks_1/expand"].high[:3].any()
+    assert after["blocks_1/expand"].high[:3].all()
+    assert np.abs(filled["blocks_1/expand"].kernel[..., :3]).min(axis=(0, 1, 2)).max() > 1e-6
+    assert np.abs(features(filled, images) - features(dead, images)).max() < 1e-4
+
+
+def test_scales_lose_less_than_the_full_range(seen):
+    full, chosen = full_scales(PLAN, seen), least_noise_scales(PLAN, seen)
+
+    assert full["stem/conv"] == full["features"] == chosen["features"] == RELU6_SCALE
+    for name in ("blocks_2/add", "blocks_5/project", "blocks_3/expand"):
+        assert noise(seen[name], chosen[name]) <= noise(seen[name], full[name]), name
+    assert any(chosen[name] != full[name] for name in full)
+
+
+@pytest.mark.parametrize("each_output", [False, True])
+def test_rounding_that_compensates_loses_less_of_the_output(each_output):
+    random = np.random.default_rng(2)
+    inputs = random.normal(0, 1, (400, 9)) @ random.normal(0, 1, (9, 9))
+    matrix = random.normal(0, 1, (9, 24)).astype(np.float32)
+    scales = (np.abs(matrix).max(axis=0) / 7).astype(np.float32)
+    covariance = inputs.T @ inputs / 400
+    many = np.repeat(covariance[None], 24, axis=0) if each_output else covariance
+
+    lost = [
+        np.square(inputs @ (codes * scales - matrix)).sum()
+        for codes in (compensated(matrix, scales, many), nearest(matrix, scales))
+    ]
+
+    assert lost[0] < 0.7 * lost[1]
+
+
+def test_moments_are_those_of_the_inputs(layers, images):
+    found = moments(PLAN, layers, images, workers=2)
+    x = (np.stack(images).astype(np.float32) - 127) / 128
+    tensor = numpy_run.run(PLAN.steps, layers, x)["blocks_6/add"]
+    pixels = tensor.reshape(-1, tensor.shape[-1]).astype(float)  # of 2 x 2 pixels all are read
+
+    read = found["blocks_7/expand"]
+    assert np.allclose(read.mean, pixels.mean(0), atol=1e-4)
+    assert np.allclose(read.covariance, np.cov(pixels.T, bias=True), atol=1e-3)
+    assert found["blocks_7/depthwise"].covariance.shape == (480, 9, 9)
+    assert found["stem/conv"].covariance.shape == (27, 27)
+
+
+def test_every_stage_is_named_and_measured_in_its_order(layers, images):
+    told = []
+    made = quantize(PLAN, layers, images, workers=2, on_stage=told.append)
+
+    assert tuple(told) == made.gains
+    assert [gain.stage for gain in told] == [
+        "nearest codes",
+        "copied channels",
+        "stretched channels",
+        "factors",
+        "activation scales",
+        "rounding",
+    ]
+    assert told[-1].snr_db > told[0].snr_db
+    few = quantize(PLAN, layers, images, method=Method(copied=False, rounding=False), workers=2)
+    assert [gain.stage for gain in few.gains] == [
+        "nearest codes",
+        "stretched channels",
+        "factors",
+        "activation scales",
+    ]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("spoil", [0.0, 1.0])
+def test_few_photos_and_dead_weights_give_a_network(layers, images, count, spoil):
+    """Of zeros nothing can be divided; of one photo there is no covariance of features."""
+    some = {name: Layer(layer.kernel * np.float32(spoil), layer.bias) for name, layer in layers.items()}
+
+    made = quantize(PLAN, some, images[:count], workers=1)
+
+    assert all(np.isfinite(layer.scales).all() and layer.scales.min() > 0 for layer in made.network.layers.values())
+    assert not made.network.layers["head/conv"].kernel.any() or spoil
 
 
 def test_a_network_survives_the_cache_and_other_bytes_do_not(layers, images):
@@ -217,15 +318,16 @@ def test_the_groups_of_lite0_by_hand():
     assert {frozenset(group) for group in residual_groups(plan)} == wanted
 
 
-def test_dead_channels_get_no_huge_factor(layers, images):
+@pytest.mark.parametrize("by_noise", [False, True])
+def test_dead_channels_get_no_huge_factor(layers, images, by_noise):
     dead = {
         **layers,
         "blocks_0/project": Layer(layers["blocks_0/project"].kernel.copy(), np.zeros(16, np.float32)),
     }
     dead["blocks_0/project"].kernel[..., 3] = 0
 
-    even, _ = equalize(PLAN, dead, measure(PLAN, dead, images, workers=2))
+    even, _ = equalize(PLAN, dead, observe(PLAN, dead, images, workers=2), by_noise=by_noise)
 
     reading, before = (net["blocks_1/expand"].kernel[0, 0, 3] for net in (even, dead))
-    assert np.allclose(before / reading, 1000**0.5, rtol=1e-4)  # as for a thousandth of the largest
+    assert np.abs(before / reading).max() < 1000
     assert not even["blocks_0/project"].kernel[..., 3].any()

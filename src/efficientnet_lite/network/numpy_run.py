@@ -57,18 +57,25 @@ def run(steps: Iterable[Step], layers: Mapping[str, Layer], normalized: Array) -
     """
     tensors: dict[str, Array] = {INPUT: normalized.astype(np.float32)}
     for step in steps:
-        x = tensors[step.source]
-        if isinstance(step, Conv):
-            layer = layers[step.name]
-            y = convolve(x, layer.kernel, step.stride, depthwise=step.depthwise) + layer.bias
-            tensors[step.name] = np.clip(y, 0, 6) if step.relu6 else y
-        elif isinstance(step, Add):
-            tensors[step.name] = x + tensors[step.skip]
-        elif isinstance(step, Pool):
-            tensors[step.name] = x.mean(axis=(1, 2), keepdims=True)
-        elif isinstance(step, Dense):
-            layer = layers[step.name]
-            tensors[step.name] = x.reshape(len(x), -1) @ layer.kernel + layer.bias
-        else:
-            tensors[step.name] = metrics.softmax(x)
+        tensors[step.name] = run_step(step, layers, tensors)
     return tensors
+
+
+def run_step(step: Step, layers: Mapping[str, Layer], tensors: Mapping[str, Array]) -> Array:
+    """What `step` makes of those of `tensors` that it reads."""
+    x = tensors[step.source]
+    if isinstance(step, Conv):
+        layer = layers[step.name]
+        y = convolve(x, layer.kernel, step.stride, depthwise=step.depthwise) + layer.bias
+        return np.clip(y, 0, 6) if step.relu6 else y
+    if isinstance(step, Add):
+        total: Array = x + tensors[step.skip]
+        return total
+    if isinstance(step, Pool):
+        mean: Array = x.mean(axis=(1, 2), keepdims=True)
+        return mean
+    if isinstance(step, Dense):
+        layer = layers[step.name]
+        logits: Array = x.reshape(len(x), -1) @ layer.kernel + layer.bias
+        return logits
+    return metrics.softmax(x)

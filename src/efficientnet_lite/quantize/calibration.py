@@ -10,7 +10,8 @@ from efficientnet_lite.network.plan import Plan
 from efficientnet_lite.photos.views import PIXELS_VERSION
 from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.quantize import stored_network
-from efficientnet_lite.quantize.stages import STANDARD, Method, OnStage, Quantized, quantize
+from efficientnet_lite.quantize.method import STANDARD, Method, OnStage, Quantized
+from efficientnet_lite.quantize.stages import quantize
 from efficientnet_lite.runtimes.litert import runtime_version
 from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.storage.files import sha256_bytes

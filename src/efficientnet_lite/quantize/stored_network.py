@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from efficientnet_lite.network.numpy_run import Layer
-from efficientnet_lite.quantize.stages import Gain, Quantized
+from efficientnet_lite.quantize.method import Gain, Quantized
 from efficientnet_lite.tflite.int8 import IntegerLayer, IntegerNetwork
 from efficientnet_lite.tflite.quantmath import Scale
 from efficientnet_lite.zipped import array_names, read_arrays
