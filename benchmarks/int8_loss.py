@@ -15,7 +15,8 @@ from efficientnet_lite import metrics
 from efficientnet_lite.arrays import Array, ClassIndices
 from efficientnet_lite.photos.contract import BaseView
 from efficientnet_lite.photos.views import prepare
-from efficientnet_lite.quantize.stages import Method, quantize
+from efficientnet_lite.quantize.method import Method
+from efficientnet_lite.quantize.stages import quantize
 from efficientnet_lite.run.source import Origin, open_origin
 from efficientnet_lite.runtimes.engine import cores
 from efficientnet_lite.tflite.artifact import About, float_artifact, int8_artifact

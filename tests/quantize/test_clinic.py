@@ -14,7 +14,7 @@ from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.quantize.clinic.float_twin import STEM, float_twin
 from efficientnet_lite.quantize.clinic.integer_file import read_integers
 from efficientnet_lite.quantize.clinic.substitution import centred_power, measure_noises, pieces
-from efficientnet_lite.quantize.equalize import residual_groups
+from efficientnet_lite.quantize.linear_tensors import residual_groups
 from efficientnet_lite.quantize.network_part import NetworkPart
 from efficientnet_lite.tflite.artifact import About, Form, float_artifact, int8_artifact
 from efficientnet_lite.tflite.int8 import IntegerLayer, IntegerNetwork, write_int8

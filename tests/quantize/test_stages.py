@@ -13,13 +13,13 @@ from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import VARIANTS, make_plan
 from efficientnet_lite.quantize import stored_network
 from efficientnet_lite.quantize.activation_scales import full_scales, least_noise_scales, noise
+from efficientnet_lite.quantize.compensation import compensated, nearest
 from efficientnet_lite.quantize.copied_channels import copy_channels
 from efficientnet_lite.quantize.factors import equalize
 from efficientnet_lite.quantize.linear_tensors import residual_groups
 from efficientnet_lite.quantize.method import Gain, Method, Quantized
 from efficientnet_lite.quantize.moments import moments
 from efficientnet_lite.quantize.observed import observe, with_costs
-from efficientnet_lite.quantize.rounding import compensated, nearest
 from efficientnet_lite.quantize.sensitivity import costs
 from efficientnet_lite.quantize.stages import quantize
 from efficientnet_lite.quantize.stretched import stretch
@@ -147,8 +147,13 @@ def test_noise_costs_what_was_said(layers, images, seen, name):
 
 
 def test_changes_that_cost_less_leave_the_function(layers, images, seen):
-    wide = {**layers, "blocks_2/expand": Layer(layers["blocks_2/expand"].kernel / 8, layers["blocks_2/expand"].bias)}
-    looked = with_costs(observe(PLAN, wide, images, workers=2), {name: each.cost for name, each in seen.items()})
+    wide = {
+        **layers,
+        "blocks_2/expand": Layer(layers["blocks_2/expand"].kernel / 8, layers["blocks_2/expand"].bias),
+    }
+    looked = with_costs(
+        observe(PLAN, wide, images, workers=2), {name: each.cost for name, each in seen.items()}
+    )
     true = features(wide, images)
 
     even, after = equalize(PLAN, wide, looked)
@@ -168,7 +173,9 @@ def test_a_dead_channel_becomes_a_copy_that_changes_nothing(layers, images, seen
     kernel, bias = layers["blocks_1/expand"].kernel.copy() / 8, layers["blocks_1/expand"].bias.copy()
     kernel[..., :3], bias[:3] = 1e-6, -1
     dead = {**layers, "blocks_1/expand": Layer(kernel, bias)}
-    looked = with_costs(observe(PLAN, dead, images, workers=2), {name: each.cost for name, each in seen.items()})
+    looked = with_costs(
+        observe(PLAN, dead, images, workers=2), {name: each.cost for name, each in seen.items()}
+    )
 
     filled, after = copy_channels(PLAN, dead, looked)
 
@@ -204,8 +211,8 @@ def test_rounding_that_compensates_loses_less_of_the_output(each_output):
     assert lost[0] < 0.7 * lost[1]
 
 
-def test_moments_are_those_of_the_inputs(layers, images):
-    found = moments(PLAN, layers, images, workers=2)
+def test_moments_are_those_of_the_inputs(layers, images, seen):
+    found = moments(PLAN, layers, images, seen, workers=2)
     x = (np.stack(images).astype(np.float32) - 127) / 128
     tensor = numpy_run.run(PLAN.steps, layers, x)["blocks_6/add"]
     pixels = tensor.reshape(-1, tensor.shape[-1]).astype(float)  # of 2 x 2 pixels all are read
@@ -215,6 +222,7 @@ def test_moments_are_those_of_the_inputs(layers, images):
     assert np.allclose(read.covariance, np.cov(pixels.T, bias=True), atol=1e-3)
     assert found["blocks_7/depthwise"].covariance.shape == (480, 9, 9)
     assert found["stem/conv"].covariance.shape == (27, 27)
+    assert found["head/conv"].covariance is None  # 320 channels at 10 pixels
 
 
 def test_every_stage_is_named_and_measured_in_its_order(layers, images):
@@ -231,8 +239,11 @@ def test_every_stage_is_named_and_measured_in_its_order(layers, images):
         "rounding",
     ]
     assert told[-1].snr_db > told[0].snr_db
-    few = quantize(PLAN, layers, images, method=Method(copied=False, rounding=False), workers=2)
-    assert [gain.stage for gain in few.gains] == [
+    few = []
+    quantize(
+        PLAN, layers, images, method=Method(copied=False, rounding=False), workers=2, on_stage=few.append
+    )
+    assert [gain.stage for gain in few] == [
         "nearest codes",
         "stretched channels",
         "factors",
@@ -248,7 +259,9 @@ def test_few_photos_and_dead_weights_give_a_network(layers, images, count, spoil
 
     made = quantize(PLAN, some, images[:count], workers=1)
 
-    assert all(np.isfinite(layer.scales).all() and layer.scales.min() > 0 for layer in made.network.layers.values())
+    assert all(
+        np.isfinite(layer.scales).all() and layer.scales.min() > 0 for layer in made.network.layers.values()
+    )
     assert not made.network.layers["head/conv"].kernel.any() or spoil
 
 

@@ -35,7 +35,7 @@ from efficientnet_lite.proof.gate import (
 from efficientnet_lite.proof.parity import FLOAT_TOLERANCE, Gauge, Parity, allowance, fixed_inputs
 from efficientnet_lite.quantize import calibration
 from efficientnet_lite.quantize.int8_record import Int8Record, recorded
-from efficientnet_lite.quantize.stages import Method, Quantized
+from efficientnet_lite.quantize.method import Method, Quantized
 from efficientnet_lite.runtimes.model import Model, Outputs
 from efficientnet_lite.runtimes.model_files import model_from_bytes
 from efficientnet_lite.storage.cache import Cache

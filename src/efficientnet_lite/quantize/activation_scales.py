@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from efficientnet_lite.arrays import Array
 from efficientnet_lite.network.plan import Add, Conv, Plan
 from efficientnet_lite.quantize.linear_tensors import inner_steps, is_linear
 from efficientnet_lite.quantize.observed import Observed

@@ -35,7 +35,8 @@ def quantized(
     pixels = sha256_bytes(b"".join(image.tobytes() for image in images))
     space = f"int8:{model}:litert-{runtime_version()}:pixels-{PIXELS_VERSION}:method-{method}"
     for _, value in cache.get(space, [pixels]):
-        if found := stored_network.from_bytes(value):
+        found = stored_network.from_bytes(value)
+        if found and (found.gains or on_stage is None):
             cache.touch([space])
             if on_stage:
                 for gain in found.gains:

@@ -8,10 +8,10 @@ mean of both: their rounding errors differ, where their scales do, and average o
 from collections.abc import Mapping
 
 import numpy as np
+import numpy.typing as npt
 
-from efficientnet_lite.arrays import Array
 from efficientnet_lite.network.numpy_run import Layer
-from efficientnet_lite.network.plan import Conv, Plan
+from efficientnet_lite.network.plan import Plan
 from efficientnet_lite.quantize.observed import Observed
 
 DEAD, WEIGHTLESS = 1e-4, 1e-3  # largest value that was seen, and largest weight: training left it nothing
@@ -64,10 +64,12 @@ def _fill(
     layers[depthwise] = Layer(middle.kernel[:, :, places], middle.bias[places] * sizes)
     layers[wide] = Layer(before.kernel[..., places] * sizes, before.bias[places] * sizes)
     for name, tensor in ((wide, first), (depthwise, second)):
-        observed[name] = tensor.rearranged(places, tensor.cost[places] * share**2).scaled(sizes)
+        observed[name] = tensor.rearranged(
+            places, (tensor.cost[places] * share**2).astype(np.float32)
+        ).scaled(sizes)
 
 
-def _chosen(gain: Array, count: int) -> tuple[Array, Array]:
+def _chosen(gain: npt.NDArray[np.float64], count: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Which channel each of `count` dead ones copies, and how many there are of each channel then."""
     copies = np.ones(len(gain), np.intp)
     sources = []

@@ -4,7 +4,7 @@ import numpy as np
 
 from efficientnet_lite.arrays import Array
 from efficientnet_lite.network.numpy_run import Layer
-from efficientnet_lite.quantize.rounding import compensated, nearest
+from efficientnet_lite.quantize.compensation import nearest
 from efficientnet_lite.tflite import quantmath
 from efficientnet_lite.tflite.int8 import IntegerLayer
 from efficientnet_lite.tflite.quantmath import Scale, activation_scale
@@ -29,7 +29,7 @@ def regressed(head: Layer, true: Array, found: Array) -> Layer:
     return Layer((head.kernel * slope[:, None]).astype(np.float32), head.bias + shift @ head.kernel)
 
 
-def rounded_head(head: Layer, features: Array, source: Scale, dense: DenseScales, *, compensate: bool = False) -> IntegerLayer:
+def rounded_head(head: Layer, features: Array, source: Scale, dense: DenseScales) -> IntegerLayer:
     """`head`, which reads `features` (N, 1280) with the scale `source`, in integers.
 
     Its kernel has one scale for all classes ("per-tensor"): runtimes before 2022 know no other for
@@ -38,11 +38,7 @@ def rounded_head(head: Layer, features: Array, source: Scale, dense: DenseScales
     scales = quantmath.weight_scales(head.kernel, head.bias.astype(np.float32), source.scale)
     if dense == "per-tensor":
         scales = scales.max(keepdims=True, initial=quantmath.SMALLEST_TENSOR_SCALE)  # of a kernel of zeros
-    if compensate:
-        centred = (features - features.mean(axis=0)).astype(np.float64)
-        codes = compensated(head.kernel, scales, centred.T @ centred / len(centred))
-    else:
-        codes = nearest(head.kernel, scales)
+    codes = nearest(head.kernel, scales)
     bias = head.bias - features.mean(axis=0, dtype=np.float64) @ (codes * scales - head.kernel)
     return IntegerLayer(codes, scales, quantmath.bias_codes(bias.astype(np.float32), scales, source.scale))
 

@@ -13,9 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from efficientnet_lite.arrays import Array
+from efficientnet_lite.arrays import Array, Float64s
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import Plan
 from efficientnet_lite.quantize.linear_tensors import residual_groups
@@ -26,7 +25,6 @@ TAIL = 5e-4  # of the values at either end, which may saturate
 WEIGHT_PART = 0.15  # of the noise that nearest rounding of weights would make, which GPTQ leaves
 STEPS, RATE = 80, 0.03
 _TINY = float(np.finfo(np.float32).tiny)
-Float64s = npt.NDArray[np.float64]
 
 
 def equalize(
@@ -54,7 +52,9 @@ def equalize(
     return layers, observed
 
 
-def _applied(plan: Plan, layers: Mapping[str, Layer], group: Sequence[str], factors: Array) -> dict[str, Layer]:
+def _applied(
+    plan: Plan, layers: Mapping[str, Layer], group: Sequence[str], factors: Array
+) -> dict[str, Layer]:
     changed = {}
     for step in plan.convs:
         layer = layers[step.name]
@@ -120,9 +120,7 @@ def _least_noise(tensors: Sequence[_Linear], readers: Sequence[_Reader], start: 
     return factors
 
 
-def _noise(
-    logs: Float64s, tensors: Sequence[_Linear], readers: Sequence[_Reader]
-) -> tuple[float, Float64s]:
+def _noise(logs: Float64s, tensors: Sequence[_Linear], readers: Sequence[_Reader]) -> tuple[float, Float64s]:
     """Predicted noise, and its slope by the logarithms of the factors."""
     factors = np.exp(logs)
     total, slope = 0.0, np.zeros_like(logs)

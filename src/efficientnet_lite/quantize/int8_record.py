@@ -12,7 +12,7 @@ from efficientnet_lite.photos.views import Image
 from efficientnet_lite.progress import OnProgress, duration
 from efficientnet_lite.quantize import calibration
 from efficientnet_lite.quantize.calibration_photos import CalibrationSet
-from efficientnet_lite.quantize.stages import METHOD, Gain, Method, OnStage, Quantized
+from efficientnet_lite.quantize.method import METHOD, Gain, Method, OnStage, Quantized
 from efficientnet_lite.quantize.variety import variety
 from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.tflite.identity import Int8Identity

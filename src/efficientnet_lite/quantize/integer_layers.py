@@ -3,14 +3,15 @@
 from collections.abc import Mapping
 
 import numpy as np
+import numpy.typing as npt
 
-from efficientnet_lite.arrays import Array
+from efficientnet_lite.arrays import Array, Int8s
 from efficientnet_lite.errors import ArtifactError
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import Conv, Plan
+from efficientnet_lite.quantize.compensation import as_matrix, compensated, nearest
 from efficientnet_lite.quantize.moments import Moments
 from efficientnet_lite.quantize.observed import Observed
-from efficientnet_lite.quantize.rounding import Codes, as_matrix, compensated, nearest
 from efficientnet_lite.tflite import quantmath
 from efficientnet_lite.tflite.int8 import IntegerLayer
 from efficientnet_lite.tflite.quantmath import Scale
@@ -28,7 +29,8 @@ def compensated_layers(
     made = {}
     for step in plan.convs:
         matrix, weights = _matrix(step, layers[step.name], scales)
-        codes = compensated(matrix, weights, read[step.name].covariance)
+        covariance = read[step.name].covariance
+        codes = nearest(matrix, weights) if covariance is None else compensated(matrix, weights, covariance)
         made[step.name] = _layer(step, layers[step.name], codes, weights, scales, read[step.name].mean)
     return made
 
@@ -61,10 +63,10 @@ def _matrix(step: Conv, layer: Layer, scales: Mapping[str, Scale]) -> tuple[Arra
 def _layer(
     step: Conv,
     layer: Layer,
-    codes: Codes,
+    codes: Int8s,
     weights: Array,
     scales: Mapping[str, Scale],
-    mean: Array,
+    mean: npt.NDArray[np.floating],
 ) -> IntegerLayer:
     """With the bias that takes back the mean of what rounding does to the output."""
     lost = as_matrix(step, layer.kernel) - codes * weights

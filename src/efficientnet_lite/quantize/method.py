@@ -7,7 +7,7 @@ from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.tflite.int8 import IntegerNetwork
 from efficientnet_lite.vocabulary import DenseScales, Effort
 
-VERSION = "2"  # to be raised whenever the same photos would give other integers
+METHOD = "2"  # to be raised whenever the same photos would give other integers
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Method:
     def __str__(self) -> str:
         """What tells it from any other, for the cache."""
         values = ",".join(f"{each.name}={getattr(self, each.name)}" for each in fields(self))
-        return f"{VERSION}({values})"
+        return f"{METHOD}({values})"
 
 
 STANDARD = Method()

@@ -4,85 +4,128 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from efficientnet_lite.arrays import Array
+from efficientnet_lite.arrays import Array, Float64s
 from efficientnet_lite.network.numpy_run import Layer, same_padding
 from efficientnet_lite.network.plan import INPUT, Conv, Plan
 from efficientnet_lite.photos.contract import MEAN, STDDEV
 from efficientnet_lite.photos.views import Image
 from efficientnet_lite.progress import OnProgress
-from efficientnet_lite.quantize.observed import drawn, tensor_pool
+from efficientnet_lite.quantize.observed import Observed, drawn, tensor_pool
 from efficientnet_lite.runtimes.engine import Engine
 
 PIXELS = 60  # of each photo, that a 1 x 1 convolution reads
 PATCHES, PATCH_PHOTOS = 120, 40  # of the stem and the depthwise convolutions
-_Sums = tuple[int, npt.NDArray[np.float64], npt.NDArray[np.float64]]
+TOGETHER = 8  # photos whose products are summed at once
+FEWEST = 0.25  # inputs for each weight of an output, below which nothing is said of how they hang together
+SUMS_ERROR = 1e-6  # of float32, relative: a channel that never changes has no negative variance
 
 
 @dataclass(frozen=True, slots=True)
 class Moments:
     """Of the inputs of one output, which all outputs share but those of a depthwise convolution.
 
-    `mean` is (inputs,) and `covariance` (inputs, inputs), with the channels in front where it is depthwise.
+    `mean` is (inputs,) and `covariance` (inputs, inputs), with the channels in front where it is depthwise. There is
+    none where too few inputs were seen to tell how they hang together.
     """
 
-    mean: npt.NDArray[np.float64]
-    covariance: npt.NDArray[np.float64]
+    mean: Float64s
+    covariance: Float64s | None
 
 
 def moments(
     plan: Plan,
     layers: Mapping[str, Layer],
     images: Sequence[Image],
+    seen: Mapping[str, Observed],
     *,
     workers: int,
     on_progress: OnProgress | None = None,
 ) -> dict[str, Moments]:
-    """Convolution -> `Moments`, over `images`, uint8 (S, S, 3)."""
+    """Convolution -> `Moments`, over `images`, uint8 (S, S, 3), which have these tensors `seen`.
+
+    Sums are of distances from the means, so that float32 is exact enough.
+    """
     convs = list(plan.convs)
     with_patches = set(range(len(images))[:: max(1, len(images) // PATCH_PHOTOS)][:PATCH_PHOTOS])
 
-    def look(engine: Engine, numbered: tuple[int, Image]) -> dict[str, _Sums]:
-        number, image = numbered
-        tensors = engine(image[None] / np.float32(255))
-        tensors[INPUT] = (image[None].astype(np.float32) - MEAN) / np.float32(STDDEV)
-        return {
-            step.name: _sums(step, tensors[step.source], number)
-            for step in convs
-            if step.kernel == 1 or number in with_patches
-        }
+    def look(engine: Engine, start: int) -> dict[str, _Sums]:
+        sums = {step.name: _Sums(step, seen.get(step.source)) for step in convs}
+        for number in range(start, min(start + TOGETHER, len(images))):
+            tensors = engine(images[number][None] / np.float32(255))
+            tensors[INPUT] = (images[number][None].astype(np.float32) - MEAN) / np.float32(STDDEV)
+            for step in convs:
+                if step.kernel == 1 or number in with_patches:
+                    sums[step.name].add(tensors[step.source], number)
+        for each in sums.values():
+            each.settle()
+        return sums
 
     totals: dict[str, _Sums] = {}
     pool = tensor_pool(plan, layers, workers=workers)
-    for done, found in enumerate(pool.map(look, list(enumerate(images)), ahead=2), 1):
-        for name, (count, mean, square) in found.items():
-            if name in totals:
-                before = totals[name]
-                mean += before[1]
-                square += before[2]
-                count += before[0]
-            totals[name] = count, mean, square
+    starts = range(0, len(images), TOGETHER)
+    for start, found in zip(starts, pool.map(look, starts, ahead=1), strict=True):
+        for name, sums in found.items():
+            totals[name] = totals[name].joined(sums) if name in totals else sums
         if on_progress:
-            on_progress(done, len(images))
-    return {name: _moments(*sums) for name, sums in totals.items()}
+            on_progress(min(start + TOGETHER, len(images)), len(images))
+    return {name: sums.moments() for name, sums in totals.items()}
 
 
-def _moments(count: int, sums: npt.NDArray[np.float64], squares: npt.NDArray[np.float64]) -> Moments:
-    mean = sums / count
-    return Moments(mean, squares / count - mean[..., :, None] * mean[..., None, :])
+class _Sums:
+    """Inputs of one convolution, their distances from the channels' means, and the products of these."""
 
+    def __init__(self, step: Conv, source: Observed | None) -> None:
+        self.step = step
+        self.center = np.zeros(step.inputs, np.float32) if source is None else source.mean
+        inputs = step.kernel**2 * (1 if step.depthwise else step.inputs)
+        outputs = (step.outputs,) if step.depthwise else ()
+        self.count, self.enough = 0, 64 if step.depthwise else 2 * inputs
+        self.sums = np.zeros((*outputs, inputs), np.float32)
+        self.products = np.zeros((*outputs, inputs, inputs), np.float32)
+        self.waiting: list[Array] = []
 
-def _sums(step: Conv, tensor: Array, number: int) -> _Sums:
-    if step.kernel == 1:
-        rows = drawn(tensor.reshape(-1, tensor.shape[-1]), PIXELS, number)
-        return len(rows), rows.sum(axis=0, dtype=np.float64), (rows.T @ rows).astype(np.float64)
-    patches = _patches(step, tensor, np.random.default_rng(number))  # (n, k * k, C)
-    if step.depthwise:
-        each = np.ascontiguousarray(patches.transpose(2, 1, 0))
-        return len(patches), each.sum(axis=2, dtype=np.float64), (each @ each.swapaxes(1, 2)).astype(np.float64)
-    rows = patches.reshape(len(patches), -1)
-    return len(rows), rows.sum(axis=0, dtype=np.float64), (rows.T @ rows).astype(np.float64)
+    def add(self, tensor: Array, photo: int) -> None:
+        """Some of the places of a tensor that the convolution reads."""
+        if self.step.kernel == 1:
+            inputs = drawn(tensor.reshape(-1, tensor.shape[-1]), PIXELS, photo) - self.center
+        else:
+            inputs = _patches(self.step, tensor, np.random.default_rng(photo)) - self.center
+        self.waiting.append(inputs)
+        if sum(map(len, self.waiting)) >= self.enough:
+            self.settle()
+
+    def settle(self) -> None:
+        """Sum what waits."""
+        if not self.waiting:
+            return
+        inputs = np.concatenate(self.waiting)
+        self.waiting = []
+        self.count += len(inputs)
+        if self.step.depthwise:  # (n, k * k, C)
+            columns = np.ascontiguousarray(inputs.transpose(2, 1, 0))
+            self.sums += columns.sum(axis=2)
+            self.products += columns @ columns.swapaxes(1, 2)
+        else:
+            rows = inputs.reshape(len(inputs), -1)
+            self.sums += rows.sum(axis=0)
+            self.products += rows.T @ rows
+
+    def joined(self, other: "_Sums") -> "_Sums":
+        self.count += other.count
+        self.sums += other.sums
+        self.products += other.products
+        return self
+
+    def moments(self) -> Moments:
+        mean = self.sums.astype(np.float64) / self.count
+        center = self.center[:, None] if self.step.depthwise else np.resize(self.center, mean.shape)
+        if self.count < FEWEST * mean.shape[-1]:
+            return Moments(mean + center, None)
+        covariance = self.products / self.count - mean[..., :, None] * mean[..., None, :]
+        power = np.diagonal(self.products, axis1=-2, axis2=-1) / self.count + np.square(center)
+        unsure = SUMS_ERROR * power.sum(axis=-1)[..., None, None] * np.eye(mean.shape[-1])
+        return Moments(mean + center, covariance + unsure)
 
 
 def _patches(step: Conv, tensor: Array, random: np.random.Generator) -> Array:
@@ -95,4 +138,5 @@ def _patches(step: Conv, tensor: Array, random: np.random.Generator) -> Array:
     places = random.permutation(rows * columns)[:PATCHES]
     down, across = (places // columns) * stride, (places % columns) * stride
     offsets = np.arange(k * k)
-    return padded[down[:, None] + offsets // k, across[:, None] + offsets % k]
+    patches: Array = padded[down[:, None] + offsets // k, across[:, None] + offsets % k]
+    return patches

@@ -39,14 +39,12 @@ class Observed:
             self.high * factors,
             self.mean * factors,
             self.sample * factors,
-            self.cost / np.square(factors),
+            (self.cost / np.square(factors)).astype(np.float32),
         )
 
     def rearranged(self, places: npt.NDArray[np.intp], cost: Array) -> "Observed":
         """The same when channel c is a copy of channel `places[c]`."""
-        return Observed(
-            self.low[places], self.high[places], self.mean[places], self.sample[:, places], cost
-        )
+        return Observed(self.low[places], self.high[places], self.mean[places], self.sample[:, places], cost)
 
 
 def tensor_pool(plan: Plan, layers: Mapping[str, Layer], *, workers: int) -> EnginePool:
@@ -102,7 +100,7 @@ def _seen(step: Step, tensor: Array, photo: int, photos: int) -> Observed:
     return Observed(
         np.minimum(pixels.min(axis=0), 0),
         np.maximum(pixels.max(axis=0), 0),
-        pixels.mean(axis=0),
+        np.mean(pixels, axis=0, keepdims=True).reshape(-1),
         drawn(pixels, count, photo),
         np.ones(channels, np.float32),
     )
@@ -122,7 +120,7 @@ def _together(parts: Sequence[Observed]) -> Observed:
     return Observed(
         np.min([each.low for each in parts], axis=0),
         np.max([each.high for each in parts], axis=0),
-        np.mean([each.mean for each in parts], axis=0, dtype=np.float64).astype(np.float32),
+        np.asarray(np.mean([each.mean for each in parts], axis=0, dtype=np.float64), np.float32),
         np.concatenate([each.sample for each in parts]),
         parts[0].cost,
     )

@@ -35,8 +35,8 @@ from efficientnet_lite.tflite.int8 import IntegerLayer, IntegerNetwork, write_in
 from efficientnet_lite.tflite.quantmath import INPUT_SCALE, Scale
 
 GAIN_PHOTOS = 24  # of the calibration set, on which the stages are measured
-_Seen = Mapping[str, Observed]
-_Change = Callable[[Plan, Mapping[str, Layer], _Seen], tuple[dict[str, Layer], dict[str, Observed]]]
+_Tensors = Mapping[str, Observed]
+_Change = Callable[[Plan, Mapping[str, Layer], _Tensors], tuple[dict[str, Layer], dict[str, Observed]]]
 
 
 def quantize(
@@ -54,37 +54,38 @@ def quantize(
     Args:
         layers: the float network, batch norm folded in.
         images: uint8 (S, S, 3), unlabelled.
-        on_stage: is told each stage's gain as soon as it is there; the first is the state before any stage.
+        on_stage: is told each stage's gain as soon as it is there; the first is the state before any stage. Where
+            nobody listens, nothing is measured.
 
     Raises CheckpointError where the weights give no finite numbers, ArtifactError where they are too large for int8.
     """
-    bench = _Bench(plan, layers, images, workers, on_progress, on_stage)
-    seen: _Seen = observe(plan, layers, images, workers=workers, on_progress=bench.shown_from(0))
-    bench.true_features = seen[POOLED].sample
-    bench.measure("nearest codes", lambda: bench.plain(layers, seen, full_scales(plan, seen)))
+    making = _Making(plan, layers, images, workers, on_progress, on_stage)
+    seen: _Tensors = observe(plan, layers, images, workers=workers, on_progress=making.shown_from(0))
+    making.true_features = seen[POOLED].sample
+    making.measure("nearest codes", lambda: making.plain(layers, seen, full_scales(plan, seen)))
     if method.sensitivity:
         seen = with_costs(seen, costs(plan, layers, images, workers=workers))
     prepared = dict(layers)
     for name, is_wanted, change in _changes(method):
         if is_wanted:
             prepared, seen = change(plan, prepared, seen)
-            bench.measure(name, partial(bench.plain, prepared, seen, full_scales(plan, seen)))
+            making.measure(name, partial(making.plain, prepared, seen, full_scales(plan, seen)))
     scales = full_scales(plan, seen)
     if method.scales:
         scales = least_noise_scales(plan, seen)
-        bench.measure("activation scales", lambda: bench.plain(prepared, seen, scales))
+        making.measure("activation scales", lambda: making.plain(prepared, seen, scales))
     tensors = {INPUT: INPUT_SCALE} | scales
     if method.rounding:
         read = moments(
-            plan, prepared, images, workers=workers, on_progress=bench.shown_from(len(images))
+            plan, prepared, images, seen, workers=workers, on_progress=making.shown_from(len(images))
         )
         network = IntegerNetwork(compensated_layers(plan, prepared, tensors, read), tensors)
-        bench.measure("rounding", lambda: bench.plain_head(network))
+        making.measure("rounding", lambda: making.plain_head(network))
     else:
         network = IntegerNetwork(nearest_layers(plan, prepared, tensors, seen), tensors)
     if plan.classes is not None:
-        network = bench.with_head(network, method)
-    return Quantized(network, prepared, tuple(bench.gains))
+        network = making.with_head(network, method)
+    return Quantized(network, prepared, tuple(making.gains))
 
 
 def _changes(method: Method) -> list[tuple[str, bool, _Change]]:
@@ -97,7 +98,7 @@ def _changes(method: Method) -> list[tuple[str, bool, _Change]]:
 
 
 @dataclass(slots=True)
-class _Bench:
+class _Making:
     """What the stages have in common: the photos, what the float network makes of them, and the gains so far."""
 
     plan: Plan
@@ -117,7 +118,9 @@ class _Bench:
         return lambda now, total: self.on_progress(done + now, 3 * total) if self.on_progress else None
 
     def measure(self, stage: str, make: Callable[[], IntegerNetwork]) -> None:
-        """Note what the network that `make` gives is worth, and the time since the last stage."""
+        """Tell who listens what the network that `make` gives is worth, and the time since the last stage."""
+        if self.on_stage is None:
+            return
         seconds = time.monotonic() - self.begun
         output = POOLED if self.plan.classes is None else LOGITS
         network = make()
@@ -125,8 +128,7 @@ class _Bench:
         found = self.outputs(network, output, self.images[some])
         true = self.true_features[some] if output == POOLED else self.true_logits[some]
         self.gains.append(Gain(stage, snr_db(true, found), seconds))
-        if self.on_stage:
-            self.on_stage(self.gains[-1])
+        self.on_stage(self.gains[-1])
         self.begun = time.monotonic()
 
     @property
@@ -134,7 +136,9 @@ class _Bench:
         head = self.layers[DENSE]
         return self.true_features @ head.kernel + head.bias
 
-    def plain(self, layers: Mapping[str, Layer], seen: _Seen, scales: Mapping[str, Scale]) -> IntegerNetwork:
+    def plain(
+        self, layers: Mapping[str, Layer], seen: _Tensors, scales: Mapping[str, Scale]
+    ) -> IntegerNetwork:
         """Everything that has no stage yet done in the plain way."""
         tensors = {INPUT: INPUT_SCALE, **scales}
         return self.plain_head(IntegerNetwork(nearest_layers(self.plan, layers, tensors, seen), tensors))
@@ -152,8 +156,10 @@ class _Bench:
         head, source = self.layers[DENSE], network.tensors[POOLED]
         if method.head:
             head = regressed(head, self.true_features, features)
-        dense = rounded_head(head, features, source, method.dense, compensate=method.head)
-        logits = features @ (dense.kernel * dense.scales) + dense.bias * (dense.scales * np.float32(source.scale))
+        dense = rounded_head(head, features, source, method.dense)
+        logits = features @ (dense.kernel * dense.scales) + dense.bias * (
+            dense.scales * np.float32(source.scale)
+        )
         whole = _joined(network, dense, full_range(logits))
         if method.head:
             self.measure("head", lambda: whole)

@@ -9,7 +9,7 @@ import numpy as np
 
 from efficientnet_lite.arrays import Array
 from efficientnet_lite.network.numpy_run import Layer
-from efficientnet_lite.network.plan import Conv, Plan
+from efficientnet_lite.network.plan import Plan
 from efficientnet_lite.quantize.observed import Observed
 
 MARGIN = 1.02  # times the largest value that was seen; a photo beyond it saturates

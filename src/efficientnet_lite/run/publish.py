@@ -32,7 +32,7 @@ from efficientnet_lite.quantize.calibration_photos import (
     views_in_turn,
 )
 from efficientnet_lite.quantize.int8_record import Int8Record, recorded
-from efficientnet_lite.quantize.stages import Method
+from efficientnet_lite.quantize.method import Method
 from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.run.card import NewRun, ProvenFiles, card_of
 from efficientnet_lite.run.config_toml import config_toml

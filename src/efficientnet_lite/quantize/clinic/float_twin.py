@@ -12,11 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite.arrays import Array
+from efficientnet_lite.arrays import Array, Float64s
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import POOLED, Conv, Dense, Plan
-from efficientnet_lite.quantize.activations import is_linear
-from efficientnet_lite.quantize.equalize import residual_groups
+from efficientnet_lite.quantize.linear_tensors import is_linear, residual_groups
 from efficientnet_lite.tflite.int8 import IntegerNetwork
 
 SWEEPS = 3  # over all tensors: a factor is told by the layers on both sides, which have factors on their other sides
@@ -24,8 +23,6 @@ SURE = 3.0  # standard deviations from 1 at which a factor of a ReLU6 channel co
 ALIKE = 0.98  # cosine of the weights of a channel and of that which it copies
 LIMITS = (-14.0, 14.0)  # of a factor's logarithm
 STEM = "stem/conv"
-
-Float64s = npt.NDArray[np.float64]
 
 
 def dequantized(plan: Plan, network: IntegerNetwork) -> dict[str, Layer]:

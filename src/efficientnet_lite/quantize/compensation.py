@@ -4,40 +4,35 @@ Source: Frantar et al., GPTQ: Accurate Post-Training Quantization for Generative
 section 3, with the order of falling diagonals; after Hassibi and Stork's optimal brain surgeon (1993).
 """
 
-from collections.abc import Sequence
-
 import numpy as np
-import numpy.typing as npt
 
-from efficientnet_lite.arrays import Array
+from efficientnet_lite.arrays import Array, Float64s, Int8s
 from efficientnet_lite.network.plan import Conv
-from efficientnet_lite.quantize.moments import Moments
 from efficientnet_lite.tflite.quantmath import WEIGHT_MAX
 
 RIDGE = 0.01  # of the mean diagonal
 BLOCK = 64
-_TINY = float(np.finfo(np.float64).tiny)
-Floats = npt.NDArray[np.float64]
-Codes = npt.NDArray[np.int8]
+SMALLEST_RIDGE = 1e-12  # of inputs that are all but 0, whose squares float32 does not hold
 
 
-def as_matrix(step: Conv, kernel: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+def as_matrix(step: Conv, kernel: Array) -> Array:
     """`kernel` as (inputs, outputs); that of a depthwise convolution as (k * k, C)."""
     return kernel.reshape(-1, kernel.shape[2] if step.depthwise else kernel.shape[3])
 
 
-def nearest(matrix: Array, scales: Array) -> Codes:
+def nearest(matrix: Array, scales: Array) -> Int8s:
     """(inputs, outputs) to the nearest codes."""
-    return np.clip(np.rint(matrix / scales), -WEIGHT_MAX, WEIGHT_MAX).astype(np.int8)
+    codes: Int8s = np.clip(np.rint(matrix / scales), -WEIGHT_MAX, WEIGHT_MAX).astype(np.int8)
+    return codes
 
 
-def compensated(matrix: Array, scales: Array, covariance: Floats) -> Codes:
+def compensated(matrix: Array, scales: Array, covariance: Float64s) -> Int8s:
     """(inputs, outputs) to codes; `covariance` (inputs, inputs), or (outputs, inputs, inputs) for one of each."""
     diagonal = np.diagonal(covariance, axis1=-2, axis2=-1)
     if not np.isfinite(covariance).all():
         return nearest(matrix, scales)
     shared = covariance.ndim == 2
-    ridge = np.maximum(RIDGE * diagonal.mean(axis=-1), _TINY ** 0.5)
+    ridge = np.maximum(RIDGE * diagonal.mean(axis=-1), SMALLEST_RIDGE)
     values = (matrix / scales).astype(np.float64)
     order = np.argsort(-diagonal, axis=-1, kind="stable")
     damped = covariance + ridge[..., None, None] * np.eye(covariance.shape[-1])
@@ -55,13 +50,13 @@ def compensated(matrix: Array, scales: Array, covariance: Floats) -> Codes:
     return np.ascontiguousarray(made.T)
 
 
-def _factor(damped: Floats) -> Floats:
+def _factor(damped: Float64s) -> Float64s:
     """The upper triangle U with U' U the inverse of `damped`: its rows say who takes back what."""
     lower = np.linalg.cholesky(np.linalg.inv(damped))
     return lower.swapaxes(-1, -2)
 
 
-def _in_blocks(values: Floats, upper: Floats) -> Codes:
+def _in_blocks(values: Float64s, upper: Float64s) -> Int8s:
     """Rows in order; within a block each error goes to the rows behind it at once, to later blocks together."""
     codes = np.empty(values.shape, np.int8)
     for start in range(0, len(values), BLOCK):
@@ -75,7 +70,7 @@ def _in_blocks(values: Floats, upper: Floats) -> Codes:
     return codes
 
 
-def _each(values: Floats, uppers: Floats) -> Codes:
+def _each(values: Float64s, uppers: Float64s) -> Int8s:
     """The same for (outputs, inputs) with a triangle for each output."""
     codes = np.empty(values.shape, np.int8)
     for column in range(values.shape[1]):
