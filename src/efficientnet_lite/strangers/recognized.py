@@ -289,10 +289,10 @@ def _feeding(
             return UNIT
         words = f"(x - {_listed(mean)}) / {_listed(std)}"
         return Feeding(_plain(factor), _plain(shift), words, said=True)
-    if not stem.shift.any():
-        return NORMALIZED
     with np.errstate(divide="ignore", invalid="ignore"):
         zero = -stem.shift / stem.factor
+    if (np.abs(zero) < SAME_ZERO).all() and (np.abs(stem.factor - 1) < SAME_ZERO).all():
+        return NORMALIZED
     if ((zero > 0.3) & (zero < 0.7)).all():
         return UNIT
     if ((zero > 80) & (zero < 180)).all():
