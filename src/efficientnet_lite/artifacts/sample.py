@@ -1,6 +1,6 @@
 """The photos that set the ranges of an int8 file, and those that prove a file of a smaller precision."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,11 +57,19 @@ class Sample(NamedTuple):
 
 
 def sample_of(
-    data: Path, origin: Origin, count: int, workers: int, on_progress: OnProgress, *, seed: int = 0
+    data: Path,
+    origin: Origin,
+    count: int,
+    workers: int,
+    on_progress: OnProgress,
+    *,
+    seed: int = 0,
+    without: Collection[str] = (),
 ) -> Sample:
     """The images for calibration and proof: of every folder and class in turn, by their contents and `seed`.
 
-    Each content once, or a copy of a photo that calibrated would prove the file. Raises UnusableInput where fewer
+    Each content once, or a copy of a photo that calibrated would prove the file; none of `without`, which are SHA-256.
+    Raises UnusableInput where fewer
     than two can be used.
     """
     paths, truth, notes = labelled_photos(data, class_names(origin.labels) if origin.labels else None)
@@ -71,7 +79,9 @@ def sample_of(
     refused: list[Refused] = []
     for place, path in enumerate(paths):
         try:
-            by_content.setdefault(files.sha256_bytes(photo_door.read_bytes(path)), place)
+            content = files.sha256_bytes(photo_door.read_bytes(path))
+            if content not in without:
+                by_content.setdefault(content, place)
         except UnreadablePhoto as error:
             refused.append(Refused(str(path), error.what, lost=True))
         on_progress(place + 1, total)

@@ -84,7 +84,8 @@ def export(
         max_drop: fraction of top-1 accuracy that a smaller precision may lose (0.01 where not given), where --data
             has the classes.
         min_agreement: fraction of photos on which it must name the same class as float32 (0.97 where not given).
-        overwrite: replace an existing file.
+        overwrite: replace an existing file. Of a run without --out, with --precision int8: its own int8 file, by one
+            that the photos that proved the run prove anew; its card and its page then speak of the new one.
     """
     from efficientnet_lite.cli.results import show_exported, with_notes
     from efficientnet_lite.commands.export import export as export_artifact

@@ -50,8 +50,9 @@ def show_exported(console: Console, exported: Exported) -> None:
             else "equal to float32"
         )
     if comparison is not None:
-        if reduction is not None and reduction.agreement is not None:
-            proof = f"same class as float32: {percent(comparison.agreement, comparison.agreement_interval)}, {proof}"
+        if reduction is None or reduction.agreement is not None:
+            same = percent(comparison.agreement, comparison.agreement_interval)
+            proof = f"same class as float32: {same}" + (f", {proof}" if reduction else "")
         if comparison.drop is not None:
             proof += f", top-1 drops by {100 * comparison.drop:.1f} points"
         proof += f" on {comparison.count} photos" + (

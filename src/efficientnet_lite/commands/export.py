@@ -7,7 +7,7 @@ from pathlib import Path
 from efficientnet_lite import extras
 from efficientnet_lite.arguments import called, listed
 from efficientnet_lite.artifacts.exported import Exported
-from efficientnet_lite.artifacts.kind import Making
+from efficientnet_lite.artifacts.kind import ArtifactKind, Making
 from efficientnet_lite.artifacts.kinds import chosen_kind
 from efficientnet_lite.artifacts.options import ArtifactFormat, Batching, ExportOptions, require_used
 from efficientnet_lite.artifacts.publication import check_place, publish
@@ -15,7 +15,8 @@ from efficientnet_lite.bars import stages
 from efficientnet_lite.errors import CALL, UsageError
 from efficientnet_lite.progress import Progress, ShowStage, silent
 from efficientnet_lite.run import folder as run_folder
-from efficientnet_lite.run.arrivals import Arrivals
+from efficientnet_lite.run.arrivals import Arrivals, own_precision
+from efficientnet_lite.run.requantized import requantize
 from efficientnet_lite.run.source import open_origin
 from efficientnet_lite.storage.targets import Apart
 from efficientnet_lite.vocabulary import DenseScales, Effort, Io, Precision
@@ -97,7 +98,8 @@ def export(
         labels_locale: class names in other languages: locale ("de") -> a text
             file with one a line.
         overwrite: replace an existing file; a folder only where it is one of
-            ours.
+            ours. Of a run without `out`, with `precision="int8"`: its own int8
+            file, by one that the photos that proved the run prove anew.
         workers: photos under way at once; one for each core where None.
         progress: True shows bars.
 
@@ -161,6 +163,8 @@ def write_artifact(
     kind = chosen_kind(options.format, None if out is None else Path(out))
     require_used(kind.format, options)
     arrivals = None if out is not None else _of_run(source)
+    if arrivals is not None and options.overwrite and own_precision(kind, options) == "int8":
+        return _requantized(Path(source), kind, options, stage)
     target = Path(str(out)) if arrivals is None else arrivals.place_of(kind, options)
     apart = sources_apart(source, options.weights)
     if options.data:
@@ -176,6 +180,13 @@ def write_artifact(
     if arrivals is None:
         return publish(kind, making, apart=apart)
     return publish(kind, making, apart=apart, entering=arrivals.entering)
+
+
+def _requantized(run: Path, kind: ArtifactKind, options: ExportOptions, stage: ShowStage) -> Exported:
+    """The run's own int8 file, replaced by one that is made anew of the same weights."""
+    target = run_folder.open_run(run).export("int8")
+    kind.check(options, target)
+    return requantize(run, Making(open_origin(run), options, target, stage))
 
 
 def _of_run(source: str | Path) -> Arrivals:

@@ -6,20 +6,12 @@ from typing import Any
 
 from efficientnet_lite.arguments import called
 from efficientnet_lite.bars import stages
-from efficientnet_lite.errors import UnusableInput, UsageError, printable
-from efficientnet_lite.photos.labelled import Surveyed
+from efficientnet_lite.errors import UsageError
 from efficientnet_lite.progress import Progress
 from efficientnet_lite.run import folder as run_folder
-from efficientnet_lite.run.folder import Run
-from efficientnet_lite.run.proven import named_photos, own, proven_photos, split_rows
-from efficientnet_lite.run.report import page
-from efficientnet_lite.run.report.facts import facts_of
-from efficientnet_lite.run.report.pictures import replayed_gallery, with_doubted
-from efficientnet_lite.run.summary import summary_of
+from efficientnet_lite.run.report.replayed import replayed_page
 from efficientnet_lite.storage import files
 from efficientnet_lite.storage.targets import check_file
-from efficientnet_lite.training.epochs import read_panels
-from efficientnet_lite.training.learned import LOG
 
 SUFFIXES = (".html", ".htm")
 
@@ -92,30 +84,13 @@ def report(
             return _there(own_page)
     out = own_page if out is None else Path(out)
     _check(out, overwrite)
-    facts = facts_of(opened.card, opened.folder)
-    counts = page.class_counts(opened.labels, ((label, split) for _, label, split, _ in split_rows(opened)))
-    proven, notes = _proven(opened, Path(photos) if photos is not None else None)
-    gallery, unread = replayed_gallery(opened, facts, proven, stages(progress)) if proven else (None, ())
-    if gallery is not None:
-        gallery = with_doubted(
-            gallery, facts, named_photos(opened, Path(photos) if photos is not None else None)
-        )
-    if unread:
-        notes.append(f"{len(unread)} photos could not be replayed; the first: {unread[0].reason}")
-    content = page.render(
-        facts,
-        summary_of(opened.card, opened.folder),
-        counts=counts,
-        gallery=gallery,
-        panels=read_panels(own(opened, opened.folder / LOG).parent),
-    )
+    made = replayed_page(opened, Path(photos) if photos is not None else None, stages(progress))
     with files.locked(out):
         _check(out, overwrite)
-        files.publish(out, content)
+        files.publish(out, made.content)
     if files.real(out) == files.real(own_page):
         run_folder.relist(opened.folder, [out])
-    shown = None if gallery is None else len(gallery.mistakes[facts.first_choice])
-    return Reported(out.absolute(), len(content), shown, tuple(notes))
+    return Reported(out.absolute(), len(made.content), made.mistakes, made.notes)
 
 
 def _there(own_page: Path) -> Reported:
@@ -128,17 +103,3 @@ def _check(out: Path, overwrite: bool) -> None:
     if out.suffix.lower() not in SUFFIXES:
         raise UsageError("a report is an HTML file", where=out, fix="give a name that ends in .html")
     check_file(out, overwrite=overwrite, example="report.html")
-
-
-def _proven(run: Run, place: Path | None) -> tuple[Surveyed | None, list[str]]:
-    """The photos that proved the run, or a note.
-
-    Raises UnusableInput where they are not in the `place` that is named.
-    """
-    try:
-        return proven_photos(run, place), []
-    except UnusableInput as error:
-        if place is not None:
-            what = f"these are not the photos that proved the run: {error.what}"
-            raise UnusableInput(what, where=error.where, fix=error.fix) from error
-        return None, [f"{error.what} (in {printable(error.where)}): give `photos=`"]

@@ -37,9 +37,12 @@ class Arrivals:
         """
         artifacts_of(run_folder.open_run(self.run))  # a list that cannot be added to, before any work is done
         parts, outputs = kind.in_a_run(options), tuple(options.outputs)
-        if parts in (["float32"], ["int8"]) and outputs in ((), ("probabilities",)):
+        if (own := own_precision(kind, options)) is not None:
+            better = ", or `overwrite=True` to put a better one in its place" if own == "int8" else ""
             raise UsageError(
-                f"the run has its {parts[0]} file already", where=self.run, fix="give `out=` for another copy"
+                f"the run has its {own} file already",
+                where=self.run,
+                fix=f"give `out=` for another copy{better}",
             )
         parts += [each for each in outputs if each != "probabilities" or len(outputs) > 1]
         place = self.run / run_folder.export_name(self.run.absolute().name, parts, kind.ending)
@@ -117,6 +120,13 @@ class Arrivals:
         if there:
             card[KEY] = [*card.get(KEY, []), *(each.as_it_lies() for each in there)]
         files.publish_json(self.run / run_folder.CARD, card, within=within)
+
+
+def own_precision(kind: ArtifactKind, options: ExportOptions) -> str | None:
+    """The precision of the file that these options make, where that is one which every run has from its training."""
+    parts, outputs = kind.in_a_run(options), tuple(options.outputs)
+    own = parts in (["float32"], ["int8"]) and outputs in ((), ("probabilities",))
+    return parts[0] if own else None
 
 
 @contextmanager
