@@ -1,7 +1,7 @@
 """The float network to integers: the order of the stages, and what each hands to the next.
 
 look at the tensors, and at what noise in each costs -> change the network, but not what it computes, so that rounding
-costs less (copied channels, stretched channels, factors) -> choose the activations' scales -> round the weights ->
+costs less (stretched channels, copied channels, factors) -> choose the activations' scales -> round the weights ->
 the head, which takes back what is left in the features -> the logits' range. How near to float the integers are is
 measured after each.
 """
@@ -91,9 +91,9 @@ def quantize(
 def _changes(method: Method) -> list[tuple[str, bool, _Change]]:
     """The stages that change the float network and not what it computes."""
     return [
-        ("copied channels", method.copied, copy_channels),
         ("stretched channels", method.stretched, stretch),
-        ("factors", True, partial(equalize, by_noise=method.factors)),
+        ("copied channels", method.copied, copy_channels),
+        ("factors", method.factors, equalize),
     ]
 
 
