@@ -39,6 +39,7 @@ USES: Mapping[str, tuple[str, ...]] = {
     "calibration_seed": ("int8",),
     "dense": ("dynamic", "int8"),
     "effort": ("int8",),
+    "keep": ("int8",),
 }
 SORTS: tuple[str, ...] = (*_ALL_TFLITE, *(each for each in FORMATS if each != "tflite"))
 BARS = ("max_drop", "min_agreement")  # what photos are held to
@@ -64,6 +65,7 @@ class ExportOptions:
         dense: scales of the dense layer's int8 kernel, "per-tensor" as usual; "per-channel" needs runtimes of
             2022 (int8) or of 2024 (dynamic).
         effort: "standard" as usual; "best" learns biases, scales and roundings by gradients, for minutes.
+        keep: layers of an int8 file that stay in float32, by the names of the plan; see `steps_named`.
         endpoints: names of the reference, such as "reduction_4", as further outputs; `features` among them is
             the last block's feature map. Alone they replace the outputs.
         data: for int8, a folder of photos like those that the model will see; labels are not needed. Other
@@ -86,6 +88,7 @@ class ExportOptions:
     batch: Batching | None = None
     dense: DenseScales | None = None
     effort: Effort | None = None
+    keep: Sequence[str] = ()
     endpoints: Sequence[str] | None = None
     data: str | Path | None = None
     calibration: int | None = None

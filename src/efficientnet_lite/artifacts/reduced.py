@@ -5,9 +5,10 @@ the fixed inputs where there are none. None leaves unmeasured: probabilities sat
 they stand alone the logits inside count, which a twin of the file gives.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -110,15 +111,23 @@ def require_same(file: Model, judged: Model) -> None:
     found, wanted = (
         model.run(np.stack([model.encode(image) for image in images])) for model in (file, judged)
     )
+    for name, gap in differing(found, wanted):
+        raise VerificationFailed(
+            f"its {name} differ by {gap:.2g} from those of the file that was judged in its place",
+            where=file.where,
+            fix="report this: it is a fault of the package or the runtime",
+        )
+
+
+def differing(
+    found: Mapping[str, npt.NDArray[Any]], wanted: Mapping[str, npt.NDArray[Any]]
+) -> Iterator[tuple[str, float]]:
+    """Outputs that differ by more than one code, or more than kernels of floats do, and by how much."""
     for name, values in found.items():
         codes = values.dtype.kind in "iu"
         gap = np.abs(values.astype(float) - wanted[name].astype(float))
         if not (gap <= (1 if codes else FLOAT_TOLERANCE * allowance(wanted[name]))).all():
-            raise VerificationFailed(
-                f"its {name} differ by {gap.max():.2g} from those of the file that was judged in its place",
-                where=file.where,
-                fix="report this: it is a fault of the package or the runtime",
-            )
+            yield name, float(gap.max())
 
 
 def main_output(outputs: Sequence[str]) -> str:
@@ -256,8 +265,9 @@ class Int8Maker:
                 on_progress=on_progress,
                 warn=LOG.warning,
             )
+            record = replace(record, kept=self.form.kept)
             about = replace(self.about, quantization=record.identity)
-            data = int8_artifact(self.origin.plan, made.network, about, self.form)
+            data = int8_artifact(self.origin.plan, made.network, about, self.form, made.prepared)
             judged = self._judged(made, about)
             require_same(model_from_bytes(data, where=self.out, workers=self.workers), judged)
         return data, judged, record
@@ -275,7 +285,7 @@ class Int8Maker:
 
     def _judged(self, made: Quantized, about: About) -> Model:
         """The twin of the file of these integers, opened."""
-        data = int8_artifact(self.origin.plan, made.network, twin(about), self.form)
+        data = int8_artifact(self.origin.plan, made.network, twin(about), self.form, made.prepared)
         return model_from_bytes(data, where=self.out, workers=self.workers)
 
 

@@ -1,21 +1,31 @@
 """A `.tflite` file: float32 proven against numpy, every other precision against float32."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from efficientnet_lite.artifacts.exported import Exported
+from efficientnet_lite.artifacts.kept_layers import kept_steps, notes_on_accelerators, part_of_name
 from efficientnet_lite.artifacts.kind import ArtifactKind, Making, NamedArrays, NewArtifact
 from efficientnet_lite.artifacts.options import BATCHINGS, DENSE_SCALES, EFFORTS, ExportOptions
 from efficientnet_lite.artifacts.origin import Origin
-from efficientnet_lite.artifacts.reduced import NOTHING, Int8Maker, Reduced, reduced_float, require_same, twin
+from efficientnet_lite.artifacts.reduced import (
+    NOTHING,
+    Int8Maker,
+    Reduced,
+    differing,
+    reduced_float,
+    require_same,
+    twin,
+)
 from efficientnet_lite.artifacts.sample import Sample, sample_of
 from efficientnet_lite.errors import CALL, UsageError, VerificationFailed, wrong_argument
 from efficientnet_lite.network.plan import POOLED
 from efficientnet_lite.photos.views import Image
 from efficientnet_lite.proof.gate import Bars, writable
-from efficientnet_lite.proof.parity import FLOAT_TOLERANCE, Parity, fixed_inputs, parity
+from efficientnet_lite.proof.parity import Parity, fixed_inputs, parity
 from efficientnet_lite.quantize.learned.requirement import require_learned
 from efficientnet_lite.runtimes.engine import chosen_workers
 from efficientnet_lite.runtimes.litert import LiteRT
@@ -60,6 +70,7 @@ def write(making: Making, place: Path) -> NewArtifact:
     given_names = read_translations(options.labels_locale or {}, origin.labels_of(names) or ())
     translations = {**origin.translations, **given_names} if origin.labels_of(names) else {}
     about = about_of(origin, names, translations)
+    form = replace(form, kept=kept_steps(origin.plan, names, options.keep)) if options.keep else form
     float_form = form if form.precision == "float32" else Form()
     with stage("Checking the float file") as on_progress, writable("float32", out):
         result = float_artifact(origin.plan, making.layers, about, float_form)
@@ -80,6 +91,7 @@ def write(making: Making, place: Path) -> NewArtifact:
     golden = _golden(child, form)
     files.publish(place, result)
     notes = _notes(names, form) + _notes_of_network(given) + (sample.all_notes() if sample else ())
+    notes += tuple(notes_on_accelerators(result)) if form.kept else ()
     return NewArtifact(exported_file(out, form, names, nearness, reduced, bars, sample, notes), golden)
 
 
@@ -225,11 +237,9 @@ def _golden(model: Model, form: Form) -> NamedArrays:
     found = model.run(inputs)
     if form.any_batch:
         together = LiteRT(model.data, where=model.where, batch=len(inputs))(inputs)
-        nearness = parity(together, found)
-        gap = nearness.miss if form.io == "float32" else nearness.difference
-        if not gap <= (FLOAT_TOLERANCE if form.io == "float32" else 1):
+        for name, gap in differing(together, found):
             raise VerificationFailed(
-                f"a batch of {len(inputs)} gives other outputs than one by one: {gap:.2g}",
+                f"a batch of {len(inputs)} gives other {name} than one by one: {gap:.2g}",
                 where=model.where,
                 fix="report this: it is a fault of the package or the runtime",
             )
@@ -275,6 +285,7 @@ def _in_a_run(options: ExportOptions) -> list[str]:
     parts += ["any-batch"] if options.batch == "dynamic" else []
     parts += ["per-channel-dense"] if options.dense == "per-channel" else []
     parts += ["best"] if options.effort == "best" else []
+    parts += [part_of_name(options.keep)] if options.keep else []
     return [*parts, *(options.endpoints or ())]
 
 

@@ -32,6 +32,7 @@ def export(
     batch: Batching | None = None,
     dense: DenseScales | None = None,
     effort: Effort | None = None,
+    keep: Annotated[tuple[str, ...], Parameter(negative=(), consume_multiple=True)] = (),
     output: Annotated[
         tuple[Literal["probabilities", "logits", "features"], ...], Parameter(negative=())
     ] = (),
@@ -72,6 +73,9 @@ def export(
             2022 or newer.
         effort: of int8: standard (the default) takes up to three minutes; best learns for up to ten, and needs the
             extra "train".
+        keep: layers of an int8 file that stay in float32: stem/conv, blocks_3/depthwise, head/dense, a whole block as
+            blocks_3, or logits; several may follow. It is then no longer integers throughout: what that means for
+            accelerators is said.
         output: probabilities (the default), logits or features (the 1280 pooled values); may be given again.
             For savedmodel and hub-tf1: features for a feature-vector model, logits for a classifier.
         endpoint: one of the reference's, such as reduction_4, as an output; may be given again. There
@@ -100,6 +104,7 @@ def export(
         batch=batch,
         dense=dense,
         effort=effort,
+        keep=keep,
         outputs=output,
         endpoints=endpoint,
         data=data,

@@ -254,5 +254,7 @@ def _file_rows(described: "ModelInfo") -> list[tuple[str, object]]:
         contract = described.identity.contract
         if described.identity.quantization is not None:
             rows.append(("int8", described.identity.quantization.sentence))
+            if kept := described.identity.quantization.kept:
+                rows.append(("in float32", _names(kept)))
         rows.append(("contract", f"{described.identity.variant} at {contract.size} pixels, {contract.view}"))
     return rows

@@ -34,6 +34,7 @@ def export(
     batch: Batching | None = None,
     dense: DenseScales | None = None,
     effort: Effort | None = None,
+    keep: str | Sequence[str] = (),
     outputs: str | Sequence[str] = (),
     endpoints: str | Sequence[str] = (),
     data: str | Path | None = None,
@@ -74,6 +75,11 @@ def export(
             default); "per-channel" needs a runtime of 2022 or newer.
         effort: of int8: "standard" (the default), under three minutes; "best"
             learns for up to ten, and needs the extra "train".
+        keep: layers of an int8 file that stay in float32: "stem/conv",
+            "blocks_3/depthwise", "head/dense", a whole block as "blocks_3", or
+            "logits"; one or several. A tensor stays float where the layer that
+            makes it and all that read it are kept. The notes say on which
+            accelerators the file no longer runs whole.
         outputs: "probabilities" (the default), "logits", "features" (the 1280
             pooled values), one or several. For "savedmodel" and "hub-tf1":
             "features" for a feature-vector model, "logits" for a classifier.
@@ -134,6 +140,7 @@ def export(
         batch=batch,
         dense=dense,
         effort=effort,
+        keep=listed(keep),
         endpoints=listed(endpoints),
         data=data,
         calibration=calibration,

@@ -26,12 +26,17 @@ class Int8Record:
     photos: CalibrationSet
     gains: tuple[Gain, ...] = ()  # of the stages, in their order
     warnings: tuple[str, ...] = ()  # what a person should know of the photos
+    kept: tuple[str, ...] = ()  # steps that stay in float32
 
     @property
     def identity(self) -> Int8Identity:
         """What the file itself says of it."""
         return Int8Identity(
-            self.method.effort, METHOD, photos=len(self.photos.names), calibration_sha256=self.photos.sha256
+            self.method.effort,
+            METHOD,
+            photos=len(self.photos.names),
+            calibration_sha256=self.photos.sha256,
+            kept=self.kept,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -50,6 +55,7 @@ class Int8Record:
                 for each in self.gains
             ],
             "warnings": list(self.warnings),
+            "kept": list(self.kept),
         }
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 from efficientnet_lite.labels import digest
@@ -39,6 +40,7 @@ class Form:
     io: Io = "float32"  # type of input and outputs; of "int8" alone another than float32
     any_batch: bool = False  # the caller may change the batch from 1
     dense: DenseScales = "per-tensor"  # scales of the dense layer's int8 kernel
+    kept: tuple[str, ...] = ()  # of "int8": steps of the plan that stay in float32
     normalized_input: bool = False  # float: the input is (x - 127) / 128 in place of [0, 1]
 
 
@@ -62,11 +64,22 @@ def float_artifact(plan: Plan, layers: Mapping[str, Layer], about: About, form: 
     return _packed(model, about)
 
 
-def int8_artifact(plan: Plan, network: IntegerNetwork, about: About, form: Form = INT8) -> bytes:
-    """A full-int8 file, complete."""
-    entries = _entries(plan, about, form)
+def int8_artifact(
+    plan: Plan,
+    network: IntegerNetwork,
+    about: About,
+    form: Form = INT8,
+    prepared: Mapping[str, Layer] = MappingProxyType({}),
+) -> bytes:
+    """An int8 file, complete. What `form` keeps in float computes with the layers of `prepared`."""
     model = write_int8(
-        plan, network, outputs=about.outputs, io=form.io, any_batch=form.any_batch, metadata=entries
+        plan,
+        network,
+        kept={name: prepared.get(name) for name in form.kept},
+        outputs=about.outputs,
+        io=form.io,
+        any_batch=form.any_batch,
+        metadata=_entries(plan, about, form),
     )
     return _packed(model, about)
 
@@ -88,7 +101,7 @@ def _entries(plan: Plan, about: About, form: Form) -> dict[str, bytes]:
     text = build_metadata(
         about.contract,
         name=f"EfficientNet-{plan.variant.name.capitalize()}",
-        description=f"{form.precision} at {about.contract.size} pixels: {', '.join(about.outputs)}",
+        description=f"{form.precision} at {about.contract.size} pixels{_kept(form)}: {', '.join(about.outputs)}",
         version="1",
         outputs=about.outputs,
         input_range="codes" if form.io != "float32" else "normalized" if form.normalized_input else "unit",
@@ -96,6 +109,11 @@ def _entries(plan: Plan, about: About, form: Form) -> dict[str, bytes]:
         license=about.license,
     )
     return {TEXT_ENTRY: text} if form.normalized_input else {TEXT_ENTRY: text, OWN_ENTRY: identity.to_bytes()}
+
+
+def _kept(form: Form) -> str:
+    steps = "1 step" if len(form.kept) == 1 else f"{len(form.kept)} steps"
+    return f", {steps} in float32" if form.kept else ""
 
 
 def _files(about: About) -> dict[str, bytes]:

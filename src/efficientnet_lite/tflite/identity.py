@@ -21,6 +21,7 @@ class Int8Identity:
     method: str  # which version of ours
     photos: int  # that set the ranges
     calibration_sha256: str  # `quantize.calibration_photos.CalibrationSet.sha256`
+    kept: tuple[str, ...] = ()  # steps that compute in float32
 
     @property
     def sentence(self) -> str:
@@ -50,6 +51,8 @@ class Identity:
         fields = {"schema": 1, **asdict(self), "contract": self.contract.to_json()}
         if self.quantization is None:
             del fields["quantization"]
+        elif not self.quantization.kept:
+            del fields["quantization"]["kept"]
         return json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
 
     @classmethod
@@ -74,7 +77,9 @@ class Identity:
                 )
         own = {name: fields.get(name) for name in _USABLE} | {"outputs": tuple(fields["outputs"])}
         if own["quantization"] is not None:
-            own["quantization"] = Int8Identity(**{name: own["quantization"][name] for name in _OF_INTEGERS})
+            said = own["quantization"]
+            kept = {"kept": tuple(said.get("kept", ()))}
+            own["quantization"] = Int8Identity(**{name: said[name] for name in _OF_INTEGERS} | kept)
         return cls(**own, contract=Contract.from_json(fields.get("contract"), where=str(where)))
 
 
@@ -92,8 +97,14 @@ _OF_INTEGERS: dict[str, Callable[[object], bool]] = {  # field of `Int8Identity`
 
 def _quantization(value: object) -> bool:
     return value is None or (
-        isinstance(value, dict) and all(usable(value.get(name)) for name, usable in _OF_INTEGERS.items())
+        isinstance(value, dict)
+        and all(usable(value.get(name)) for name, usable in _OF_INTEGERS.items())
+        and _texts(value.get("kept", []))
     )
+
+
+def _texts(value: object) -> bool:
+    return isinstance(value, list) and all(map(_text, value))
 
 
 _USABLE: dict[str, Callable[[object], bool]] = {  # field -> whether it may hold this
@@ -101,7 +112,7 @@ _USABLE: dict[str, Callable[[object], bool]] = {  # field -> whether it may hold
     "precision": _text,
     "weights_sha256": _text,
     "package_version": _text,
-    "outputs": lambda value: isinstance(value, list) and all(map(_text, value)),
+    "outputs": _texts,
     "classes": lambda value: value is None or (type(value) is int and value >= 1),
     "labels_sha256": lambda value: value is None or _text(value),
     "quantization": _quantization,
