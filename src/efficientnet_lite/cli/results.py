@@ -61,6 +61,8 @@ def show_exported(console: Console, exported: Exported) -> None:
     columns = ["file", "precision", "outputs", "bytes", "proof"]
     row = [str(exported.path), exported.precision, ", ".join(exported.outputs), f"{exported.bytes:,}", proof]
     console.table("", columns, [row], right=["bytes"], drop=["outputs"], prose="proof")
+    if exported.int8 is not None and exported.int8.kept:
+        console.line(f"in float32: {', '.join(exported.int8.kept)}")
     if exported.verdict is not None:
         console.line(VERDICTS[exported.verdict].format(what=exported.path), keep=[exported.path])
         for doubt in exported.doubts:
