@@ -13,6 +13,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from efficientnet_lite.artifacts.taken import take
 from efficientnet_lite.errors import EfficientNetLiteError, UnusableInput
 from efficientnet_lite.features.sources import photo_list
 from efficientnet_lite.features.sources.photo_list import list_sources
@@ -89,6 +90,7 @@ READERS = {
     "parts": parts,
     "state": lambda path: saved_states.newest(path.parent, warn=lambda line: None),
     "vector part": vector_part,
+    "taken": lambda path: take(path.read_bytes(), where=path),
     "tfrecord": lambda path: list(tfrecord.read_examples(path)),
 }
 

@@ -16,8 +16,11 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import altered as forms
 import numpy as np
 import pytest
+import tiny
+from ai_edge_litert import schema_py_generated as schema
 from checkpoint_files import bundle, entry, field, header, object_graph, table
 
 from efficientnet_lite.crc32c import masked_crc32c
@@ -201,6 +204,32 @@ def riegeli(data, kind=SIMPLE, records=1, unfolded=None):
     return SIGNATURE + HEADER.pack(0, len(data), 0, kind | records << 8, size) + data
 
 
+def many_layers(kind, times=4000):
+    """The small classifier with thousands of operators in a row, all of the same constants: nothing kept for each."""
+
+    def change(tree):
+        conv = tree.of("CONV_2D")[0]
+        kernel, bias = tree.constant(np.ones((8, 1, 1, 8), np.float32)), tree.constant(np.ones(8, np.float32))
+        options = schema.Conv2DOptionsT(strideH=1, strideW=1) if kind == "CONV_2D" else None
+        shape = tree.graph.tensors[conv.outputs[0]].shape
+        (read,) = conv.outputs
+        after = tree.of("MEAN")[0]
+        made = []
+        for _ in range(times):
+            result = tree.tensor(shape)
+            inputs = {"CONV_2D": [read, kernel, bias], "MUL": [read, bias], "PAD": [read]}[kind]
+            if kind == "PAD":
+                inputs.append(tree.constant(np.zeros((4, 2), np.int32)))
+            table = {"MUL": schema.MulOptionsT(), "PAD": schema.PadOptionsT()}.get(kind, options)
+            made.append(tree.made(kind, inputs, [result], table))
+            read = result
+        place = tree.operators.index(after)
+        tree.operators[place:place] = made
+        after.inputs = np.array([read, *after.inputs[1:]], np.int32)
+
+    return forms.altered(tiny.tiny(), change)
+
+
 BIG = BITS_20000.encode()
 REAL = {
     "array record": [riegeli(b"photo" * 99)],
@@ -223,6 +252,7 @@ REAL = {
     "listed records": [photo_record() * 2],
     "listed tar": [real_tar("gz", "a.jpg"), real_tar("", "a.jpg")],
     "manifest": [b'{"path": "a.jpg", "label": "b"}\n'],
+    "taken": [tiny.tiny()],
     "tfrecord": [struct.pack("<Q", 3) + bytes(4) + b"abc" + bytes(4)],
     "state": [b'{"schema": 1, "step": 1, "bytes": 0, "sha256": "", "journal": {}}'],
     "parts": [parts_marker()],
@@ -387,6 +417,11 @@ BOMBS = {
         tar_header(b"x.jpg", size=b"00000002000\0", kind=b"S"),
         tar_header(b"x.jpg", kind=b"2"),
         tar_header(b"x.jpg", size=b"77777777777\0", kind=b"L"),
+    ],
+    "taken": [
+        *(many_layers(kind, times) for kind, times in (("CONV_2D", 2000), ("MUL", 4000), ("PAD", 4000))),
+        tiny.tiny() + bytes(2**20),
+        forms.altered(tiny.tiny(), forms.nothing, entries={"TFLITE_METADATA": b"M001" * 2**19}),
     ],
     "tfrecord": [struct.pack("<Q", 2**60) + bytes(4), struct.pack("<QI", 2**31, 0) + bytes(100)],
     "vector part": [

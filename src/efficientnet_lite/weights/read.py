@@ -296,7 +296,10 @@ def _unknown(data: bytes, path: Path) -> CheckpointError:
     if not data:
         what, fix = "the file is empty", "download or copy it again"
     elif data[4:8] == b"TFL3":
-        what, fix = "a .tflite is an exported model, not a checkpoint", PARAMETER_FILE
+        what = "a .tflite is an exported model, not a checkpoint"
+        fix = (
+            f"to write other files of it, give it to `export` in place of a model; to train, {PARAMETER_FILE}"
+        )
     elif (photo := format_of(data[:MAGIC_BYTES])) is not None:
         what = f"this is a photo ({photo}), not a model"
         fix = "give a run folder, a .tflite file, a checkpoint, or a model such as lite1"
