@@ -312,6 +312,15 @@ def test_a_features_file_names_no_classes(trained, tmp_path):
         model.predict(np.asarray(scenes.draw("box", 1)))
 
 
-def test_a_tflite_is_no_checkpoint(trained, tmp_path):
-    with pytest.raises(CheckpointError, match="exported model"):
-        export(trained.run / "exports" / "shapes_int8.tflite", tmp_path / "m.tflite")
+def test_of_the_runs_files_the_float_one_is_a_source_and_the_int8_one_is_not(trained, tmp_path):
+    exports = trained.run / "exports"
+
+    found = export(exports / "shapes_float32.tflite", tmp_path / "m.tflite")
+
+    assert found.path.read_bytes() == (exports / "shapes_float32.tflite").read_bytes()
+    with pytest.raises(ArtifactError, match="an int8 file") as refused:
+        export(exports / "shapes_int8.tflite", tmp_path / "n.tflite")
+    assert "the run or checkpoint" in refused.value.fix
+    with pytest.raises(CheckpointError, match="exported model") as refused:
+        export("lite0@32", tmp_path / "n.tflite", weights=exports / "shapes_float32.tflite")
+    assert "give it to `export`" in refused.value.fix
