@@ -10,6 +10,9 @@ Precision = Literal["float32", "float16", "dynamic", "int8"]  # of a .tflite fil
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 RunPrecision = Literal["float32", "int8"]  # of the files that a run has
 Io = Literal["uint8", "int8", "float32"]  # what an int8 file takes and gives
+Kernels = Literal[
+    "xnnpack", "optimized", "reference"
+]  # of LiteRT: the default, without XNNPACK, the plainest
 DenseScales = Literal["per-tensor", "per-channel"]  # of the dense layer's kernel
 Effort = Literal["standard", "best"]  # what is done for the accuracy of an int8 file
 

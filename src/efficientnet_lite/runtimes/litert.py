@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,27 +14,45 @@ from efficientnet_lite.errors import ArtifactError
 from efficientnet_lite.runtimes.engine import Tensor
 from efficientnet_lite.storage.quiet import stderr_without
 from efficientnet_lite.strangers.signatures import main_signature
+from efficientnet_lite.vocabulary import Kernels
+
+_RESOLVERS: dict[Kernels, str] = {
+    "xnnpack": "AUTO",
+    "optimized": "BUILTIN_WITHOUT_DEFAULT_DELEGATES",
+    "reference": "BUILTIN_REF",
+}
 
 
 class LiteRT:
     """One file opened by LiteRT. Not for several threads at once; see `EnginePool`."""
 
     def __init__(
-        self, model: bytes, *, where: Path | str = "model", threads: int = 1, batch: int | None = None
+        self,
+        model: bytes,
+        *,
+        where: Path | str = "model",
+        threads: int = 1,
+        batch: int | None = None,
+        kernels: Kernels = "xnnpack",
     ) -> None:
         """Open `model`, which must have passed `strangers.structure` where it is not our own.
 
-        `batch` changes the first side of its inputs, which the file must allow.
+        `batch` changes the first side of its inputs, which the file must allow. `kernels` are those that compute:
+        XNNPACK's as everywhere by default; LiteRT's own optimized ones, as before XNNPACK; or its reference
+        kernels, which are slow and say what an operator means.
 
         Raises:
             ArtifactError: LiteRT refuses the file.
         """
-        from ai_edge_litert.interpreter import Interpreter
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
         self._where = where
         try:
-            with _without_greeting():
-                self._interpreter = Interpreter(model_content=model, num_threads=threads)
+            with _without_greeting() if kernels == "xnnpack" else nullcontext():
+                resolver = getattr(OpResolverType, _RESOLVERS[kernels])
+                self._interpreter = Interpreter(
+                    model_content=model, num_threads=threads, experimental_op_resolver_type=resolver
+                )
                 for detail in self._interpreter.get_input_details() if batch else ():
                     shape = [batch, *detail["shape"][1:]]
                     self._interpreter.resize_tensor_input(detail["index"], shape, strict=True)
