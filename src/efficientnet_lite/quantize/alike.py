@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from efficientnet_lite.network.plan import Add, Plan
-from efficientnet_lite.quantize.equalize import residual_groups
+from efficientnet_lite.quantize.linear_tensors import residual_groups
 from efficientnet_lite.tflite.quantmath import INT8_MAX, INT8_MIN, Scale
 
 # Of M, relative: two steps of float32, so that neither the product of three scales nor that with the
