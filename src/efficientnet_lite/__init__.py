@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from efficientnet_lite.commands.map import map
     from efficientnet_lite.commands.models import models
     from efficientnet_lite.commands.predict import predict
+    from efficientnet_lite.commands.quantize_report import quantize_report
     from efficientnet_lite.commands.report import report
     from efficientnet_lite.commands.search import Vectors, search
     from efficientnet_lite.commands.shards import shards
@@ -88,6 +89,7 @@ _HOMES = {  # public name -> module
     "map": "commands.map",
     "models": "commands.models",
     "predict": "commands.predict",
+    "quantize_report": "commands.quantize_report",
     "report": "commands.report",
     "save_weights": "commands.keras",
     "search": "commands.search",
@@ -130,6 +132,7 @@ __all__ = [
     "map",
     "models",
     "predict",
+    "quantize_report",
     "report",
     "save_weights",
     "search",

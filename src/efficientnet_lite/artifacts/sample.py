@@ -65,15 +65,16 @@ def sample_of(
     *,
     seed: int = 0,
     without: Collection[str] = (),
+    kept_back: int = MOST_KEPT_BACK,
 ) -> Sample:
     """The images for calibration and proof: of every folder and class in turn, by their contents and `seed`.
 
-    Each content once, or a copy of a photo that calibrated would prove the file; none of `without`, which are SHA-256.
-    Raises UnusableInput where fewer
-    than two can be used.
+    At most `count` and `kept_back` of them. Each content once, or a copy of a photo that calibrated would prove the
+    file; none of `without`, which are SHA-256. Raises UnusableInput where fewer than two can be
+    used.
     """
     paths, truth, notes = labelled_photos(data, class_names(origin.labels) if origin.labels else None)
-    most = count + MOST_KEPT_BACK
+    most = count + kept_back
     total = len(paths) + min(len(paths), most)  # each is read, and so many are decoded
     by_content: dict[str, int] = {}
     refused: list[Refused] = []

@@ -55,6 +55,11 @@ COMMANDS = (
     ),
     Command("report", f"{HERE}.report:report", "Make the page of a run: report.html."),
     Command(
+        "quantize-report",
+        f"{HERE}.quantize_report:quantize_report",
+        "Say what int8 costs a file, where its noise comes from, and what would help.",
+    ),
+    Command(
         "export",
         f"{HERE}.export:export",
         "Write one artifact from a run, a checkpoint or published weights: .tflite, ONNX, SavedModel, Hub.",

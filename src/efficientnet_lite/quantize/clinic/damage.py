@@ -1,4 +1,4 @@
-"""What int8 costs on photos: noise and agreement with their intervals, by class, and the photos whose answer changed. Pure."""
+"""What int8 costs on photos: noise and agreement, by class, and the photos whose answer changed. Pure."""
 
 import math
 from collections.abc import Sequence
@@ -117,7 +117,7 @@ def changed_photos(
     answers, others = true.argmax(1), found.argmax(1)
     rows = [
         ChangedPhoto(
-            int(place),
+            place,
             names[place],
             None if truth is None else labels[truth[place]],
             labels[answers[place]],
@@ -125,6 +125,6 @@ def changed_photos(
             labels[others[place]],
             float(after[place, others[place]]),
         )
-        for place in np.flatnonzero(answers != others)
+        for place in np.flatnonzero(answers != others).tolist()
     ]
     return tuple(sorted(rows, key=lambda row: (-row.float_probability, row.name)))

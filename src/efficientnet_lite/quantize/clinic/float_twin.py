@@ -16,7 +16,7 @@ from efficientnet_lite.arrays import Array, Float64s
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import POOLED, Conv, Dense, Plan
 from efficientnet_lite.quantize.linear_tensors import is_linear, residual_groups
-from efficientnet_lite.tflite.int8 import IntegerNetwork
+from efficientnet_lite.tflite.int8 import IntegerLayer, IntegerNetwork
 
 SWEEPS = 3  # over all tensors: a factor is told by the layers on both sides, which have factors on their other sides
 SURE = 3.0  # standard deviations from 1 at which a factor of a ReLU6 channel counts as one
@@ -84,6 +84,15 @@ def rounded_alone(
         shift = lost[:, 0] * mean if _is_depthwise(step) else mean @ lost
         layers[step.name] = Layer(rounded.astype(np.float32), (own.bias + shift).astype(np.float32))
     return layers
+
+
+def excess(true: Layer, found: Layer, integers: IntegerLayer) -> float:
+    """What the kernel `found` lost against `true`, in that which rounding to the nearest codes loses: 1 or more."""
+    scales = integers.scales.astype(float)
+    along = scales[:, None] if integers.kernel.shape[-1] == 1 < scales.size else scales
+    expected = np.broadcast_to(np.square(along) / 12, true.kernel.shape).sum()
+    lost = np.square(found.kernel.astype(float) - true.kernel).sum()
+    return float(lost / expected)
 
 
 def _surely(told: "_Told") -> Float64s:

@@ -86,7 +86,7 @@ def measure_noises(
     means = _input_means(plan, twin, images[:PHOTOS_FOR_MEANS], workers)
     alone = rounded_alone(plan, twin, network, means)
     parts = pieces(plan)
-    true = _last(plan, twin, images, workers)
+    true = last_outputs(plan, twin, images, workers)
     shapes: dict[str, tuple[int, ...]] = {INPUT: (1, plan.size, plan.size, 3)}
     values: list[Array] = [image[None].astype(np.float32) / np.float32(255) for image in images]
     noises: dict[NetworkPart, Array] = {}
@@ -101,9 +101,9 @@ def measure_noises(
             noises[part] = centred_power(difference[:, place])
         on_progress(number + 1, len(parts))
     layers = dequantized(plan, network)
-    weights = centred_power(_last(plan, layers, images, workers) - true)
+    weights = centred_power(last_outputs(plan, layers, images, workers) - true)
     scales = {name: scale for name, scale in network.tensors.items() if name != INPUT}
-    activations = centred_power(_last(plan, twin, images, workers, rounded=scales) - true)
+    activations = centred_power(last_outputs(plan, twin, images, workers, rounded=scales) - true)
     return Noises(noises, weights, activations, centred_power(true))
 
 
@@ -205,12 +205,13 @@ def _renamed(piece: _Piece, place: int) -> Iterator[Step]:
             yield replace(step, name=own(step.name), source=own(step.source))
 
 
-def _last(
+def last_outputs(
     plan: Plan,
     layers: Mapping[str, Layer],
     images: Sequence[Image],
     workers: int,
     *,
+    on_progress: OnProgress = lambda done, total: None,
     rounded: Mapping[str, Scale] | None = None,
 ) -> Array:
     """The last tensor of a float network, (photos, C), with the activations of `rounded` rounded."""
@@ -225,8 +226,11 @@ def _last(
         rounded=rounded,
     )
     pool = EnginePool(LiteRT, model, workers=workers)
-    rows = pool.map(lambda engine, image: engine(image[None] / np.float32(255))["last"].ravel(), images)
-    return np.stack(list(rows))
+    rows = []
+    for row in pool.map(lambda engine, image: engine(image[None] / np.float32(255))["last"].ravel(), images):
+        rows.append(row)
+        on_progress(len(rows), len(images))
+    return np.stack(rows)
 
 
 def _input_means(
