@@ -69,12 +69,11 @@ def _show(console: "Console", found: "Diagnosis") -> None:
     for title, columns, rows in found.tables():
         console.line("")
         numbers = [name for name in columns if name not in TEXT]
-        console.table(title, columns, rows, right=numbers, drop=["--keep"])
+        console.table(title, columns, rows, right=numbers)
+    console.line("")
     for line in found.advice():
-        console.line("")
         console.line(line)
     if found.page is not None:
-        console.line("")
         console.line(f"with plots and pictures: {found.page}", keep=[found.page])
 
 

@@ -54,7 +54,9 @@ def parted(count: int) -> tuple[list[int], list[int]]:
 
 def counts_for(most: int, asked: Sequence[int] = ()) -> list[int]:
     """How many photos to try of `most`: those asked for, else 10, 25, 50, 100 and all."""
-    return sorted({count for count in asked or COUNTS if count < most} | {most})
+    if asked:
+        return sorted({min(count, most) for count in asked})
+    return [*(count for count in COUNTS if count < most), most]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,16 @@ from efficientnet_lite.neighbors.own_page import own_text, policy, renderer
 from efficientnet_lite.photos import decode as photo_door
 from efficientnet_lite.photos.views import Image
 from efficientnet_lite.run.clinic import clinic_plots
-from efficientnet_lite.run.clinic.diagnosis import FEW, Diagnosis, decibels, enough, gained, limit
+from efficientnet_lite.run.clinic.diagnosis import (
+    FEW,
+    Diagnosis,
+    decibels,
+    enough,
+    gained,
+    keeping,
+    limits,
+    overlap,
+)
 from efficientnet_lite.version import __version__
 
 TEMPLATE, STYLE = "clinic.html.j2", "clinic.css"
@@ -35,8 +44,10 @@ def render(found: Diagnosis, images: Sequence[Image]) -> bytes:
         columns=clinic_plots.columns_of(found.shares),
         curve=clinic_plots.curve_of(found.curve) if found.curve else None,
         plots=clinic_plots,
-        limit=limit(found.shares),
+        limits=limits(found.shares),
+        overlap=overlap(found.shares),
         enough=enough(found.curve) if found.curve else None,
+        keeping=keeping(found.gains) if found.gains else None,
         damaged=found.classes[:MOST_CLASSES],
         labelled=any(row.lost is not None for row in found.classes),
         pictures=[_uri(images[row.place]) for row in found.changed[:MOST_PICTURES]],

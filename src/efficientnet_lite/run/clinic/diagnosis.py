@@ -12,8 +12,10 @@ from efficientnet_lite.metrics import Interval
 from efficientnet_lite.proof.gate import finite
 from efficientnet_lite.quantize.clinic.damage import ChangedPhoto, ClassDamage, Distance
 from efficientnet_lite.quantize.clinic.enough import CalibrationCurve
+from efficientnet_lite.quantize.kept import WhatIf
 from efficientnet_lite.quantize.network_part import NetworkPart
 
+WORTH_DB = 0.1  # repeats differ by up to 0.06
 FEW = 8  # rows of each table that are shown at first
 
 
@@ -52,6 +54,9 @@ class NoiseShares:
         """All parts alone, added up: more than 1 where one takes back, or repeats, what another does."""
         return sum(each.share for each in self.parts)
 
+    def of(self, part: NetworkPart) -> float:
+        return next(each.share for each in self.parts if each.part == part)
+
     def steps(self) -> tuple[StepShare, ...]:
         """The same by step, in the network's order."""
         shares: dict[str, dict[str, float]] = {}
@@ -63,18 +68,6 @@ class NoiseShares:
 
     def worst(self) -> tuple[PartShare, ...]:
         return tuple(sorted(self.parts, key=lambda each: -each.share))
-
-
-@dataclass(frozen=True, slots=True)
-class PartGain:
-    """What the file would gain if one part were finer and all else stayed."""
-
-    part: NetworkPart
-    share: float
-    gain_db: float  # in float, measured on LiteRT
-    gain_16_bits_db: float
-    agreement: float | None  # with float, of the file with this part in float
-    keep: tuple[str, ...]  # the layers to keep in float for it
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -89,7 +82,7 @@ class Diagnosis:
     top1_float: float | None  # None without labels
     top1_int8: float | None
     shares: NoiseShares
-    gains: tuple[PartGain, ...]  # of the worst parts, the most helpful first
+    gains: tuple[WhatIf, ...]  # of the parts that make most noise, the most helpful first
     curve: CalibrationCurve | None  # None where there are too few photos
     classes: tuple[ClassDamage, ...]  # the most damaged first; none of a file of features
     changed: tuple[ChangedPhoto, ...]  # that of which float was most certain first
@@ -132,11 +125,12 @@ class Diagnosis:
                 {
                     "kind": each.part.kind,
                     "name": each.part.name,
-                    "share": each.share,
+                    "share": self.shares.of(each.part),
                     "gain_float_db": finite(each.gain_db),
                     "gain_16_bits_db": finite(each.gain_16_bits_db),
                     "agreement": each.agreement,
                     "keep": list(each.keep),
+                    "keep_gain_db": finite(each.keep_gain_db),
                 }
                 for each in self.gains
             ],
@@ -183,7 +177,7 @@ class Diagnosis:
         """The tables that say it, the same wherever they are shown."""
         yield sources(self.shares)
         if self.gains:
-            yield gains(self.gains)
+            yield gains(self.gains, self.shares)
         if self.curve is not None:
             yield calibration(self.curve)
         damaged = [row for row in self.classes if row.changed][:FEW]
@@ -194,7 +188,13 @@ class Diagnosis:
 
     def advice(self) -> "Iterator[str]":
         """What the figures come to, a sentence each."""
-        yield limit(self.shares)
+        worse, most, less, least = limits(self.shares)
+        yield (
+            f"{worse.capitalize()} limit: alone they make {100 * most:.0f} % of the noise, {less} "
+            f"{100 * least:.0f} %. {overlap(self.shares)}"
+        )
+        if self.gains and (said := keeping(self.gains)):
+            yield said
         if self.curve is not None:
             yield enough(self.curve)
 
@@ -233,20 +233,31 @@ def sources(shares: NoiseShares) -> Table:
     return title, ["step", "weights", "activation", "both"], rows
 
 
-def gains(found: Sequence[PartGain]) -> Table:
+def gains(found: Sequence[WhatIf], shares: NoiseShares) -> Table:
     rows = [
         [
             each.part.name,
             each.part.kind,
-            _share(each.share),
+            _share(shares.of(each.part)),
             gained(each.gain_16_bits_db),
             gained(each.gain_db),
-            " ".join(each.keep),
+            gained(each.keep_gain_db),
         ]
         for each in found
     ]
-    columns = ["part", "of", "noise", "in 16 bits", "in float", "--keep"]
+    columns = ["part", "of", "noise", "in 16 bits", "in float", "with --keep"]
     return "What the worst would gain if they alone were finer", columns, rows
+
+
+def keeping(found: Sequence[WhatIf]) -> str | None:
+    """Which layers to keep in float, in a sentence; None where that brings nothing."""
+    best = max(found, key=lambda each: each.keep_gain_db)
+    if not best.keep_gain_db >= WORTH_DB:
+        return None
+    return (
+        f"To keep {' '.join(best.keep)} in float brings {gained(best.keep_gain_db)}; the file then no longer runs "
+        "whole on accelerators of integers."
+    )
 
 
 def calibration(curve: CalibrationCurve) -> Table:
@@ -264,16 +275,19 @@ def calibration(curve: CalibrationCurve) -> Table:
     return title, ["photos", "signal to noise", "same class"], rows
 
 
-def limit(shares: NoiseShares) -> str:
-    """Whether weights or activations limit, and how far the parts add up to the whole, in two sentences."""
+def limits(shares: NoiseShares) -> tuple[str, float, str, float]:
+    """What limits, activations or weights, with its share of the noise, and the other."""
     of = {"activations": shares.activations, "weights": shares.weights}
     worse, less = sorted(of, key=lambda kind: -of[kind])
+    return worse, of[worse], less, of[less]
+
+
+def overlap(shares: NoiseShares) -> str:
+    """How far the parts add up to the whole, in a sentence."""
     over = shares.alone - 1
-    apart = "repeat each other" if over > 0 else "come only together"
-    rest = f": {100 * abs(over):.0f} % {apart}" if abs(over) >= 0.05 else ""
-    return (
-        f"{worse.capitalize()} limit: alone they make {100 * of[worse]:.0f} % of the noise, {less} "
-        f"{100 * of[less]:.0f} %. All parts, each alone, add up to {100 * shares.alone:.0f} %{rest}."
+    why = "some repeat, or take back, what others do" if over > 0 else "some noise comes only of several"
+    return f"All parts, each alone, add up to {100 * shares.alone:.0f} %" + (
+        f": {why}." if abs(over) >= 0.05 else "."
     )
 
 

@@ -20,6 +20,7 @@ from efficientnet_lite.quantize.clinic.substitution import (
     last_tensor,
     measure_noises,
 )
+from efficientnet_lite.quantize.kept import WhatIf, gains
 from efficientnet_lite.quantize.network_part import NetworkPart
 from efficientnet_lite.quantize.stages import Method
 from efficientnet_lite.run.clinic.diagnosis import Diagnosis, NoiseShares, PartShare
@@ -30,6 +31,8 @@ from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.tflite.int8 import IntegerNetwork, write_int8
 
 MOST_FOR_SHARES = 48  # photos: each runs some 140 networks of lite1
+MOST_FOR_GAINS = 60  # photos: two files of each part
+WORST = 8  # parts
 CHECKED = 4  # photos on which the file gives what its integers give
 
 
@@ -56,6 +59,7 @@ class Examination:
         truth = None if self.sample.truth is None else np.asarray(list(self.sample.truth), np.intp)
         with stage("Rounding one part at a time") as on_progress:
             shares = self._shares(true, found, on_progress)
+        gained = self._gains(true, shares, stage)
         curve = self._curve(true, calibrations, stage)
         return Diagnosis(
             path=self.patient.where,
@@ -66,7 +70,7 @@ class Examination:
             top1_float=None if truth is None else metrics.accuracy(truth, true.argmax(1)),
             top1_int8=None if truth is None else metrics.accuracy(truth, found.argmax(1)),
             shares=shares,
-            gains=(),
+            gains=gained,
             curve=curve,
             classes=by_class(true, found, labels, truth) if classes else (),
             changed=changed_photos(true, found, names, labels, truth) if classes else (),
@@ -134,6 +138,22 @@ class Examination:
             float(noises.weights.sum()) / whole,
             float(noises.activations.sum()) / whole,
         )
+
+    def _gains(self, true: Array, shares: NoiseShares, stage: ShowStage) -> tuple[WhatIf, ...]:
+        """Of the worst parts, the most helpful first."""
+        some, integers = slice(0, MOST_FOR_GAINS), self.patient.integers
+        with stage("Keeping the worst in float") as on_progress:
+            found = gains(
+                integers.plan,
+                integers.network,
+                self.patient.twin,
+                self.sample.images[some],
+                true[some],
+                [each.part for each in shares.worst()[:WORST]],
+                workers=self.workers,
+                on_progress=on_progress,
+            )
+        return tuple(sorted(found, key=lambda each: -each.gain_db))
 
     def _curve(self, true: Array, asked: Sequence[int], stage: ShowStage) -> CalibrationCurve | None:
         if len(self.sample.images) < FEWEST:
