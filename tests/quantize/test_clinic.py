@@ -11,7 +11,7 @@ from efficientnet_lite.network import numpy_run
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import DENSE, INPUT, POOLED, VARIANTS, Conv, Dense, make_plan
 from efficientnet_lite.photos.contract import Contract
-from efficientnet_lite.quantize.clinic.float_twin import STEM, float_twin
+from efficientnet_lite.quantize.clinic.float_twin import float_twin
 from efficientnet_lite.quantize.clinic.integer_file import read_integers
 from efficientnet_lite.quantize.clinic.substitution import centred_power, measure_noises, pieces
 from efficientnet_lite.quantize.linear_tensors import residual_groups
@@ -28,6 +28,8 @@ from efficientnet_lite.tflite.quantmath import (
 
 PLAN = make_plan(VARIANTS["lite0"], size=32, classes=40)
 CONTRACT = Contract(32)
+STEM = "stem/conv"
+SMALLER = np.float32(1 / 1.09)  # a copy than its source
 DEAD, ALIVE = 3, 5  # channels of the stem
 LABELS = tuple(f"class {number:02}" for number in range(40))
 
@@ -85,8 +87,11 @@ def changed(layers):
     for layer, axis in ((first, -1), (second, -2)):
         np.moveaxis(layer.kernel, axis, 0)[DEAD] = np.moveaxis(layer.kernel, axis, 0)[ALIVE]
         layer.bias[DEAD] = layer.bias[ALIVE]
-    third.kernel[0, 0, DEAD] = third.kernel[0, 0, ALIVE] * 0.4
-    third.kernel[0, 0, ALIVE] *= 0.6
+    third.kernel[0, 0, ALIVE] /= 2
+    third.kernel[0, 0, DEAD] = third.kernel[0, 0, ALIVE] / SMALLER
+    for layer in (first, second):
+        layer.bias[DEAD] *= SMALLER
+    first.kernel[..., DEAD] *= SMALLER
     stretch = np.linspace(
         1.0, 0.7, 32, dtype=np.float32
     )  # less than 1: nothing reaches 6 that did not before

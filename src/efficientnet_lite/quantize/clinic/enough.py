@@ -11,7 +11,7 @@ from efficientnet_lite.photos.views import Image
 from efficientnet_lite.progress import ShowStage
 from efficientnet_lite.quantize.calibration import quantized
 from efficientnet_lite.quantize.clinic.damage import Distance, distance
-from efficientnet_lite.quantize.stages import Method
+from efficientnet_lite.quantize.method import Method
 from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.tflite.int8 import IntegerNetwork
 

@@ -18,11 +18,10 @@ from efficientnet_lite.network.plan import POOLED, Conv, Dense, Plan
 from efficientnet_lite.quantize.linear_tensors import is_linear, residual_groups
 from efficientnet_lite.tflite.int8 import IntegerLayer, IntegerNetwork
 
-SWEEPS = 3  # over all tensors: a factor is told by the layers on both sides, which have factors on their other sides
+SWEEPS = 6  # over all tensors: a factor is told by the layers on both sides, which have factors on their other sides
 SURE = 3.0  # standard deviations from 1 at which a factor of a ReLU6 channel counts as one
 ALIKE = 0.98  # cosine of the weights of a channel and of that which it copies
 LIMITS = (-14.0, 14.0)  # of a factor's logarithm
-STEM = "stem/conv"
 
 
 def dequantized(plan: Plan, network: IntegerNetwork) -> dict[str, Layer]:
@@ -42,7 +41,8 @@ def dequantized(plan: Plan, network: IntegerNetwork) -> dict[str, Layer]:
 def float_twin(plan: Plan, layers: Mapping[str, Layer], network: IntegerNetwork) -> dict[str, Layer]:
     """`layers`, the float network that `network` was made of, in its form: the function is unchanged."""
     found = dequantized(plan, network)
-    copied = _with_copies(plan, layers, found)
+    factors = _Factors(plan, layers, found, network).fitted()
+    copied = _with_copies(plan, layers, found, factors)
     factors = _Factors(plan, copied, found, network).fitted()
     twin = {}
     for name, layer in copied.items():
@@ -138,9 +138,10 @@ class _Factors:
             self.value[step.name] = np.zeros(channels)
 
     def fitted(self) -> dict[str, Float64s]:
-        for _ in range(SWEEPS):
+        for sweep in range(SWEEPS):
             for group in self.groups:
-                self._fit(group)
+                if sweep or group & self.linear:  # those of ReLU6 tensors are near 1, these are far from it
+                    self._fit(group)
         return self.value
 
     def _fit(self, group: set[str]) -> None:
@@ -148,10 +149,10 @@ class _Factors:
         told += [self._as_reader(step) for step in self.steps if step.source in group]
         weight = np.sum([each.weight for each in told], axis=0)
         value = np.sum([each.weight * each.value for each in told], axis=0) / np.maximum(weight, 1e-12)
-        if not group & self.linear:  # corrections show on one side alone, a factor on both
-            sides = [each.value * np.sqrt(each.weight) for each in told]
-            both = np.min(np.abs(sides), axis=0) * (np.abs(np.sum(np.sign(sides), axis=0)) == len(told))
-            value = np.where(both > SURE, value, 0.0)
+        if POOLED in group:  # the head's slopes take back what the features lack, and are no factors
+            value = np.zeros_like(value)
+        elif not group & self.linear:
+            value = np.where(np.abs(value) * np.sqrt(weight) > SURE, value, 0.0)
         for name in group:
             self.value[name] = np.clip(np.where(weight > 0, value, 0.0), *LIMITS)
 
@@ -193,29 +194,37 @@ def _slopes(expected: Float64s, found: Float64s, noise: Float64s) -> _Told:
     return _Told(np.log(np.where(usable, slope, 1.0)), weight)
 
 
-def _with_copies(plan: Plan, layers: Mapping[str, Layer], found: Mapping[str, Layer]) -> dict[str, Layer]:
-    """`layers` with the dead channels of the stem as copies of others, where they are that in `found`."""
-    copied = dict(layers)
-    sources = _copied_channels(layers[STEM], found[STEM])
-    own = np.arange(len(sources))
-    if (sources == own).all():
-        return copied
-    depthwise = next(step for step in plan.convs if step.source == STEM)
-    project = next(step for step in plan.convs if step.source == depthwise.name)
-    first, second, third = (layers[name] for name in (STEM, depthwise.name, project.name))
-    dead = own[sources != own]
-    copied[STEM] = Layer(first.kernel[..., sources], first.bias[sources])
-    copied[depthwise.name] = Layer(second.kernel[:, :, sources], second.bias[sources])
-    constant = np.clip(first.bias, 0, 6) * second.kernel[..., 0].sum((0, 1)) + second.bias
-    bias = third.bias + np.clip(constant, 0, 6)[dead] @ third.kernel[0, 0, dead]
-    shares = _shares(third.kernel[0, 0][sources], found[project.name].kernel[0, 0], sources)
-    kernel = third.kernel[:, :, sources] * shares[:, None]
-    copied[project.name] = Layer(kernel.astype(np.float32), bias.astype(np.float32))
+def _with_copies(
+    plan: Plan,
+    layers: Mapping[str, Layer],
+    found: Mapping[str, Layer],
+    factors: Mapping[str, Float64s],
+) -> dict[str, Layer]:
+    """`layers` with the dead channels of stem and expansions as copies of others, where they are that in `found`."""
+    copied, convs = dict(layers), {step.name: step for step in plan.convs}
+    for project in plan.convs:
+        if project.relu6:
+            continue
+        depthwise = convs[project.source]
+        wide = convs[depthwise.source]
+        into = 1.0 if wide.kernel > 1 else np.exp(factors[wide.source])[:, None]
+        sources = _copied_channels(layers[wide.name].kernel, found[wide.name].kernel * into)
+        dead = np.flatnonzero(sources != np.arange(len(sources)))
+        if not len(dead):
+            continue
+        first, second, third = (layers[step.name] for step in (wide, depthwise, project))
+        rows = third.kernel[0, 0]
+        shares = 1 / np.bincount(sources, minlength=len(sources))[sources]
+        bias = third.bias + np.clip(second.bias[dead], 0, 6) @ rows[dead]
+        copied[wide.name] = Layer(first.kernel[..., sources], first.bias[sources])
+        copied[depthwise.name] = Layer(second.kernel[:, :, sources], second.bias[sources])
+        kernel = (rows[sources] * shares[:, None])[None, None]
+        copied[project.name] = Layer(kernel.astype(np.float32), bias.astype(np.float32))
     return copied
 
 
-def _copied_channels(layer: Layer, found: Layer) -> npt.NDArray[np.intp]:
-    """For each channel of `found` the one of `layer` that it is, itself or that which it copies."""
+def _copied_channels(kernel: Array, found: Array) -> npt.NDArray[np.intp]:
+    """For each output channel of `found` the one of `kernel` that it is, itself or that which it copies."""
 
     def directions(kernel: Array) -> Float64s:
         flat = kernel.reshape(-1, kernel.shape[-1]).astype(float)
@@ -223,16 +232,8 @@ def _copied_channels(layer: Layer, found: Layer) -> npt.NDArray[np.intp]:
         unit: Float64s = np.divide(flat, length, out=np.zeros_like(flat), where=length > 0)
         return unit
 
-    cosines = directions(found.kernel).T @ directions(layer.kernel)
+    cosines = directions(found).T @ directions(kernel)
     own, best = np.arange(len(cosines)), cosines.argmax(axis=1)
     is_copy = (cosines[own, own] < ALIKE) & (cosines[own, best] >= ALIKE)
     sources: npt.NDArray[np.intp] = np.where(is_copy, best, own)
     return sources
-
-
-def _shares(kernel: Array, found: Array, sources: npt.NDArray[np.intp]) -> Array:
-    """How much of its source each channel carries: all copies of one have 1 together. By rows, (C,)."""
-    slopes = np.maximum((kernel * found).sum(1) / np.maximum(np.square(kernel).sum(1), 1e-30), 1e-6)
-    totals = np.bincount(sources, slopes, minlength=len(sources))
-    shares: Array = (slopes / totals[sources]).astype(np.float32)
-    return shares

@@ -21,8 +21,8 @@ from efficientnet_lite.quantize.clinic.substitution import (
     measure_noises,
 )
 from efficientnet_lite.quantize.kept import WhatIf, gains
+from efficientnet_lite.quantize.method import Method
 from efficientnet_lite.quantize.network_part import NetworkPart
-from efficientnet_lite.quantize.stages import Method
 from efficientnet_lite.run.clinic.diagnosis import Diagnosis, NoiseShares, PartShare
 from efficientnet_lite.run.clinic.patient import Patient
 from efficientnet_lite.runtimes.engine import EnginePool
