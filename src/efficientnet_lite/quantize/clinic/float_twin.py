@@ -18,8 +18,11 @@ from efficientnet_lite.network.plan import POOLED, Conv, Dense, Plan
 from efficientnet_lite.quantize.linear_tensors import is_linear, residual_groups
 from efficientnet_lite.tflite.int8 import IntegerLayer, IntegerNetwork
 
-SWEEPS = 6  # over all tensors: a factor is told by the layers on both sides, which have factors on their other sides
+SWEEPS = 3  # over all tensors: a factor is told by the layers on both sides, which have factors on their other sides
 SURE = 3.0  # standard deviations from 1 at which a factor of a ReLU6 channel counts as one
+FEW_TAPS = (
+    3.0  # times the noise of a depthwise kernel: what its outer taps become in small maps tells nothing
+)
 ALIKE = 0.98  # cosine of the weights of a channel and of that which it copies
 LIMITS = (-14.0, 14.0)  # of a factor's logarithm
 
@@ -138,15 +141,19 @@ class _Factors:
             self.value[step.name] = np.zeros(channels)
 
     def fitted(self) -> dict[str, Float64s]:
-        for sweep in range(SWEEPS):
-            for group in self.groups:
-                if sweep or group & self.linear:  # those of ReLU6 tensors are near 1, these are far from it
-                    self._fit(group)
+        linear = [group for group in self.groups if group & self.linear]
+        others = [group for group in self.groups if not group & self.linear]
+        for group in linear:  # what reads them may be stretched, what makes them hardly ever is
+            self._fit(group, readers=False)
+        for _ in range(SWEEPS):
+            for group in (*others, *linear):
+                self._fit(group)
         return self.value
 
-    def _fit(self, group: set[str]) -> None:
+    def _fit(self, group: set[str], *, readers: bool = True) -> None:
         told = [self._as_maker(step) for step in self.steps if step.name in group]
-        told += [self._as_reader(step) for step in self.steps if step.source in group]
+        if readers:
+            told += [self._as_reader(step) for step in self.steps if step.source in group]
         weight = np.sum([each.weight for each in told], axis=0)
         value = np.sum([each.weight * each.value for each in told], axis=0) / np.maximum(weight, 1e-12)
         if POOLED in group:  # the head's slopes take back what the features lack, and are no factors
@@ -162,14 +169,16 @@ class _Factors:
         into = np.exp(self.value[step.source])
         if not _is_depthwise(step):  # the stem has a row for each position, and its input has no factors
             into = into[:, None] if len(into) == len(kernel) else np.ones(1)
-        return _slopes(kernel / into, own, _noise(self.network, step))
+        return _slopes(
+            kernel / into, own, _noise(self.network, step) * (FEW_TAPS if _is_depthwise(step) else 1)
+        )
 
     def _as_reader(self, step: Conv | Dense) -> _Told:
         """The factors of what `step` reads: inverse slopes of the rows of its kernel."""
         kernel, own = self._kernels(step)
         expected, noise = kernel * np.exp(self.value[step.name]), _noise(self.network, step)
         if _is_depthwise(step):
-            told = _slopes(expected, own, noise)
+            told = _slopes(expected, own, noise * FEW_TAPS)
         else:
             told = _slopes((expected / noise).T, (own / noise).T, np.ones(1))
         return _Told(-told.value, told.weight)

@@ -37,7 +37,12 @@ class Noises:
     alone: Mapping[NetworkPart, Array]  # part -> (photos,), with this part alone rounded
     weights: Array  # (photos,), with the weights of all layers as the file has them
     activations: Array  # (photos,), with all activations rounded
-    signal: Array  # (photos,) power of the float network
+    true: Array  # (photos, C): what the float twin gives, of which all these are distances
+
+    @property
+    def signal(self) -> Array:
+        """(photos,) power of the float twin."""
+        return centred_power(self.true)
 
 
 class _Piece(NamedTuple):
@@ -104,7 +109,7 @@ def measure_noises(
     weights = centred_power(last_outputs(plan, layers, images, workers) - true)
     scales = {name: scale for name, scale in network.tensors.items() if name != INPUT}
     activations = centred_power(last_outputs(plan, twin, images, workers, rounded=scales) - true)
-    return Noises(noises, weights, activations, centred_power(true))
+    return Noises(noises, weights, activations, true)
 
 
 class _Bench:

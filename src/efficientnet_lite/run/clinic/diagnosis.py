@@ -16,6 +16,7 @@ from efficientnet_lite.quantize.kept import WhatIf
 from efficientnet_lite.quantize.network_part import NetworkPart
 
 WORTH_DB = 0.1  # repeats differ by up to 0.06
+LEAST_SHOWN = 0.001
 FEW = 8  # rows of each table that are shown at first
 
 
@@ -48,11 +49,12 @@ class NoiseShares:
     parts: tuple[PartShare, ...]  # in the network's order, each alone
     weights: float  # of all layers together
     activations: float  # all together
+    preparation: float  # of the float network in the file's form: stretched channels that reach 6 after all
 
     @property
     def alone(self) -> float:
-        """All parts alone, added up: more than 1 where one takes back, or repeats, what another does."""
-        return sum(each.share for each in self.parts)
+        """All parts alone and the preparation, added up: more than 1 where some repeat or take back what others do."""
+        return sum(each.share for each in self.parts) + self.preparation
 
     def of(self, part: NetworkPart) -> float:
         return next(each.share for each in self.parts if each.part == part)
@@ -115,6 +117,7 @@ class Diagnosis:
                 "photos": self.shares.photos,
                 "weights": self.shares.weights,
                 "activations": self.shares.activations,
+                "preparation": self.shares.preparation,
                 "parts_alone": self.shares.alone,
                 "parts": [
                     {"kind": each.part.kind, "name": each.part.name, "share": each.share}
@@ -229,6 +232,8 @@ def sources(shares: NoiseShares) -> Table:
         ]
     )
     rows.append(["all together", _share(shares.weights), _share(shares.activations), _share(1.0)])
+    if shares.preparation >= LEAST_SHOWN:
+        rows.insert(-1, ["stretched channels that clip", "", "", _share(shares.preparation)])
     title = f"Noise of each step rounded alone, of the whole ({shares.photos} photos)"
     return title, ["step", "weights", "activation", "both"], rows
 

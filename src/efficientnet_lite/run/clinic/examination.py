@@ -137,6 +137,7 @@ class Examination:
             tuple(PartShare(part, float(noises.alone[part].sum()) / whole) for part in parts),
             float(noises.weights.sum()) / whole,
             float(noises.activations.sum()) / whole,
+            float(centred_power(noises.true - true[some]).sum()) / whole,
         )
 
     def _gains(self, true: Array, shares: NoiseShares, stage: ShowStage) -> tuple[WhatIf, ...]:
