@@ -15,8 +15,10 @@ import numpy.typing as npt
 from efficientnet_lite.arrays import Array, Float64s
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import POOLED, Conv, Dense, Plan
+from efficientnet_lite.quantize.copied_channels import shared
 from efficientnet_lite.quantize.linear_tensors import is_linear, residual_groups
 from efficientnet_lite.tflite.int8 import IntegerLayer, IntegerNetwork
+from efficientnet_lite.tflite.quantmath import RELU6_SCALE
 
 SWEEPS = 3  # over all tensors: a factor is told by the layers on both sides, which have factors on their other sides
 SURE = 3.0  # standard deviations from 1 at which a factor of a ReLU6 channel counts as one
@@ -222,13 +224,14 @@ def _with_copies(
         if not len(dead):
             continue
         first, second, third = (layers[step.name] for step in (wide, depthwise, project))
+        shares, shifts = shared(sources)
+        inner = shifts * np.float32(RELU6_SCALE.scale)
+        back = inner - second.kernel[..., 0].sum((0, 1))[sources] * inner
         rows = third.kernel[0, 0]
-        shares = 1 / np.bincount(sources, minlength=len(sources))[sources]
         bias = third.bias + np.clip(second.bias[dead], 0, 6) @ rows[dead]
-        copied[wide.name] = Layer(first.kernel[..., sources], first.bias[sources])
-        copied[depthwise.name] = Layer(second.kernel[:, :, sources], second.bias[sources])
-        kernel = (rows[sources] * shares[:, None])[None, None]
-        copied[project.name] = Layer(kernel.astype(np.float32), bias.astype(np.float32))
+        copied[wide.name] = Layer(first.kernel[..., sources], first.bias[sources] + inner)
+        copied[depthwise.name] = Layer(second.kernel[:, :, sources], second.bias[sources] + back)
+        copied[project.name] = Layer((rows[sources] * shares[:, None])[None, None], bias)
     return copied
 
 
