@@ -28,7 +28,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class Shade:
     """Steps of one block, which share a name and a shade behind them."""
 
     name: str
@@ -37,15 +37,15 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
+class NoiseColumns:
     """The noise along the network."""
 
     columns: tuple[Column, ...]
-    blocks: tuple[Block, ...]
+    blocks: tuple[Shade, ...]
     top: float  # share at the upper edge
 
 
-def columns_of(shares: NoiseShares) -> Columns:
+def columns_of(shares: NoiseShares) -> NoiseColumns:
     """A column of width 1 for each step."""
     steps = shares.steps()
     top = max((step.both for step in steps), default=0.0) or 1.0
@@ -63,15 +63,15 @@ def columns_of(shares: NoiseShares) -> Columns:
                 activation,
             )
         )
-    blocks = list[Block]()
+    blocks = list[Shade]()
     for place, step in enumerate(steps):
         name = step.name.partition("/")[0]
         name = "head" if name == "features" else name
         if blocks and blocks[-1].name == name:
-            blocks[-1] = Block(name, blocks[-1].x, blocks[-1].width + 1)
+            blocks[-1] = Shade(name, blocks[-1].x, blocks[-1].width + 1)
         else:
-            blocks.append(Block(name, place, 1))
-    return Columns(tuple(columns), tuple(blocks), top)
+            blocks.append(Shade(name, place, 1))
+    return NoiseColumns(tuple(columns), tuple(blocks), top)
 
 
 @dataclass(frozen=True, slots=True)

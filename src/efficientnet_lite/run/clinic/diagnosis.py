@@ -176,7 +176,7 @@ class Diagnosis:
         tables = "".join(_table(*each) for each in self.tables())
         return f"<div><b>{_safe(self.headline)}</b>{tables}</div>"
 
-    def tables(self) -> "Iterator[Table]":
+    def tables(self) -> "Iterator[TitledTable]":
         """The tables that say it, the same wherever they are shown."""
         yield sources(self.shares)
         if self.gains:
@@ -202,7 +202,7 @@ class Diagnosis:
             yield enough(self.curve)
 
 
-Table = tuple[str, Sequence[str], Sequence[Sequence[str]]]  # title, columns, rows
+TitledTable = tuple[str, Sequence[str], Sequence[Sequence[str]]]  # title, columns, rows
 
 
 def decibels(value: float, interval: Interval | None = None) -> str:
@@ -218,7 +218,7 @@ def gained(value: float) -> str:
     return "-" if finite(value) is None else f"{value:+.2f} dB"
 
 
-def sources(shares: NoiseShares) -> Table:
+def sources(shares: NoiseShares) -> TitledTable:
     """The steps that make most noise."""
     steps = sorted(shares.steps(), key=lambda step: -step.both)[:FEW]
     rows = [[step.name, _share(step.weights), _share(step.activation), _share(step.both)] for step in steps]
@@ -238,7 +238,7 @@ def sources(shares: NoiseShares) -> Table:
     return title, ["step", "weights", "activation", "both"], rows
 
 
-def gains(found: Sequence[WhatIf], shares: NoiseShares) -> Table:
+def gains(found: Sequence[WhatIf], shares: NoiseShares) -> TitledTable:
     rows = [
         [
             each.part.name,
@@ -250,7 +250,7 @@ def gains(found: Sequence[WhatIf], shares: NoiseShares) -> Table:
         ]
         for each in found
     ]
-    columns = ["part", "of", "noise", "in 16 bits", "in float", "with --keep"]
+    columns = ["part", "of", "noise", "in 16 bits", "in float", "if kept"]
     return "What the worst would gain if they alone were finer", columns, rows
 
 
@@ -265,7 +265,7 @@ def keeping(found: Sequence[WhatIf]) -> str | None:
     )
 
 
-def calibration(curve: CalibrationCurve) -> Table:
+def calibration(curve: CalibrationCurve) -> TitledTable:
     rows = [
         [
             str(point.photos),
@@ -308,7 +308,7 @@ def enough(curve: CalibrationCurve) -> str:
     )
 
 
-def by_class(rows: Sequence[ClassDamage], count: int) -> Table:
+def by_class(rows: Sequence[ClassDamage], count: int) -> TitledTable:
     labelled = any(row.lost is not None for row in rows)
     columns = ["class", "photos", "changed", "signal to noise", *(["lost", "won"] if labelled else [])]
     cells = [
@@ -324,7 +324,7 @@ def by_class(rows: Sequence[ClassDamage], count: int) -> Table:
     return f"The most damaged of {count} classes", columns, cells
 
 
-def changed(rows: Sequence[ChangedPhoto]) -> Table:
+def changed(rows: Sequence[ChangedPhoto]) -> TitledTable:
     cells = [
         [
             row.name,
