@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 import scenes
 
+from efficientnet_lite.artifacts.kinds import KINDS
+from efficientnet_lite.artifacts.options import ExportOptions
 from efficientnet_lite.cli.app import run as cli
-from efficientnet_lite.commands.export import export
+from efficientnet_lite.commands.export import _is_for_its_own, export
 from efficientnet_lite.commands.verify import verify
 from efficientnet_lite.errors import EXIT_OK, UnusableInput, UsageError, VerificationFailed
 from efficientnet_lite.run import requantized
+from efficientnet_lite.run.arrivals import Arrivals
 from efficientnet_lite.run.folder import open_run
 from efficientnet_lite.run.proven import proven_photos
 
@@ -65,6 +68,26 @@ def test_without_overwrite_it_says_how(run, photos):
         export(run, precision="int8", data=photos)
 
     assert "`overwrite=True` to put a better one in its place" in refused.value.fix
+
+
+@pytest.mark.parametrize(
+    ("options", "own"),
+    [
+        ({"overwrite": True}, True),
+        ({"overwrite": True, "effort": "best"}, True),
+        ({"overwrite": True, "outputs": ["probabilities"]}, True),
+        ({}, False),
+        ({"overwrite": True, "outputs": ["logits"]}, False),
+        ({"overwrite": True, "io": "int8"}, False),
+        ({"overwrite": True, "dense": "per-channel"}, False),
+        ({"overwrite": True, "batch": "dynamic"}, False),
+    ],
+    ids=str,
+)
+def test_only_what_makes_the_runs_own_file_takes_its_place(trained, options, own):
+    asked = ExportOptions(precision="int8", **options)
+
+    assert _is_for_its_own(Arrivals.to(trained.run), KINDS["tflite"], asked) == own
 
 
 def test_a_file_that_is_worse_replaces_nothing(run, photos, monkeypatch):

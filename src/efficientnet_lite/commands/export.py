@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 from efficientnet_lite import extras
@@ -18,6 +19,7 @@ from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.run.arrivals import Arrivals, own_precision
 from efficientnet_lite.run.requantized import requantize
 from efficientnet_lite.run.source import open_origin
+from efficientnet_lite.storage import files
 from efficientnet_lite.storage.targets import Apart
 from efficientnet_lite.vocabulary import DenseScales, Effort, Io, Precision
 from efficientnet_lite.weights.published import sources_apart
@@ -170,7 +172,7 @@ def write_artifact(
     kind = chosen_kind(options.format, None if out is None else Path(out))
     require_used(kind.format, options)
     arrivals = None if out is not None else _of_run(source)
-    if arrivals is not None and options.overwrite and own_precision(kind, options) == "int8":
+    if arrivals is not None and _is_for_its_own(arrivals, kind, options):
         return _requantized(Path(source), kind, options, stage)
     target = Path(str(out)) if arrivals is None else arrivals.place_of(kind, options)
     apart = sources_apart(source, options.weights)
@@ -187,6 +189,13 @@ def write_artifact(
     if arrivals is None:
         return publish(kind, making, apart=apart)
     return publish(kind, making, apart=apart, entering=arrivals.entering)
+
+
+def _is_for_its_own(arrivals: Arrivals, kind: ArtifactKind, options: ExportOptions) -> bool:
+    """Whether the run's own int8 file is to be replaced, by any effort: unless one of that effort lies beside it."""
+    if not options.overwrite or own_precision(kind, replace(options, effort=None)) != "int8":
+        return False
+    return own_precision(kind, options) == "int8" or not files.lexists(arrivals.place_of(kind, options))
 
 
 def _requantized(run: Path, kind: ArtifactKind, options: ExportOptions, stage: ShowStage) -> Exported:

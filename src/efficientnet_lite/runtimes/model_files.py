@@ -89,7 +89,8 @@ def _normalization(data: bytes, where: Path | str) -> tuple[tuple[float, ...], t
         raise ArtifactError(
             "its input is float32, and nothing in it says which range of values it wants",
             where=where,
-            fix="export it again with metadata (mean and std of its input)",
+            fix="export it again with metadata (mean and std of its input); of an EfficientNet-Lite "
+            "`export` writes a file that says it",
         )
     return found
 
