@@ -4,6 +4,7 @@ import io
 import struct
 import zipfile
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from efficientnet_lite.errors import ArtifactError
 from efficientnet_lite.photos.contract import Contract
-from efficientnet_lite.tflite.identity import OWN_ENTRY, Identity
+from efficientnet_lite.tflite.identity import OWN_ENTRY, Identity, Int8Identity
 from efficientnet_lite.tflite.label_files import MAX_FILES, label_files, pack_labels, read_files, read_labels
 from efficientnet_lite.tflite.metadata import (
     build_metadata,
@@ -153,6 +154,15 @@ def test_names_that_cannot_be_lines_of_a_label_file_are_refused(labels, translat
         labels_sha256=st.none() | st.text(),
         weights_sha256=st.text(),
         package_version=st.text(),
+        quantization=st.none()
+        | st.builds(
+            Int8Identity,
+            effort=st.text(),
+            method=st.text(),
+            photos=st.integers(1, 10**6),
+            calibration_sha256=st.text(),
+            kept=st.lists(st.text()).map(tuple),
+        ),
     )
 )
 def test_an_identity_comes_back_as_it_was(identity):
@@ -174,10 +184,14 @@ def test_the_identity_is_an_entry_of_the_model():
         (b'"size":32', b'"size":-1', "'size'"),
         (b"{", b"[", "JSON"),
         (b'{"classes":4', b'{"classes":' + b"[" * 100_000, "JSON"),
+        (b'"kept":["stem/conv"]', b'"kept":"stem/conv"', "'quantization'"),
+        (b'"kept":["stem/conv"]', b'"kept":[7]', "'quantization'"),
+        (b'"photos":100', b'"photos":0', "'quantization'"),
     ],
 )
 def test_an_identity_that_cannot_be_is_refused_by_the_name_of_its_field(before, after, complaint):
-    entry = tiny.IDENTITY.to_bytes()
+    made = Int8Identity("standard", "2", 100, "3" * 64, kept=("stem/conv",))
+    entry = replace(tiny.IDENTITY, quantization=made).to_bytes()
     assert before in entry
 
     with pytest.raises(ArtifactError, match=complaint):
