@@ -7,6 +7,7 @@ input passes through unchanged, so uint8 scores are equal. The same holds for wh
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from efficientnet_lite.photos.views import prepare_pixels, to_float
 from efficientnet_lite.quantize.stages import quantize
 from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.runtimes.model_files import open_model
-from efficientnet_lite.tflite.artifact import About, float_artifact, int8_artifact
+from efficientnet_lite.tflite.artifact import INT8, About, float_artifact, int8_artifact
 from efficientnet_lite.weights import imagenet
 from efficientnet_lite.weights.read import load_weights
 
@@ -86,7 +87,7 @@ def images(photos):
 
 @pytest.fixture(scope="module")
 def lite0(labels, images):
-    """Precision -> a file of lite0 with ImageNet's labels, in English and made-up German."""
+    """Precision -> a file of lite0 with ImageNet's labels, in English and made-up German; "kept" is uint8 in part."""
     try:
         weights = load_weights(LITE0)
     except WeightsMissing as error:
@@ -100,10 +101,12 @@ def lite0(labels, images):
         labels=tuple(labels),
         translations={"de": tuple(f"{label} (deutsch)" for label in labels)},
     )
-    network = quantize(plan, layers, images, workers=2).network
+    made = quantize(plan, layers, images, workers=2)
+    kept = replace(INT8, kept=("stem/conv", "blocks_0/depthwise", "head/dense"))
     return {
         "float32": float_artifact(plan, layers, about),
-        "uint8": int8_artifact(plan, network, about),
+        "uint8": int8_artifact(plan, made.network, about),
+        "kept": int8_artifact(plan, made.network, about, kept, made.prepared),
     }
 
 
@@ -139,7 +142,7 @@ def test_a_tiny_model_scores_the_same_pixels_as_our_runtime_does(precision, tole
         assert np.abs(theirs - ours).max() <= tolerance
 
 
-@pytest.mark.parametrize(("precision", "tolerance"), [("float32", FLOAT_NOISE), ("uint8", 0)])
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", FLOAT_NOISE), ("uint8", 0), ("kept", 0)])
 def test_lite0_scores_photos_of_its_own_size_as_our_runtime_does(lite0, labels, images, precision, tolerance):
     for image in images:
         categories = classify(lite0[precision], image)
@@ -155,6 +158,7 @@ def test_float_and_uint8_agree_on_what_is_in_the_photos(lite0, images):
     }
 
     assert np.mean(np.equal(best["float32"], best["uint8"])) >= 0.9
+    assert np.mean(np.equal(best["float32"], best["kept"])) >= 0.9
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", FLOAT_NOISE), ("uint8", 0)])
