@@ -44,6 +44,7 @@ def test_the_worst_are_tried_and_the_calibration_is_judged_on_other_photos(found
     assert {each.part for each in found.gains} == worst
     assert [point.photos for point in found.curve.points] == [8]
     assert (found.curve.judged, found.curve.points[0].distance.count) == (12, 12)
+    assert any("the run learned from 29 of these 36 photos" in note for note in found.notes)
 
 
 def test_json_repeats_what_the_report_holds_and_the_page_needs_nothing_else(found):

@@ -21,6 +21,7 @@ from efficientnet_lite.features.vector_folder import growing
 from efficientnet_lite.neighbors.vectors import StoredVectors
 from efficientnet_lite.photos.dataset import open_dataset
 from efficientnet_lite.proof.golden import read_golden
+from efficientnet_lite.quantize.clinic.integer_file import read_integers
 from efficientnet_lite.records import riegeli, tfrecord
 from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.run.config_file import read_config
@@ -79,6 +80,7 @@ READERS = {
     "card": lambda path: run_folder.open_run(path.parent),
     "config": read_config,
     "golden": lambda path: read_golden(path, ["images"]),
+    "integers": lambda path: read_integers(path.read_bytes(), where=path),
     "identity": lambda path: Identity.from_bytes(path.read_bytes(), where=path),
     "labels": labels,
     "labels map": lambda path: read_labels_map(path, 1000),

@@ -24,9 +24,14 @@ from ai_edge_litert import schema_py_generated as schema
 from checkpoint_files import bundle, entry, field, header, object_graph, table
 
 from efficientnet_lite.crc32c import masked_crc32c
+from efficientnet_lite.network.plan import INPUT, VARIANTS, Conv, Dense, make_plan
+from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.protobuf import message
 from efficientnet_lite.records.riegeli import HEADER, SIGNATURE, SIMPLE, TRANSPOSED
 from efficientnet_lite.records.tfrecord import framed
+from efficientnet_lite.tflite.artifact import About, int8_artifact
+from efficientnet_lite.tflite.int8 import IntegerLayer, IntegerNetwork
+from efficientnet_lite.tflite.quantmath import INPUT_SCALE, RELU6_SCALE
 
 pa = pytest.importorskip("pyarrow", reason="the extra [embed]")
 pq = pytest.importorskip("pyarrow.parquet", reason="the extra [embed]")
@@ -230,6 +235,21 @@ def many_layers(kind, times=4000):
     return forms.altered(tiny.tiny(), change)
 
 
+def int8_file(changed=lambda data: data):
+    """An int8 file of ours, its weights 0."""
+    plan, layers, scales = make_plan(VARIANTS["lite0"], size=32, classes=2), {}, {INPUT: INPUT_SCALE}
+    for step in plan.steps:
+        scales[step.name] = RELU6_SCALE
+        if isinstance(step, Conv | Dense):
+            shape = step.kernel_shape if isinstance(step, Conv) else (step.inputs, step.outputs)
+            scale = np.ones(step.outputs if isinstance(step, Conv) else 1, np.float32)
+            layers[step.name] = IntegerLayer(
+                np.zeros(shape, np.int8), scale, np.zeros(step.outputs, np.int32)
+            )
+    about = About(Contract(32), "0" * 64, "x", ("logits",))
+    return changed(int8_artifact(plan, IntegerNetwork(layers, scales), about))
+
+
 BIG = BITS_20000.encode()
 REAL = {
     "array record": [riegeli(b"photo" * 99)],
@@ -247,6 +267,7 @@ REAL = {
     "card": [card()],
     "config": [b'model = "lite0"\nseed = 3\n'],
     "identity": [b'{"schema": 1, "classes": 2}'],
+    "integers": [int8_file()],
     "listed manifest": [b"path,note\nrows.csv,x\n", gzip.compress(b"path,note\nrows.csv,x\n")],
     "listed parquet": [parquet([b"\xff\xd8\xff photo"] * 3)],
     "listed records": [photo_record() * 2],
@@ -417,6 +438,12 @@ BOMBS = {
         tar_header(b"x.jpg", size=b"00000002000\0", kind=b"S"),
         tar_header(b"x.jpg", kind=b"2"),
         tar_header(b"x.jpg", size=b"77777777777\0", kind=b"L"),
+    ],
+    "integers": [
+        *(many_layers(kind, times) for kind, times in (("CONV_2D", 2000), ("MUL", 4000))),
+        int8_file(lambda data: data.replace(b'"classes":2', b'"classes":9')),
+        int8_file(lambda data: data.replace(b'["logits"]', b'["l0gits"]')),
+        int8_file(lambda data: data.replace(b'"variant":"lite0"', b'"variant":"lite4"')),
     ],
     "taken": [
         *(many_layers(kind, times) for kind, times in (("CONV_2D", 2000), ("MUL", 4000), ("PAD", 4000))),

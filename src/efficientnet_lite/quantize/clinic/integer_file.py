@@ -20,6 +20,7 @@ from efficientnet_lite.network.plan import (
     Step,
     make_plan,
 )
+from efficientnet_lite.photos.classes import some
 from efficientnet_lite.strangers.operators import OperatorInfo
 from efficientnet_lite.strangers.structure import CheckedModel, check_model
 from efficientnet_lite.strangers.tensors import TensorInfo
@@ -71,6 +72,13 @@ def read_integers(data: bytes, *, where: Path | str) -> IntegerFile:
             f"the file is {identity.precision}, and what int8 costs is measured on an int8 file",
             where=where,
             fix='make one with `export` (`precision="int8"`), and give that',
+        )
+    if identity.quantization is not None and identity.quantization.kept:
+        raise ArtifactError(
+            f"some of its layers compute in float, and only whole int8 files are looked at: "
+            f"{some(identity.quantization.kept)}",
+            where=where,
+            fix="export it without them (`keep=`), and give that",
         )
     plan = _plan(identity, where)
     try:

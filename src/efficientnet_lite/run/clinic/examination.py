@@ -24,7 +24,7 @@ from efficientnet_lite.quantize.kept import WhatIf, gains
 from efficientnet_lite.quantize.method import Method
 from efficientnet_lite.quantize.network_part import NetworkPart
 from efficientnet_lite.run.clinic.diagnosis import Diagnosis, NoiseShares, PartShare
-from efficientnet_lite.run.clinic.patient import Patient
+from efficientnet_lite.run.clinic.patient import Patient, calibrated
 from efficientnet_lite.runtimes.engine import EnginePool
 from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.storage.cache import Cache
@@ -74,8 +74,19 @@ class Examination:
             curve=curve,
             classes=by_class(true, found, labels, truth) if classes else (),
             changed=changed_photos(true, found, names, labels, truth) if classes else (),
-            notes=(*self.sample.all_notes(), *_notes(curve, len(images))),
+            notes=(*self.sample.all_notes(), *self._seen(), *_notes(curve, len(images))),
         )
+
+    def _seen(self) -> list[str]:
+        """A note where photos may have calibrated the file."""
+        photos = self.sample.photos
+        seen = calibrated(self.patient, photos.contents) if photos else 0
+        if not seen:
+            return []
+        return [
+            f"the run learned from {seen} of these {len(self.sample.images)} photos, and some of them calibrated its "
+            "file: it does better on them than on new ones"
+        ]
 
     def _check_file(self, images: Sequence[Image]) -> None:
         """Raises ArtifactError where the file's own outputs are not those of the integers that were read from it."""

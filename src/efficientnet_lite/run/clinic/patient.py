@@ -1,6 +1,6 @@
 """An int8 file and the float weights that it was made of, which have to be the very ones."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from efficientnet_lite.quantize.clinic.float_twin import dequantized, excess, fl
 from efficientnet_lite.quantize.clinic.integer_file import IntegerFile, read_integers
 from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.run.folder import Run
+from efficientnet_lite.run.proven import split_rows
 from efficientnet_lite.run.source import open_origin
 from efficientnet_lite.runtimes.model import Model
 from efficientnet_lite.runtimes.model_files import MAX_MODEL_BYTES, model_from_bytes
@@ -69,6 +70,14 @@ def open_patient(target: Path, parent: str | Path | None, *, workers: int | None
     _check_twin(integers, twin, origin, target)
     model = model_from_bytes(data, where=target, workers=workers)
     return Patient(target, model, integers, origin, layers, twin, run)
+
+
+def calibrated(patient: Patient, contents: Collection[str]) -> int:
+    """How many photos of these SHA-256 the run learned from: those that calibrate are among them."""
+    if patient.run is None:
+        return 0
+    learned = {sha256 for _, _, split, sha256 in split_rows(patient.run) if split == "train"}
+    return len(learned.intersection(contents))
 
 
 def _parent(target: Path, file: IntegerFile, given: str | Path | None) -> Origin:
