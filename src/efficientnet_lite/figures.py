@@ -49,3 +49,8 @@ def _hundredths(fraction: float, digits: int) -> str:
         if float(text) not in (0, 100) or fraction in (0, 1):
             return text
     return "99.9" if fraction > 0.5 else "0.1"
+
+
+def within(codes: int) -> str:
+    """How far apart outputs are, in codes of 255: `to the code`, `within 3 codes`."""
+    return "to the code" if codes == 0 else f"within {codes} code{'s' if codes > 1 else ''}"

@@ -6,6 +6,7 @@ from typing import Any
 
 from efficientnet_lite.photos.images import Refused
 from efficientnet_lite.proof.gate import Comparison, Verdict, finite
+from efficientnet_lite.proof.kernel_spread import KernelSpread
 from efficientnet_lite.proof.parity import Parity
 from efficientnet_lite.quantize.int8_record import Int8Record
 
@@ -29,6 +30,7 @@ class Exported:
     doubts: tuple[str, ...] = ()  # why it is not refuted and no more
     skipped: tuple[Refused, ...] = ()  # photos that stand behind no figure, and set no range
     int8: Int8Record | None = None  # how an int8 file was made
+    kernels: KernelSpread | None = None  # of an int8 file that gives codes, on its golden inputs
 
     def to_json(self) -> dict[str, Any]:
         """A document of plain values."""
@@ -47,6 +49,8 @@ class Exported:
             document["skipped"] = [{"path": each.where, "reason": each.reason} for each in self.skipped]
         if self.int8 is not None:
             document["int8"] = self.int8.to_json()
+        if self.kernels is not None:
+            document["kernels"] = self.kernels.to_json()
         if self.reduction is not None:
             document["reduction"] = self.reduction.to_json()
         if self.comparison is not None:

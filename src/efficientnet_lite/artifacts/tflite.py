@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from efficientnet_lite.artifacts.exported import Exported
 from efficientnet_lite.artifacts.kept_layers import kept_steps, notes_on_accelerators, part_of_name
@@ -25,6 +27,7 @@ from efficientnet_lite.errors import CALL, UsageError, VerificationFailed, wrong
 from efficientnet_lite.network.plan import POOLED
 from efficientnet_lite.photos.views import Image
 from efficientnet_lite.proof.gate import Bars, writable
+from efficientnet_lite.proof.kernel_spread import kernel_spread
 from efficientnet_lite.proof.parity import Parity, fixed_inputs, parity
 from efficientnet_lite.quantize.learned.requirement import require_learned
 from efficientnet_lite.runtimes.engine import chosen_workers
@@ -88,11 +91,14 @@ def write(making: Making, place: Path) -> NewArtifact:
     child = model_from_bytes(result, where=out, workers=workers)
     if form.precision == "float32":
         require_same(child, parent)
-    golden = _golden(child, form)
+    golden, inputs = _golden(child, form)
     files.publish(place, result)
     notes = _notes(names, form) + _notes_of_network(given) + (sample.all_notes() if sample else ())
     notes += tuple(notes_on_accelerators(result)) if form.kept else ()
-    return NewArtifact(exported_file(out, form, names, nearness, reduced, bars, sample, notes), golden)
+    exported = exported_file(out, form, names, nearness, reduced, bars, sample, notes)
+    if form.precision == "int8":
+        exported = replace(exported, kernels=kernel_spread(child, inputs, golden))
+    return NewArtifact(exported, golden)
 
 
 def exported_file(
@@ -230,8 +236,8 @@ def output_names(origin: Origin, outputs: Sequence[str], endpoints: Sequence[str
     return (*outputs, *(plan.endpoint_output(name) for name in endpoints))
 
 
-def _golden(model: Model, form: Form) -> NamedArrays:
-    """Also holds a file of any batch to what it gives one by one."""
+def _golden(model: Model, form: Form) -> tuple[NamedArrays, npt.NDArray[Any]]:
+    """The golden outputs, and the raw inputs for them. Also holds a file of any batch to what it gives one by one."""
     images = fixed_inputs(model.contract.size)
     inputs = np.stack([model.encode(image) for image in images])
     found = model.run(inputs)
@@ -243,7 +249,7 @@ def _golden(model: Model, form: Form) -> NamedArrays:
                 where=model.where,
                 fix="report this: it is a fault of the package or the runtime",
             )
-    return found
+    return found, inputs
 
 
 def _notes(outputs: Sequence[str], form: Form) -> tuple[str, ...]:

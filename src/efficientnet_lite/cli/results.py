@@ -7,7 +7,7 @@ from efficientnet_lite.artifacts.exported import Exported
 from efficientnet_lite.artifacts.tf1_checkpoint import FORMAT as CHECKPOINT
 from efficientnet_lite.cli.console import Console, percent
 from efficientnet_lite.cli.wording import spelled
-from efficientnet_lite.figures import noise
+from efficientnet_lite.figures import noise, within
 from efficientnet_lite.run.publish import Trained
 
 VERDICTS: dict[str, str] = {
@@ -63,6 +63,10 @@ def show_exported(console: Console, exported: Exported) -> None:
     console.table("", columns, [row], right=["bytes"], drop=["outputs"], prose="proof")
     if exported.int8 is not None and exported.int8.kept:
         console.line(f"in float32: {', '.join(exported.int8.kept)}")
+    if exported.kernels is not None:
+        console.line(
+            f"golden outputs hold {within(exported.kernels.most)} on {exported.kernels.where} of LiteRT"
+        )
     if exported.verdict is not None:
         console.line(VERDICTS[exported.verdict].format(what=exported.path), keep=[exported.path])
         for doubt in exported.doubts:

@@ -20,6 +20,7 @@ from efficientnet_lite.photos.views import Image
 from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.proof.evaluate import Evaluation, evaluation
 from efficientnet_lite.proof.gate import Bars, Comparison, compare, require, score_together
+from efficientnet_lite.proof.kernel_spread import KernelSpread, kernel_spread
 from efficientnet_lite.proof.mistakes import Mistake, surest_mistakes
 from efficientnet_lite.runtimes.latency import Latency, latency
 from efficientnet_lite.runtimes.model import Model
@@ -40,6 +41,7 @@ class Proof:
     float_agreement: dict[View, float]  # with those, in the views that the head was fitted on
     latency: dict[str, Latency]  # by precision
     golden: bytes  # the content of golden.npz
+    kernels: KernelSpread | None  # of the int8 file on the golden inputs
     mistakes: Mapping[tuple[str, View], tuple[Mistake, ...]]  # by precision and view; positions in the photos
     lost: tuple[LostPhoto, ...] = ()  # photos of the split that are behind none of these figures
     network_top1: dict[View, float] | None = None  # over all of the split, from features; None if not known
@@ -104,6 +106,11 @@ def prove(
         compare(parent.scores[view], child.scores[view], parent.truth, view) for view in views
     )
     require(comparisons, bars, where=where)
+    outputs = golden(
+        float_model,
+        int8_model,
+        Made(len(kept), lambda at: (photos.paths[kept[at]], photos.contents[kept[at]])),
+    )
     return Proof(
         float32=tuple(evaluation(parent.scores[view], parent.truth, view) for view in views),
         int8=tuple(evaluation(child.scores[view], child.truth, view) for view in views),
@@ -113,11 +120,8 @@ def prove(
             view: metrics.agreement(parent.scores[view], expected[view][kept]) for view in known
         },
         latency={"float32": latency(float_model), "int8": latency(int8_model)},
-        golden=golden(
-            float_model,
-            int8_model,
-            Made(len(kept), lambda at: (photos.paths[kept[at]], photos.contents[kept[at]])),
-        ),
+        golden=outputs,
+        kernels=golden_spread(int8_model, outputs),
         mistakes=surest_mistakes({"float32": parent, "int8": child}, kept),
         lost=lost,
         network_top1=None
@@ -177,3 +181,9 @@ def golden(float_model: Model, int8_model: Model, photos: Sequence[tuple[Path, s
         int8=int8_model.run(batch)[PROBABILITIES],
     )
     return stream.getvalue()
+
+
+def golden_spread(int8_model: Model, content: bytes) -> KernelSpread | None:
+    """How far apart LiteRT's kernels are on the inputs of a golden file of ours, which `golden` has made."""
+    with np.load(io.BytesIO(content)) as arrays:
+        return kernel_spread(int8_model, arrays["images"], {PROBABILITIES: arrays["int8"]})

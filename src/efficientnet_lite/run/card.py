@@ -144,6 +144,7 @@ def card_of(folder: Path, run: NewRun, proven: ProvenFiles) -> dict[str, Any]:
                 },
                 "latency_ms": proof.latency[precision].median_ms,
                 "latency_p90_ms": proof.latency[precision].p90_ms,
+                "kernels": proof.kernels.to_json() if precision == "int8" and proof.kernels else None,
             }
             for precision in PRECISIONS
         ],

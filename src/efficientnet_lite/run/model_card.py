@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from efficientnet_lite.figures import within
 from efficientnet_lite.markdown import code_span
 from efficientnet_lite.metrics import too_few_to_judge
 from efficientnet_lite.photos.contract import PHONE_VIEW
@@ -61,7 +62,8 @@ Accuracy is top-1, how many of the {split} photos ({judged}) are named right: {s
 often both files name the same class.{_int8(card)}
 
 Input: RGB, {card["size"]} x {card["size"]}; float32 in [0, 1], or uint8 as the pixels are. The file
-normalizes by itself. `exports/golden.npz` has five inputs and the outputs to expect of them, for tests of your app.
+normalizes by itself. `exports/golden.npz` has five inputs and the outputs to expect of them, for tests of your \
+app.{_of_kernels(card["exports"])}
 
 One label for each photo; a photo of none of the classes gets one of them all the same.
 
@@ -83,6 +85,19 @@ def _int8(card: Mapping[str, Any]) -> str:
         return ""
     warnings = "".join(f" {each[0].upper()}{each[1:]}." for each in made.warnings)
     return f"\n\nHow int8 was made: {made.sentence}.{warnings}"
+
+
+def _of_kernels(exports: Iterable[Mapping[str, Any]]) -> str:
+    """How near an app must come with the int8 file, where that was measured."""
+    found = next((each["kernels"] for each in exports if each.get("kernels")), None)
+    if found is None:
+        return ""
+    near = " and ".join(
+        f"{name}: {within(found['codes'][key])}"
+        for key, name in (("reference", "its reference kernels"), ("optimized", "without XNNPACK"))
+        if key in found["codes"]
+    )
+    return f" LiteRT gives them with XNNPACK; the int8 file's codes hold on its other kernels too ({near})."
 
 
 def _phone_first(views: Iterable[str]) -> list[str]:

@@ -31,8 +31,9 @@ from efficientnet_lite.proof.gate import (
     verdict,
     writable,
 )
+from efficientnet_lite.proof.kernel_spread import KernelSpread
 from efficientnet_lite.proof.parity import parity
-from efficientnet_lite.proof.replay import golden
+from efficientnet_lite.proof.replay import golden, golden_spread
 from efficientnet_lite.quantize.int8_record import Int8Record, recorded
 from efficientnet_lite.quantize.method import Method
 from efficientnet_lite.run import folder as run_folder
@@ -68,6 +69,7 @@ class _Proven:
     comparisons: Sequence[Comparison]
     latency: Latency
     golden: bytes
+    kernels: KernelSpread | None  # on the golden inputs
     whole: bool  # none of those photos was lost meanwhile
 
 
@@ -122,7 +124,8 @@ def requantize(folder: Path, making: Making) -> Exported:
     shown = Made(len(kept), lambda at: (photos.paths[kept[at]], photos.contents[kept[at]]))
     whole = len(kept) == len(photos.paths)
     outputs = golden(parent, child, shown)
-    proven = _Proven(data, record, scored[1], comparisons, latency(child), outputs, whole)
+    spread = golden_spread(child, outputs)
+    proven = _Proven(data, record, scored[1], comparisons, latency(child), outputs, spread, whole)
     with stage("Writing the run"):
         path = _publish(run, proven, bars, making)
     worst = min(comparisons, key=lambda each: each.agreement)
@@ -284,6 +287,7 @@ def _card(run: Run, name: str, proven: _Proven, bars: Bars) -> dict[str, Any]:
         "as": {each.view: {"top1": each.top1, "agreement": agreements[each.view]} for each in evaluations},
         "latency_ms": proven.latency.median_ms,
         "latency_p90_ms": proven.latency.p90_ms,
+        "kernels": proven.kernels.to_json() if proven.kernels else None,
     }
     card["exports"] = [entry if each.get("path") == name else each for each in card["exports"]]
     return card
