@@ -42,8 +42,8 @@ setup-all: .venv/setup-all.stamp  ## the same with every extra
 test: setup  ## the tests, in five minutes on two cores
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
 
-test-kill: setup  ## embed, killed before every change of the disk and at fifty moments of whole processes
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) -m kill tests/features
+test-kill: setup  ## embed, killed before every change of the disk and at fifty moments; an int8 search in each of its stages
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) -m kill tests/features tests/commands/test_killed_search.py
 
 test-all: .venv-all/setup.stamp  ## the tests with every extra: Keras, TensorFlow, ONNX, and who reads their files
 	.venv-all/bin/python -m pytest --numprocesses $(WORKERS) --dist loadgroup

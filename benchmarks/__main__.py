@@ -10,6 +10,7 @@ import argparse
 from pathlib import Path
 
 from benchmarks import (
+    calibration,
     cluster,
     data,
     embedding,
@@ -55,6 +56,7 @@ ON_REQUEST = {  # these need other people's files, the extra `train`, or many mi
     "training-memory": memory.training,
     "recipe-memory": recipe_memory.recipe,
     "soak": soak.soak,
+    "calibration": calibration.losses,
     "search-scan": search.scan,
     "search-folders": search.folders,
     "embed-cluster": cluster.beside_local,

@@ -19,6 +19,7 @@ from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.run.arrivals import Arrivals, own_precision
 from efficientnet_lite.run.requantized import requantize
 from efficientnet_lite.run.source import open_origin
+from efficientnet_lite.stop_signals import interrupted_by_sigterm
 from efficientnet_lite.storage import files
 from efficientnet_lite.storage.targets import Apart
 from efficientnet_lite.vocabulary import DenseScales, Effort, Io, Precision
@@ -120,6 +121,7 @@ def export(
         UnusableInput, ArtifactError: the source or the photos cannot be used.
         VerificationFailed: the artifact is too far from what it was made of;
             nothing is published.
+        KeyboardInterrupt: Ctrl-C or SIGTERM came; nothing is published.
 
     Example:
         >>> import efficientnet_lite as el
@@ -186,9 +188,10 @@ def write_artifact(
         source, model=options.model, weights=options.weights, ema=options.ema, with_raw=kind.both_weights
     )
     making = Making(origin, options, target, stage)
-    if arrivals is None:
-        return publish(kind, making, apart=apart)
-    return publish(kind, making, apart=apart, entering=arrivals.entering)
+    with interrupted_by_sigterm():
+        if arrivals is None:
+            return publish(kind, making, apart=apart)
+        return publish(kind, making, apart=apart, entering=arrivals.entering)
 
 
 def _is_for_its_own(arrivals: Arrivals, kind: ArtifactKind, options: ExportOptions) -> bool:

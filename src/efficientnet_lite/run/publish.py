@@ -45,6 +45,7 @@ from efficientnet_lite.run.summary import Summary, summary_of
 from efficientnet_lite.runtimes.model import Model
 from efficientnet_lite.runtimes.model_files import model_from_bytes
 from efficientnet_lite.sequences import Made
+from efficientnet_lite.stop_signals import interrupted_by_sigterm
 from efficientnet_lite.storage import files, tables
 from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.tflite.artifact import About, float_artifact, int8_artifact
@@ -87,7 +88,7 @@ def publish_run(folder: Path, run: NewRun, cache: Cache, stage: ShowStage) -> Tr
     about = About(
         run.settings.contract, weights.sha256, weights.license, labels=labels, translations=run.translations
     )
-    with stage("Quantizing to int8") as on_progress, writable("int8", run.out):
+    with interrupted_by_sigterm(), stage("Quantizing to int8") as on_progress, writable("int8", run.out):
         network, record, lost = _quantize(plan, layers, run, cache, on_progress)
     written: dict[Precision, bytes] = {
         "float32": float_artifact(plan, layers, about),
