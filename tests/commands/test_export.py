@@ -1,12 +1,15 @@
 """`export`: one proven file from a run, a checkpoint or published weights, or nothing."""
 
 from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
 import scenes
+from PIL import Image
 
 from efficientnet_lite.artifacts import reduced, tflite
+from efficientnet_lite.artifacts.sample import sample_of
 from efficientnet_lite.commands.export import export
 from efficientnet_lite.errors import (
     ArtifactError,
@@ -17,6 +20,7 @@ from efficientnet_lite.errors import (
 )
 from efficientnet_lite.network.plan import DENSE
 from efficientnet_lite.quantize import calibration
+from efficientnet_lite.run.source import open_origin
 from efficientnet_lite.runtimes.model_files import open_model
 from efficientnet_lite.storage import files
 from efficientnet_lite.storage.cache import Cache
@@ -122,6 +126,76 @@ def test_photos_beyond_the_calibration_prove_the_file(trained, many, tmp_path):
     assert found.cross_fitted is False
     assert found.comparison.count == 30 - 10
     assert open_model(found.path).labels == scenes.LABELS
+    made = found.int8
+    assert [name.partition("/")[0] for name in made.photos.names] == [*scenes.LABELS * 3, scenes.LABELS[0]]
+    assert made.photos.contents == tuple(files.sha256_file(many / name) for name in made.photos.names)
+    assert {view: made.photos.views.count(view) for view in ("crop", "squash")} == {"crop": 5, "squash": 5}
+    assert open_model(found.path).identity.quantization == made.identity
+    assert found.to_json()["int8"]["calibration"]["sha256"] == made.identity.calibration_sha256
+    assert len(made.gains) > 5
+    assert "10 photos set the ranges of int8: with so few it lost" in made.warnings[0]
+
+
+def test_a_seed_takes_other_photos_and_none_takes_them_by_content(trained, many):
+    origin = open_origin(trained.run)
+    samples = [sample_of(many, origin, 10, 1, lambda done, total: None, seed=seed) for seed in (0, 0, 1)]
+
+    assert samples[0].photos == samples[1].photos
+    assert set(samples[0].photos.names[:10]) != set(samples[2].photos.names[:10])
+    assert set(samples[0].photos.names) == set(samples[2].photos.names)
+
+
+def test_noise_is_no_calibration(weights, tmp_path, caplog, monkeypatch):
+    monkeypatch.setitem(reduced.MIN_SNR_DB, "int8", 0.0)  # which holds such a file back otherwise
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for number in range(6):
+        noise = random.integers(0, 256, (64, 64, 3), np.uint8)
+        Image.fromarray(noise).save(folder / f"{number}.png")
+
+    found = export(
+        "lite0@64",
+        tmp_path / "m.tflite",
+        weights=weights,
+        precision="int8",
+        data=folder,
+        outputs=["features"],
+        calibration=3,
+    )
+
+    assert [text in line for text, line in zip(("so few", "noise"), found.int8.warnings, strict=True)] == [
+        True
+    ] * 2
+    assert [each.message for each in caplog.records if each.levelname == "WARNING"] == list(
+        found.int8.warnings
+    )
+
+
+@pytest.mark.skipif(find_spec("tensorflow") is not None, reason="TensorFlow is installed")
+def test_the_best_effort_is_refused_before_any_work_where_its_extra_is_missing(trained, few, tmp_path):
+    with pytest.raises(UsageError, match="`effort='best'` needs TensorFlow") as failure:
+        export(trained.run, tmp_path / "m.tflite", precision="int8", data=few, effort="best")
+
+    assert failure.value.fix == "pip install 'efficientnet-lite[train]'"
+    assert scenes.names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("photos", "effort", "fitted"),
+    [
+        (300, "standard", 100),
+        (150, "best", 100),
+        (149, "standard", 0),  # all of them, and two halves prove each other
+        (149, "best", 100),
+        (60, "best", 40),
+        (2, "best", 1),
+    ],
+)
+def test_where_one_search_takes_minutes_there_is_one(photos, effort, fitted):
+    maker = reduced.Int8Maker(*[None] * 7, effort=effort)
+
+    assert maker._fitted(photos, 100) == fitted
 
 
 def test_a_copy_of_a_photo_that_calibrated_proves_nothing(trained, many, tmp_path):
@@ -250,6 +324,9 @@ def test_a_float_file_that_is_not_its_network_is_not_published(trained, tmp_path
         ({"precision": "int8", "data": "photos", "io": "int16"}, "io="),
         ({"batch": "2"}, "batch="),
         ({"dense": "per-channel"}, "dense="),
+        ({"effort": "best"}, "effort="),
+        ({"precision": "int8", "data": "photos", "effort": "most"}, "effort="),
+        ({"precision": "float16", "data": "photos", "calibration_seed": 1}, "calibration_seed="),
         ({"endpoints": ("block_99",)}, "block_99"),
         ({"endpoints": ("block_0", "reduction_1")}, "one tensor"),
         ({"model": "lite1"}, "model="),

@@ -157,6 +157,7 @@ def export(
     return write_artifact(source, out, options, stage=stages(progress))
 
 
+@interrupted_by_sigterm()
 def write_artifact(
     source: str | Path, out: str | Path | None, options: ExportOptions, *, stage: ShowStage = silent
 ) -> Exported:
@@ -188,10 +189,9 @@ def write_artifact(
         source, model=options.model, weights=options.weights, ema=options.ema, with_raw=kind.both_weights
     )
     making = Making(origin, options, target, stage)
-    with interrupted_by_sigterm():
-        if arrivals is None:
-            return publish(kind, making, apart=apart)
-        return publish(kind, making, apart=apart, entering=arrivals.entering)
+    if arrivals is None:
+        return publish(kind, making, apart=apart)
+    return publish(kind, making, apart=apart, entering=arrivals.entering)
 
 
 def _is_for_its_own(arrivals: Arrivals, kind: ArtifactKind, options: ExportOptions) -> bool:
