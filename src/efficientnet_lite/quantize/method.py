@@ -27,6 +27,7 @@ class Method:
     rounding: bool = True
     head: bool = True
     logits: bool = True
+    biases: bool = True  # learned; of the effort "best" alone
 
     def __str__(self) -> str:
         """What tells it from any other, for the cache."""

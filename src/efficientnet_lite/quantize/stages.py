@@ -2,7 +2,8 @@
 
 look at the tensors, and at what noise in each costs -> change the network, but not what it computes, so that rounding
 costs less (stretched channels, copied channels, factors) -> choose the activations' scales -> round the weights ->
-the head, which takes back what is left in the features -> the logits' range. How near to float the integers are is
+the head, which takes back what is left in the features -> the logits' range -> with the effort "best", biases learned
+together. How near to float the integers are is
 measured after each.
 """
 
@@ -34,6 +35,7 @@ from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.tflite.int8 import IntegerLayer, IntegerNetwork, write_int8
 from efficientnet_lite.tflite.quantmath import INPUT_SCALE, Scale
 
+WALKS, LEARNING_WALKS = 3, 9  # over all photos, as long as they take
 GAIN_PHOTOS = 24  # of the calibration set, on which the stages are measured
 _Tensors = Mapping[str, Observed]
 _Change = Callable[[Plan, Mapping[str, Layer], _Tensors], tuple[dict[str, Layer], dict[str, Observed]]]
@@ -59,7 +61,8 @@ def quantize(
 
     Raises CheckpointError where the weights give no finite numbers, ArtifactError where they are too large for int8.
     """
-    making = _Making(plan, layers, images, workers, on_progress, on_stage)
+    learns = method.effort == "best" and method.biases
+    making = _Making(plan, layers, images, workers, on_progress, on_stage, WALKS + LEARNING_WALKS * learns)
     seen: _Tensors = observe(plan, layers, images, workers=workers, on_progress=making.shown_from(0))
     making.true_features = seen[POOLED].sample
     making.measure("nearest codes", lambda: making.plain(layers, seen, full_scales(plan, seen)))
@@ -76,15 +79,25 @@ def quantize(
         making.measure("activation scales", lambda: making.plain(prepared, seen, scales))
     tensors = {INPUT: INPUT_SCALE} | scales
     if method.rounding:
-        read = moments(
-            plan, prepared, images, seen, workers=workers, on_progress=making.shown_from(len(images))
-        )
+        read = moments(plan, prepared, images, seen, workers=workers, on_progress=making.shown_from(1))
         network = IntegerNetwork(compensated_layers(plan, prepared, tensors, read), tensors)
         making.measure("rounding", lambda: making.plain_head(network))
     else:
         network = IntegerNetwork(nearest_layers(plan, prepared, tensors, seen), tensors)
     if plan.classes is not None:
         network = making.with_head(network, method)
+    if learns:
+        from efficientnet_lite.quantize.learned.biases import learned_biases
+
+        network = learned_biases(
+            plan,
+            layers,
+            network,
+            images,
+            workers=workers,
+            on_progress=making.shown_from(WALKS, LEARNING_WALKS),
+        )
+        making.measure("learned biases", lambda: network)
     return Quantized(network, prepared, tuple(making.gains))
 
 
@@ -107,15 +120,17 @@ class _Making:
     workers: int
     on_progress: OnProgress | None
     on_stage: OnStage | None
+    walks: int  # over all photos that the progress counts
     true_features: Array = field(default_factory=lambda: np.empty((0, 0), np.float32))  # (N, 1280)
     gains: list[Gain] = field(default_factory=list)
     begun: float = field(default_factory=time.monotonic)
 
-    def shown_from(self, done: int) -> OnProgress | None:
-        """Progress of a walk over all photos, of which there are three."""
-        if self.on_progress is None:
+    def shown_from(self, done: int, walks: int = 1) -> OnProgress | None:
+        """Progress of what takes the time of `walks` over all photos, with `done` of them before."""
+        show, count = self.on_progress, len(self.images)
+        if show is None:
             return None
-        return lambda now, total: self.on_progress(done + now, 3 * total) if self.on_progress else None
+        return lambda now, total: show(done * count + now * walks * count // total, self.walks * count)
 
     def measure(self, stage: str, make: Callable[[], IntegerNetwork]) -> None:
         """Tell who listens what the network that `make` gives is worth, and the time since the last stage."""
@@ -152,7 +167,7 @@ class _Making:
 
     def with_head(self, network: IntegerNetwork, method: Method) -> IntegerNetwork:
         """`network` with a head that knows its features."""
-        features = self.outputs(network, POOLED, self.images, self.shown_from(2 * len(self.images)))
+        features = self.outputs(network, POOLED, self.images, self.shown_from(2))
         head, source = self.layers[DENSE], network.tensors[POOLED]
         if method.head:
             head = regressed(head, self.true_features, features)

@@ -5,6 +5,7 @@ estimator. That all of it happens in codes gives scales the gradient of Esser et
 Quantization (2020), without more.
 """
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -17,6 +18,25 @@ def straight(values: Any) -> Any:
 
 
 @cache
+def _has_xla() -> bool:
+    """Whether this TensorFlow has a compiler for processors; those of some systems have none."""
+    import tensorflow as tf
+
+    try:
+        tf.function(tf.square, jit_compile=True)(tf.constant(1.0))
+    except tf.errors.OpError:
+        return False
+    return True
+
+
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` of tensors as one kernel, where that can be had."""
+    import tensorflow as tf
+
+    return tf.function(function, jit_compile=_has_xla())  # type: ignore[no-any-return]  # not checked
+
+
+@cache
 def requantized() -> Any:
     """The function (sums, bias, factors, low, high) -> codes: clip(round((sums + bias) * factors), low, high).
 
@@ -26,11 +46,11 @@ def requantized() -> Any:
     """
     import tensorflow as tf
 
-    @tf.function(jit_compile=True)  # type: ignore[untyped-decorator]  # TensorFlow is not checked
+    @_compiled
     def forward(sums: Any, bias: Any, factors: Any, low: Any, high: Any) -> Any:
         return tf.clip_by_value(tf.round((sums + bias) * factors), low, high)
 
-    @tf.function(jit_compile=True)  # type: ignore[untyped-decorator]  # TensorFlow is not checked
+    @_compiled
     def backward(sums: Any, bias: Any, factors: Any, low: Any, high: Any, gradient: Any) -> Any:
         values = (sums + bias) * factors
         rounded = tf.round(values)
@@ -60,7 +80,7 @@ def added() -> Any:
     """
     import tensorflow as tf
 
-    @tf.function(jit_compile=True)  # type: ignore[untyped-decorator]  # TensorFlow is not checked
+    @_compiled
     def forward(x: Any, skip: Any, x_factor: Any, skip_factor: Any, low: Any, high: Any) -> Any:
         exponent = tf.bitwise.right_shift(tf.bitcast(tf.maximum(x_factor, skip_factor), tf.int32), 23) - 127
         shift = MULTIPLIER_BITS - exponent
@@ -70,7 +90,7 @@ def added() -> Any:
             total += tf.cast(codes, tf.int32) * tf.cast(tf.round(factor * power), tf.int32)
         return tf.clip_by_value(tf.cast(tf.bitwise.right_shift(total, shift), tf.float32), low, high)
 
-    @tf.function(jit_compile=True)  # type: ignore[untyped-decorator]  # TensorFlow is not checked
+    @_compiled
     def backward(
         x: Any, skip: Any, x_factor: Any, skip_factor: Any, low: Any, high: Any, gradient: Any
     ) -> Any:
