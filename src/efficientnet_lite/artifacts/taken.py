@@ -73,6 +73,8 @@ def origin_of_tflite(path: Path, model: str | None = None) -> Origin:
     taken = take(files.read_bytes(path, limit=MAX_MODEL_BYTES, what="a .tflite file"), where=path)
     for note in _warnings(taken):
         LOG.warning("%s: %s", path, note)
+    for note in taken.origin.weights.notes:
+        LOG.info("%s: %s", path, note)
     LOG.info("%s: %s, within %.1g of the file's own answers", path, taken.summary, taken.nearness.difference)
     if model is None:
         return taken.origin
