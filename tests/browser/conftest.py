@@ -167,6 +167,23 @@ def maps(tmp_path_factory):
     return pages
 
 
+@pytest.fixture(scope="session")
+def clinic(tmp_path_factory):
+    """What int8 costs a run with hostile names of classes and photos, and its page."""
+    place = tmp_path_factory.mktemp("clinic")
+    rows = []
+    for at, name in enumerate(TEMPTING):
+        for seed in range(6):
+            file = f"{name.replace('/', '_')[:60]} {at}-{seed}.png"
+            scenes.draw(scenes.LABELS[at % 3], 100 * at + seed).save(place / file)
+            rows.append((file, name))
+    photos = manifest(place, ("path", "label"), rows)
+    results = tmp_path_factory.mktemp("clinic-results")
+    out, page = results / "run", results / "int8.html"
+    train(photos, out, model=scenes.MODEL, calibration=8, val=0.5, max_drop=1, min_agreement=0)
+    return el.quantize_report(out, data=photos, html=page, calibration=[4, 8, 30]), page
+
+
 def of_many(count):
     random = np.random.default_rng(0)
     classes = random.integers(0, 300, count)
