@@ -33,6 +33,7 @@ def test_the_file_says_what_it_keeps_and_where_it_no_longer_runs_whole(trained, 
     assert found.int8.kept == described.identity.quantization.kept == kept
     assert found.to_json()["int8"]["kept"] == list(kept)
     assert described.text.description == "int8 at 32 pixels, 3 steps in float32: probabilities"
+    assert described.identity.quantization.sentence.endswith("; 3 steps in float32")
     assert described.float_operators == 9  # the stem and two crossings; from the head on all, and two more
     notes = [note for note in found.notes if "Edge TPU" in note]
     rules = info(found.path, target="edgetpu")

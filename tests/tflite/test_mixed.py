@@ -180,5 +180,5 @@ def test_biases_of_integer_layers_keep_the_product_of_the_scales_beside_kept_one
 
 
 def test_a_layer_that_is_kept_without_its_arrays_is_refused(network):
-    with pytest.raises(ValueError, match="stem/conv"):
+    with pytest.raises(KeyError, match="stem/conv"):
         write_int8(PLAN, network, kept={"stem/conv": None})

@@ -25,8 +25,8 @@ from efficientnet_lite.tflite.int8 import IntegerNetwork, write_int8
 
 KeptSteps = Mapping[str, Layer | None]  # step -> its float layer, None for a step without weights
 
-# Noise of a tensor in 8 bits over that in 16, at least: their steps are 6 / 255 and 6 / 32,767 behind ReLU6, of which
-# 16 bits, being symmetric, use one half; for weights they are 127 and 32,767 in a range.
+# Noise of a tensor in 8 bits over that in 16: behind ReLU6 the steps are 6 / 255 and 6 / 32,767, as 16 bits have no
+# zero point; for all else it is more.
 FINER = (32_767 / 255) ** 2
 
 

@@ -29,7 +29,9 @@ class Int8Identity:
         photos = "1 photo" if self.photos == 1 else f"{self.photos:,} photos"
         digest = printable(self.calibration_sha256[:12])
         made = f"effort {printable(self.effort)}, method {printable(self.method)}"
-        return f"{made}; ranges set by {photos}, digest {digest}"
+        steps = "1 step" if len(self.kept) == 1 else f"{len(self.kept)} steps"
+        kept = f"; {steps} in float32" if self.kept else ""
+        return f"{made}; ranges set by {photos}, digest {digest}{kept}"
 
 
 @dataclass(frozen=True, slots=True)

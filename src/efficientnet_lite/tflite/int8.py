@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from efficientnet_lite.network.numpy_run import Layer
-from efficientnet_lite.network.plan import INPUT, POOLED, PROBABILITIES, Add, Conv, Dense, Plan, Pool
+from efficientnet_lite.network.plan import INPUT, POOLED, PROBABILITIES, Add, Conv, Dense, Plan, Pool, Step
 from efficientnet_lite.tflite.container import Graph, Quantization, runtime_entry
 from efficientnet_lite.tflite.crossings import (
     Crossings,
@@ -106,25 +106,11 @@ def write_int8(
     given: dict[str, Io] = {tensor: "float32" if tensor in kept else io for tensor in tensors.values()}
     public = {tensor: name for name, tensor in tensors.items() if given[tensor] == _dtype(tensor in floats)}
     for step in steps:
-        real = step.name in floats
         shapes[step.name] = output_shape(step, shapes)
-        inputs = [crossings.read(step.source, real=real)]
-        if isinstance(step, Conv | Dense):
-            layer = kept.get(step.name) if real else network.layers[step.name]
-            inputs += _constants(graph, step, layer, scales[step.source])
-        elif isinstance(step, Add):
-            inputs.append(crossings.read(step.skip, real=real))
-        made = graph.tensor(
-            "pooled_features"
-            if isinstance(step, Pool)
-            else public.get(step.name, form_name(step.name, real=real)),
-            shapes[step.name],
-            _dtype(real),
-            quantization=None if real else coded(scales[step.name], "int8"),
-        )
-        crossings.made(step.name, made, real=real)
-        kind, table = options(step, shapes[step.source][1])
-        graph.operator(kind, inputs, [made], table, version=1 if real else VERSIONS[kind])
+        real = step.name in floats
+        layer = kept.get(step.name) if real else network.layers.get(step.name)
+        name = public.get(step.name, form_name(step.name, real=real))
+        _add(crossings, step, layer, "pooled_features" if isinstance(step, Pool) else name, real=real)
     return graph.finish(
         inputs={IMAGES: image},
         outputs={
@@ -134,6 +120,23 @@ def write_int8(
         description=DESCRIPTION,
         metadata={"min_runtime_version": runtime_entry(MIN_RUNTIME), **(metadata or {})},
     )
+
+
+def _add(
+    crossings: Crossings, step: Step, layer: IntegerLayer | Layer | None, name: str, *, real: bool
+) -> None:
+    """`step` as an operator that makes a tensor `name`, in float32 or in int8, with the arrays of `layer`."""
+    graph = crossings.graph
+    inputs = [crossings.read(step.source, real=real)]
+    if isinstance(step, Conv | Dense):
+        inputs += _constants(graph, step, layer, crossings.scales[step.source])
+    elif isinstance(step, Add):
+        inputs.append(crossings.read(step.skip, real=real))
+    quantization = None if real else coded(crossings.scales[step.name], "int8")
+    made = graph.tensor(name, crossings.shapes[step.name], _dtype(real), quantization=quantization)
+    crossings.made(step.name, made, real=real)
+    kind, table = options(step, crossings.shapes[step.source][1])
+    graph.operator(kind, inputs, [made], table, version=1 if real else VERSIONS[kind])
 
 
 def _dtype(real: bool) -> Literal["float32", "int8"]:
@@ -174,7 +177,7 @@ def _constants(
 ) -> list[int]:
     """Kernel and bias of `layer` as constant tensors."""
     if layer is None:
-        raise ValueError(f"{step.name} is kept without its layer")
+        raise KeyError(f"{step.name} has no layer")
     kernel: npt.NDArray[Any] = stored_kernel(step, layer.kernel)
     if isinstance(layer, Layer):
         return FLOAT32.add(graph, step, kernel, layer.bias)[0]
