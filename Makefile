@@ -38,12 +38,15 @@ setup-all: .venv/setup-all.stamp  ## the same with every extra
 	$(BIN)/python $(INSTALL_LOCK) locks/all.txt
 	@touch $@
 
-.PHONY: test test-kill test-all test-trace test-jax test-hub1 test-ray test-browser test-mediapipe test-peers test-lowest test-fuzz test-wheel test-examples
+.PHONY: test test-kill test-kernels test-all test-trace test-jax test-hub1 test-ray test-browser test-mediapipe test-peers test-lowest test-fuzz test-wheel test-examples
 test: setup  ## the tests, in five minutes on two cores
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
 
 test-kill: setup  ## embed, killed before every change of the disk and at fifty moments; an int8 search in each of its stages
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) -m kill tests/features tests/commands/test_killed_search.py
+
+test-kernels: setup  ## the integers in numpy beside LiteRT's reference kernels, on real photos at real sizes
+	$(BIN)/python -m pytest -m kernels tests/tflite
 
 test-all: .venv-all/setup.stamp  ## the tests with every extra: Keras, TensorFlow, ONNX, and who reads their files
 	.venv-all/bin/python -m pytest --numprocesses $(WORKERS) --dist loadgroup

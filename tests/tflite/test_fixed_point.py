@@ -90,3 +90,13 @@ def test_halves_go_away_from_0(real):
 @given(value=st.integers(-(2**40), 2**40))
 def test_a_register_of_32_bits_wraps(value):
     assert wrapped(np.int64(value)) == np.int64(value).astype(np.int32)
+
+
+@settings(max_examples=40, deadline=None)
+@given(real=st.floats(2.0**-20, 0.999), value=st.integers(-(2**24), 2**24))
+@example(0.5, -1)
+def test_a_product_that_is_rounded_once_is_the_nearest_halves_up(real, value):
+    by = factor(real)
+
+    exact = Fraction(value * int(by.significand), 2**31) * Fraction(2) ** int(by.shift)
+    assert by.times_once(np.int64([value])) == floor(exact + HALF)

@@ -1,7 +1,5 @@
 """The integers run in numpy: to the code what LiteRT's reference kernels give, on every layer and at every end."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
@@ -13,8 +11,9 @@ from rounded_network import coarse_images, float_tensors, random_layers, rounded
 from efficientnet_lite.network.plan import DENSE, INPUT, POOLED, VARIANTS, Add, Conv, make_plan
 from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.tflite.container import Graph, Quantization
+from efficientnet_lite.tflite.crossings import coded
 from efficientnet_lite.tflite.int8 import IntegerLayer, IntegerNetwork, write_int8
-from efficientnet_lite.tflite.integer_run import answers, run_integers
+from efficientnet_lite.tflite.integer_run import answers, conv_factor, dense, run_integers
 from efficientnet_lite.tflite.integer_softmax import softmax_codes
 from efficientnet_lite.tflite.quantmath import Scale
 
@@ -75,12 +74,49 @@ def test_so_has_every_tensor_of_any_integers_whatever_their_scales_and_zero_poin
     assert differing(plan, network, run_integers(plan.steps, network, pixels), pixels) == {}
 
 
-def test_a_head_of_one_scale_is_requantized_by_a_product_in_float32(network, images):
-    dense = network.layers[DENSE]
-    one = replace(dense, scales=dense.scales.max(keepdims=True))
-    network = IntegerNetwork({**network.layers, DENSE: one}, network.tensors)
+@pytest.mark.parametrize("scales", [1, 4000], ids=["one scale", "a scale a class"])
+def test_a_dense_layer_of_many_classes_has_the_codes_of_the_reference_kernels(scales):
+    random, classes = np.random.default_rng(scales), 4000
+    read, made = Scale(float(np.float32(0.0235)), -128), Scale(float(np.float32(0.11)), 3)
+    weights = (made.scale / read.scale * 2.0 ** random.uniform(-8, -6, scales)).astype(np.float32)
+    kernel = random.integers(-127, 128, (64, classes)).astype(np.int8)
+    layer = IntegerLayer(kernel, weights, random.integers(-3000, 3000, classes).astype(np.int32))
+    codes = random.integers(-128, 20, (1, 1, 1, 64)).astype(np.int8)
 
-    assert differing(PLAN, network, run_integers(PLAN.steps, network, images[:1]), images[:1]) == {}
+    found = dense(codes, layer, read, made)
+
+    assert np.array_equal(found, dense_by_litert(codes, layer, read, made))
+    twice = run_twice(codes, layer, read, made)
+    assert (twice != found).any()  # rounded as a convolution is, some would differ
+
+
+def dense_by_litert(codes, layer, read, made):
+    graph = Graph()
+    taken = graph.tensor("x", codes.shape, "int8", quantization=coded(read, "int8"))
+    products = (layer.scales.astype(np.float64) * read.scale).astype(np.float32)
+    kernel = graph.tensor(
+        "kernel",
+        layer.kernel.T.shape,
+        "int8",
+        quantization=Quantization(layer.scales, 0, 0),
+        data=layer.kernel.T,
+    )
+    bias = graph.tensor(
+        "bias", layer.bias.shape, "int32", quantization=Quantization(products), data=layer.bias
+    )
+    given = graph.tensor("y", (1, len(layer.bias)), "int8", quantization=coded(made, "int8"))
+    graph.operator(
+        "FULLY_CONNECTED", [taken, kernel, bias], [given], schema.FullyConnectedOptionsT(), version=4
+    )
+    data = graph.finish(inputs={"x": taken}, outputs={"y": given}, description="dense")
+    return LiteRT(data, kernels="reference")(codes)["y"]
+
+
+def run_twice(codes, layer, read, made):
+    total = (codes.reshape(1, -1).astype(np.int64) - read.zero_point) @ layer.kernel.astype(
+        np.int64
+    ) + layer.bias
+    return (conv_factor(layer, read, made).times(total) + made.zero_point).clip(-128, 127)
 
 
 @pytest.mark.parametrize("io", ["uint8", "int8", "float32"])

@@ -3,7 +3,7 @@
 Every operation is that of LiteRT's reference kernels, to the bit. Pure; arrays are int64 and hold int32 values.
 
 Source: TensorFlow Lite, kernels/internal/quantization_util.cc (`QuantizeMultiplier`) and common.h
-(`MultiplyByQuantizedMultiplier` without TFLITE_SINGLE_ROUNDING); gemmlowp, fixedpoint.h
+(`MultiplyByQuantizedMultiplier`, with and without TFLITE_SINGLE_ROUNDING); gemmlowp, fixedpoint.h
 (`SaturatingRoundingDoublingHighMul`, `RoundingDivideByPOT`).
 """
 
@@ -34,6 +34,12 @@ class Factor:
         """
         shifted = wrapped(values << np.maximum(self.shift, 0))
         return rounding_shift(high_product(shifted, self.significand), np.maximum(-self.shift, 0))
+
+    def times_once(self, values: Integers) -> Integers:
+        """`values` times the factor, rounded once, halves up; FULLY_CONNECTED alone does so."""
+        bits = 31 - self.shift
+        product: Integers = (values * self.significand + (np.int64(1) << (bits - 1))) >> bits
+        return product
 
 
 def factor(real: Any) -> Factor:

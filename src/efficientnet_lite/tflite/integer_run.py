@@ -107,18 +107,9 @@ def conv_factor(layer: IntegerLayer, read: Scale, made: Scale) -> Factor:
 def dense(x: Int8Tensor, layer: IntegerLayer, read: Scale, made: Scale) -> Int8Tensor:
     """`x` (N, 1, 1, C) times the kernel, (N, classes)."""
     total = (x.reshape(len(x), -1).astype(np.float64) - read.zero_point) @ layer.kernel.astype(np.float64)
-    scales = layer.scales
-    if len(scales) == 1:  # for one scale the runtime makes a product in float32
-        product = (np.float32(read.scale) * scales).astype(np.float64)
-    else:
-        product = np.float64(read.scale) * scales.astype(np.float64)
-    return _requantized(
-        total.astype(np.int64) + layer.bias,
-        factor(product / np.float64(made.scale)),
-        made,
-        INT8_MIN,
-        INT8_MAX,
-    )
+    # Unlike a convolution it rounds once, which was found by trying: of 4,000 outputs 5 tell the two ways apart.
+    codes = conv_factor(layer, read, made).times_once(total.astype(np.int64) + layer.bias) + made.zero_point
+    return codes.clip(INT8_MIN, INT8_MAX).astype(np.int8)
 
 
 def added(x: Int8Tensor, other: Int8Tensor, read: Scale, read_other: Scale, made: Scale) -> Int8Tensor:
