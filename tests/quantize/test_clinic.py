@@ -17,6 +17,7 @@ from efficientnet_lite.quantize.clinic.substitution import centred_power, measur
 from efficientnet_lite.quantize.linear_tensors import residual_groups
 from efficientnet_lite.quantize.network_part import NetworkPart
 from efficientnet_lite.tflite.artifact import About, Form, float_artifact, int8_artifact
+from efficientnet_lite.tflite.identity import Int8Identity
 from efficientnet_lite.tflite.int8 import IntegerLayer, IntegerNetwork, write_int8
 from efficientnet_lite.tflite.quantmath import (
     INPUT_SCALE,
@@ -140,6 +141,9 @@ def test_a_file_that_is_not_int8_or_not_ours_is_refused(layers, network):
         read_integers(float_artifact(PLAN, layers, about("logits")), where="x.tflite")
     with pytest.raises(ArtifactError, match="not one that `export` or `train`"):
         read_integers(write_int8(PLAN, network), where="x.tflite")
+    mixed = replace(about("logits"), quantization=Int8Identity("standard", "2", 100, "0" * 64, kept=(STEM,)))
+    with pytest.raises(ArtifactError, match=f"layers compute in float.*{STEM}"):
+        read_integers(int8_artifact(PLAN, network, mixed), where="x.tflite")
     data = int8_artifact(PLAN, network, about("logits"))
     assert data.count(b'"variant":"lite0"') == 1
     with pytest.raises(ArtifactError, match="not the one that its metadata name"):

@@ -37,7 +37,7 @@ def quantize_report(
     Args:
         target: a run folder, whose int8 file is meant, or an int8 .tflite file of this package.
         data: a folder of photos, labelled or not, that the file has not been calibrated with; 300 are used.
-        parent: the float weights that a single file was made of: a run, a checkpoint or a model such as lite1.
+        parent: what a single file was made of: a run, a float .tflite, a checkpoint or a model such as lite1.
         html: a page to write, with plots and pictures.
         calibration: with how many photos to calibrate; may be given again.
         overwrite: replace a page that is there.

@@ -50,8 +50,8 @@ def quantize_report(
             calibrated with; for a run None is the photos that proved it. 300
             are used.
         parent: the float weights that a single file was made of: a run, a
-            checkpoint or a model such as "lite1". None looks in the run that
-            the file lies in, then at the published weights.
+            float .tflite, a checkpoint or a model such as "lite1". None looks
+            in the run that the file lies in, then at the published weights.
         html: a page to write, with plots and pictures.
         calibration: how many photos to calibrate with; none: 10, 25, 50, 100
             and two thirds of all, as far as that takes little more than a

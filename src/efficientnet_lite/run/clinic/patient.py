@@ -23,7 +23,7 @@ from efficientnet_lite.storage import files
 
 # Of what the weights of a layer lost, in that which rounding to nearest would lose: 1 to 4 where they are its own.
 MOST_EXCESS, MOST_EXCESS_ANYWHERE = 10.0, 1000.0
-GIVE = "give the float weights that it was made of: `parent=`, a run, a checkpoint or a model such as lite1"
+GIVE = "give what it was made of: `parent=`, a run, a float .tflite, a checkpoint or a model such as lite1"
 
 
 @dataclass(frozen=True, slots=True)
