@@ -381,6 +381,8 @@ def test_a_class_that_only_bad_photos_would_fill_is_named(fit, tmp_path):
         ({"fine_tune": True, "fine_tune_blocks": 99}, "fine_tune_blocks=99"),
         ({"fine_tune": True, "time_budget": "soon"}, "time_budget='soon'"),
         ({"epochs": 3}, "`epochs=` is given without `fine_tune=True`"),
+        ({"quantization_aware": True}, "`quantization_aware=` is given without `fine_tune=True`"),
+        ({"recipe": "imagenet", "quantization_aware": True}, "`quantization_aware=` is given without"),
         ({"workers": 0}, "workers=0"),
         ({"set": {"batch": 64}}, "`set=` is given without `recipe=`"),
         ({"devices": 2}, "`devices=` is given without"),

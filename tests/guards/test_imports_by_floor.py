@@ -82,6 +82,8 @@ LIBRARIES = {  # a room, a part or one module of it -> what it may import beside
     "training.saved_states": {"safetensors"},
     "training.batches": {"grain"},
     "training.tensorboard": {"tensorboard"},
+    "training.code_learner": {"tensorflow"},
+    "training.oscillation": {"tensorflow"},
     "training.backend": {"tensorflow", "jax"},  # gradients and compiling, for which Keras has no word
     "training.devices": {"jax"},  # where tensors lie, and several hosts
     "records.arrayrecord": {"array_record"},

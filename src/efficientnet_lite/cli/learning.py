@@ -41,6 +41,7 @@ class FineTuneOptions:
         ema_decay: of the moving average of the weights, which is what is kept; 0 is off.
         patience: epochs without a better one after which training ends.
         time_budget: plan the epochs to fit, as 90s, 20m or 1.5h.
+        quantization_aware: then let the int8 file learn to answer as float32 does, where it loses much.
         tensorboard: folder for event files that TensorBoard shows, of --fine-tune and --recipe.
         optimizer: adamw or sgd.
         warmup: epochs of linearly growing rate.
@@ -62,6 +63,7 @@ class FineTuneOptions:
     ema_decay: Annotated[float | None, measured("ema")] = None
     patience: Annotated[int | None, measured("patience")] = None
     time_budget: Annotated[str | None, shown("none: all of --epochs")] = None
+    quantization_aware: Switch = False
     tensorboard: Annotated[Path | None, shown("none")] = None
     optimizer: Annotated[Optimizer | None, _HIDDEN] = None
     warmup: Annotated[float | None, _HIDDEN] = None

@@ -59,6 +59,8 @@ def from_features(settings: Settings, job: Job) -> Trained:
         _check_targets(settings, job, place, resume=job.resume)
         with extras.loading("Keras", job.stage):
             installed.require_fine_tuning()
+            if tuning.quantization_aware:
+                installed.require_quantization_aware()
     if job.tensorboard is not None:
         installed.require_tensorboard()
     dataset = open_dataset(job.photos, links=settings.links, class_folders=settings.class_folders)
@@ -81,7 +83,7 @@ def from_features(settings: Settings, job: Job) -> Trained:
         with job.stage("Fitting the head") as on_progress:
             head = fit_on(features, photos, settings.views, settings.class_weights, on_progress=on_progress)
             learned = of_head(start, head)
-        doubtful = None
+        doubtful = tune = None
         if len(photos.survey.looks) <= MOST_LABELS:
             view = VIEW if VIEW in settings.views else settings.base_views[0]
             with job.stage("Looking at the labels") as on_progress:
@@ -91,8 +93,12 @@ def from_features(settings: Settings, job: Job) -> Trained:
 
             learned = fine_tune(learned, photos, settings, tuning, job, folder=folder, place=place)
             features = _features(f"{settings.model} fine-tuned", learned, photos, settings, job, cache)
+            if tuning.quantization_aware:
+                from efficientnet_lite.training.quantization_aware import tuner  # TensorFlow
+
+                tune = tuner(photos, settings, job, folder=folder, place=place)
         new = NewRun(job.out, job.photos, settings, photos, features, learned, doubtful, translations)
-        trained = publish_run(folder, new, cache, job.stage)
+        trained = publish_run(folder, new, cache, job.stage, tune)
     if tuning is not None:
         clear(place)  # its states, which nobody needs any more
     return trained

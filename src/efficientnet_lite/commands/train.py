@@ -72,6 +72,7 @@ def train(
     ema_decay: float | None = None,
     patience: int | None = None,
     time_budget: str | float | None = None,
+    quantization_aware: bool = False,
     tensorboard: str | Path | None = None,
     optimizer: Optimizer | None = None,
     warmup: float | None = None,
@@ -163,6 +164,11 @@ def train(
         patience: epochs without a better one after which training ends (5).
         time_budget: plan the epochs to fit: "90s", "20m", "1.5h", or a number
             of seconds.
+        quantization_aware: when all that is done, let the integers of the int8
+            file learn to answer as float32 does, from the training photos
+            without their labels; kept where the int8 file is better for it.
+            For networks that lose much otherwise: it takes as long as several
+            epochs of the whole network.
         tensorboard: folder for event files that TensorBoard shows, also of a
             recipe.
         optimizer: "adamw" (the default) or "sgd".
@@ -246,6 +252,7 @@ def train(
             ema_decay=ema_decay,
             patience=patience,
             time_budget=time_budget,
+            quantization_aware=quantization_aware or None,
             optimizer=optimizer,
             warmup=warmup,
             weight_decay=weight_decay,

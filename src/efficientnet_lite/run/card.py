@@ -19,8 +19,10 @@ from efficientnet_lite.proof.gate import verdict
 from efficientnet_lite.proof.replay import Proof
 from efficientnet_lite.quantize.int8_record import Int8Record
 from efficientnet_lite.run import folder as run_folder
+from efficientnet_lite.run.simulated import AsSimulated
 from efficientnet_lite.runtimes.litert import runtime_version
 from efficientnet_lite.storage import files
+from efficientnet_lite.training.code_tuning import TunedIntegers
 from efficientnet_lite.training.learned import Learned
 from efficientnet_lite.training.settings import Settings
 from efficientnet_lite.version import __version__
@@ -59,6 +61,8 @@ class ProvenFiles:
     proof: Proof
     int8: Int8Record  # how the int8 file was made
     lost: Sequence[LostPhoto]  # while the run was made, of all splits
+    tuned: TunedIntegers | None = None  # how the integers learned, where they did
+    simulated: AsSimulated | None = None  # how near their file is to the simulation that they learned in
 
 
 def card_of(folder: Path, run: NewRun, proven: ProvenFiles) -> dict[str, Any]:
@@ -105,7 +109,7 @@ def card_of(folder: Path, run: NewRun, proven: ProvenFiles) -> dict[str, Any]:
             "strength": head.chosen.strength if head else 0.0,
             "path": [asdict(attempt) for attempt in head.attempts] if head else [],
         },
-        "int8": proven.int8.to_json(),
+        "int8": {**proven.int8.to_json(), "quantization_aware": _tuned(proven)},
         "fine_tuning": learned.fine_tuning,
         "training": learned.training,
         "metrics": {
@@ -163,6 +167,13 @@ def measured(found: Evaluation, labels: Sequence[str]) -> dict[str, Any]:
         true, named = found.confusion.nonzero()
         document["confused"] = np.stack([true, named, found.confusion[true, named]], axis=1).tolist()
     return document
+
+
+def _tuned(proven: ProvenFiles) -> dict[str, Any] | None:
+    if proven.tuned is None:
+        return None
+    simulated = None if proven.simulated is None else proven.simulated.to_json()
+    return {**proven.tuned.to_json(), "simulated": simulated}
 
 
 def _doubtful(found: DoubtfulLabels | None) -> dict[str, Any] | None:

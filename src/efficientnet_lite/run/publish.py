@@ -32,7 +32,7 @@ from efficientnet_lite.quantize.calibration_photos import (
     views_in_turn,
 )
 from efficientnet_lite.quantize.int8_record import Int8Record, recorded
-from efficientnet_lite.quantize.method import Method
+from efficientnet_lite.quantize.method import Method, Quantized
 from efficientnet_lite.run import folder as run_folder
 from efficientnet_lite.run.card import NewRun, ProvenFiles, card_of
 from efficientnet_lite.run.config_toml import config_toml
@@ -41,6 +41,7 @@ from efficientnet_lite.run.report.facts import facts_of
 from efficientnet_lite.run.report.page import class_counts, render
 from efficientnet_lite.run.report.pictures import gallery_of, with_doubted
 from efficientnet_lite.run.shown import ShowsSummary, nearby
+from efficientnet_lite.run.simulated import as_simulated
 from efficientnet_lite.run.summary import Summary, summary_of
 from efficientnet_lite.runtimes.model import Model
 from efficientnet_lite.runtimes.model_files import model_from_bytes
@@ -49,7 +50,7 @@ from efficientnet_lite.stop_signals import interrupted_by_sigterm
 from efficientnet_lite.storage import files, tables
 from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.tflite.artifact import About, float_artifact, int8_artifact
-from efficientnet_lite.tflite.int8 import IntegerNetwork
+from efficientnet_lite.training.code_tuning import Tune
 from efficientnet_lite.training.curves import publish_log
 from efficientnet_lite.training.epochs import read_panels
 from efficientnet_lite.vocabulary import Precision
@@ -76,8 +77,12 @@ class Trained(ShowsSummary):
         return summary_of(self.card, nearby(self.run), seconds=self.seconds)
 
 
-def publish_run(folder: Path, run: NewRun, cache: Cache, stage: ShowStage) -> Trained:
+def publish_run(
+    folder: Path, run: NewRun, cache: Cache, stage: ShowStage, tune: Tune | None = None
+) -> Trained:
     """Write both files, prove them, and fill the run folder that becomes `run.out`.
+
+    `tune` makes the integers better before they are written.
 
     Raises VerificationFailed where a file is too far from its parent, OutputFailed where the disk is full.
     """
@@ -89,7 +94,9 @@ def publish_run(folder: Path, run: NewRun, cache: Cache, stage: ShowStage) -> Tr
         run.settings.contract, weights.sha256, weights.license, labels=labels, translations=run.translations
     )
     with interrupted_by_sigterm(), stage("Quantizing to int8") as on_progress, writable("int8", run.out):
-        network, record, lost = _quantize(plan, layers, run, cache, on_progress)
+        made, record, lost = _quantize(plan, layers, run, cache, on_progress)
+    tuned = tune(plan, layers, made) if tune else None
+    network = tuned.network if tuned else made.network
     written: dict[Precision, bytes] = {
         "float32": float_artifact(plan, layers, about),
         "int8": int8_artifact(plan, network, replace(about, quantization=record.identity)),
@@ -97,16 +104,25 @@ def publish_run(folder: Path, run: NewRun, cache: Cache, stage: ShowStage) -> Tr
     models = [_opened(precision, data, run) for precision, data in written.items()]
     with stage("Testing both files") as on_progress:
         proof = _prove(models, layers[DENSE], run, on_progress)
+    simulated = None
+    if tuned and tuned.best_epoch:
+        proving = photos.surveyed(photos.positions(photos.proof_split))
+        with stage("Comparing int8 with its simulation") as on_progress:
+            simulated = as_simulated(
+                plan, network, models[1], about, proving, run.settings.base_views, on_progress
+            )
     with stage("Writing the run"):
-        card = _publish(folder, run, ProvenFiles(written, proof, record, (*lost, *proof.lost)))
+        proven = ProvenFiles(written, proof, record, (*lost, *proof.lost), tuned, simulated)
+        card = _publish(folder, run, proven)
     cache.prune()
     notes = photos.dataset.notes + photos.assignment.notes
+    notes += (tuned.note,) if tuned and tuned.note else ()
     return Trained(run.out.absolute(), card, run.learned.head, proof, notes, photos.accounting)
 
 
 def _quantize(
     plan: Plan, layers: Mapping[str, Layer], run: NewRun, cache: Cache, on_progress: OnProgress
-) -> tuple[IntegerNetwork, Int8Record, list[LostPhoto]]:
+) -> tuple[Quantized, Int8Record, list[LostPhoto]]:
     """The network in integers, the record of it, and the photos that were to calibrate it and are lost."""
     photos, settings, workers = run.photos, run.settings, run.features.workers
     training = photos.positions("train")
@@ -135,7 +151,7 @@ def _quantize(
         on_progress=on_progress,
         of_all_classes=True,
     )
-    return made.network, record, lost
+    return made, record, lost
 
 
 def _prove(models: Sequence[Model], layer: Layer, run: NewRun, on_progress: OnProgress) -> Proof:

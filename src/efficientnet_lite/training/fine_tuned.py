@@ -196,7 +196,9 @@ def _begun(start: Mapping[str, Array], photos: Partition, recipe: FineTuning) ->
             shown.update(
                 f"{split} {photos.survey.looks.sha256(at)} {photos.dataset.rows[at].label}\n".encode()
             )
-    return {"weights or head": weights.hexdigest(), "photos": shown.hexdigest(), **asdict(recipe)}
+    asked = asdict(recipe)
+    del asked["quantization_aware"]  # comes after it
+    return {"weights or head": weights.hexdigest(), "photos": shown.hexdigest(), **asked}
 
 
 def _of_this_version(

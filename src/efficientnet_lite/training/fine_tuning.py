@@ -47,6 +47,7 @@ class FineTuning:
     ema: float = 0.99  # decay of the moving average of the weights, which is what is measured and kept
     patience: int = 5  # epochs without a better one after which training ends
     time_budget_s: float | None = None  # plans the epochs from the measured time of a step
+    quantization_aware: bool = False  # the integers of the int8 file learn too, when all this is done
 
     def check(self, plan: Plan) -> None:
         """Raise UsageError for a value that makes no sense."""

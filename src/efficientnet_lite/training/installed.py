@@ -10,6 +10,12 @@ def require_fine_tuning() -> None:
         from efficientnet_lite.training import fine_tuned  # noqa: F401
 
 
+def require_quantization_aware() -> None:
+    """Raise UsageError where a quantization-aware tuning has no TensorFlow; loads it."""
+    with extras.needed("`quantization_aware=True` needs TensorFlow", where=CALL, saying_why=True):
+        from efficientnet_lite.training import quantization_aware  # noqa: F401
+
+
 def require_recipe() -> None:
     """Raise UsageError where a training by a recipe has no Keras, no backend or no Grain; loads them."""
     with extras.needed("`recipe=` needs Keras, TensorFlow or JAX, and Grain", where=CALL, saying_why=True):

@@ -4,6 +4,7 @@
     states/  best/  what `training.saved_states` writes
     log.csv  curves.png
     train.npz ...   where records begin in their files
+    integers/       the same of a quantization-aware tuning, which follows a fine-tuning
 
 It is written in place. What is ours in it is known by these names alone, and nothing else is ever removed.
 """
@@ -22,9 +23,10 @@ from efficientnet_lite.version import MADE_BY, is_made_by_us
 
 SUFFIX = ".training"
 STATES, BEST = "states", "best"
+INTEGERS = "integers"
 MARKER, MAX_MARKER_BYTES = "training.json", 4096
 _OWN = re.compile(
-    rf"(?:{STATES}|{BEST})/{saved_states.NAME.pattern}|log\.csv|curves\.png|(?:train|holdout|validation)\.npz|training\.json"
+    rf"(?:{INTEGERS}/)?(?:(?:{STATES}|{BEST})/{saved_states.NAME.pattern}|training\.json)|log\.csv|curves\.png|(?:train|holdout|validation)\.npz"
 )
 _PART = re.compile(r"\.(.+)\.[0-9a-f]{8}\.part")  # of a file that was being written when a process was killed
 
@@ -33,6 +35,11 @@ def working_folder(out: Path) -> Path:
     """Where the states of a training into `out` lie until it ends."""
     target = files.real(out) if out.name in ("", "..") else out.absolute()
     return target.with_name(target.name + SUFFIX)
+
+
+def integers_folder(place: Path) -> Path:
+    """Where those of its quantization-aware tuning lie."""
+    return place / INTEGERS
 
 
 def check_place(place: Path, *, resume: bool, overwrite: bool, apart: Collection[Apart]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from efficientnet_lite.run.report.fields import an_object, count, get, items, number, part, text
+from efficientnet_lite.run.report.fields import an_object, count, fraction, get, items, number, part, text
 from efficientnet_lite.tflite.identity import Int8Identity
 
 MOST_LINES = 64  # stages and warnings that are shown, of whatever card
@@ -19,6 +19,27 @@ class StageGain:
 
 
 @dataclass(frozen=True, slots=True)
+class TunedInt8:
+    """An int8 file whose integers learned, against float32 on the validation photos, before and after."""
+
+    chosen: int  # the epoch whose integers the file has; 0: none was better than before
+    snr_before: float  # of the logits, dB
+    snr_after: float
+    agreement_before: float
+    agreement_after: float
+
+    @property
+    def sentence(self) -> str:
+        """As people read it, without a full stop."""
+        if not self.chosen:
+            return "quantization-aware tuning brought nothing and was left out"
+        return (
+            f"then tuned quantization-aware: logit SNR {self.snr_before:.1f} to {self.snr_after:.1f} dB, same class "
+            f"{100 * self.agreement_before:.1f} to {100 * self.agreement_after:.1f} %, on validation photos"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Int8Facts:
     """How the int8 file was made."""
 
@@ -27,13 +48,15 @@ class Int8Facts:
     views: Mapping[str, int]  # how the photos were looked at -> how many of them
     stages: tuple[StageGain, ...]
     warnings: tuple[str, ...]
+    tuned: TunedInt8 | None  # None: the integers did not learn
 
     @property
     def sentence(self) -> str:
         """As people read it, without a full stop."""
         views = " and ".join(f"{number} as {view}" for view, number in self.views.items())
         seed = f", chosen by seed {self.seed}" if self.seed else ""
-        return f"{self.quantization.sentence}; {views}{seed}"
+        learned = f"; {self.tuned.sentence}" if self.tuned else ""
+        return f"{self.quantization.sentence}; {views}{seed}{learned}"
 
 
 def int8_facts(fields: object) -> Int8Facts | None:
@@ -53,6 +76,20 @@ def int8_facts(fields: object) -> Int8Facts | None:
         views={text(view): count(views, view) for view in list(views)[:MOST_LINES]},
         stages=tuple(_stage(each) for each in items(fields, "stages")[:MOST_LINES]),
         warnings=tuple(text(each) for each in items(fields, "warnings")[:MOST_LINES]),
+        tuned=_tuned(an_object(fields).get("quantization_aware")),
+    )
+
+
+def _tuned(fields: object) -> TunedInt8 | None:
+    if fields is None:
+        return None
+    before, after = part(fields, "before"), part(fields, "after")
+    return TunedInt8(
+        count(fields, "chosen_epoch"),
+        number(before, "snr_db"),
+        number(after, "snr_db"),
+        fraction(before, "agreement"),
+        fraction(after, "agreement"),
     )
 
 
