@@ -21,8 +21,8 @@ class CodeTuning:
     steps: int = 50  # of an epoch at least, where the photos are few
     most_steps: int = 100  # of an epoch, where they are many
     batch: int = 16
-    code_rate: float = 0.01  # of the kernels, in steps of their scales
-    bias_rate: float = 0.01  # in steps of what the layer makes
+    code_rate: float = 0.002  # of the kernels, in steps of their scales
+    bias_rate: float = 0.003  # in steps of what the layer makes
     warmup: int = 20  # steps of linearly growing rate; then half a cosine to zero
     ema: float = 0.98  # decay of the moving average, which is what is measured and kept
     freeze_above: float = 0.1  # turns a step of a code, on average, above which it is frozen
