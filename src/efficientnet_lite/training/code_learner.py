@@ -14,6 +14,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from efficientnet_lite.arrays import Array
+from efficientnet_lite.network.plan import INPUT, Conv, Dense, Plan
 from efficientnet_lite.quantize.learned.simulation import Simulation
 from efficientnet_lite.tflite.int8 import IntegerNetwork
 from efficientnet_lite.training.chance import generator
@@ -24,7 +25,8 @@ from efficientnet_lite.training.learner import Journal, Losses, Scores, Timetabl
 from efficientnet_lite.training.oscillation import Oscillation
 from efficientnet_lite.training.schedule import average_decay, fine_tuning_rate
 
-PART = 8  # images whose tensors are in memory at once
+MOST_AT_ONCE = 8  # images whose tensors are in memory at once,
+MOST_VALUES = 2**27  # with so many numbers; about 2 GB with their gradients
 FIRST, SECOND, TINY = 0.9, 0.999, 1e-12  # of Adam
 
 Judge = Callable[[IntegerNetwork], Scores]  # `snr_db` and `agreement` of the written file
@@ -72,6 +74,7 @@ class CodeLearner:
         }
         self._gradients = tf.function(self._gradients_of)
         self._move = tf.function(self._moved)
+        self._part = at_once(simulation.plan)
         each = recipe.steps_per_epoch(photos.count)
         self.timetable = Timetable(
             recipe.epochs * each,
@@ -98,12 +101,12 @@ class CodeLearner:
 
     def step(self, batch: Array) -> Losses:
         rate = fine_tuning_rate(self.done, steps=self.timetable.total, warmup=self.recipe.warmup, peak=1.0)
-        parts = range(0, len(batch), PART)
+        parts = range(0, len(batch), self._part)
         truth = self._photos.teacher(batch)
         total, sums = 0.0, None
         for at in parts:
             loss, gradients = self._gradients(
-                tf.constant(batch[at : at + PART]), tf.constant(truth[at : at + PART])
+                tf.constant(batch[at : at + self._part]), tf.constant(truth[at : at + self._part])
             )
             total += float(loss)
             sums = gradients if sums is None else [a + b for a, b in zip(sums, gradients, strict=True)]
@@ -228,3 +231,12 @@ class CodeLearner:
 
     def slower(self) -> str:
         return "leave `quantization_aware=True` out, and look at the weights"
+
+
+def at_once(plan: Plan) -> int:
+    """How many images go through the network together, at least one."""
+    sides, channels, values = plan.sides(), {INPUT: 3}, 0
+    for step in plan.steps:
+        channels[step.name] = step.outputs if isinstance(step, Conv | Dense) else channels[step.source]
+        values += sides[step.name] ** 2 * channels[step.name]
+    return max(1, min(MOST_AT_ONCE, MOST_VALUES // values))
