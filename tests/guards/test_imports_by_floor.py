@@ -82,6 +82,7 @@ LIBRARIES = {  # a room, a part or one module of it -> what it may import beside
     "training.saved_states": {"safetensors"},
     "training.batches": {"grain"},
     "training.tensorboard": {"tensorboard"},
+    "training.channel_copies": {"tensorflow"},
     "training.code_learner": {"tensorflow"},
     "training.oscillation": {"tensorflow"},
     "training.backend": {"tensorflow", "jax"},  # gradients and compiling, for which Keras has no word

@@ -28,6 +28,7 @@ from efficientnet_lite.quantize.stages import quantize
 from efficientnet_lite.run import simulated
 from efficientnet_lite.training import loop, quantization_aware
 from efficientnet_lite.training.bookkeeping import Bookkeeping
+from efficientnet_lite.training.channel_copies import ChannelCopies
 from efficientnet_lite.training.code_learner import CodeLearner, UnlabelledPhotos
 from efficientnet_lite.training.code_tuning import CodeTuning
 from efficientnet_lite.training.file_logits import FloatAnswers, integer_logits
@@ -195,6 +196,17 @@ def test_a_code_that_jumps_to_and_fro_is_frozen_and_one_that_walks_is_not():
     codes.assign(held.held(codes, tf.constant([[7.0, 4.4, 0.41]]), 0.2))
     assert float(codes[0, 0]) == before
     assert float(codes[0, 1]) == pytest.approx(4.4)
+
+
+def test_copies_of_a_channel_learn_as_one_and_the_others_alone():
+    codes = np.array([[1, 2, 1, 3], [5, 6, 5, 7]], np.float32).reshape(1, 1, 2, 4)
+    copies = ChannelCopies(codes, 4)
+
+    assert copies.tied(tf.constant([1.0, 2.0, 3.0, 4.0])).numpy().tolist() == [2, 2, 2, 4]
+    kernel = copies.tied(tf.constant(np.arange(8, dtype=np.float32).reshape(1, 1, 2, 4)))
+    assert kernel.numpy().reshape(2, 4).tolist() == [[1, 1, 1, 3], [5, 5, 5, 7]]
+    depthwise = ChannelCopies(np.ones((3, 3, 4, 1), np.float32), 4)
+    assert depthwise.tied(tf.ones((3, 3, 4, 1))).shape == (3, 3, 4, 1)
 
 
 def tuned_run(photos, weights, out, said=None, **more):

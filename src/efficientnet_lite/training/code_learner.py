@@ -18,6 +18,7 @@ from efficientnet_lite.network.plan import INPUT, Conv, Dense, Plan
 from efficientnet_lite.quantize.learned.simulation import Simulation
 from efficientnet_lite.tflite.int8 import IntegerNetwork
 from efficientnet_lite.training.chance import generator
+from efficientnet_lite.training.channel_copies import ChannelCopies
 from efficientnet_lite.training.code_tuning import CodeTuning
 from efficientnet_lite.training.kept_features import PartInputs
 from efficientnet_lite.training.learned import Cell, LogRow
@@ -65,6 +66,10 @@ class CodeLearner:
             for name, variable in sorted(simulation.variables.items())
             if name.endswith(("/codes", "/bias"))
         }
+        self._copies = _copies_of(simulation.plan, self._learning)
+        for name, variable in self._learning.items():
+            if name.endswith("/codes"):
+                variable.assign(self._tied(name, variable))
         self._first, self._second = (self._zeros() for _ in range(2))
         self._averages = {name: tf.Variable(each) for name, each in self._learning.items()}
         self._oscillation = {
@@ -87,6 +92,10 @@ class CodeLearner:
         self.done = 0
         self._losses: list[float] = []  # of the epoch under way
         self._start: Scores = {}  # how good the network is that this began with
+
+    def _tied(self, name: str, values: Any) -> Any:
+        copies = self._copies.get(name.rpartition("/")[0])
+        return copies.tied(values) if copies else values
 
     def _zeros(self) -> dict[str, Any]:
         return {name: tf.Variable(tf.zeros_like(each)) for name, each in self._learning.items()}
@@ -133,6 +142,7 @@ class CodeLearner:
     def _moved(self, gradients: Sequence[Any], rate: Any, step: Any, share: Any) -> None:
         """One step of Adam, of the averages, and of what tells oscillating codes."""
         for (name, variable), gradient in zip(self._learning.items(), gradients, strict=True):
+            gradient = self._tied(name, gradient)
             first, second = self._first[name], self._second[name]
             first.assign(FIRST * first + (1 - FIRST) * gradient)
             second.assign(SECOND * second + (1 - SECOND) * tf.square(gradient))
@@ -231,6 +241,12 @@ class CodeLearner:
 
     def slower(self) -> str:
         return "leave `quantization_aware=True` out, and look at the weights"
+
+
+def _copies_of(plan: Plan, variables: Mapping[str, Any]) -> dict[str, ChannelCopies]:
+    return {
+        step.name: ChannelCopies(variables[f"{step.name}/codes"].numpy(), step.outputs) for step in plan.convs
+    }
 
 
 def at_once(plan: Plan) -> int:
