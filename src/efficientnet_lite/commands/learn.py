@@ -58,9 +58,7 @@ def from_features(settings: Settings, job: Job) -> Trained:
     if tuning is not None:
         _check_targets(settings, job, place, resume=job.resume)
         with extras.loading("Keras", job.stage):
-            installed.require_fine_tuning()
-            if tuning.quantization_aware:
-                installed.require_quantization_aware()
+            installed.require_fine_tuning(quantization_aware=tuning.quantization_aware)
     if job.tensorboard is not None:
         installed.require_tensorboard()
     dataset = open_dataset(job.photos, links=settings.links, class_folders=settings.class_folders)
@@ -89,14 +87,11 @@ def from_features(settings: Settings, job: Job) -> Trained:
             with job.stage("Looking at the labels") as on_progress:
                 doubtful = by_features(features, photos, view=view, on_progress=on_progress)
         if tuning is not None:
-            from efficientnet_lite.training.fine_tuned import fine_tune  # Keras
+            from efficientnet_lite.training.fine_tuned import fine_tune, int8_tuning  # Keras
 
             learned = fine_tune(learned, photos, settings, tuning, job, folder=folder, place=place)
             features = _features(f"{settings.model} fine-tuned", learned, photos, settings, job, cache)
-            if tuning.quantization_aware:
-                from efficientnet_lite.training.quantization_aware import tuner  # TensorFlow
-
-                tune = tuner(photos, settings, job, folder=folder, place=place)
+            tune = int8_tuning(photos, settings, tuning, job, folder=folder, place=place)
         new = NewRun(job.out, job.photos, settings, photos, features, learned, doubtful, translations)
         trained = publish_run(folder, new, cache, job.stage, tune)
     if tuning is not None:

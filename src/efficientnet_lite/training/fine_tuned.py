@@ -17,6 +17,7 @@ from efficientnet_lite.photos.split import Split
 from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.training import loop, saved_states
 from efficientnet_lite.training.bookkeeping import Bookkeeping, board_in
+from efficientnet_lite.training.code_tuning import Tune
 from efficientnet_lite.training.fine_tuning import FineTuning, upper_part
 from efficientnet_lite.training.job import Job
 from efficientnet_lite.training.kept_features import (
@@ -109,6 +110,17 @@ def fine_tune(
             "no epoch was better than the head alone on the validation photos: the network stays as it was"
         )
     return of_fine_tuning(start, books.best(journal), recipe, journal.rows, best)
+
+
+def int8_tuning(
+    photos: Partition, settings: Settings, recipe: FineTuning, job: Job, *, folder: Path, place: Path
+) -> Tune | None:
+    """What makes the int8 file of a network that was fine-tuned so better; None where nobody asked for it."""
+    if not recipe.quantization_aware:
+        return None
+    from efficientnet_lite.training.quantization_aware import tuner  # TensorFlow
+
+    return tuner(photos, settings, job, folder=folder, place=place)
 
 
 def _shown(

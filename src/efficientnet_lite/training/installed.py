@@ -4,16 +4,13 @@ from efficientnet_lite import extras
 from efficientnet_lite.errors import CALL
 
 
-def require_fine_tuning() -> None:
-    """Raise UsageError where a fine-tuning has no Keras; loads it and its backend."""
+def require_fine_tuning(*, quantization_aware: bool = False) -> None:
+    """Raise UsageError where a fine-tuning has no Keras, or what follows it no TensorFlow; loads it and its backend."""
     with extras.needed("`fine_tune=True` needs Keras and TensorFlow", where=CALL, saying_why=True):
         from efficientnet_lite.training import fine_tuned  # noqa: F401
-
-
-def require_quantization_aware() -> None:
-    """Raise UsageError where a quantization-aware tuning has no TensorFlow; loads it."""
-    with extras.needed("`quantization_aware=True` needs TensorFlow", where=CALL, saying_why=True):
-        from efficientnet_lite.training import quantization_aware  # noqa: F401
+    if quantization_aware:
+        with extras.needed("`quantization_aware=True` needs TensorFlow", where=CALL, saying_why=True):
+            from efficientnet_lite.training import quantization_aware as _  # noqa: F401
 
 
 def require_recipe() -> None:

@@ -35,7 +35,7 @@ from efficientnet_lite.training.working_folder import integers_folder
 
 MOST_JUDGING = 1000  # validation photos that are looked at after each epoch
 NO_NOISE_DB = 200.0  # for JSON, which knows no infinity
-EDGE = 0.45  # of a code: how far a weight lies at most, at the start, from the code that it is rounded to
+EDGE = 0.25  # of a code: how far a weight lies at most, at the start, from the code that it is rounded to
 
 
 def tuner(photos: Partition, settings: Settings, job: Job, *, folder: Path, place: Path) -> Tune:
