@@ -89,4 +89,6 @@ def test_every_variable_has_a_gradient(network, images):
         loss = tf.reduce_mean(simulation.logits(tf.constant(images)))
     slope = tape.gradient(loss, bias).numpy()
     step = network.tensors[DENSE].scale
-    np.testing.assert_allclose(slope, step / 10, rtol=0.3)  # a step of a class's bias is one of its logit
+    # A step of a class's bias is one of its logit, but for the photos whose logit saturates.
+    np.testing.assert_allclose([np.median(slope), slope.max()], step / 10, rtol=1e-4)
+    assert slope.min() > 0

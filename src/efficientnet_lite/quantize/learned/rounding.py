@@ -9,6 +9,13 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from efficientnet_lite.storage.quiet import stderr_without
+
+_GREETING = (
+    b"absl::InitializeLog",
+    b"Compiled cluster using XLA",
+)  # said once in a process, at the first compilation
+
 
 def straight(values: Any) -> Any:
     """The nearest whole numbers, half to even; the gradient is that of `values`."""
@@ -23,7 +30,8 @@ def _has_xla() -> bool:
     import tensorflow as tf
 
     try:
-        tf.function(tf.square, jit_compile=True)(tf.constant(1.0))
+        with stderr_without(*_GREETING), tf.init_scope():  # at once, even while a function is being traced
+            tf.function(tf.square, jit_compile=True)(tf.constant(1.0))
     except tf.errors.OpError:
         return False
     return True
