@@ -13,17 +13,21 @@ from efficientnet_lite.network import numpy_run
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import VARIANTS, make_plan
 from efficientnet_lite.quantize import copied_channels, stored_network
-from efficientnet_lite.quantize.activation_scales import full_scales, least_noise_scales, noise
+from efficientnet_lite.quantize.activation_scales import (
+    full_scales,
+    least_noise_scale,
+    least_noise_scales,
+    noise,
+)
 from efficientnet_lite.quantize.compensation import compensated, nearest
 from efficientnet_lite.quantize.copied_channels import copy_channels
 from efficientnet_lite.quantize.factors import equalize
 from efficientnet_lite.quantize.linear_tensors import residual_groups
 from efficientnet_lite.quantize.method import Gain, Method, Quantized
 from efficientnet_lite.quantize.moments import moments
-from efficientnet_lite.quantize.observed import observe, with_costs
+from efficientnet_lite.quantize.observed import Observed, observe, with_costs
 from efficientnet_lite.quantize.sensitivity import costs
 from efficientnet_lite.quantize.stages import quantize
-from efficientnet_lite.quantize.stretched import stretch
 from efficientnet_lite.tflite import quantmath
 from efficientnet_lite.tflite.int8 import IntegerLayer, IntegerNetwork
 from efficientnet_lite.tflite.quantmath import RELU6_SCALE, Scale, activation_scale
@@ -158,11 +162,8 @@ def test_changes_that_cost_less_leave_the_function(layers, images, seen):
     true = features(wide, images)
 
     even, after = equalize(PLAN, wide, looked)
-    stretched, fuller = stretch(PLAN, wide, looked)
 
     assert np.abs(features(even, images) - true).max() < 1e-4
-    assert np.abs(features(stretched, images) - true).max() < 1e-4
-    assert fuller["blocks_2/expand"].high.mean() > 1.2 * looked["blocks_2/expand"].high.mean()
     before, behind = (
         sum(noise(each[name], full_scales(PLAN, each)[name]) for name in residual_groups(PLAN)[1])
         for each in (looked, after)
@@ -198,13 +199,19 @@ def test_shifted_copies_round_to_a_finer_step():
         assert np.abs(mean - values[:, 0]).max() <= 0.5 / times + 1e-6
 
 
-def test_scales_lose_less_than_the_full_range(seen):
-    full, chosen = full_scales(PLAN, seen), least_noise_scales(PLAN, seen)
+def test_scales_let_an_outlier_saturate(seen):
+    sample = np.random.default_rng(6).normal(0, 1, (400_000, 1)).astype(np.float32)
+    sample[0] = 12
+    low, high = sample.min(axis=0), sample.max(axis=0)
+    one = np.ones(1, np.float32)
+    tensor = Observed(low, high, 0 * one, sample, one)
+    full, chosen = activation_scale(float(low[0]), 12), least_noise_scale(tensor, 1)
 
-    assert full["stem/conv"] == full["features"] == chosen["features"] == RELU6_SCALE
-    for name in ("blocks_2/add", "blocks_5/project", "blocks_3/expand"):
-        assert noise(seen[name], chosen[name]) <= noise(seen[name], full[name]), name
-    assert any(chosen[name] != full[name] for name in full)
+    assert chosen.scale < 0.9 * full.scale
+    assert noise(tensor, chosen) < 0.9 * noise(tensor, full)
+    assert least_noise_scale(tensor, 2).scale == pytest.approx(2 * chosen.scale)  # of few photos
+    scales = least_noise_scales(PLAN, seen)
+    assert scales["stem/conv"] == scales["features"] == scales["blocks_3/expand"] == RELU6_SCALE
 
 
 @pytest.mark.parametrize("each_output", [False, True])
@@ -232,7 +239,7 @@ def test_moments_are_those_of_the_inputs(layers, images, seen):
 
     read = found["blocks_7/expand"]
     assert np.allclose(read.mean, pixels.mean(0), atol=1e-4)
-    assert np.allclose(read.covariance, np.cov(pixels.T, bias=True), atol=1e-3)
+    assert np.allclose(read.covariance, np.cov(pixels.T, bias=True), atol=0.02)
     assert found["blocks_7/depthwise"].covariance.shape == (480, 9, 9)
     assert found["stem/conv"].covariance.shape == (27, 27)
     assert found["head/conv"].covariance is None  # 320 channels at 10 pixels
@@ -245,7 +252,6 @@ def test_every_stage_is_named_and_measured_in_its_order(layers, images):
     assert tuple(told) == made.gains
     assert [gain.stage for gain in told] == [
         "nearest codes",
-        "stretched channels",
         "copied channels",
         "factors",
         "activation scales",
@@ -258,7 +264,6 @@ def test_every_stage_is_named_and_measured_in_its_order(layers, images):
     )
     assert [gain.stage for gain in few] == [
         "nearest codes",
-        "stretched channels",
         "factors",
         "activation scales",
     ]

@@ -10,7 +10,7 @@ from efficientnet_lite.arrays import Array, Float64s, Int8s
 from efficientnet_lite.network.plan import Conv
 from efficientnet_lite.tflite.quantmath import WEIGHT_MAX
 
-RIDGE = 0.01  # of the mean diagonal
+RIDGE = 0.03  # of the mean diagonal
 BLOCK = 64
 SMALLEST_RIDGE = 1e-12  # of inputs that are all but 0, whose squares float32 does not hold
 
@@ -27,10 +27,22 @@ def nearest(matrix: Array, scales: Array) -> Int8s:
 
 
 def compensated(matrix: Array, scales: Array, covariance: Float64s) -> Int8s:
-    """(inputs, outputs) to codes; `covariance` (inputs, inputs), or (outputs, inputs, inputs) for one of each."""
-    diagonal = np.diagonal(covariance, axis1=-2, axis2=-1)
-    if not np.isfinite(covariance).all():
+    """(inputs, outputs) to codes; `covariance` (inputs, inputs), or (outputs, inputs, inputs) for one of each.
+
+    The nearest codes where the covariance is none, as of weights that nobody should use.
+    """
+    try:
+        return (
+            _compensated(matrix, scales, covariance)
+            if np.isfinite(covariance).all()
+            else nearest(matrix, scales)
+        )
+    except np.linalg.LinAlgError:
         return nearest(matrix, scales)
+
+
+def _compensated(matrix: Array, scales: Array, covariance: Float64s) -> Int8s:
+    diagonal = np.diagonal(covariance, axis1=-2, axis2=-1)
     shared = covariance.ndim == 2
     ridge = np.maximum(RIDGE * diagonal.mean(axis=-1), SMALLEST_RIDGE)
     values = (matrix / scales).astype(np.float64)

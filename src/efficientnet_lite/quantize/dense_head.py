@@ -11,6 +11,7 @@ from efficientnet_lite.tflite.quantmath import Scale, activation_scale
 from efficientnet_lite.vocabulary import DenseScales
 
 SLOPE_LIMITS = (0.7, 1.3)
+DENSE_SHRINKS = np.linspace(1.0, 0.5, 11)  # 1 first, for a kernel or features that are all the same
 SHRINKS = np.linspace(0.4, 1.0, 31)
 
 
@@ -37,10 +38,25 @@ def rounded_head(head: Layer, features: Array, source: Scale, dense: DenseScales
     """
     scales = quantmath.weight_scales(head.kernel, head.bias.astype(np.float32), source.scale)
     if dense == "per-tensor":
-        scales = scales.max(keepdims=True, initial=quantmath.SMALLEST_TENSOR_SCALE)  # of a kernel of zeros
+        widest = scales.max(keepdims=True, initial=quantmath.SMALLEST_TENSOR_SCALE)  # of a kernel of zeros
+        scales = _least_noise_scale(head.kernel, widest, features.var(axis=0))
     codes = nearest(head.kernel, scales)
     bias = head.bias - features.mean(axis=0, dtype=np.float64) @ (codes * scales - head.kernel)
     return IntegerLayer(codes, scales, quantmath.bias_codes(bias.astype(np.float32), scales, source.scale))
+
+
+def _least_noise_scale(kernel: Array, widest: Array, power: Array) -> Array:
+    """The one of some smaller scales, (1,), that changes the logits least: few weights are as large as the largest.
+
+    `power` (inputs,) is the variance of what the weights are multiplied with.
+    """
+    candidates = [(widest * np.float32(shrink)).astype(np.float32) for shrink in DENSE_SHRINKS]
+    with np.errstate(over="ignore", invalid="ignore"):  # of weights that are refused later
+        noise = [
+            float(power @ np.square(nearest(kernel, scale) * scale - kernel).sum(axis=1))
+            for scale in candidates
+        ]
+    return candidates[int(np.argmin(noise))]
 
 
 def full_range(logits: Array) -> Scale:

@@ -9,6 +9,7 @@ from efficientnet_lite.arrays import Array, Int8s
 from efficientnet_lite.errors import ArtifactError
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import Conv, Plan
+from efficientnet_lite.quantize.alike import alike_scales
 from efficientnet_lite.quantize.compensation import as_matrix, compensated, nearest
 from efficientnet_lite.quantize.moments import Moments
 from efficientnet_lite.quantize.observed import Observed
@@ -20,15 +21,23 @@ LARGEST_SCALE = 2.0**64  # of weights; no runtime takes larger ones
 
 
 def compensated_layers(
-    plan: Plan, layers: Mapping[str, Layer], scales: Mapping[str, Scale], read: Mapping[str, Moments]
+    plan: Plan,
+    layers: Mapping[str, Layer],
+    scales: Mapping[str, Scale],
+    read: Mapping[str, Moments],
+    *,
+    alike: bool = False,
 ) -> dict[str, IntegerLayer]:
     """Every convolution, with weights that take back each other's rounding.
+
+    Args:
+        alike: with scales of weights for which all kernels round alike.
 
     Raises ArtifactError where weights are too large for int8.
     """
     made = {}
     for step in plan.convs:
-        matrix, weights = _matrix(step, layers[step.name], scales)
+        matrix, weights = _matrix(step, layers[step.name], scales, alike)
         covariance = read[step.name].covariance
         codes = nearest(matrix, weights) if covariance is None else compensated(matrix, weights, covariance)
         made[step.name] = _layer(step, layers[step.name], codes, weights, scales, read[step.name].mean)
@@ -36,7 +45,12 @@ def compensated_layers(
 
 
 def nearest_layers(
-    plan: Plan, layers: Mapping[str, Layer], scales: Mapping[str, Scale], seen: Mapping[str, Observed]
+    plan: Plan,
+    layers: Mapping[str, Layer],
+    scales: Mapping[str, Scale],
+    seen: Mapping[str, Observed],
+    *,
+    alike: bool = False,
 ) -> dict[str, IntegerLayer]:
     """Every convolution, with each weight rounded to its nearest code.
 
@@ -44,7 +58,7 @@ def nearest_layers(
     """
     made = {}
     for step in plan.convs:
-        matrix, weights = _matrix(step, layers[step.name], scales)
+        matrix, weights = _matrix(step, layers[step.name], scales, alike)
         mean = seen[step.source].mean if step.source in seen else np.zeros(step.inputs, np.float32)
         mean = mean[:, None].repeat(len(matrix), 1) if step.depthwise else np.resize(mean, len(matrix))
         codes = nearest(matrix, weights)
@@ -52,11 +66,13 @@ def nearest_layers(
     return made
 
 
-def _matrix(step: Conv, layer: Layer, scales: Mapping[str, Scale]) -> tuple[Array, Array]:
+def _matrix(step: Conv, layer: Layer, scales: Mapping[str, Scale], alike: bool) -> tuple[Array, Array]:
     """The kernel as (inputs, outputs), and a scale for each output."""
     matrix = as_matrix(step, layer.kernel)
     weights = quantmath.weight_scales(matrix, layer.bias, scales[step.source].scale)
     require_room(step.name, weights, scales[step.source], scales[step.name])
+    if alike:
+        weights = alike_scales(weights, scales[step.source], scales[step.name])
     return matrix, weights
 
 

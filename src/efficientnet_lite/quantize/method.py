@@ -21,10 +21,10 @@ class Method:
     dense: DenseScales = "per-tensor"  # runtimes before 2022 read other ones as garbage, without an error
     sensitivity: bool = True  # else noise counts the same in every channel
     copied: bool = True
-    stretched: bool = True
     factors: bool = True
     scales: bool = True
     rounding: bool = True
+    alike: bool = True  # scales for which all kernels round alike
     head: bool = True
     logits: bool = True
     biases: bool = True  # learned; of the effort "best" alone

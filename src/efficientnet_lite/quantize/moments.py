@@ -14,11 +14,14 @@ from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.quantize.observed import Observed, drawn, tensor_pool
 from efficientnet_lite.runtimes.engine import Engine
 
-PIXELS = 60  # of each photo, that a 1 x 1 convolution reads
-PATCHES, PATCH_PHOTOS = 120, 40  # of the stem and the depthwise convolutions
+PIXELS, FEWEST_PIXELS = 24_000, 60  # that a 1 x 1 convolution reads: of all photos, and of each
+PATCHES, PATCH_PHOTOS = (
+    12_000,
+    100,
+)  # of the stem and the depthwise convolutions: in all, and of how many photos
 TOGETHER = 8  # photos whose products are summed at once
 FEWEST = 0.25  # inputs for each weight of an output, below which nothing is said of how they hang together
-SUMS_ERROR = 1e-6  # of float32, relative: a channel that never changes has no negative variance
+SUMS_ERROR = 1e-5  # of float32, relative: a channel that never changes has no negative variance
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,8 @@ def moments(
     """
     convs = list(plan.convs)
     with_patches = set(range(len(images))[:: max(1, len(images) // PATCH_PHOTOS)][:PATCH_PHOTOS])
+    pixels = max(FEWEST_PIXELS, PIXELS // len(images))
+    patches = PATCHES // len(with_patches)
 
     def look(engine: Engine, start: int) -> dict[str, _Sums]:
         sums = {step.name: _Sums(step, seen.get(step.source)) for step in convs}
@@ -55,8 +60,10 @@ def moments(
             tensors = engine(images[number][None] / np.float32(255))
             tensors[INPUT] = (images[number][None].astype(np.float32) - MEAN) / np.float32(STDDEV)
             for step in convs:
-                if step.kernel == 1 or number in with_patches:
-                    sums[step.name].add(tensors[step.source], number)
+                if step.kernel == 1:
+                    sums[step.name].add_pixels(tensors[step.source], pixels, number)
+                elif number in with_patches:
+                    sums[step.name].add_patches(tensors[step.source], patches, number)
         for each in sums.values():
             each.settle()
         return sums
@@ -80,18 +87,23 @@ class _Sums:
         self.center = np.zeros(step.inputs, np.float32) if source is None else source.mean
         inputs = step.kernel**2 * (1 if step.depthwise else step.inputs)
         outputs = (step.outputs,) if step.depthwise else ()
-        self.count, self.enough = 0, 64 if step.depthwise else 2 * inputs
+        self.count, self.enough = 0, 128 if step.depthwise else 2 * inputs
         self.sums = np.zeros((*outputs, inputs), np.float32)
         self.products = np.zeros((*outputs, inputs, inputs), np.float32)
         self.waiting: list[Array] = []
 
-    def add(self, tensor: Array, photo: int) -> None:
-        """Some of the places of a tensor that the convolution reads."""
-        if self.step.kernel == 1:
-            inputs = drawn(tensor.reshape(-1, tensor.shape[-1]), PIXELS, photo) - self.center
-        else:
-            inputs = _patches(self.step, tensor, np.random.default_rng(photo)) - self.center
-        self.waiting.append(inputs)
+    def add_pixels(self, tensor: Array, count: int, photo: int) -> None:
+        """Some pixels of a tensor."""
+        self._add(drawn(tensor.reshape(-1, tensor.shape[-1]), count, photo))
+
+    def add_patches(self, tensor: Array, count: int, photo: int) -> None:
+        """Some of the places of a tensor that the kernel visits."""
+        random = np.random.default_rng(photo)
+        for _ in range(0, count, self.enough):
+            self._add(_patches(self.step, tensor, min(count, self.enough), random))
+
+    def _add(self, inputs: Array) -> None:
+        self.waiting.append(inputs - self.center)
         if sum(map(len, self.waiting)) >= self.enough:
             self.settle()
 
@@ -128,14 +140,14 @@ class _Sums:
         return Moments(mean + center, covariance + unsure)
 
 
-def _patches(step: Conv, tensor: Array, random: np.random.Generator) -> Array:
+def _patches(step: Conv, tensor: Array, count: int, random: np.random.Generator) -> Array:
     """Some of the places that the kernel visits, (n, k * k, C)."""
     _, height, width, _ = tensor.shape
     k, stride = step.kernel, step.stride
     pads = [same_padding(side, k, stride) for side in (height, width)]
     padded = np.pad(tensor[0], (*pads, (0, 0)))
     rows, columns = -(-height // stride), -(-width // stride)
-    places = random.permutation(rows * columns)[:PATCHES]
+    places = random.integers(0, rows * columns, count)
     down, across = (places // columns) * stride, (places % columns) * stride
     offsets = np.arange(k * k)
     patches: Array = padded[down[:, None] + offsets // k, across[:, None] + offsets % k]

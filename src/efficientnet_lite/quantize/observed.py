@@ -9,7 +9,7 @@ import numpy.typing as npt
 from efficientnet_lite.arrays import Array
 from efficientnet_lite.errors import CheckpointError
 from efficientnet_lite.network.numpy_run import Layer
-from efficientnet_lite.network.plan import INPUT, Plan, Step
+from efficientnet_lite.network.plan import INPUT, Plan, Pool, Step
 from efficientnet_lite.photos.views import Image
 from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.quantize.linear_tensors import inner_steps, is_linear
@@ -17,8 +17,7 @@ from efficientnet_lite.runtimes.engine import Engine, EnginePool
 from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.tflite.float import write_steps
 
-SAMPLE_PIXELS = 60  # of each linear tensor and photo
-SAMPLE_VALUES = 400_000  # of each tensor behind ReLU6, over all photos
+SAMPLE_PIXELS, FEWEST_PIXELS = 12_000, 60  # of each linear tensor: over all photos, and of each
 MEMORY = 1_000_000_000  # bytes that the tensors of the photos under way may take together
 
 
@@ -29,7 +28,7 @@ class Observed:
     low: Array  # smallest value of each channel, (C,), at most 0
     high: Array  # largest, at least 0
     mean: Array  # (C,)
-    sample: Array  # (pixels, C), drawn evenly from all photos
+    sample: Array  # (pixels, C), drawn from all photos; of linear tensors and the features alone
     cost: Array  # (C,): what noise of variance 1 at each pixel that is not clipped adds to the noise of the answer
 
     def scaled(self, factors: Array) -> "Observed":
@@ -95,14 +94,13 @@ def observe(
 
 def _seen(step: Step, tensor: Array, photo: int, photos: int) -> Observed:
     pixels = tensor.reshape(-1, tensor.shape[-1])
-    channels = pixels.shape[1]
-    count = SAMPLE_PIXELS if is_linear(step) else max(1, SAMPLE_VALUES // (channels * photos))
+    count = max(FEWEST_PIXELS, SAMPLE_PIXELS // photos) if is_linear(step) or isinstance(step, Pool) else 0
     return Observed(
         np.minimum(pixels.min(axis=0), 0),
         np.maximum(pixels.max(axis=0), 0),
         np.mean(pixels, axis=0, keepdims=True).reshape(-1),
         drawn(pixels, count, photo),
-        np.ones(channels, np.float32),
+        np.ones(pixels.shape[1], np.float32),
     )
 
 

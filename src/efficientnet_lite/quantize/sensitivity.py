@@ -35,8 +35,9 @@ def costs(
     def look(engine: Engine, numbered: tuple[int, Image]) -> tuple[float, dict[str, Array]]:
         number, image = numbered
         tensors = engine(image[None] / np.float32(255))
-        signs, power = _signs(plan, layers, tensors[POOLED], np.random.default_rng(number))
-        return power, _squares(plan, layers, tensors, signs)
+        with np.errstate(over="ignore", invalid="ignore"):  # of weights that nobody should use
+            signs, power = _signs(plan, layers, tensors[POOLED], np.random.default_rng(number))
+            return power, _squares(plan, layers, tensors, signs)
 
     pool = tensor_pool(plan, layers, workers=workers)
     total, sums = 0.0, dict[str, Array]()
@@ -45,7 +46,7 @@ def costs(
             total += power
             for name, square in squares.items():
                 sums[name] = sums[name] + square if name in sums else square
-    return {name: _finite(square / max(total, _TINY)) for name, square in sums.items()}
+        return {name: _finite(square / max(total, _TINY)) for name, square in sums.items()}
 
 
 def _finite(values: Array) -> Array:

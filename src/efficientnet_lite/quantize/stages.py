@@ -1,9 +1,9 @@
 """The float network to integers: the order of the stages, and what each hands to the next.
 
 look at the tensors, and at what noise in each costs -> change the network, but not what it computes, so that rounding
-costs less (stretched channels, copied channels, factors) -> choose the activations' scales -> round the weights ->
-the head, which takes back what is left in the features -> the logits' range -> with the effort "best", biases learned
-together. How near to float the integers are is
+costs less (copied channels, factors) -> choose the activations' scales -> round the weights -> the head, which takes
+back what is left in the features -> the logits' range -> with the effort "best", biases learned together. How near to
+float the integers are is
 measured after each.
 """
 
@@ -21,6 +21,7 @@ from efficientnet_lite.network.plan import DENSE, INPUT, LOGITS, POOLED, Plan
 from efficientnet_lite.photos.views import Image
 from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.quantize.activation_scales import full_scales, least_noise_scales
+from efficientnet_lite.quantize.alike import alike_sums
 from efficientnet_lite.quantize.copied_channels import copy_channels
 from efficientnet_lite.quantize.dense_head import full_range, least_noise_range, regressed, rounded_head
 from efficientnet_lite.quantize.factors import equalize
@@ -29,7 +30,6 @@ from efficientnet_lite.quantize.method import STANDARD, Gain, Method, OnStage, Q
 from efficientnet_lite.quantize.moments import moments
 from efficientnet_lite.quantize.observed import Observed, observe, with_costs
 from efficientnet_lite.quantize.sensitivity import costs
-from efficientnet_lite.quantize.stretched import stretch
 from efficientnet_lite.runtimes.engine import EnginePool
 from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.tflite.int8 import IntegerLayer, IntegerNetwork, write_int8
@@ -77,13 +77,16 @@ def quantize(
     if method.scales:
         scales = least_noise_scales(plan, seen)
         making.measure("activation scales", lambda: making.plain(prepared, seen, scales))
+    if method.alike:
+        scales = alike_sums(plan, scales)
     tensors = {INPUT: INPUT_SCALE} | scales
     if method.rounding:
         read = moments(plan, prepared, images, seen, workers=workers, on_progress=making.shown_from(1))
-        network = IntegerNetwork(compensated_layers(plan, prepared, tensors, read), tensors)
+        layered = compensated_layers(plan, prepared, tensors, read, alike=method.alike)
+        network = IntegerNetwork(layered, tensors)
         making.measure("rounding", lambda: making.plain_head(network))
     else:
-        network = IntegerNetwork(nearest_layers(plan, prepared, tensors, seen), tensors)
+        network = IntegerNetwork(nearest_layers(plan, prepared, tensors, seen, alike=method.alike), tensors)
     if plan.classes is not None:
         network = making.with_head(network, method)
     if learns:
@@ -104,7 +107,6 @@ def quantize(
 def _changes(method: Method) -> list[tuple[str, bool, _Change]]:
     """The stages that change the float network and not what it computes."""
     return [
-        ("stretched channels", method.stretched, stretch),
         ("copied channels", method.copied, copy_channels),
         ("factors", method.factors, equalize),
     ]
