@@ -17,6 +17,7 @@ from benchmarks import (
     int8_classifiers,
     int8_loss,
     job,
+    kernels,
     labels,
     memory,
     near_copies,
@@ -51,6 +52,8 @@ BENCHMARKS = {
 ON_REQUEST = {  # these need other people's files, the extra `train`, or many minutes
     "stock-speed": stock.speed,
     "stock-quality": stock.quality,
+    "kernels": kernels.answers,
+    "kernels-operators": kernels.operators,
     "int8-peers": int8_loss.peers,
     "int8-classifiers": int8_classifiers.agreement,
     "training-memory": memory.training,
