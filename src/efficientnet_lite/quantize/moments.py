@@ -1,5 +1,6 @@
 """Means and covariances of what each convolution reads, for rounding its weights."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -97,8 +98,9 @@ class _Sums:
         self._add(drawn(tensor.reshape(-1, tensor.shape[-1]), count, photo))
 
     def add_patches(self, tensor: Array, count: int, photo: int) -> None:
-        """Some of the places of a tensor that the kernel visits."""
+        """Some of the places of a tensor that the kernel visits, or as many as there are."""
         random = np.random.default_rng(photo)
+        count = min(count, math.prod(-(-side // self.step.stride) for side in tensor.shape[1:3]))
         for _ in range(0, count, self.enough):
             self._add(_patches(self.step, tensor, min(count, self.enough), random))
 
