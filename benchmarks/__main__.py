@@ -55,6 +55,8 @@ ON_REQUEST = {  # these need other people's files, the extra `train`, or many mi
     "kernels": kernels.answers,
     "kernels-operators": kernels.operators,
     "int8-peers": int8_loss.peers,
+    "int8-best": int8_loss.best,
+    "int8-stages": int8_loss.stages,
     "int8-classifiers": int8_classifiers.agreement,
     "training-memory": memory.training,
     "recipe-memory": recipe_memory.recipe,

@@ -3,7 +3,8 @@
 import csv
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,25 @@ NOTE = (
     "calibrated, with the pixels of judge_int8.py; agreement, accuracy and seconds of a file over all three variants. "
     "In brackets the 95 % interval: over draws of the photos for dB, Wilson's for agreement."
 )
+PLAIN = Method(
+    sensitivity=False,
+    copied=False,
+    factors=False,
+    scales=False,
+    rounding=False,
+    alike=False,
+    head=False,
+    logits=False,
+)
+STAGES: Mapping[str, Mapping[str, bool]] = {
+    "copied channels": {"sensitivity": True, "copied": True},
+    "factors": {"factors": True},
+    "activation scales": {"scales": True},
+    "rounding": {"rounding": True},
+    "head": {"head": True},
+    "logits range": {"logits": True},
+    "scales that every kernel rounds alike": {"alike": True},
+}
 Make = Callable[[Origin, Fold], bytes]  # an int8 file of logits, calibrated beside the fold
 
 
@@ -42,8 +62,29 @@ def peers(inputs: Inputs) -> Table:
             inputs.stock / fold_file(origin.plan.variant.name, maker, fold.number)
         ).read_bytes()
 
-    makers = {"stock converter": made("stock"), "ai-edge-quantizer": made("edge"), "ours": ours(Method())}
+    makers = {
+        "stock converter": made("stock"),
+        "ai-edge-quantizer": made("edge"),
+        "ours": ours(Method()),
+        "ours, a scale for each class": ours(Method(dense="per-channel")),
+    }
     return Table("Int8 files: ours and other makers'", ["int8 file", *COLUMNS], judged(inputs, makers), NOTE)
+
+
+def best(inputs: Inputs) -> Table:
+    """Logit SNR, agreement and accuracy of our int8 files of the best effort, which needs TensorFlow."""
+    rows = judged(inputs, {"ours, effort best": ours(Method(effort="best"))})
+    return Table("Int8 files: ours with the best effort", ["int8 file", *COLUMNS], rows, NOTE)
+
+
+def stages(inputs: Inputs) -> Table:
+    """Logit SNR, agreement and accuracy stage by stage, each upon those before it, on the first fold."""
+    makers, method = {"nearest codes": ours(PLAIN)}, PLAIN
+    for title, switches in STAGES.items():
+        method = replace(method, **switches)
+        makers[f"+ {title}"] = ours(method)
+    note = f"{NOTE} Here the first fold alone: a third of the photos."
+    return Table("Int8: what each stage brings", ["stage", *COLUMNS], judged(inputs, makers, [0]), note)
 
 
 def ours(method: Method) -> Make:
@@ -60,25 +101,32 @@ def ours(method: Method) -> Make:
     return make
 
 
-def judged(inputs: Inputs, makers: Mapping[str, Make]) -> list[list[object]]:
-    """A line for each maker: logit SNR of each variant, agreement, accuracy and seconds over all of them."""
-    judge, photos, truth = Judge.of(inputs), photos_of(inputs), _truth(inputs)
-    rows = []
+def judged(
+    inputs: Inputs, makers: Mapping[str, Make], numbers: Sequence[int] = range(FOLDS)
+) -> list[list[object]]:
+    """A line for each maker: logit SNR of each variant, agreement, accuracy and seconds over all of them.
+
+    Of the folds of these numbers alone; `makers` has int8 files of logits.
+    """
+    judge, chosen = Judge.of(inputs), [fold for fold in folds(photos_of(inputs)) if fold.number in numbers]
+    photos = [photo for fold in chosen for photo in fold.judging]
+    truth, rows = _truth(inputs, photos), []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         parents = {name: judge.logits(_float(open_origin(name)), photos, folder) for name in NAMES}
         for maker, make in makers.items():
             losses, seconds, lost = dict[str, Loss](), [], 0
             for name, parent in parents.items():
-                found = np.zeros_like(parent)
-                for fold in folds(photos):
+                found = []
+                for fold in chosen:
                     start = time.perf_counter()
                     data = make(open_origin(name), fold)
                     seconds.append(time.perf_counter() - start)
-                    found[fold.number :: FOLDS] = judge.logits(data, fold.judging, folder)
-                losses[name] = Loss.between(parent, found)
-                lost += _right(parent, truth) - _right(found, truth)
+                    found.append(judge.logits(data, fold.judging, folder))
+                losses[name] = Loss.between(parent, np.concatenate(found))
+                lost += _right(parent, truth) - _right(np.concatenate(found), truth)
             rows.append([maker, *_cells(losses, lost, seconds)])
+            print(*rows[-1], sep=" | ", flush=True)
     return rows
 
 
@@ -107,8 +155,8 @@ def _right(logits: Array, truth: ClassIndices) -> int:
     return int((logits.argmax(axis=1) == truth).sum())
 
 
-def _truth(inputs: Inputs) -> ClassIndices:
+def _truth(inputs: Inputs, photos: Sequence[Path]) -> ClassIndices:
     """The class of each photo, from labels.csv beside them."""
     with (inputs.web_photos / "labels.csv").open(newline="") as file:
         known = {row["file"]: int(row["index"]) for row in csv.DictReader(file)}
-    return np.array([known[photo.name] for photo in photos_of(inputs)], np.intp)
+    return np.array([known[photo.name] for photo in photos], np.intp)
