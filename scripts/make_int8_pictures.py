@@ -18,16 +18,17 @@ from matplotlib.axes import Axes
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import INPUT, Plan
 from efficientnet_lite.photos.views import prepare
-from efficientnet_lite.quantize.activations import backbone_steps
+from efficientnet_lite.quantize.linear_tensors import inner_steps
 from efficientnet_lite.quantize.stages import quantize
 from efficientnet_lite.run.source import open_origin
 from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.tflite.float import write_float, write_steps
 from efficientnet_lite.tflite.int8 import write_int8
+from efficientnet_lite.tflite.quantmath import INT8_MAX, INT8_MIN
 
 PICTURES = Path(__file__).resolve().parent.parent / "docs/pictures"
 BLUE, RED, GREY, LIGHT = "#2f6fb0", "#c8452f", "#8a8f98", "#c9ced6"
-STEM, PROJECTION = "stem/conv", "blocks_4/project"
+STEM, PROJECTION, CLIPPED = "stem/conv", "blocks_4/project", "blocks_0/project"
 DEAD = 1e-4  # a channel below does nothing
 WIDE = 8.0  # inches
 
@@ -59,7 +60,11 @@ def main() -> None:
     tensors = seen(plan, layers, images[:24])
     made = quantize(plan, layers, images[::2], workers=2)
     draw_stem(tensors[STEM])
-    draw_codes(tensors[PROJECTION], made.network.tensors[PROJECTION].scale * 255)
+    draw_copies()
+    scale = made.network.tensors[CLIPPED]
+    factor = factors_of(layers[CLIPPED], made.prepared[CLIPPED])
+    ends = [(code - scale.zero_point) * scale.scale for code in (INT8_MIN, INT8_MAX)]
+    draw_codes(tensors[CLIPPED] * factor, *ends)
     draw_factors(tensors[PROJECTION], factors_of(layers[PROJECTION], made.prepared[PROJECTION]))
     judged = images[1::2]
     true = logits(write_float(plan, layers, outputs=("logits",)), judged)
@@ -68,9 +73,9 @@ def main() -> None:
 
 def seen(plan: Plan, layers: dict[str, Layer], images: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
     """Tensor -> (pixels, C) over the images."""
-    names = (STEM, PROJECTION)
+    names = (STEM, PROJECTION, CLIPPED)
     model = write_steps(
-        backbone_steps(plan), layers, source=INPUT, shape=(1, plan.size, plan.size, 3),
+        inner_steps(plan), layers, source=INPUT, shape=(1, plan.size, plan.size, 3),
         outputs={name: name for name in names}, unit_input=True,
     )  # fmt: skip
     runner = LiteRT(model)
@@ -117,16 +122,29 @@ def draw_stem(values: np.ndarray) -> None:
     save(figure, "int8-stem")
 
 
-def draw_codes(values: np.ndarray, span: float) -> None:
-    """How often each of the 255 steps is used, with the whole range and with the chosen one."""
+def draw_copies() -> None:
+    """One channel in whole steps, and the mean of two that are half a step apart."""
     figure, axes = plt.subplots(figsize=(WIDE, 2.6))
-    low, high = float(values.min()), float(values.max())
-    axes.hist(values.ravel(), bins=np.linspace(low, high, 256), color=LIGHT, log=True)
-    left = low * span / (high - low)
-    axes.axvspan(left, left + span, color=BLUE, alpha=0.18, lw=0)
-    axes.set(xlabel=f"value in {PROJECTION}", ylabel="how often", xlim=(low, high))
+    x = np.linspace(0, 4, 801)
+    one, two = np.floor(x + 0.5), (np.floor(x + 0.25) + np.floor(x + 0.75)) / 2
+    axes.plot(x, x, color=LIGHT, lw=1.2)
+    axes.plot(x, one, color=GREY, lw=1.4, label="one channel")
+    axes.plot(x, two, color=BLUE, lw=1.8, label="the mean of two copies, half a step apart")
+    axes.set(xlabel="the value before rounding, in steps", ylabel="after", xlim=(0, 4), ylim=(-0.1, 4.2))
+    axes.legend(frameon=False, loc="upper left")
+    save(figure, "int8-copies")
+
+
+def draw_codes(values: np.ndarray, low: float, high: float) -> None:
+    """How often values occur, and which of them get the 255 steps."""
+    figure, axes = plt.subplots(figsize=(WIDE, 2.6))
+    least, most = float(values.min()), float(values.max())
+    axes.hist(values.ravel(), bins=np.linspace(least, most, 256), color=GREY, log=True)
+    axes.axvspan(low, high, color=BLUE, alpha=0.18, lw=0)
+    axes.set(xlabel=f"value in {CLIPPED}", ylabel="how often", xlim=(min(least, low), max(most, high)))
     axes.set_title(
-        f"grey: all values, {high - low:.0f} wide. Blue: what gets the 255 steps, {span:.0f} wide", loc="left"
+        f"grey: all values, from {least:.0f} to {most:.0f}. Blue: the 255 steps, from {low:.0f} to {high:.0f}",
+        loc="left",
     )
     save(figure, "int8-range")
 
