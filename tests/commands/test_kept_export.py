@@ -43,7 +43,7 @@ def test_the_file_says_what_it_keeps_and_where_it_no_longer_runs_whole(trained, 
     assert not [note for note in found.notes if "GPU" in note]
 
 
-def test_a_run_lists_and_replays_the_file_as_its_own(run, many):
+def test_a_run_lists_and_replays_the_file_as_its_own_also_with_any_batch(run, many):
     found = export(
         run,
         keep="blocks_2/add",
@@ -52,9 +52,13 @@ def test_a_run_lists_and_replays_the_file_as_its_own(run, many):
         calibration=10,
         outputs="logits",
         min_agreement=0.8,
+        batch="dynamic",
     )
 
-    assert found.path.name == "shapes_int8_keep-blocks_2-add_logits.tflite"
+    assert found.path.name == "shapes_int8_any-batch_keep-blocks_2-add_logits.tflite"
+    assert [note for note in found.notes if "Edge TPU" in note] == [
+        "the Edge TPU compiler and GPU delegates refuse a batch that may change"  # whatever is kept
+    ]
     assert not verify(run).faults
     (listed,) = info(run).card["artifacts"]
     assert listed["int8"]["kept"] == ["blocks_2/add"]

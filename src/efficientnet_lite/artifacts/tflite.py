@@ -94,7 +94,7 @@ def write(making: Making, place: Path) -> NewArtifact:
     golden, inputs = _golden(child, form)
     files.publish(place, result)
     notes = _notes(names, form) + _notes_of_network(given) + (sample.all_notes() if sample else ())
-    notes += tuple(notes_on_accelerators(result)) if form.kept else ()
+    notes += tuple(notes_on_accelerators(result)) if form.kept and not form.any_batch else ()
     exported = exported_file(out, form, names, nearness, reduced, bars, sample, notes)
     if form.precision == "int8":
         exported = replace(exported, kernels=kernel_spread(child, inputs, golden))
