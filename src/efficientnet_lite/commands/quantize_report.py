@@ -74,8 +74,8 @@ def quantize_report(
     Example:
         >>> import efficientnet_lite as el
         >>> found = el.quantize_report("runs/clothing", html="int8.html")
-        >>> found.whole.agreement > 0.9, found.shares.worst()[0].part.kind
-        (True, 'activation')
+        >>> found.whole.agreement > 0.9, found.page.name
+        (True, 'int8.html')
     """
     stage, target = stages(progress), Path(target)
     if any(count < 2 for count in calibration):
