@@ -91,15 +91,15 @@ def export(
         data: photos like those that the model will see; labels are not needed.
             For int8 they set the ranges; what a smaller precision loses is
             measured on them.
-        model: for a checkpoint or a .tflite, the variant that it must be and its
-            input size, as "lite4@300".
+        model: for a checkpoint or a .tflite, the variant that it must be and
+            its input size, as "lite4@300".
         weights: for a model name: "imagenet", "hub", or the path of a
             checkpoint.
         ema: of a checkpoint that has both, read the moving averages rather than
             the raw weights.
         calibration: how many of the photos set the ranges (100 where None); the
             others prove the file.
-        calibration_seed: of the choice of those: another number takes others (0).
+        calibration_seed: of the choice of those: another number takes others.
         max_drop: fraction of top-1 accuracy that a smaller precision may lose
             (0.01), where `data` has the classes.
         min_agreement: fraction of photos on which it must name the same class

@@ -135,7 +135,7 @@ def train(
         calibration: how many training photos set the ranges of numbers in the
             int8 file, of every class in turn.
         calibration_seed: of the choice of those: another number takes others.
-        effort: "standard", or "best": the int8 file learns for up to ten minutes
+        effort: "standard", or "best": the int8 file learns for some minutes
             more, which needs the extra "train".
         max_drop: fraction of top-1 accuracy that the int8 file may lose; beyond
             it nothing is published.

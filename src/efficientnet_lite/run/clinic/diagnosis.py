@@ -49,7 +49,7 @@ class NoiseShares:
     parts: tuple[PartShare, ...]  # in the network's order, each alone
     weights: float  # of all layers together
     activations: float  # all together
-    preparation: float  # of the float network in the file's form: stretched channels that reach 6 after all
+    preparation: float  # of the float network in the file's form, before anything is rounded
 
     @property
     def alone(self) -> float:
@@ -233,7 +233,7 @@ def sources(shares: NoiseShares) -> TitledTable:
     )
     rows.append(["all together", _share(shares.weights), _share(shares.activations), _share(1.0)])
     if shares.preparation >= LEAST_SHOWN:
-        rows.insert(-1, ["stretched channels that clip", "", "", _share(shares.preparation)])
+        rows.insert(-1, ["before any rounding", "", "", _share(shares.preparation)])
     title = f"Noise of each step rounded alone, of the whole ({shares.photos} photos)"
     return title, ["step", "weights", "activation", "both"], rows
 
