@@ -43,8 +43,8 @@ def agreement(inputs: Inputs) -> Table:
         "top-1 int8",
     ]
     note = (
-        "Three folds: half of the photos are judged, each by a file whose training and calibration had none of its third. "
-        "In brackets the 95 % interval."
+        "Three folds: half of the photos are judged, each by a file whose training and calibration had none of its "
+        "third. In brackets the 95 % interval."
     )
     return Table("Classifiers in int8: decisions kept", columns, rows, note)
 

@@ -32,6 +32,7 @@ LINES = {
     "evaluate": "evaluate model.tflite photos --split all --as crop --as mediapipe",
     "verify": "verify run --max-drop 1 --min-agreement 0",
     "report": "report run --overwrite",
+    "quantize-report": "quantize-report run --calibration 4 --overwrite",
     "export": "export run --precision float16 --data photos --out a/folder/of/exports/half.tflite --overwrite",
     "hub-cache": "hub-cache all --dir modules --remove",
     "embed": "embed run photos --out vectors --overwrite",

@@ -32,6 +32,9 @@ USUAL = {  # option -> its usual value, in Python and on the command line, and a
     "min_agreement": (0.97, 0.5),
     "io": ("uint8", "int8"),
     "calibration": (100, 3),
+    "calibration_seed": (0, 1),
+    "effort": ("standard", "best"),
+    "keep": (("stem",), ("stem",)),
     "dense": ("per-tensor", "per-channel"),
 }
 PAIRS = [(kind, name, number) for kind in SORTS for name in USUAL for number in (0, 1)]

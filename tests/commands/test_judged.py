@@ -172,7 +172,15 @@ def test_verify_and_export_say_why_photos_have_no_labels(trained, tmp_path, caps
         folder,
     )
 
-    for line in (("verify", trained.run, "--data", folder), exporting):
+    verifying = (
+        "verify",
+        trained.run,
+        "--data",
+        folder,
+        "--min-agreement",
+        "0",
+    )  # of drawn photos: no matter here
+    for line in (verifying, exporting):
         for form in ([], ["--json"]):
             with pytest.raises(SystemExit) as ending:
                 main([*map(str, line), *form, *(["--overwrite"] if line[0] == "export" else [])])

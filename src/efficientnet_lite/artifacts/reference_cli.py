@@ -31,7 +31,7 @@ from efficientnet_lite.storage import files
 from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.tflite.artifact import INT8, Form, float_artifact
 
-ImagesOf = Callable[[Contract, int], list[Image]]  # at most so many, as the contract prepares them
+SampleOf = Callable[[Contract, int], Sample]  # at most so many images, as the contract prepares them
 NORMALIZED = Form(normalized_input=True)
 
 
@@ -57,7 +57,7 @@ def write_float(making: Making, place: Path) -> NewArtifact:
     return NewArtifact(exported_file(out, NORMALIZED, about.outputs, nearness), None)
 
 
-def write_int8(making: Making, place: Path, *, images_of: ImagesOf, count: int) -> NewArtifact:
+def write_int8(making: Making, place: Path, *, sample_of: SampleOf, count: int) -> NewArtifact:
     """The integer file; `count` photos set the ranges, others prove it."""
     origin, out, workers = making.origin, making.out, making.options.workers or cores()
     about = about_of(origin, outputs_asked_for(making))
@@ -66,11 +66,11 @@ def write_int8(making: Making, place: Path, *, images_of: ImagesOf, count: int) 
     nearness = parity(outputs_of(parent, making.images), making.wanted)
     nearness.require(what="the float32 file", where=out)
     with making.stage("Reading the photos") as on_progress:
-        images = images_of(origin.contract, count + MOST_KEPT_BACK)
+        sample = sample_of(origin.contract, count + MOST_KEPT_BACK)
         on_progress(1, 1)
     with Cache() as cache:
         maker = Int8Maker(origin, making.layers, about, parent, cache, workers, out, INT8)
-        reduced = maker.make(Sample(images), count, making.stage)
+        reduced = maker.make(sample, count, making.stage)
         cache.prune()
     try:
         reduced.require("int8", about.outputs, Bars(), out)
@@ -107,6 +107,6 @@ FLOAT = replace(tflite.KIND, write=write_float, golden=False)
 SAVED_MODEL = replace(saved_model.KIND, write=write_saved_model, golden=False)
 
 
-def int8_kind(images_of: ImagesOf, count: int) -> ArtifactKind:
-    """The integer file, of which `count` of the photos that `images_of` gives set the ranges."""
-    return replace(FLOAT, write=partial(write_int8, images_of=images_of, count=count))
+def int8_kind(sample_of: SampleOf, count: int) -> ArtifactKind:
+    """The integer file, of which `count` of the photos that `sample_of` gives set the ranges."""
+    return replace(FLOAT, write=partial(write_int8, sample_of=sample_of, count=count))

@@ -30,9 +30,9 @@ def quantize_report(
 ) -> None:
     """Say what int8 costs a file, where its noise comes from, and what would help.
 
-    Each layer's weights and each activation tensor are rounded alone, all else float, and run on LiteRT. The worst are
-    tried in float and in 16 bits, and the network is quantized anew from more and more photos. Nothing is changed; a
-    page is all that is written.
+    Each layer's weights and each activation tensor are rounded alone, all else float, and run on LiteRT.
+    The worst are tried in float and in 16 bits, and the network is quantized anew from more and more photos.
+    Nothing is changed; a page is all that is written.
 
     Args:
         target: a run folder, whose int8 file is meant, or an int8 .tflite file of this package.

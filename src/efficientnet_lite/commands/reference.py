@@ -10,15 +10,15 @@ from efficientnet_lite.artifacts.kind import ArtifactKind, Making
 from efficientnet_lite.artifacts.options import ExportOptions
 from efficientnet_lite.artifacts.publication import check_place, prepared
 from efficientnet_lite.artifacts.reference_cli import FLOAT, SAVED_MODEL, int8_kind
+from efficientnet_lite.artifacts.sample import Sample
 from efficientnet_lite.errors import CALL, UnusableInput, UsageError
 from efficientnet_lite.network.plan import MAX_SIZE, MIN_SIZE, VARIANTS, ModelName, model_name
 from efficientnet_lite.photos.contract import Contract
-from efficientnet_lite.photos.views import Image
 from efficientnet_lite.progress import ShowStage, silent
 from efficientnet_lite.run.source import open_origin
 from efficientnet_lite.runtimes.engine import cores
 from efficientnet_lite.storage import files
-from efficientnet_lite.training.reference_photos import calibration_photos
+from efficientnet_lite.training.reference_photos import calibration_sample
 from efficientnet_lite.weights.published import sources_apart
 
 NUM_STEPS = 2000
@@ -79,10 +79,10 @@ def _int8(flags: Flags) -> ArtifactKind:
     """With the photos of `data_dir`."""
     folder, count = Path(flags.data_dir or ""), flags.num_steps * flags.batch_size
 
-    def images(contract: Contract, most: int) -> list[Image]:
-        return calibration_photos(folder, contract, most, workers=cores())
+    def sample(contract: Contract, most: int) -> Sample:
+        return calibration_sample(folder, contract, most, workers=cores())
 
-    return int8_kind(images, count)
+    return int8_kind(sample, count)
 
 
 def reference_name(flags: Flags) -> ModelName:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite.photos.contract import Contract, FitView
+from efficientnet_lite.photos.contract import Contract, FitView, View
 from efficientnet_lite.photos.images import Refused, images_of
 from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.threads import in_threads
@@ -24,7 +24,7 @@ class CalibrationSet:
 
     names: tuple[str, ...]  # as the data set has them
     contents: tuple[str, ...]  # SHA-256 of each
-    views: tuple[FitView, ...]  # how each was looked at
+    views: tuple[FitView | View, ...]  # how each was looked at
     seed: int  # of their choice
 
     @property
