@@ -2,7 +2,6 @@
 
 import csv
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,10 +25,10 @@ VIEWS: tuple[BaseView, ...] = (
     "crop",
     "squash",
 )  # of the photos that calibrate, in turn, as `export` looks at them
-COLUMNS = [*(f"{name}, dB" for name in NAMES), "same class as float", "points of top-1 lost", "seconds"]
+COLUMNS = [*(f"{name}, dB" for name in NAMES), "same class as float", "points of top-1 lost"]
 NOTE = (
     "Logit SNR against our float32 file on the photos of three folds, each judged by the file that the other 200 "
-    "calibrated, with the pixels of judge_int8.py; agreement, accuracy and seconds of a file over all three variants. "
+    "calibrated, with the pixels of judge_int8.py; agreement and accuracy over all three variants. "
     "In brackets the 95 % interval: over draws of the photos for dB, Wilson's for agreement."
 )
 PLAIN = Method(
@@ -104,7 +103,7 @@ def ours(method: Method) -> Make:
 def judged(
     inputs: Inputs, makers: Mapping[str, Make], numbers: Sequence[int] = range(FOLDS)
 ) -> list[list[object]]:
-    """A line for each maker: logit SNR of each variant, agreement, accuracy and seconds over all of them.
+    """A line for each maker: logit SNR of each variant, agreement and accuracy over all of them.
 
     Of the folds of these numbers alone; `makers` has int8 files of logits.
     """
@@ -115,22 +114,20 @@ def judged(
         folder = Path(name)
         parents = {name: judge.logits(_float(open_origin(name)), photos, folder) for name in NAMES}
         for maker, make in makers.items():
-            losses, seconds, lost = dict[str, Loss](), [], 0
+            losses, lost = dict[str, Loss](), 0
             for name, parent in parents.items():
                 found = []
                 for fold in chosen:
-                    start = time.perf_counter()
                     data = make(open_origin(name), fold)
-                    seconds.append(time.perf_counter() - start)
                     found.append(judge.logits(data, fold.judging, folder))
                 losses[name] = Loss.between(parent, np.concatenate(found))
                 lost += _right(parent, truth) - _right(np.concatenate(found), truth)
-            rows.append([maker, *_cells(losses, lost, seconds)])
+            rows.append([maker, *_cells(losses, lost)])
             print(*rows[-1], sep=" | ", flush=True)
     return rows
 
 
-def _cells(losses: Mapping[str, Loss], lost: int, seconds: list[float]) -> list[object]:
+def _cells(losses: Mapping[str, Loss], lost: int) -> list[object]:
     whole = Loss.of_all(list(losses.values()))
     same, count = int(whole.same.sum()), len(whole.same)
     low, high = metrics.wilson_interval(same, count)
@@ -138,7 +135,6 @@ def _cells(losses: Mapping[str, Loss], lost: int, seconds: list[float]) -> list[
         *(loss.decibels() for loss in losses.values()),
         f"{same / count:.4f} ({low:.4f}-{high:.4f})",
         f"{100 * lost / count:.2f}",
-        f"{min(seconds):.0f}-{max(seconds):.0f}",
     ]
 
 

@@ -196,7 +196,7 @@ def draw_gate(true: np.ndarray, found: np.ndarray) -> None:
     gap = true - found
     snr = 10 * np.log10(signal / np.square(gap - gap.mean(axis=1, keepdims=True)).sum())
     axes.set_title(
-        f"{changed.sum()} of {len(true)} photos change their class (red), where float itself was undecided; "
+        f"{changed.sum()} of {len(true)} photos changed class (red), where float itself was undecided; "
         f"{snr:.1f} dB",
         loc="left",
     )
