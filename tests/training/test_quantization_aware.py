@@ -247,7 +247,7 @@ def test_a_run_has_the_file_that_learned_and_says_how_far_it_is_from_its_simulat
     assert [row["epoch"] for row in aware["log"]] == [0, 1, 2, 3]
     assert aware["simulated"]["agreement"] >= 0.995
     assert aware["simulated"]["count"] == 2 * trained.proof.comparisons[0].count
-    assert tomllib.loads((trained.run / "config.toml").read_text())["int8"]["quantization_aware"] is True
+    assert tomllib.loads((trained.run / "config.toml").read_text())["quantization_aware"] is True
     lines = [line for line in said if line.startswith("int8")]
     assert lines[0].startswith("int8 before it learns: logit SNR ")
     assert lines[3].startswith("int8, epoch 3 of 3: loss ")
