@@ -45,7 +45,8 @@ def agreement(inputs: Inputs) -> Table:
         "top-1 int8",
     ]
     note = (
-        f"{FOLDS_RUN} of three folds: each photo of it is judged by files whose training and calibration had none of it. "
+        f"{FOLDS_RUN} of three folds: its photos are judged by files whose training and calibration had "
+        "none of them. "
         "In brackets the 95 % interval."
     )
     return Table("Classifiers in int8: decisions kept", columns, rows, note)
