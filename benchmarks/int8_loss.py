@@ -61,12 +61,7 @@ def peers(inputs: Inputs) -> Table:
             inputs.stock / fold_file(origin.plan.variant.name, maker, fold.number)
         ).read_bytes()
 
-    makers = {
-        "stock converter": made("stock"),
-        "ai-edge-quantizer": made("edge"),
-        "ours": ours(Method()),
-        "ours, a scale for each class": ours(Method(dense="per-channel")),
-    }
+    makers = {"stock converter": made("stock"), "ai-edge-quantizer": made("edge"), "ours": ours(Method())}
     return Table("Int8 files: ours and other makers'", ["int8 file", *COLUMNS], judged(inputs, makers), NOTE)
 
 
