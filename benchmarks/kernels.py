@@ -30,7 +30,7 @@ from efficientnet_lite.tflite.quantmath import INPUT_SCALE, SOFTMAX_SCALE, Scale
 Image = npt.NDArray[np.uint8]
 Codes = npt.NDArray[np.int8]
 
-JUDGED = 100  # photos, as center crops
+JUDGED = 20  # photos, as center crops; the reference kernels take a second each
 OPERATOR_PHOTOS = 2  # with which each operator is asked alone
 SCALES = {"as chosen": True, "any": False}  # and whether kernels were thought of
 
