@@ -50,7 +50,8 @@ def answers(inputs: Inputs) -> Table:
     with tempfile.TemporaryDirectory() as folder:
         run = open_run(train(inputs.photos, Path(folder) / "run").run)
         data = run.export("int8").read_bytes()
-        judged = crops(photos_below(inputs.photos)[::3][:JUDGED], Contract(224))
+        contract = Contract(LiteRT(data).inputs[0].shape[1])
+        judged = crops(photos_below(inputs.photos)[::3][:JUDGED], contract)
         rows += [
             [f"a run of {len(run.labels)} classes", "as chosen", *cells] for cells in _rows(data, judged)
         ]
