@@ -1,5 +1,6 @@
 """Float layers to integer ones, given the scales of what they read and make."""
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -28,7 +29,7 @@ def compensated_layers(
     *,
     alike: bool = False,
 ) -> dict[str, IntegerLayer]:
-    """Every convolution, with weights that take back each other's rounding.
+    """Every convolution, with weights that take back each other's rounding where a covariance says how.
 
     Args:
         alike: with scales of weights for which all kernels round alike.
@@ -56,14 +57,16 @@ def nearest_layers(
 
     Raises ArtifactError where weights are too large for int8.
     """
-    made = {}
-    for step in plan.convs:
-        matrix, weights = _matrix(step, layers[step.name], scales, alike)
-        mean = seen[step.source].mean if step.source in seen else np.zeros(step.inputs, np.float32)
-        mean = mean[:, None].repeat(len(matrix), 1) if step.depthwise else np.resize(mean, len(matrix))
-        codes = nearest(matrix, weights)
-        made[step.name] = _layer(step, layers[step.name], codes, weights, scales, mean)
-    return made
+    read = {step.name: Moments(_mean_input(step, seen.get(step.source)), None) for step in plan.convs}
+    return compensated_layers(plan, layers, scales, read, alike=alike)
+
+
+def _mean_input(step: Conv, source: Observed | None) -> Array:
+    """What each weight of an output reads on average, as in `Moments`."""
+    mean = np.zeros(step.inputs, np.float32) if source is None else source.mean
+    weights = math.prod(step.kernel_shape) // step.outputs
+    inputs: Array = mean[:, None].repeat(weights, 1) if step.depthwise else np.resize(mean, weights)
+    return inputs
 
 
 def _matrix(step: Conv, layer: Layer, scales: Mapping[str, Scale], alike: bool) -> tuple[Array, Array]:

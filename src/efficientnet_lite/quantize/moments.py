@@ -33,7 +33,7 @@ class Moments:
     none where too few inputs were seen to tell how they hang together.
     """
 
-    mean: Float64s
+    mean: Array | Float64s
     covariance: Float64s | None
 
 
