@@ -4,8 +4,13 @@ A byte order mark, carriage returns before line feeds, and NULs at the end of a 
 Other NULs are an error, and so is UTF-16, which some programs of Windows write where they say Unicode.
 """
 
+import re
+
+from efficientnet_lite.errors import printable
+
 BOM = b"\xef\xbb\xbf"  # of UTF-8
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
+COLORS = rb"\x1b\[[0-?]*[ -/]*[@-~]"  # and all else that a terminal is told by ECMA-48's control sequences
 
 
 def plain_text(data: bytes) -> str:
@@ -31,3 +36,17 @@ def _decoded(line: bytes, number: int) -> str:
         return line.decode()
     except UnicodeDecodeError as error:
         raise ValueError(f"line {number}: byte {error.start + 1} is not UTF-8") from error
+
+
+def printed(data: bytes) -> str:
+    """What another program printed, safe to show: colors taken off, blank lines left out, all else odd as escapes."""
+    text = re.sub(COLORS, b"", data).decode(errors="replace")
+    lines = (printable(line.rstrip()) for line in re.split("[\r\n]+", text.replace("\t", " ")))
+    return "\n".join(line for line in lines if line)
+
+
+def shortened(text: str, *, lines: int = 5, width: int = 200) -> str:
+    """The last lines of `text`, each cut to `width` characters; an ellipsis says what is left out."""
+    whole = text.split("\n")
+    kept = [line if len(line) <= width else f"{line[:width]}…" for line in whole[-lines:]]
+    return "\n".join(["…", *kept] if len(whole) > lines else kept)

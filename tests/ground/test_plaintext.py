@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from efficientnet_lite.plaintext import plain_lines, plain_text
+from efficientnet_lite.plaintext import plain_lines, plain_text, printed, shortened
 
 lines = st.lists(
     st.text(st.characters(exclude_characters="\n\r\0\ufeff", exclude_categories=["Cs"])), min_size=1
@@ -39,3 +39,16 @@ def test_utf_16_is_named_as_such(encoding):
         plain_text(mark + "lemon\n".encode(encoding))
     with pytest.raises(ValueError, match="UTF-16"):
         plain_lines(mark + "lemon\n".encode(encoding))
+
+
+def test_what_a_program_printed_is_safe_to_show():
+    assert printed(b"\x1b[1;31merror\x1b[0m:\tNode\r\n\n \r\x1b]0;title\x07 \xff\n") == (
+        "error: Node\n\\x1b]0;title\\x07 \N{REPLACEMENT CHARACTER}"
+    )
+    assert printed(b"") == ""
+
+
+def test_long_words_are_shortened_to_their_end():
+    assert shortened("a\nb\nc", lines=2) == "…\nb\nc"
+    assert shortened("a\nb", lines=2) == "a\nb"
+    assert shortened("abcdef", width=3) == "abc…"

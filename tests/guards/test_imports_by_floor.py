@@ -31,6 +31,7 @@ ROOMS = (
     "classifier",
     "neighbors",
     "quantize",
+    "chips",
     "proof",
     "artifacts",
     "training",

@@ -98,3 +98,54 @@ def test_without_a_python_to_start_the_reason_is_said(respond, monkeypatch):
     monkeypatch.setattr(sys, "executable", "")
     with pytest.raises(confined.Failed, match="no Python here"):
         respond(["pass"])
+
+
+@pytest.fixture
+def tool(tmp_path, monkeypatch):
+    """Gives what asks a tool whose `respond` has the given body."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def ask(body, question=b"question", limit=100, **limits):
+        lines = ["import ctypes, os, sys, time", "def respond(data, out):", *(f"    {line}" for line in body)]
+        (tmp_path / "working.py").write_text("\n".join(lines))
+        return confined.ask_tool("working", question, library="json", limit=limit, **limits)
+
+    return ask
+
+
+def test_a_tool_answers_and_what_it_prints_is_heard_beside_that(tool):
+    told = tool(["print('one'); os.write(2, b'two\\n'); out.write(data)"])
+
+    assert told == (b"question", "one\ntwo")
+
+
+@pytest.mark.parametrize(
+    ("body", "reason", "words"),
+    [
+        (["print('on my way'); os.abort()"], r"it died of it \(SIGABRT\)", "on my way"),
+        (["os.write(2, b'bad \\x1b[31mred\\x1b[0m \\x07 \\xff'); os._exit(9)"], r"\(9\)", r"bad red \x07 �"),
+        (["raise KeyError('no such kernel')"], r"died of it \(1\)", "KeyError: 'no such kernel'"),
+        (["print('still'); time.sleep(60)"], "busy for more than 6 s", "still"),
+        (["out.write(bytes(101))"], "answers more than 100 bytes", ""),
+    ],
+    ids=("aborts", "exits", "raises", "hangs", "answers too much"),
+)
+def test_a_tool_that_fails_is_quoted(tool, body, reason, words):
+    with pytest.raises(confined.Failed, match=reason) as caught:
+        tool(body, seconds=6)
+
+    assert caught.value.words.endswith(words)
+
+
+def test_a_tool_that_prints_without_end_is_read_and_kept_at_both_ends(tool):
+    told = tool(["print('first')", "for _ in range(10**5): print('again' * 20)", "print('last')"])
+
+    assert told.words.startswith("first\nagain")
+    assert told.words.endswith("again\nlast")
+    assert len(told.words) < 3 * confined.HEARD_BYTES
+
+
+@pytest.mark.skipif(not LIMITED, reason="the system's limits")
+def test_a_tool_gets_no_more_memory_than_it_may_take(tool):
+    with pytest.raises(confined.Failed, match="more than 134,217,728 bytes of memory"):
+        tool(["bytearray(2**30)"], memory=2**27)

@@ -315,14 +315,6 @@ def test_float16_weights_behind_a_dequantize_map_onto_the_gpu():
     assert check_readiness(tiny.changed(data, change), "edgetpu").mapped == 0
 
 
-def test_of_an_npu_nothing_is_promised():
-    readiness = check_readiness(INT8, "npu")
-
-    assert (readiness.verdict, readiness.ready, readiness.obstacle) == ("not known", False, None)
-    assert {on for _, on in placed(readiness)} == {"unknown"}
-    assert "None of them was tried" in readiness.remarks[0]
-
-
 def test_every_row_is_of_an_operator_that_a_file_may_hold_and_stands_once():
     for target in TARGETS.values():
         assert target.rows.keys() | target.lacks <= set(OPERATORS)
@@ -365,7 +357,6 @@ def test_the_command_names_the_first_obstacle_by_operator_and_tensor(capsys, tmp
         (FLOAT, "edgetpu", "not ready", 5),
         (INT8, "edgetpu", "ready", 0),
         (INT8, "gpu", "conditional", 0),
-        (INT8, "npu", "not known", 0),
     ],
 )
 @pytest.mark.parametrize("form", [[], ["--json"]])
@@ -380,6 +371,14 @@ def test_a_script_can_tell_by_the_exit_code_that_a_file_does_not_map(
     assert found == code
     said = {"conditional": "ready only with an option"}.get(verdict, verdict)
     assert json.loads(out)["verdict"] == verdict if form else said in out.lower()
+
+
+def test_npu_is_no_target_and_those_that_can_be_asked_are_named(capsys):
+    assert ended(["info", "lite0", "--target", "npu"]) == 2
+
+    error = capsys.readouterr().err
+    assert 'Invalid value "npu" for --target' in error
+    assert '"edgetpu", "gpu"' in error
 
 
 def test_the_command_marks_what_is_unverified(capsys, tmp_path):

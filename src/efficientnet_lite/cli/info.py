@@ -10,7 +10,7 @@ from efficientnet_lite.cli.common import Json, Quiet, Verbose, console_of
 from efficientnet_lite.cli.console import Console, percent
 from efficientnet_lite.errors import EXIT_VERIFICATION
 from efficientnet_lite.network.plan import make_plan
-from efficientnet_lite.vocabulary import TargetName
+from efficientnet_lite.vocabulary import RuleTarget
 
 if TYPE_CHECKING:
     from efficientnet_lite.run.folder import Run
@@ -32,7 +32,7 @@ def info(
     source: str,
     /,
     *,
-    target: TargetName | None = None,
+    target: RuleTarget | None = None,
     json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,

@@ -16,7 +16,7 @@ from efficientnet_lite.storage import files
 from efficientnet_lite.strangers.description import ModelInfo, describe
 from efficientnet_lite.strangers.readiness import Readiness, check_readiness
 from efficientnet_lite.tflite.slots import MODEL_IDENTIFIER
-from efficientnet_lite.vocabulary import TargetName
+from efficientnet_lite.vocabulary import RuleTarget
 from efficientnet_lite.weights.offers import Offer, offer
 from efficientnet_lite.weights.read import Weights, read_checkpoint
 from efficientnet_lite.weights.stored_tensors import MAX_CHECKPOINT_BYTES
@@ -24,7 +24,7 @@ from efficientnet_lite.weights.stored_tensors import MAX_CHECKPOINT_BYTES
 
 @called
 def info(
-    source: str | Path, *, target: TargetName | None = None
+    source: str | Path, *, target: RuleTarget | None = None
 ) -> OpenedRun | ModelInfo | Weights | Offer | Readiness:
     """Say what a file, a run, a checkpoint or a model contains.
 
@@ -66,7 +66,7 @@ def info(
     return offer(named_model(str(source)))
 
 
-def readiness(path: Path, target: TargetName) -> Readiness:
+def readiness(path: Path, target: RuleTarget) -> Readiness:
     """Whether the .tflite file would map onto an accelerator; raises UsageError where it is none."""
     if files.is_dir(path) or not (files.exists(path) or path.suffix == ".tflite"):
         raise UsageError(

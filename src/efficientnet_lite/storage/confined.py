@@ -1,7 +1,10 @@
 """Native libraries that a stranger's bytes may kill, run in a process of their own with limits of time and memory.
 
 The process gets the bytes on its standard input and answers on its standard output; nothing else is shared, so a
-crash, an endless loop or a wild allocation ends it alone. Its answer is to be judged as a stranger's, too.
+crash, an endless loop or a wild allocation ends it alone. Its answer is to be judged as a stranger's, too, and so is
+what the library prints meanwhile, of which both ends are kept.
+
+`answer` reads a file, in seconds; `ask_tool` asks a tool that works on it, in minutes.
 
 Memory and processor time are limited by the operating system where it can (Linux; macOS knows no limit of memory,
 Windows neither); the limit of seconds holds everywhere.
@@ -19,12 +22,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
+
+from efficientnet_lite.plaintext import printed
 
 SECONDS, BYTES_A_SECOND = 5, 16 * 2**20  # of the processor; HDF5 of 64 MB takes 0.2 s
 PATIENCE = 6  # seconds on the clock for one of the processor: machines are busy
 # Beside what the library itself takes: the file, its arrays, copies.
 MEMORY, MEMORY_OF_A_BYTE = 192 * 2**20, 4
+TOOL_SECONDS, TOOL_MEMORY = 120, 4 * 2**30  # on the clock; beside what its imports take
+HEARD_BYTES = 1 << 15  # of the beginning and of the end of what is printed
 UNKNOWN_ADDRESS_SPACE = 2**30  # where the system does not say what is reserved
 OUT_OF_MEMORY, NO_LIBRARY, TOO_LONG = (
     77,
@@ -48,6 +55,26 @@ QUIET = {
 class Failed(Exception):
     """The child gave no answer; the text says why in a few words that fit behind "it was not read: "."""
 
+    def __init__(self, why: str, words: str = "") -> None:
+        super().__init__(why)
+        self.words = words  # what it printed, safe to show
+
+
+class Told(NamedTuple):
+    """What a tool answered, and what it printed meanwhile, safe to show."""
+
+    answer: bytes
+    words: str
+
+
+class _Ended(NamedTuple):
+    """A child that has ended."""
+
+    answer: bytes  # at most a byte longer than asked for
+    code: int
+    late: bool  # its time was over
+    words: str
+
 
 def answer(module: str, data: bytes, *, library: str, limit: int) -> bytes:
     """What `respond(data, file)` of the module writes to its file, in a process that imports little else.
@@ -55,20 +82,57 @@ def answer(module: str, data: bytes, *, library: str, limit: int) -> bytes:
     `module` and the `library` that it runs are given by their names; what their imports take counts for no limit.
     Raises Failed where the child dies, takes too long or too much memory, or answers more than `limit` bytes.
     """
+    seconds, memory = SECONDS + len(data) // BYTES_A_SECOND, MEMORY + MEMORY_OF_A_BYTE * len(data)
+    ended = _ended(module, data, library, limit, (seconds, memory), clock=PATIENCE * seconds)
+    if len(ended.answer) > limit:
+        raise Failed(f"it unfolds to more than {limit:,} bytes")
+    if ended.code or ended.late:
+        raise Failed(reason_of(TOO_LONG if ended.late else ended.code, library, seconds, memory))
+    return ended.answer
+
+
+def ask_tool(
+    module: str,
+    question: bytes,
+    *,
+    library: str,
+    limit: int,
+    seconds: int = TOOL_SECONDS,
+    memory: int = TOOL_MEMORY,
+) -> Told:
+    """What `respond(question, file)` of the module writes to its file, and what was printed, by it or by the tool.
+
+    Arguments as for `answer`; `seconds` are of the clock, and of the processor. Nothing can be written to the disk.
+    Raises Failed, with the tool's words, where it dies, takes too long or too much memory, or answers more than
+    `limit` bytes.
+    """
+    ended = _ended(module, question, library, limit, (seconds, memory), clock=seconds)
+    if len(ended.answer) > limit:
+        raise Failed(f"it answers more than {limit:,} bytes", ended.words)
+    if ended.code or ended.late:
+        code = TOO_LONG if ended.late else ended.code
+        raise Failed(_end_of_tool(code, library, seconds, memory), ended.words)
+    return Told(ended.answer, ended.words)
+
+
+def _end_of_tool(code: int, library: str, seconds: int, memory: int) -> str:
+    """Why a tool gave no answer: as for any library, and what it died of by its name."""
+    if code < 0 and -code != getattr(signal, "SIGXCPU", 0) and -code in set(signal.Signals):
+        return f"it died of it ({signal.Signals(-code).name})"
+    return reason_of(code, library, seconds, memory)
+
+
+def _ended(
+    module: str, data: bytes, library: str, limit: int, limits: tuple[int, int], *, clock: float
+) -> _Ended:
+    """A child with `limits` of seconds and bytes, that has at most `clock` seconds; Failed where there is none."""
     if not sys.executable or getattr(sys, "frozen", False):
         raise Failed("there is no Python here that could read it in a process of its own")
-    seconds, memory = SECONDS + len(data) // BYTES_A_SECOND, MEMORY + MEMORY_OF_A_BYTE * len(data)
-    limits = [str(seconds), str(memory)]
-    command = [sys.executable, "-I", "-c", CHILD, json.dumps(sys.path), module, library, *limits]
+    command = [sys.executable, "-I", "-u", "-c", CHILD, json.dumps(sys.path), module, library]
     try:
-        found, code, late = _run(command, data, limit, PATIENCE * seconds)
+        return _run([*command, *map(str, limits)], data, limit, clock)
     except OSError as error:
         raise Failed(f"no process could be started: {error.strerror or error}") from error
-    if len(found) > limit:
-        raise Failed(f"it unfolds to more than {limit:,} bytes")
-    if code or late:
-        raise Failed(reason_of(TOO_LONG if late else code, library, seconds, memory))
-    return found
 
 
 def reason_of(code: int, library: str, seconds: int, memory: int) -> str:
@@ -82,14 +146,13 @@ def reason_of(code: int, library: str, seconds: int, memory: int) -> str:
     return f"the library that reads it died of it ({code})"
 
 
-def _run(command: list[str], data: bytes, limit: int, seconds: float) -> tuple[bytes, int, bool]:
-    """The child's answer, at most a byte longer than `limit`; its exit code; whether its time was over."""
-    late = threading.Event()
+def _run(command: list[str], data: bytes, limit: int, seconds: float) -> _Ended:
+    late, heard = threading.Event(), bytearray()
     with subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         env=os.environ | QUIET,
     ) as child:
 
@@ -97,9 +160,13 @@ def _run(command: list[str], data: bytes, limit: int, seconds: float) -> tuple[b
             late.set()
             child.kill()
 
-        timer, feeder = threading.Timer(seconds, end), threading.Thread(target=_feed, args=(child, data))
-        timer.start()
-        feeder.start()
+        timer = threading.Timer(seconds, end)
+        threads = [
+            threading.Thread(target=_feed, args=(child, data)),
+            threading.Thread(target=_hear, args=(child, heard)),
+        ]
+        for thread in (timer, *threads):
+            thread.start()
         try:
             assert child.stdout is not None
             found = child.stdout.read(limit + 1)
@@ -107,14 +174,24 @@ def _run(command: list[str], data: bytes, limit: int, seconds: float) -> tuple[b
         finally:  # also for Ctrl-C
             timer.cancel()
             child.kill()
-            feeder.join()
-    return found, code, late.is_set()
+            for thread in threads:
+                thread.join()
+    return _Ended(found, code, late.is_set(), printed(bytes(heard)))
 
 
 def _feed(child: subprocess.Popen[bytes], data: bytes) -> None:
     assert child.stdin is not None
     with suppress(OSError), child.stdin:  # the child may die before it has read all
         child.stdin.write(data)
+
+
+def _hear(child: subprocess.Popen[bytes], heard: bytearray) -> None:
+    """All that it prints, so that it never waits for a reader; both ends of it are kept."""
+    assert child.stderr is not None
+    while piece := os.read(child.stderr.fileno(), HEARD_BYTES):
+        heard += piece
+        if len(heard) > 2 * HEARD_BYTES:
+            heard[HEARD_BYTES:-HEARD_BYTES] = b"\n...\n"
 
 
 def serve(module: str, library: str, seconds: int, memory: int) -> None:

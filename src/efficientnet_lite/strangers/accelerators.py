@@ -1,4 +1,4 @@
-"""What accelerators ask of a `.tflite` file, as rows: operators, versions, limits, each with its source.
+"""What accelerators without a compiler to ask want of a `.tflite`, as rows: operators, versions, limits, their sources.
 
 The rows are of the operators that we write, and of those of the image classifiers that people bring; of any other
 nothing is known here. `readiness.py` asks whether a file keeps them. Nothing here was compiled or run on such a
@@ -11,7 +11,7 @@ from typing import Literal
 
 from efficientnet_lite.strangers import limits
 from efficientnet_lite.strangers.limits import Effect, Evidence, Limit
-from efficientnet_lite.vocabulary import TargetName
+from efficientnet_lite.vocabulary import RuleTarget
 
 MIB = 1 << 20
 
@@ -29,12 +29,12 @@ class Support:
 class Target:
     """A kind of accelerator."""
 
-    name: TargetName
+    name: RuleTarget
     title: str
     rows: Mapping[str, Support]  # by operator; of those in neither this nor `lacks` nothing is known
     lacks: frozenset[str]  # operators that its list does not have
     limits: tuple[Limit, ...]  # asked of every operator
-    listing: Evidence | None  # None where no list is to be had
+    listing: Evidence
     too_new: Effect  # for a version that it does not know
     partition: Literal["first", "largest"]  # which run of operators that map is taken: there is one
     memory_bytes: tuple[int, int] | None  # for weights on the chip: surely, and at best
@@ -207,28 +207,4 @@ GPU = Target(
     remarks=("Nothing was run on a GPU; drivers differ, and the newer ML Drift delegate was not looked at.",),
 )
 
-NPU = Target(
-    name="npu",
-    title="NPU, whichever",
-    rows={},
-    lacks=frozenset(),
-    limits=(
-        Limit(
-            "shapes are fixed",
-            limits.fixed_shapes,
-            Evidence("MediaTek, Neuron SDK, general restrictions; taken for the others", seen=False),
-            "refused",
-        ),
-    ),
-    listing=None,
-    too_new="unknown",
-    partition="largest",
-    memory_bytes=None,
-    memory=None,
-    remarks=(
-        "Which operators and types map is decided by the chip and its vendor's compiler (Qualcomm, MediaTek, "
-        "Google Tensor, Samsung, Intel), ahead of time or on the device. None of them was tried.",
-    ),
-)
-
-TARGETS: dict[TargetName, Target] = {target.name: target for target in (EDGE_TPU, GPU, NPU)}
+TARGETS: dict[RuleTarget, Target] = {target.name: target for target in (EDGE_TPU, GPU)}

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from efficientnet_lite.strangers.accelerators import TARGETS, Target
 from efficientnet_lite.strangers.limits import Broken, Effect, Evidence, Place
 from efficientnet_lite.strangers.structure import CheckedModel, check_model
-from efficientnet_lite.vocabulary import TargetName
+from efficientnet_lite.vocabulary import RuleTarget
 
 ONLY_LISTED = "only listed operators map"
 # Ready with every operator; ready with an option of the delegate; not ready; not for rules to say.
@@ -50,7 +50,7 @@ class OperatorPlace:
 class Readiness:
     """What the rules of one target say of one file."""
 
-    target: TargetName
+    target: RuleTarget
     title: str
     verdict: Answer
     ready: bool
@@ -67,7 +67,7 @@ class Readiness:
         return asdict(self)
 
 
-def check_readiness(data: bytes, target: TargetName, *, where: Path | str = "the model") -> Readiness:
+def check_readiness(data: bytes, target: RuleTarget, *, where: Path | str = "the model") -> Readiness:
     """What the rules of `target` say of the file `data`; everything in it is checked first.
 
     Raises:
@@ -164,7 +164,7 @@ def _broken(place: Place, index: int, target: Target) -> Iterator[Finding]:
             )
 
     row = target.rows.get(operator.name)
-    if row is None and target.listing is not None:
+    if row is None:
         lacks = operator.name in target.lacks
         found = "it is not in the list" if lacks else "nothing is known of it here"
         source = target.listing if lacks else replace(target.listing, seen=False)
