@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Make the pictures of README.md and the pages from real runs: terminal.svg, report.png, found.png, map.png.
+"""Make the pictures of README.md and the pages from real runs: terminal.svg, report.png, clinic.png, found.png, map.png.
 
-    python scripts/make_pictures.py [terminal report found map] [--work FOLDER]
+    python scripts/make_pictures.py [terminal report clinic found map] [--work FOLDER]
 
-The main job on the handwritten digits of `make demo`, typed into a terminal of 80 columns, the page that it makes, and
-the digits found that look like one, and their map, in a browser. Needs tmux and Chromium (or Chrome); the map Playwright and pyarrow, as
+The main job on the handwritten digits of `make demo`, typed into a terminal of 80 columns, the page that it makes, what
+int8 costs it, and the digits found that look like one, and their map, in a browser. Needs tmux and Chromium (or Chrome); the map Playwright and pyarrow, as
 `.venv-browser` has them, and umap-learn. With --work the photos and the run stay in FOLDER.
 """
 
@@ -35,10 +35,12 @@ VECTOR_COMMANDS = (
     "search vectors photo.png --html found.html --overwrite",
     "map vectors --method umap --overwrite",
 )
-PICTURE_NAMES = ("terminal", "report", "found", "map")
+CLINIC_COMMAND = "quantize-report runs/digits --html clinic.html"
+PICTURE_NAMES = ("terminal", "report", "clinic", "found", "map")
 PROMPT = "$"
 WIDE, HIGH = 1400, 1130  # pixels of the browser's window: down to where it goes wrong
 MAP_HIGH = 800
+CLINIC = (1000, 1180)
 FOUND = (1000, 840)
 MOST = 300 * 1024  # bytes of a picture
 PATIENCE_S = 900
@@ -174,15 +176,21 @@ def main() -> None:
         os.environ["EFFICIENTNET_LITE_CACHE"] = str(work / "cache")  # a first run, as its reader's
         subprocess.run([sys.executable, ROOT / "scripts/make_digits.py", work / "digits"], check=True)
         shutil.copy(sorted((work / "digits/3").iterdir())[-1], work / "photo.png")
-        if {"terminal", "report"} & set(given.names):
+
+        def run(line: str) -> None:
+            subprocess.run([sys.executable, "-m", "efficientnet_lite", *line.split()], check=True, cwd=work)
+
+        if {"terminal", "report", "clinic"} & set(given.names):
             shown = typed(COMMANDS, work)
+        if {"terminal", "report"} & set(given.names):
             write("terminal.svg", terminal_svg(shown).encode())
             write("report.png", photographed(work / "runs/digits/report.html", browser))
+        if "clinic" in given.names:
+            run(CLINIC_COMMAND)
+            write("clinic.png", photographed(work / "clinic.html", browser, *CLINIC))
         if {"found", "map"} & set(given.names):
             for line in VECTOR_COMMANDS:
-                subprocess.run(
-                    [sys.executable, "-m", "efficientnet_lite", *line.split()], check=True, cwd=work
-                )
+                run(line)
         if "found" in given.names:
             write("found.png", photographed(work / "found.html", browser, *FOUND))
         if "map" in given.names:
