@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -39,6 +40,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.name in TOGETHER:
             item.add_marker(pytest.mark.xdist_group(item.path.relative_to(ROOT).as_posix()))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef, request: pytest.FixtureRequest) -> object:
+    """What a fixture of a module or wider made by `tmp_path_factory` goes with it, unless a test failed meanwhile.
+
+    pytest does so for `tmp_path` alone (tmp_path_retention_policy), and keeps these until the session ends.
+    """
+    if "tmp_path_factory" not in fixturedef.argnames:
+        return (yield)
+    base: Path = request.getfixturevalue("tmp_path_factory").getbasetemp()
+    before, failed, made = set(base.iterdir()), request.session.testsfailed, set()
+
+    def remove() -> None:
+        if request.session.testsfailed == failed:
+            for folder in made:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    fixturedef.addfinalizer(remove)  # before the fixture's own, so that it comes after them
+    try:
+        return (yield)
+    finally:
+        made.update(set(base.iterdir()) - before)
 
 
 @pytest.fixture(scope="session")
