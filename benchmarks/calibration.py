@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.inputs import Inputs, photos_below
-from benchmarks.stock import Array, Image, crops
+from benchmarks.stock import Array, Image, crops, logits
 from benchmarks.table import Table
 from efficientnet_lite.artifacts.origin import Origin
 from efficientnet_lite.artifacts.sample import VIEWS
@@ -20,8 +20,7 @@ from efficientnet_lite.quantize.calibration_photos import views_in_turn
 from efficientnet_lite.quantize.stages import quantize
 from efficientnet_lite.quantize.variety import variety
 from efficientnet_lite.run.source import open_origin
-from efficientnet_lite.runtimes.engine import EnginePool, cores
-from efficientnet_lite.runtimes.litert import LiteRT
+from efficientnet_lite.runtimes.engine import cores
 from efficientnet_lite.tflite.float import Output, write_float
 from efficientnet_lite.tflite.int8 import write_int8
 from efficientnet_lite.vocabulary import CALIBRATION_PHOTOS
@@ -85,18 +84,6 @@ def scored(origin: Origin, images: Sequence[Image], judging: Sequence[Image], tr
     found = logits(write_int8(origin.plan, network, outputs=LOGITS), judging)
     against = compare(truth, found, None, "crop")
     return Scored(against.snr_db, against.agreement, seen.varied, seconds)
-
-
-def logits(model: bytes, images: Sequence[Image]) -> Array:
-    """(N, classes) of a file that gives logits, as reals."""
-    pool = EnginePool(LiteRT, model, workers=cores())
-    output, takes_reals = pool.first.outputs[0], pool.first.inputs[0].dtype == np.float32
-
-    def one(runner: LiteRT, image: Image) -> Array:
-        found = runner(image[None] / np.float32(255) if takes_reals else image[None])["logits"]
-        return (found.astype(np.float32) - output.zero_point) * np.float32(output.scale or 1)
-
-    return np.concatenate(list(pool.map(one, images)))
 
 
 def losses(inputs: Inputs) -> Table:

@@ -23,6 +23,7 @@ from efficientnet_lite.quantize.calibration import quantized
 from efficientnet_lite.quantize.calibration_photos import images_by_place, views_in_turn
 from efficientnet_lite.run.source import open_origin
 from efficientnet_lite.runtimes.engine import cores
+from efficientnet_lite.runtimes.file_answers import FileAnswers
 from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.storage.files import sha256_file
@@ -106,16 +107,21 @@ def quality(inputs: Inputs) -> Table:
     for name in NAMES:
         files = ours(name, calibrating, "logits")
         images = crops(judging, open_origin(name).contract)
-        parent = _logits(files["float32"], images)
+        parent = logits(files["float32"], images)
         stock = (inputs.stock / stock_name(name, "int8", "logits")).read_bytes()
-        rows.append([name, "ours", *_cells(compare(parent, _logits(files["int8"], images), None, "crop"))])
-        rows.append([name, "stock", *_cells(compare(parent, _logits(stock, images), None, "crop"))])
+        rows.append([name, "ours", *_cells(compare(parent, logits(files["int8"], images), None, "crop"))])
+        rows.append([name, "stock", *_cells(compare(parent, logits(stock, images), None, "crop"))])
     columns = ["model", "int8 file", "agreement", "logit SNR"]
     note = (
         f"Against our float32 file; {len(calibrating)} photos calibrated both, {len(judging)} others judge, as "
         "center crops. In brackets the 95 % interval."
     )
     return Table("Stock converter: what int8 loses", columns, rows, note)
+
+
+def logits(model: bytes, images: Sequence[Image]) -> Array:
+    """(N, classes) of a file whose first output are logits, ours or the stock converter's, as reals."""
+    return FileAnswers(model, workers=cores())(images)
 
 
 def _one_image(model: bytes) -> Callable[[], object]:
@@ -136,18 +142,6 @@ def _difference(mine: Counter[str], theirs: Counter[str]) -> str:
     signs = [f"+ {count} {name}" for name, count in sorted((mine - theirs).items())]
     signs += [f"- {count} {name}" for name, count in sorted((theirs - mine).items())]
     return f"{mine.total()}, {' '.join(signs) or 'the same'}"
-
-
-def _logits(model: bytes, images: Sequence[Image]) -> Array:
-    """(N, classes) of a file whose only output are logits, ours or the stock converter's int8 one."""
-    runner = LiteRT(model)
-    output = runner.outputs[0]
-    rows = []
-    for image in images:
-        fed = image / np.float32(255) if runner.inputs[0].dtype == np.float32 else image
-        codes = runner(fed[None])[output.name][0].astype(np.float32)
-        rows.append((codes - output.zero_point) * np.float32(output.scale) if output.scale else codes)
-    return np.stack(rows)
 
 
 def _cells(found: Comparison) -> list[str]:

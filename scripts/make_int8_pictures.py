@@ -18,12 +18,13 @@ from matplotlib.axes import Axes
 from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import INPUT, Plan
 from efficientnet_lite.photos.views import prepare
+from efficientnet_lite.quantize.integer_outputs import integer_outputs
 from efficientnet_lite.quantize.linear_tensors import inner_steps
 from efficientnet_lite.quantize.stages import quantize
 from efficientnet_lite.run.source import open_origin
+from efficientnet_lite.runtimes.file_answers import FileAnswers
 from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.tflite.float import write_float, write_steps
-from efficientnet_lite.tflite.int8 import write_int8
 from efficientnet_lite.tflite.quantmath import INT8_MAX, INT8_MIN
 
 PICTURES = Path(__file__).resolve().parent.parent / "docs/pictures"
@@ -67,8 +68,8 @@ def main() -> None:
     draw_codes(tensors[CLIPPED] * factor, *ends)
     draw_factors(tensors[PROJECTION], factors_of(layers[PROJECTION], made.prepared[PROJECTION]))
     judged = images[1::2]
-    true = logits(write_float(plan, layers, outputs=("logits",)), judged)
-    draw_gate(true, logits(write_int8(plan, made.network, outputs=("logits",)), judged))
+    true = FileAnswers(write_float(plan, layers, outputs=("logits",)), workers=2)(judged)
+    draw_gate(true, integer_outputs(plan, made.network, "logits", judged, workers=2))
 
 
 def seen(plan: Plan, layers: dict[str, Layer], images: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
@@ -84,18 +85,6 @@ def seen(plan: Plan, layers: dict[str, Layer], images: Sequence[np.ndarray]) -> 
         for name, value in runner(image[None] / np.float32(255)).items():
             found[name].append(value.reshape(-1, value.shape[-1]))
     return {name: np.concatenate(parts) for name, parts in found.items()}
-
-
-def logits(model: bytes, images: Sequence[np.ndarray]) -> np.ndarray:
-    """(N, classes), as reals."""
-    runner = LiteRT(model)
-    output = runner.outputs[0]
-    rows = []
-    for image in images:
-        fed = image / np.float32(255) if runner.inputs[0].dtype == np.float32 else image
-        codes = runner(fed[None])[output.name][0].astype(np.float32)
-        rows.append((codes - output.zero_point) * np.float32(output.scale) if output.scale else codes)
-    return np.stack(rows)
 
 
 def factors_of(layer: Layer, prepared: Layer) -> np.ndarray:

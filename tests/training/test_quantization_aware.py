@@ -23,15 +23,17 @@ from efficientnet_lite.network.plan import DENSE, VARIANTS, make_plan
 from efficientnet_lite.notices import listening
 from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.photos.views import prepare
+from efficientnet_lite.quantize.integer_outputs import integer_outputs
 from efficientnet_lite.quantize.learned.simulation import Simulation
 from efficientnet_lite.quantize.stages import quantize
 from efficientnet_lite.run import simulated
+from efficientnet_lite.runtimes.file_answers import FileAnswers
+from efficientnet_lite.tflite.float import write_float
 from efficientnet_lite.training import loop, quantization_aware
 from efficientnet_lite.training.bookkeeping import Bookkeeping
 from efficientnet_lite.training.channel_copies import ChannelCopies
 from efficientnet_lite.training.code_learner import CodeLearner, UnlabelledPhotos
 from efficientnet_lite.training.code_tuning import CodeTuning
-from efficientnet_lite.training.file_logits import FloatAnswers, integer_logits
 from efficientnet_lite.training.learner import Journal
 from efficientnet_lite.training.oscillation import Oscillation
 from efficientnet_lite.training.quantization_aware import near_codes
@@ -90,15 +92,15 @@ def start(plan, layers, images):
 
 
 def learner_of(plan, layers, start, images, recipe, seed=0):
-    teacher = FloatAnswers(plan, layers, workers=1)
-    true = teacher.logits(images)
+    teacher = FileAnswers(write_float(plan, layers, outputs=("logits",)), workers=1)
+    true = teacher(images)
 
     def judge(network):
-        found = integer_logits(plan, network, images, workers=1)
+        found = integer_outputs(plan, network, "logits", images, workers=1)
         return {"snr_db": snr_db(true, found), "agreement": float((found.argmax(1) == true.argmax(1)).mean())}
 
     simulation = Simulation(plan, start.network, near_codes(plan, start))
-    taught = UnlabelledPhotos(OfImages(images), len(images), teacher.logits)
+    taught = UnlabelledPhotos(OfImages(images), len(images), teacher)
     power = float(np.square(true - true.mean(axis=1, keepdims=True)).mean())
     return CodeLearner(simulation, recipe, taught, judge, power=power, seed=seed)
 
@@ -141,7 +143,7 @@ def test_codes_and_biases_learn_and_every_scale_stays_and_the_file_is_as_simulat
     for name, layer in network.layers.items():
         assert np.array_equal(layer.scales, start.network.layers[name].scales)
     assert [row["epoch"] for row in journal.rows] == [0, 1, 2, 3]
-    written = integer_logits(plan, network, images, workers=1)
+    written = integer_outputs(plan, network, "logits", images, workers=1)
     computed = Simulation(plan, network).logits(images).numpy()
     assert np.array_equal(written, computed)
 

@@ -10,12 +10,13 @@ from efficientnet_lite.network.plan import Plan
 from efficientnet_lite.photos.views import PIXELS_VERSION
 from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.quantize import stored_network
+from efficientnet_lite.quantize.integer_outputs import last_output
 from efficientnet_lite.quantize.method import STANDARD, Method, OnStage, Quantized
 from efficientnet_lite.quantize.stages import quantize
 from efficientnet_lite.runtimes.litert import runtime_version
 from efficientnet_lite.storage.cache import Cache
 from efficientnet_lite.storage.files import sha256_bytes
-from efficientnet_lite.tflite.float import Output, write_float
+from efficientnet_lite.tflite.float import write_float
 
 
 def quantized(
@@ -30,8 +31,7 @@ def quantized(
     on_stage: OnStage | None = None,
 ) -> Quantized:
     """What `quantize` gives, from the cache where the same photos and method have made it before."""
-    output: Output = "features" if plan.classes is None else "logits"
-    model = sha256_bytes(write_float(plan, layers, outputs=(output,)))
+    model = sha256_bytes(write_float(plan, layers, outputs=(last_output(plan),)))
     pixels = sha256_bytes(b"".join(image.tobytes() for image in images))
     space = f"int8:{model}:litert-{runtime_version()}:pixels-{PIXELS_VERSION}:method-{method}"
     for _, value in cache.get(space, [pixels]):

@@ -8,20 +8,17 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from efficientnet_lite import metrics
 from efficientnet_lite.arrays import Array
 from efficientnet_lite.network.numpy_run import Layer
-from efficientnet_lite.network.plan import DENSE, POOLED, Add, Conv, Dense, Plan, Step
+from efficientnet_lite.network.plan import Add, Conv, Dense, Plan, Step
 from efficientnet_lite.photos.views import Image
 from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.quantize.clinic.float_twin import dequantized
+from efficientnet_lite.quantize.clinic.substitution import last_tensor
+from efficientnet_lite.quantize.integer_outputs import integer_outputs, last_output
 from efficientnet_lite.quantize.network_part import NetworkPart
-from efficientnet_lite.runtimes.engine import Engine, EnginePool
-from efficientnet_lite.runtimes.litert import LiteRT
-from efficientnet_lite.tflite.float import Output
-from efficientnet_lite.tflite.int8 import IntegerNetwork, write_int8
+from efficientnet_lite.tflite.int8 import IntegerNetwork
 
 KeptSteps = Mapping[str, Layer | None]  # step -> its float layer, None for a step without weights
 
@@ -87,7 +84,7 @@ def gains(
     for done, part in enumerate(parts, 1):
         keep = steps_for(plan, part)
         alone = kept_layers(prepared if part.kind == "weights" else rounded, keep)
-        snr, agreement = integers.snr_db(alone, rounded=part != NetworkPart("activation", integers.last))
+        snr, agreement = integers.snr_db(alone, rounded=part != NetworkPart("activation", last_tensor(plan)))
         whole, _ = integers.snr_db(kept_layers(prepared, keep))
         in_16_bits = _noise(snr) + max(0.0, noise - _noise(snr)) / FINER
         gain, keep_gain, gain_16 = (_gain(noise, each) for each in (_noise(snr), _noise(whole), in_16_bits))
@@ -106,25 +103,12 @@ class _Integers:
     true: Array
     workers: int
 
-    @property
-    def last(self) -> str:
-        """The tensor that is measured."""
-        return POOLED if self.plan.classes is None else DENSE
-
     def snr_db(self, kept: KeptSteps, *, rounded: bool = False) -> tuple[float, float | None]:
         """Of the file that keeps `kept`, and its agreement; with `rounded` its logits are, also where they are kept."""
-        output: Output = "features" if self.plan.classes is None else "logits"
-        data = write_int8(self.plan, self.network, kept=kept, outputs=(output,))
-        pool = EnginePool(LiteRT, data, workers=self.workers)
-        made = pool.first.outputs[0]
-
-        def look(runner: Engine, image: Image) -> Array:
-            found = runner(image[None])[made.name].astype(np.float32)
-            return (found - made.zero_point) * np.float32(made.scale) if made.scale else found
-
-        found = np.concatenate(list(pool.map(look, self.images)))
-        if rounded and not made.scale:
-            scale = self.network.tensors[self.last]
+        output = last_output(self.plan)
+        found = integer_outputs(self.plan, self.network, output, self.images, workers=self.workers, kept=kept)
+        if rounded:
+            scale = self.network.tensors[last_tensor(self.plan)]
             found = scale.reals(scale.codes(found))
         same = None if self.plan.classes is None else float((found.argmax(1) == self.true.argmax(1)).mean())
         return metrics.snr_db(self.true, found), same

@@ -17,7 +17,7 @@ import numpy as np
 from efficientnet_lite.arrays import Array
 from efficientnet_lite.metrics import snr_db
 from efficientnet_lite.network.numpy_run import Layer
-from efficientnet_lite.network.plan import DENSE, INPUT, LOGITS, POOLED, Plan
+from efficientnet_lite.network.plan import DENSE, INPUT, POOLED, Plan
 from efficientnet_lite.photos.views import Image
 from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.quantize.activation_scales import full_scales, least_noise_scales
@@ -26,13 +26,12 @@ from efficientnet_lite.quantize.copied_channels import copy_channels
 from efficientnet_lite.quantize.dense_head import full_range, least_noise_range, regressed, rounded_head
 from efficientnet_lite.quantize.factors import equalize
 from efficientnet_lite.quantize.integer_layers import compensated_layers, nearest_layers, require_room
+from efficientnet_lite.quantize.integer_outputs import integer_outputs, last_output
 from efficientnet_lite.quantize.method import STANDARD, Gain, Method, OnStage, Quantized
 from efficientnet_lite.quantize.moments import moments
 from efficientnet_lite.quantize.observed import Observed, observe, with_costs
 from efficientnet_lite.quantize.sensitivity import costs
-from efficientnet_lite.runtimes.engine import EnginePool
-from efficientnet_lite.runtimes.litert import LiteRT
-from efficientnet_lite.tflite.int8 import IntegerLayer, IntegerNetwork, write_int8
+from efficientnet_lite.tflite.int8 import IntegerLayer, IntegerNetwork
 from efficientnet_lite.tflite.quantmath import INPUT_SCALE, Scale
 
 WALKS, LEARNING_WALKS = 3, 9  # over all photos, as long as they take
@@ -139,10 +138,10 @@ class _Making:
         if self.on_stage is None:
             return
         seconds = time.monotonic() - self.begun
-        output = POOLED if self.plan.classes is None else LOGITS
+        output = last_output(self.plan)
         network = make()
         some = slice(0, len(self.images), max(1, len(self.images) // GAIN_PHOTOS))
-        found = self.outputs(network, output, self.images[some])
+        found = integer_outputs(self.plan, network, output, self.images[some], workers=self.workers)
         true = self.true_features[some] if output == POOLED else self.true_logits[some]
         self.gains.append(Gain(stage, snr_db(true, found), seconds))
         self.on_stage(self.gains[-1])
@@ -169,7 +168,9 @@ class _Making:
 
     def with_head(self, network: IntegerNetwork, method: Method) -> IntegerNetwork:
         """`network` with a head that knows its features."""
-        features = self.outputs(network, POOLED, self.images, self.shown_from(2))
+        features = integer_outputs(
+            self.plan, network, POOLED, self.images, workers=self.workers, on_progress=self.shown_from(2)
+        )
         head, source = self.layers[DENSE], network.tensors[POOLED]
         if method.head:
             head = regressed(head, self.true_features, features)
@@ -184,24 +185,6 @@ class _Making:
             whole = _joined(network, dense, least_noise_range(logits, self.true_logits))
             self.measure("logits range", lambda: whole)
         return whole
-
-    def outputs(
-        self,
-        network: IntegerNetwork,
-        output: str,
-        images: Sequence[Image],
-        on_progress: OnProgress | None = None,
-    ) -> Array:
-        """What the written file gives for each image, as reals, (N, C)."""
-        model = write_int8(self.plan, network, outputs=(output,))
-        pool = EnginePool(LiteRT, model, workers=self.workers)
-        made = pool.first.outputs[0]
-        rows = []
-        for codes in pool.map(lambda engine, image: engine(image[None])[output], images):
-            rows.append((codes.astype(np.float32) - made.zero_point) * np.float32(made.scale))
-            if on_progress:
-                on_progress(len(rows), len(images))
-        return np.concatenate(rows)
 
 
 def _joined(network: IntegerNetwork, dense: IntegerLayer, made: Scale) -> IntegerNetwork:

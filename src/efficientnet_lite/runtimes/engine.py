@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from efficientnet_lite.arrays import Array
 from efficientnet_lite.errors import wrong_argument
 from efficientnet_lite.threads import AHEAD, Given, Result, in_threads
 
@@ -31,6 +32,11 @@ class Tensor:
     dtype: np.dtype[Any]
     scale: float
     zero_point: int
+
+    def reals(self, codes: npt.NDArray[Any]) -> Array:
+        """What the values of this tensor stand for, in their shape."""
+        values = codes.astype(np.float32)
+        return (values - self.zero_point) * np.float32(self.scale) if self.scale else values
 
 
 class Engine(Protocol):

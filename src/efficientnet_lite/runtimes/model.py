@@ -279,7 +279,7 @@ class Model:
     def on_image(self, runner: Engine, image: Image) -> Outputs:
         """Every output as reals, {name: (C,)}, for one prepared image of the contract's size."""
         codes = runner.filled(lambda given: self._encode_into(image, given[0]))
-        return {tensor.name: _reals(codes[tensor.name][0], tensor) for tensor in runner.outputs}
+        return {tensor.name: tensor.reals(codes[tensor.name][0]).ravel() for tensor in runner.outputs}
 
     def _encode_into(self, image: Image, given: npt.NDArray[Any]) -> None:
         """What `encode` gives, in an array that is there."""
@@ -347,10 +347,3 @@ class Model:
                 where=self.where,
                 fix="get or export the file again",
             )
-
-
-def _reals(codes: npt.NDArray[Any], tensor: Tensor) -> Array:
-    """Flat reals of one output of one image."""
-    if not tensor.scale:
-        return codes.astype(np.float32).ravel()
-    return (codes.astype(np.float32).ravel() - tensor.zero_point) * np.float32(tensor.scale)

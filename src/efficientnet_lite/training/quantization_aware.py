@@ -15,17 +15,19 @@ import numpy as np
 from efficientnet_lite.arrays import Array
 from efficientnet_lite.metrics import agreement, snr_db
 from efficientnet_lite.network.numpy_run import Layer
-from efficientnet_lite.network.plan import Conv, Dense, Plan
+from efficientnet_lite.network.plan import LOGITS, Conv, Dense, Plan
 from efficientnet_lite.photos.partition import Partition
 from efficientnet_lite.progress import OnProgress
+from efficientnet_lite.quantize.integer_outputs import integer_outputs
 from efficientnet_lite.quantize.learned.simulation import Simulation
 from efficientnet_lite.quantize.method import Quantized
+from efficientnet_lite.runtimes.file_answers import FileAnswers
+from efficientnet_lite.tflite.float import write_float
 from efficientnet_lite.tflite.int8 import IntegerNetwork
 from efficientnet_lite.training import loop
 from efficientnet_lite.training.bookkeeping import Bookkeeping, board_in
 from efficientnet_lite.training.code_learner import CodeLearner, Judge, UnlabelledPhotos
 from efficientnet_lite.training.code_tuning import CodeTuning, Tune, TunedIntegers
-from efficientnet_lite.training.file_logits import FloatAnswers, integer_logits
 from efficientnet_lite.training.fine_tuning import Augment, upper_part
 from efficientnet_lite.training.job import Job
 from efficientnet_lite.training.kept_features import Drawn, Lower, keep
@@ -77,7 +79,7 @@ def learn_integers(
         UnreadablePhoto: a photo has changed meanwhile.
         KeyboardInterrupt: somebody asked for it; the last epoch that was completed is gone on from.
     """
-    teacher = FloatAnswers(plan, layers, workers=job.workers)
+    teacher = FileAnswers(write_float(plan, layers, outputs=(LOGITS,)), workers=job.workers)
     lower = Lower(upper_part(plan, None), settings.contract, None, job.workers)
     training = photos.positions("train")
     augment: Augment = settings.fine_tuning.augment if settings.fine_tuning else "light"
@@ -87,7 +89,7 @@ def learn_integers(
     learner = CodeLearner(
         Simulation(plan, start.network, near_codes(plan, start)),
         recipe,
-        UnlabelledPhotos(images, len(training), teacher.logits),
+        UnlabelledPhotos(images, len(training), teacher),
         judge,
         power=float(np.square(true - true.mean(axis=1, keepdims=True)).mean()),
         seed=settings.seed,
@@ -135,7 +137,7 @@ def near_codes(plan: Plan, start: Quantized) -> dict[str, Array]:
 
 def _judge(
     plan: Plan,
-    teacher: FloatAnswers,
+    teacher: FileAnswers,
     lower: Lower,
     photos: Partition,
     settings: Settings,
@@ -157,10 +159,10 @@ def _judge(
         on_progress=on_progress,
     )
     seen = kept.values.reshape(-1, plan.size, plan.size, 3)
-    true = teacher.logits(seen)
+    true = teacher(seen)
 
     def judge(network: IntegerNetwork) -> Scores:
-        found = integer_logits(plan, network, seen, workers=job.workers)
+        found = integer_outputs(plan, network, LOGITS, seen, workers=job.workers)
         return {"snr_db": min(snr_db(true, found), NO_NOISE_DB), "agreement": agreement(true, found)}
 
     return judge, true

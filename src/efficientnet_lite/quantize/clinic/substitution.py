@@ -21,6 +21,7 @@ from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.quantize.clinic.float_twin import dequantized, rounded_alone
 from efficientnet_lite.quantize.network_part import NetworkPart
 from efficientnet_lite.runtimes.engine import EnginePool
+from efficientnet_lite.runtimes.file_answers import FileAnswers
 from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.tflite.float import output_shape, write_steps
 from efficientnet_lite.tflite.int8 import IntegerNetwork
@@ -230,12 +231,7 @@ def last_outputs(
         unit_input=True,
         rounded=rounded,
     )
-    pool = EnginePool(LiteRT, model, workers=workers)
-    rows = []
-    for row in pool.map(lambda engine, image: engine(image[None] / np.float32(255))["last"].ravel(), images):
-        rows.append(row)
-        on_progress(len(rows), len(images))
-    return np.stack(rows)
+    return FileAnswers(model, workers=workers)(images, on_progress)
 
 
 def _input_means(

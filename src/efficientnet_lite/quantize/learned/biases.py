@@ -7,7 +7,6 @@ on. Photos kept back decide whether what was learned is used.
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,11 +20,11 @@ from efficientnet_lite.photos.contract import Box
 from efficientnet_lite.photos.resizing import resize
 from efficientnet_lite.photos.views import Image
 from efficientnet_lite.progress import OnProgress
+from efficientnet_lite.quantize.integer_outputs import integer_outputs, last_output
 from efficientnet_lite.quantize.learned.simulation import Simulation
-from efficientnet_lite.runtimes.engine import EnginePool
-from efficientnet_lite.runtimes.litert import LiteRT
-from efficientnet_lite.tflite.float import Output, write_float
-from efficientnet_lite.tflite.int8 import IntegerNetwork, write_int8
+from efficientnet_lite.runtimes.file_answers import FileAnswers
+from efficientnet_lite.tflite.float import write_float
+from efficientnet_lite.tflite.int8 import IntegerNetwork
 
 SEED = 0
 STEPS, BATCH = 200, 8
@@ -37,19 +36,6 @@ LOOK_EVERY = 20  # updates, after which photos kept back are asked
 SMALLEST_CROP = 0.6  # of the side
 KEPT_BACK = 5  # one photo in so many decides, by two crops: the photo itself has calibrated
 MOST_VALUES = 2**28  # of all tensors of the photos that go through at once, about 4 GB with their gradients
-
-
-@dataclass(frozen=True, slots=True)
-class _Teacher:
-    """The float network, as a file."""
-
-    pool: EnginePool
-    output: Output
-
-    def __call__(self, images: Sequence[Image]) -> Array:
-        """(N, C), centred."""
-        rows = self.pool.map(lambda engine, image: engine(image[None] / np.float32(255))[self.output], images)
-        return _centred(np.concatenate(list(rows)))
 
 
 def learned_biases(
@@ -69,21 +55,19 @@ def learned_biases(
 
     The same photos give the same biases on the same machine with the same TensorFlow and number of threads.
     """
-    output: Output = "features" if plan.classes is None else "logits"
-    teacher = _Teacher(
-        EnginePool(LiteRT, write_float(plan, layers, outputs=(output,)), workers=workers), output
-    )
+    output = last_output(plan)
+    teacher = FileAnswers(write_float(plan, layers, outputs=(output,)), workers=workers)
     random = np.random.default_rng(SEED)
     judging = [_view(image, random) for image in images[::KEPT_BACK] for _ in range(2)]
     teaching = [image for place, image in enumerate(images) if place % KEPT_BACK]
-    wanted = teacher(judging)
+    wanted = _centred(teacher(judging))
 
     def nearness(candidate: IntegerNetwork) -> float:
-        return snr_db(wanted, _outputs(plan, candidate, output, judging, workers))
+        return snr_db(wanted, integer_outputs(plan, candidate, output, judging, workers=workers))
 
     learner, best = _Learner(plan, network), (nearness(network), network)
     for number, batch in enumerate(_batches(teaching or images, random), 1):
-        learner.update(batch, teacher(batch), _rate(number))
+        learner.update(batch, _centred(teacher(batch)), _rate(number))
         if number % LOOK_EVERY == 0 or number == STEPS:
             found = learner.averaged()
             if found is None:
@@ -193,16 +177,6 @@ def _view(image: Image, random: np.random.Generator) -> Image:
     return (
         image if random.random() < 0.5 else resize(image, Box(top, left, side, side), size, filter="bicubic")
     )
-
-
-def _outputs(
-    plan: Plan, network: IntegerNetwork, output: Output, images: Sequence[Image], workers: int
-) -> Array:
-    """What the written file gives, as reals, (N, C)."""
-    pool = EnginePool(LiteRT, write_int8(plan, network, outputs=(output,)), workers=workers)
-    made = pool.first.outputs[0]
-    codes = pool.map(lambda engine, image: engine(image[None])[output], images)
-    return (np.concatenate(list(codes)).astype(np.float32) - made.zero_point) * np.float32(made.scale)
 
 
 def _centred(rows: Array) -> Array:

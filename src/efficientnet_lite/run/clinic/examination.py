@@ -9,17 +9,13 @@ from efficientnet_lite import metrics
 from efficientnet_lite.arrays import Array
 from efficientnet_lite.artifacts.sample import Sample
 from efficientnet_lite.errors import ArtifactError
-from efficientnet_lite.network.plan import DENSE, LOGITS, POOLED, Plan
+from efficientnet_lite.network.plan import DENSE
 from efficientnet_lite.photos.views import Image
 from efficientnet_lite.progress import OnProgress, ShowStage
 from efficientnet_lite.quantize.clinic.damage import by_class, changed_photos, distance
 from efficientnet_lite.quantize.clinic.enough import FEWEST, CalibrationCurve, CurveMaker
-from efficientnet_lite.quantize.clinic.substitution import (
-    centred_power,
-    last_outputs,
-    last_tensor,
-    measure_noises,
-)
+from efficientnet_lite.quantize.clinic.substitution import centred_power, last_outputs, measure_noises
+from efficientnet_lite.quantize.integer_outputs import integer_outputs, last_output
 from efficientnet_lite.quantize.kept import WhatIf, gains
 from efficientnet_lite.quantize.method import Method
 from efficientnet_lite.quantize.network_part import NetworkPart
@@ -28,7 +24,7 @@ from efficientnet_lite.run.clinic.patient import Patient, calibrated
 from efficientnet_lite.runtimes.engine import EnginePool
 from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.storage.cache import Cache
-from efficientnet_lite.tflite.int8 import IntegerNetwork, write_int8
+from efficientnet_lite.tflite.int8 import write_int8
 
 MOST_FOR_SHARES = 48  # photos: each runs some 140 networks of lite1
 MOST_FOR_GAINS = 60  # photos: two files of each part
@@ -98,8 +94,8 @@ class Examination:
                 own = model.on_image(runner, image)
             codes = again.first(image[None])
             for output in again.first.outputs:
-                reals = (codes[output.name].ravel().astype(np.float32) - output.zero_point) * output.scale
-                if not np.allclose(own[output.name], reals, rtol=0, atol=output.scale / 100):
+                reals = output.reals(codes[output.name])
+                if not np.allclose(own[output.name], reals.ravel(), rtol=0, atol=output.scale / 100):
                     raise ArtifactError(
                         f"its output {output.name} is not what its weights give",
                         where=self.patient.where,
@@ -116,11 +112,12 @@ class Examination:
             self.workers,
             on_progress=lambda done, _: on_progress(done, whole),
         )
-        found = int8_outputs(
+        found = integer_outputs(
             plan,
             self.patient.integers.network,
+            last_output(plan),
             images,
-            self.workers,
+            workers=self.workers,
             on_progress=lambda done, _: on_progress(len(images) + done, whole),
         )
         return true, found
@@ -176,30 +173,13 @@ class Examination:
             plan,
             self.patient.layers,
             Method(dense="per-channel" if per_channel else "per-tensor"),
-            lambda network, images: int8_outputs(plan, network, images, self.workers),
+            lambda network, images: integer_outputs(
+                plan, network, last_output(plan), images, workers=self.workers
+            ),
             self.cache,
             self.workers,
         )
         return maker.curve(self.sample.images, true, asked=asked, stage=stage)
-
-
-def int8_outputs(
-    plan: Plan,
-    network: IntegerNetwork,
-    images: Sequence[Image],
-    workers: int,
-    *,
-    on_progress: OnProgress = lambda done, total: None,
-) -> Array:
-    """The last tensor that an int8 file of `network` gives, as reals (photos, C)."""
-    name = LOGITS if last_tensor(plan) == DENSE else POOLED
-    pool = EnginePool(LiteRT, write_int8(plan, network, outputs=(name,)), workers=workers)
-    output = pool.first.outputs[0]
-    rows = []
-    for row in pool.map(lambda engine, image: engine(image[None])[name].ravel(), images):
-        rows.append(row)
-        on_progress(len(rows), len(images))
-    return (np.stack(rows).astype(np.float32) - output.zero_point) * np.float32(output.scale)
 
 
 def _notes(curve: CalibrationCurve | None, photos: int) -> list[str]:
