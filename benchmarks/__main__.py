@@ -14,6 +14,7 @@ from benchmarks import (
     cluster,
     data,
     embedding,
+    engines,
     int8_classifiers,
     int8_loss,
     job,
@@ -52,6 +53,7 @@ BENCHMARKS = {
 ON_REQUEST = {  # these need other people's files, the extra `train`, or many minutes
     "stock-speed": stock.speed,
     "stock-quality": stock.quality,
+    "engines": engines.answers,
     "kernels": kernels.answers,
     "kernels-operators": kernels.operators,
     "int8-peers": int8_loss.peers,

@@ -131,7 +131,9 @@ def _alone(
     scales = {INPUT: INPUT_SCALE, PROBABILITIES: SOFTMAX_SCALE, **network.tensors}
     for step in plan.steps:
         reads = [step.source, *([step.skip] if isinstance(step, Add) else [])]
-        kind, data = _file(step, network, scales, {name: codes.shape for name, codes in tensors.items()})
+        kind, data = operator_file(
+            step, network, scales, {name: codes.shape for name, codes in tensors.items()}
+        )
         if isinstance(step, Conv):
             kind += ", ReLU6" if step.relu6 else ""
         for kernels in _KERNELS:
@@ -139,7 +141,7 @@ def _alone(
             yield kind, kernels, np.abs(found.astype(int) - tensors[step.name]).ravel()
 
 
-def _file(
+def operator_file(
     step: Step, network: IntegerNetwork, scales: Mapping[str, Scale], shapes: Mapping[str, tuple[int, ...]]
 ) -> tuple[str, bytes]:
     """The name of a step's operator, and a file of it alone, int8 to int8."""
