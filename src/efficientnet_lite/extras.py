@@ -13,6 +13,7 @@ EMBED = "pip install 'efficientnet-lite[embed]'"
 RAY = "pip install 'efficientnet-lite[ray]'"
 MAP = "pip install 'efficientnet-lite[map]'"
 SEARCH = "pip install 'efficientnet-lite[search]'"
+TFLM = "pip install 'efficientnet-lite[tflm]'"
 
 
 @contextmanager

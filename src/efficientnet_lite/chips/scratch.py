@@ -1,0 +1,61 @@
+"""What the kernels of CMSIS-NN ask for in the arena beside the tensors: rows laid out for their loops.
+
+The reference kernels, which TFLite Micro's package runs, ask for nothing, so no search on this machine finds it. What
+stands here is the most that a Cortex-M with DSP or MVE instructions asks, by the formulas of the source; not run here.
+
+Source: CMSIS-NN 7 (V.2.3.0 of its buffer sizes): arm_convolve_get_buffer_sizes_s8.c,
+arm_depthwise_conv_get_buffer_sizes_s8.c, arm_avgpool_get_buffer_sizes_s8.c,
+arm_fully_connected_get_buffer_sizes_s8.c; CH_IN_BLOCK_MVE of arm_nnsupportfunctions.h.
+"""
+
+import math
+from itertools import accumulate
+
+from efficientnet_lite.strangers.operators import OperatorInfo
+from efficientnet_lite.strangers.structure import CheckedModel
+
+_MVE_CHANNELS, _BUFFERS, _LANES = 124, 4, 16
+
+
+def scratch_bytes(model: CheckedModel) -> int:
+    """By how much the arena of a file may have to grow for them, where the most is alive at once."""
+    alive = _alive(model)
+    asked = [_asked(operator, model) for operator in model.operators]
+    return max(map(sum, zip(alive, asked, strict=True)), default=0) - max(alive, default=0)
+
+
+def _alive(model: CheckedModel) -> list[int]:
+    """For each operator, the bytes of all tensors that were made, or given, and will still be read."""
+    made = dict.fromkeys(model.inputs, 0)
+    last = dict.fromkeys(model.outputs, len(model.operators))
+    for place, operator in enumerate(model.operators):
+        made.update(dict.fromkeys(operator.outputs, place))
+        for index in operator.inputs:
+            last[index] = max(place, last.get(index, 0))
+    alive = [0] * (len(model.operators) + 1)  # by what comes and goes with each
+    for index, first in made.items():
+        alive[first] += model.tensors[index].memory_bytes
+        end = last.get(index, first) + 1
+        if end < len(alive):
+            alive[end] -= model.tensors[index].memory_bytes
+    return list(accumulate(alive))[:-1]
+
+
+def _asked(operator: OperatorInfo, model: CheckedModel) -> int:
+    read = model.tensors[operator.inputs[0]] if operator.inputs else None
+    if read is None or read.dtype != "int8":
+        return 0
+    match operator.name:
+        case "CONV_2D":
+            window = model.tensors[operator.inputs[1]].shape[1:]
+            if window[:2] == (1, 1):
+                return 4 * read.shape[-1]
+            return _BUFFERS * math.ceil(math.prod(window) / _LANES) * _LANES
+        case "DEPTHWISE_CONV_2D":
+            places = math.prod(model.tensors[operator.inputs[1]].shape[1:3])
+            return max(2 * read.shape[-1] * places, _BUFFERS * _MVE_CHANNELS * places)
+        case "AVERAGE_POOL_2D":
+            return 4 * read.shape[-1]
+        case "FULLY_CONNECTED":
+            return 4 * model.tensors[operator.outputs[0]].shape[-1]
+    return 0
