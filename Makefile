@@ -38,7 +38,7 @@ setup-all: .venv/setup-all.stamp  ## the same with every extra
 	$(BIN)/python $(INSTALL_LOCK) locks/all.txt
 	@touch $@
 
-.PHONY: test test-kill test-kernels test-all test-trace test-jax test-hub1 test-ray test-browser test-mediapipe test-engines test-peers test-lowest test-fuzz test-wheel test-examples
+.PHONY: test test-kill test-kernels test-all test-trace test-jax test-hub1 test-ray test-browser test-mediapipe test-engines test-tflm test-peers test-lowest test-fuzz test-wheel test-examples
 test: setup  ## the tests, in five minutes on two cores
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
 
@@ -70,6 +70,9 @@ test-mediapipe: .venv-mediapipe/setup.stamp  ## MediaPipe Tasks, the real consum
 test-engines: .venv-engines/setup.stamp  ## OpenVINO, ONNX Runtime, MNN and ncnn on our files, beside LiteRT
 	.venv-engines/bin/python -m pytest -m engines tests/engines
 	.venv-engines/bin/python -m pytest tests/docs/test_artifacts.py
+
+test-tflm: .venv-tflm/setup.stamp  ## TFLite Micro's own interpreter, on our files: arena, operators, answers; Linux on x86-64
+	.venv-tflm/bin/python -m pytest tests/tflm
 
 test-ray: .venv-ray/setup.stamp  ## embed on a real Ray cluster of two nodes: workers, nodes and drivers killed
 	.venv-ray/bin/python -m pytest -m ray tests/cluster

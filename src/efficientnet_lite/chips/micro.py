@@ -2,7 +2,7 @@
 
 The package `tflite-micro` is the C++ library with its reference kernels, built for this machine. What it plans is what
 a chip would: of 32 bits, a little less stays in the arena there; of kernels that a chip's maker wrote, some ask for
-room beside (`scratch`).
+room beside (`kernel_scratch`).
 
 Tried with the package of 2026-10-23: integer files run, whether they take and give uint8, int8 or float32, and float
 files; float16 and dynamic files do not, nor a QUANTIZE from float32 to uint8. Answers are those of LiteRT's reference
@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite.chips.distance import Distance, Outputs, distances, steps_of
-from efficientnet_lite.chips.scratch import scratch_bytes
+from efficientnet_lite.chips.kernel_scratch import scratch_bytes
+from efficientnet_lite.chips.output_gaps import OutputGap, RawOutputs, output_gaps, steps_of
 from efficientnet_lite.chips.tool import Tool
 from efficientnet_lite.errors import ArtifactError, VerificationFailed
 from efficientnet_lite.extras import TFLM
@@ -68,19 +68,19 @@ class MicroReport:
     scratch_bytes: int  # beside it, at most, where the kernels are those of CMSIS-NN; not run
     resolver: tuple[str, ...]  # methods of MicroMutableOpResolver that register its operators, sorted
     inputs: int  # on how many it was run
-    distances: tuple[Distance, ...]  # from LiteRT, one for each output
-    outputs: Outputs
+    gaps: tuple[OutputGap, ...]  # from LiteRT, one for each output
+    outputs: RawOutputs
     notes: tuple[str, ...]  # what may go wrong on a chip all the same
 
     @property
-    def difference(self) -> Distance:
+    def difference(self) -> OutputGap:
         """That of the output which differs most."""
-        return max(self.distances, key=lambda each: (each.codes or 0, each.reals))
+        return max(self.gaps, key=lambda each: (each.codes or 0, each.reals))
 
     @property
     def within(self) -> bool:
         """Every output is as near to LiteRT as an export must be."""
-        return not any(each.beyond(codes=MOST_CODES, reals=MOST_OF_REALS) for each in self.distances)
+        return not any(each.beyond(codes=MOST_CODES, reals=MOST_OF_REALS) for each in self.gaps)
 
     def to_json(self) -> dict[str, Any]:
         """A document of plain values, without the outputs."""
@@ -92,7 +92,7 @@ class MicroReport:
             "scratch_bytes": self.scratch_bytes,
             "resolver": list(self.resolver),
             "inputs": self.inputs,
-            "distances": [asdict(each) for each in self.distances],
+            "gaps": [asdict(each) for each in self.gaps],
             "most_codes": MOST_CODES,
             "within": self.within,
             "notes": list(self.notes),
@@ -105,7 +105,7 @@ def require(where: Path | str) -> None:
 
 
 def measured(
-    data: bytes, inputs: npt.NDArray[Any], *, where: Path | str, given: Outputs | None = None
+    data: bytes, inputs: npt.NDArray[Any], *, where: Path | str, given: RawOutputs | None = None
 ) -> MicroReport:
     """What a file needs on TFLite Micro, and how far from LiteRT it answers there.
 
@@ -121,7 +121,7 @@ def measured(
     """
     TOOL.require(where)
     model = check_model(data, where=where)
-    _require_one_graph(model, where)
+    _require_one_image(model, where)
     engine = LiteRT(data, where=where)
     answered = _ask(data, model, inputs, where)
     found = _outputs(answered.raw, engine, len(inputs))
@@ -133,18 +133,18 @@ def measured(
         scratch_bytes=scratch_bytes(model),
         resolver=resolver_of(model),
         inputs=len(inputs),
-        distances=distances(found, given or _run(engine, inputs), steps_of(model)),
+        gaps=output_gaps(found, given or _run(engine, inputs), steps_of(model)),
         outputs=found,
         notes=_notes(model),
     )
 
 
-def run(data: bytes, inputs: npt.NDArray[Any], *, where: Path | str) -> Outputs:
+def run(data: bytes, inputs: npt.NDArray[Any], *, where: Path | str) -> RawOutputs:
     """What a file gives on TFLite Micro for raw inputs; arguments and errors as for `measured`."""
     return measured(data, inputs, where=where).outputs
 
 
-def replayed(data: bytes, inputs: npt.NDArray[Any], given: Outputs, *, where: Path | str) -> MicroReport:
+def replayed(data: bytes, inputs: npt.NDArray[Any], given: RawOutputs, *, where: Path | str) -> MicroReport:
     """The gate of a file for microcontrollers: `measured`, and as near to LiteRT as it must be.
 
     Each output must be within `MOST_CODES` codes of `given`, what LiteRT gave for the same inputs, and within
@@ -154,17 +154,17 @@ def replayed(data: bytes, inputs: npt.NDArray[Any], given: Outputs, *, where: Pa
     Raises, besides what `measured` does, VerificationFailed: says which output is how far from which kernels.
     """
     report = measured(data, inputs, where=where, given=given)
-    _hold(report, report.distances, MOST_CODES, "LiteRT", where)
+    _hold(report, report.gaps, MOST_CODES, "LiteRT", where)
     reference = _run(
         LiteRT(data, where=where, kernels="reference"), inputs
     )  # it did not end TFLite Micro either
     steps = steps_of(check_model(data, where=where))
-    same = distances(report.outputs, reference, steps)
+    same = output_gaps(report.outputs, reference, steps)
     _hold(report, same, SAME_CODES, "LiteRT's reference kernels", where)
     return report
 
 
-def _hold(report: MicroReport, found: tuple[Distance, ...], most: int, of: str, where: Path | str) -> None:
+def _hold(report: MicroReport, found: tuple[OutputGap, ...], most: int, of: str, where: Path | str) -> None:
     """Raises VerificationFailed where an output is too far from that `of` other kernels."""
     for each in found:
         if each.beyond(codes=most, reals=MOST_OF_REALS):
@@ -191,14 +191,21 @@ def _camel(name: str) -> str:
     return "".join(part if part[0].isdigit() else part.capitalize() for part in name.split("_"))
 
 
-def _require_one_graph(model: CheckedModel, where: Path | str) -> None:
-    """Raises ArtifactError for a file of which TFLite Micro would run something else than LiteRT."""
-    if len(model.inputs) != 1 or len(model.signatures) > 1:
+def _require_one_image(model: CheckedModel, where: Path | str) -> None:
+    """Raises ArtifactError for a file that takes something else, or of which TFLite Micro runs something else."""
+    shapes = [list(model.tensors[index].shape) for index in model.inputs]
+    names = {model.tensors[index].name for index in model.outputs}
+    if (
+        len(shapes) != 1
+        or shapes[0][:1] != [1]
+        or len(model.signatures) > 1
+        or len(names) < len(model.outputs)
+    ):
         raise ArtifactError(
-            f"TFLite Micro is asked of files with one input and one signature; it has {len(model.inputs)} and "
-            f"{len(model.signatures)}",
+            f"TFLite Micro is asked of files that take one image, by one signature; this takes {shapes} "
+            f"by {len(model.signatures)}",
             where=where,
-            fix="give a file that takes one image",
+            fix="give a classifier of one image",
         )
 
 
@@ -251,16 +258,23 @@ def _obstacle(words: str) -> str:
     return ""
 
 
-def _outputs(raw: bytes, engine: LiteRT, count: int) -> Outputs:
+def _outputs(raw: bytes, engine: LiteRT, count: int) -> RawOutputs:
     """The outputs of `count` inputs, by the names that LiteRT calls them."""
     kind = np.dtype([(tensor.name, tensor.dtype, tensor.shape) for tensor in engine.outputs])
     found = np.frombuffer(raw, kind)
-    return {tensor.name: found[tensor.name].reshape(count, *tensor.shape[1:]) for tensor in engine.outputs}
+    return {tensor.name: _joined(found[tensor.name]) for tensor in engine.outputs}
 
 
-def _run(engine: LiteRT, inputs: npt.NDArray[Any]) -> Outputs:
+def _run(engine: LiteRT, inputs: npt.NDArray[Any]) -> RawOutputs:
     found = [engine(each[None]) for each in inputs]
-    return {tensor.name: np.concatenate([each[tensor.name] for each in found]) for tensor in engine.outputs}
+    return {
+        tensor.name: _joined(np.stack([each[tensor.name] for each in found])) for tensor in engine.outputs
+    }
+
+
+def _joined(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """An output of N inputs, (N, 1, ...) of most files, as (N, ...)."""
+    return values[:, 0] if values.shape[1:2] == (1,) else values
 
 
 def _flat_softmax(model: CheckedModel) -> bool:
