@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from efficientnet_lite.commands.cache import cache_clear, cache_list
     from efficientnet_lite.commands.check import check
+    from efficientnet_lite.commands.doctor import doctor
     from efficientnet_lite.commands.duplicates import duplicates
     from efficientnet_lite.commands.embed import embed
     from efficientnet_lite.commands.embedder import Embedder
@@ -78,6 +79,7 @@ _HOMES = {  # public name -> module
     "cache_list": "commands.cache",
     "check": "commands.check",
     "create_model": "commands.keras",
+    "doctor": "commands.doctor",
     "duplicates": "commands.duplicates",
     "embed": "commands.embed",
     "evaluate": "commands.evaluate",
@@ -121,6 +123,7 @@ __all__ = [
     "cache_list",
     "check",
     "create_model",
+    "doctor",
     "duplicates",
     "embed",
     "evaluate",

@@ -1,6 +1,6 @@
 """Libraries of the extras, which not everybody has: what is said where one is missing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +14,20 @@ RAY = "pip install 'efficientnet-lite[ray]'"
 MAP = "pip install 'efficientnet-lite[map]'"
 SEARCH = "pip install 'efficientnet-lite[search]'"
 TFLM = "pip install 'efficientnet-lite[tflm]'"
+
+# What each extra of pyproject.toml gives, in a few words; `doctor` says it of those that are not installed.
+GIVES: Mapping[str, str] = {
+    "imagenet": "ImageNet weights of lite0, lite1 and lite2, offline",
+    "train": "fine-tuning, recipes, SavedModel, TF1 Hub, int8 by best effort",
+    "onnx": "ONNX files written and run",
+    "report": "a training's curves as a picture",
+    "hf": "ImageNet weights of lite3 and lite4, fetched at first use",
+    "heif": "HEIC photos of iPhones",
+    "embed": "feature vectors in Parquet; photos from the network",
+    "ray": "feature vectors made on many machines",
+    "search": "an index for searches among millions of photos",
+    "map": "maps of photos by UMAP",
+}
 
 
 @contextmanager

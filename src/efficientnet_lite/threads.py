@@ -1,5 +1,6 @@
-"""Work for several threads whose outcomes come in order, few of them at a time."""
+"""Work for several threads whose outcomes come in order, few of them at a time; and how many cores there are."""
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
@@ -77,3 +78,8 @@ def beside(function: Callable[[], Result]) -> Future[Result]:
 
     threading.Thread(target=run, daemon=True).start()
     return future
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -26,6 +26,7 @@ ROOMS = (
     "tflite",
     "strangers",
     "runtimes",
+    "machine",
     "features",
     "cluster",
     "classifier",
@@ -49,6 +50,7 @@ LIBRARIES = {  # a room, a part or one module of it -> what it may import beside
     "drawn_bar": {"rich"},
     "terminal": {"os", "rich"},  # what is behind a stream
     "bars": {"rich", "sys", "time"},
+    "threads": {"os"},  # how many cores this process may use
     "crc32c": {"google_crc32c"},
     "storage.files": {"filelock"},
     "storage.cache": {"sqlite3"},
@@ -65,6 +67,7 @@ LIBRARIES = {  # a room, a part or one module of it -> what it may import beside
     "strangers": {"ai_edge_litert", "flatbuffers"},
     "runtimes.litert": {"ai_edge_litert", "flatbuffers"},
     "runtimes.onnx": {"onnxruntime"},
+    "machine.libraries": {"packaging"},
     "features.parts": {"pyarrow"},
     "features.clip_retrieval": {"pyarrow"},
     "neighbors.part_child": {"pyarrow"},
@@ -117,6 +120,7 @@ PURE = {
         for name in ("manifest", "pared", "raw", "resample", "rubbish", "split", "splitwords", "tiff")
     ),
     *("tflite.quantmath", "records.example", "records.riegeli"),
+    *("machine.processor", "machine.discreet", "machine.remarks"),
 }
 
 

@@ -80,6 +80,9 @@ COMMANDS = (
     Command("map", f"{HERE}.map:map", "Make a map of embedded photos: one page, alike ones near each other."),
     Command("info", f"{HERE}.info:info", "Say what a file, a run or a model contains."),
     Command("models", f"{HERE}.models:models", "List the five variants."),
+    Command(
+        "doctor", f"{HERE}.doctor:doctor", "Say what is installed, what works, and how fast int8 is here."
+    ),
     Command("cache list", f"{HERE}.cache:cache_list", "Show what the cache holds."),
     Command("cache clear", f"{HERE}.cache:cache_clear", "Empty the cache."),
 )

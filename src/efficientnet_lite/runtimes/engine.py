@@ -5,7 +5,6 @@ nearly twice the photos a second of one engine with two threads, since LiteRT re
 lock while it computes.
 """
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import numpy.typing as npt
 from efficientnet_lite.arrays import Array
 from efficientnet_lite.errors import wrong_argument
 from efficientnet_lite.threads import AHEAD, Given, Result, in_threads
+from efficientnet_lite.threads import cores as cores
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +103,3 @@ def chosen_workers(given: int | None) -> int:
     if given is not None and given < 1:
         raise wrong_argument("workers", given, fix="give at least 1, or leave it out")
     return given or cores()
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

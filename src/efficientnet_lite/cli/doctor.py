@@ -1,0 +1,131 @@
+"""`doctor`: one screen about this installation and this machine."""
+
+from typing import TYPE_CHECKING
+
+from efficientnet_lite.cli.common import AnyJson, Quiet, Switch, Verbose, console_of
+from efficientnet_lite.cli.console import Console
+from efficientnet_lite.errors import EXIT_VERIFICATION
+from efficientnet_lite.figures import milliseconds
+
+if TYPE_CHECKING:
+    from efficientnet_lite.machine.checkup import Checkup, Extra, LibraryState
+
+GIGABYTE = 1e9
+
+
+def doctor(
+    *, quick: Switch = False, json: AnyJson = False, verbose: Verbose = 0, quiet: Quiet = False
+) -> None:
+    """Say what is installed, what works, and what this machine is good for: one screen for a bug report.
+
+    Every library that is installed is imported, and lite0 is run in float32 and in int8, in other processes.
+    Neither the user's name nor the machine's is shown, and the home folder is "~".
+
+    The exit code is 5 where something that every command needs is missing, of another version or broken, else 0,
+    also where extras are missing.
+
+    Args:
+        quick: import and measure nothing, and answer in less than a second.
+        json: print one JSON document instead of the screen.
+    """
+    from efficientnet_lite.commands.doctor import doctor as examine
+
+    console = console_of(json, verbose, quiet)
+    found = examine(quick=quick, progress=console.progress)
+    if json:
+        console.json(found)
+    else:
+        _show(console, found)
+    if not found.is_sound:
+        raise SystemExit(EXIT_VERIFICATION)
+
+
+def _show(console: Console, found: "Checkup") -> None:
+    console.facts(
+        f"efficientnet-lite {found.version}",
+        [
+            ("Python", found.python),
+            ("system", found.system),
+            ("processor", _processor(found)),
+            ("memory", _memory(found)),
+            ("int8", _int8(found)),
+            ("cache", _cache(found)),
+            *(
+                [("variables", [f"{name}={value}" for name, value in found.variables.items()])]
+                if found.variables
+                else []
+            ),
+            ("libraries", [_library(each) for each in found.libraries] or "not known"),
+        ],
+    )
+    if found.extras:
+        rows = [[each.name, _extra(each), each.gives] for each in found.extras]
+        console.table("", ["extra", "state", "gives"], rows, prose="gives")
+    for remark in found.remarks:
+        console.line(f"! {remark.what}; try: {remark.fix}")
+    if not found.remarks:
+        console.line("nothing is wrong")
+
+
+def _library(library: "LibraryState") -> str:
+    marks = {"missing": "MISSING", "other version": f"but {library.asked} is asked for", "broken": "BROKEN"}
+    return " ".join(filter(None, (library.name, library.version, marks.get(library.state))))
+
+
+def _extra(extra: "Extra") -> str:
+    if extra.state == "broken":
+        return f"BROKEN: {', '.join(each.name for each in extra.libraries if each.state == 'broken')}"
+    return f"lacks {', '.join(extra.lacks)}" if extra.state == "incomplete" else extra.state
+
+
+def _processor(found: "Checkup") -> str:
+    processor, cores = found.processor, found.cores
+    count = f"{cores.usable} core" if cores.usable == 1 else f"{cores.usable} cores"
+    if cores.of_machine not in (None, cores.usable):
+        count = f"{cores.usable} of {cores.of_machine} cores"
+    if cores.of_container is not None:
+        count += f", {cores.of_container:g} by the container"
+    return "; ".join(filter(None, (processor.name, count, _instructions(found))))
+
+
+def _instructions(found: "Checkup") -> str:
+    processor = found.processor
+    if processor.instructions is None:
+        return "instructions not known"
+    there = ", ".join(processor.instructions) or "none of note"
+    return f"{there}; not {', '.join(processor.absent)}" if processor.absent else there
+
+
+def _memory(found: "Checkup") -> str:
+    memory = found.memory
+    if memory.of_machine is None:
+        return "not known"
+    parts = [f"{memory.of_machine / GIGABYTE:.1f} GB"]
+    if memory.free is not None:
+        parts.append(f"{memory.free / GIGABYTE:.1f} GB free")
+    limits = {"container": memory.of_container, "process": memory.of_process}
+    parts += [
+        f"at most {limit / GIGABYTE:.1f} GB for the {who}"
+        for who, limit in limits.items()
+        if limit is not None
+    ]
+    return ", ".join(parts)
+
+
+def _int8(found: "Checkup") -> str:
+    speed = found.int8.measured
+    if speed is None:
+        expected = {True: "about twice as fast as float32", False: "about as fast as float32", None: ""}
+        said = expected[found.int8.is_faster]
+        return f"{said}, by the instructions; not measured" if said else "not measured"
+    times = f"{milliseconds(speed.int8_ms)} against {milliseconds(speed.float32_ms)}"
+    how = f"{speed.gain:.1f} times as fast as float32" if found.int8.is_faster else "no faster than float32"
+    return f"{how}: {times}, {speed.model} at {speed.size} pixels, one thread"
+
+
+def _cache(found: "Checkup") -> str:
+    cache = found.cache
+    parts = [cache.folder or "no folder", f"{cache.bytes / 1e6:,.1f} MB"]
+    if cache.free_bytes is not None:
+        parts.append(f"{cache.free_bytes / GIGABYTE:,.0f} GB free")
+    return ", ".join([*parts, "writable" if cache.is_writable else "NOT WRITABLE"])
