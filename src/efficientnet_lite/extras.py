@@ -17,15 +17,15 @@ TFLM = "pip install 'efficientnet-lite[tflm]'"
 
 # What each extra of pyproject.toml gives, in a few words; `doctor` says it of those that are not installed.
 GIVES: Mapping[str, str] = {
-    "imagenet": "ImageNet weights of lite0, lite1 and lite2, offline",
-    "train": "fine-tuning, recipes, SavedModel, TF1 Hub, int8 by best effort",
-    "onnx": "ONNX files written and run",
-    "report": "a training's curves as a picture",
-    "hf": "ImageNet weights of lite3 and lite4, fetched at first use",
+    "imagenet": "ImageNet weights of lite0 to lite2, offline",
+    "train": "fine-tuning, recipes, SavedModel, better int8",
+    "onnx": "ONNX files, written and run",
+    "report": "curves of a training as a picture",
+    "hf": "ImageNet weights of lite3 and lite4, downloaded",
     "heif": "HEIC photos of iPhones",
-    "embed": "feature vectors in Parquet; photos from the network",
-    "ray": "feature vectors made on many machines",
-    "search": "an index for searches among millions of photos",
+    "embed": "vectors in Parquet, photos from the network",
+    "ray": "vectors made on many machines",
+    "search": "searches among millions of vectors",
     "map": "maps of photos by UMAP",
 }
 

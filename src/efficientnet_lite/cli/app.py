@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from efficientnet_lite.cli.console import HANG, Console
 from efficientnet_lite.cli.wording import COMMAND_LINE
-from efficientnet_lite.errors import EXIT_INTERRUPTED, EXIT_OK, EfficientNetLiteError, UnusableInput
+from efficientnet_lite.errors import (
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_VERIFICATION,
+    EfficientNetLiteError,
+    UnusableInput,
+)
 from efficientnet_lite.notices import listening
 from efficientnet_lite.storage import files
 from efficientnet_lite.version import __version__
@@ -201,7 +207,12 @@ def parser(filled: "Filled | None" = None) -> "App":
 
 
 def _dispatch(arguments: Sequence[str]) -> int:
-    from cyclopts import CycloptsError
+    try:
+        from cyclopts import CycloptsError
+    except Exception:
+        if arguments[0] != "doctor":
+            raise
+        return _doctor_alone()
 
     from efficientnet_lite.cli.config import Filled
     from efficientnet_lite.cli.spellings import usage_error
@@ -219,6 +230,14 @@ def _dispatch(arguments: Sequence[str]) -> int:
             raise
         Console().result_lost(error)  # the parser of arguments writes the help itself
     return code if isinstance(code, int) else EXIT_OK
+
+
+def _doctor_alone() -> int:
+    """`doctor` where the parser of arguments cannot be imported, nor what draws its tables: as JSON."""
+    from efficientnet_lite.commands.doctor import doctor
+
+    Console().json(doctor())
+    return EXIT_VERIFICATION
 
 
 def _print(console: Console, lines: Sequence[str]) -> int:

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 from efficientnet_lite.cli.common import AnyJson, Quiet, Switch, Verbose, console_of
 from efficientnet_lite.cli.console import Console
 from efficientnet_lite.errors import EXIT_VERIFICATION
-from efficientnet_lite.figures import milliseconds
 
 if TYPE_CHECKING:
     from efficientnet_lite.machine.checkup import Checkup, Extra, LibraryState
 
 GIGABYTE = 1e9
+BUSY = 1.5  # programs a core
 
 
 def doctor(
@@ -32,7 +32,7 @@ def doctor(
 
     console = console_of(json, verbose, quiet)
     found = examine(quick=quick, progress=console.progress)
-    if json:
+    if json or not _is_drawn():
         console.json(found)
     else:
         _show(console, found)
@@ -40,7 +40,19 @@ def doctor(
         raise SystemExit(EXIT_VERIFICATION)
 
 
+def _is_drawn() -> bool:
+    """Whether what draws tables can be imported; it may be just that which is broken."""
+    try:
+        from efficientnet_lite.cli import drawn_table  # noqa: F401
+    except Exception:
+        return False
+    return True
+
+
 def _show(console: Console, found: "Checkup") -> None:
+    added = {
+        each.name: each for extra in found.extras for each in extra.libraries if _is_shown(each)
+    }.values()
     console.facts(
         f"efficientnet-lite {found.version}",
         [
@@ -56,15 +68,25 @@ def _show(console: Console, found: "Checkup") -> None:
                 else []
             ),
             ("libraries", [_library(each) for each in found.libraries] or "not known"),
+            ("of extras", [_library(each) for each in added] or "none"),
         ],
     )
     if found.extras:
         rows = [[each.name, _extra(each), each.gives] for each in found.extras]
         console.table("", ["extra", "state", "gives"], rows, prose="gives")
+        if any(each.lacks for each in found.extras):
+            console.line("an extra is installed by: pip install 'efficientnet-lite[NAME]'")
     for remark in found.remarks:
         console.line(f"! {remark.what}; try: {remark.fix}")
     if not found.remarks:
-        console.line("nothing is wrong")
+        console.line(
+            "nothing is wrong" if found.is_tried else "nothing is wrong by the records; nothing was tried"
+        )
+
+
+def _is_shown(library: "LibraryState") -> bool:
+    """Whether a library of an extra is worth its place: not what is missing, nor what has the one version asked for."""
+    return library.version is not None and (library.state != "good" or not library.asked.startswith("=="))
 
 
 def _library(library: "LibraryState") -> str:
@@ -75,7 +97,10 @@ def _library(library: "LibraryState") -> str:
 def _extra(extra: "Extra") -> str:
     if extra.state == "broken":
         return f"BROKEN: {', '.join(each.name for each in extra.libraries if each.state == 'broken')}"
-    return f"lacks {', '.join(extra.lacks)}" if extra.state == "incomplete" else extra.state
+    if extra.state != "incomplete":
+        return extra.state
+    only = len(extra.lacks) == 1
+    return f"lacks {extra.lacks[0]}" if only else f"lacks {len(extra.lacks)} of {len(extra.libraries)}"
 
 
 def _processor(found: "Checkup") -> str:
@@ -85,6 +110,8 @@ def _processor(found: "Checkup") -> str:
         count = f"{cores.usable} of {cores.of_machine} cores"
     if cores.of_container is not None:
         count += f", {cores.of_container:g} by the container"
+    if cores.load is not None and cores.load >= BUSY * cores.usable:
+        count += f", busy with {cores.load:.0f} programs"
     return "; ".join(filter(None, (processor.name, count, _instructions(found))))
 
 
@@ -115,9 +142,15 @@ def _memory(found: "Checkup") -> str:
 def _int8(found: "Checkup") -> str:
     speed = found.int8.measured
     if speed is None:
-        expected = {True: "about twice as fast as float32", False: "about as fast as float32", None: ""}
+        expected = {
+            True: "two to three times as fast as float32",
+            False: "about as fast as float32",
+            None: "",
+        }
         said = expected[found.int8.is_faster]
         return f"{said}, by the instructions; not measured" if said else "not measured"
+    from efficientnet_lite.figures import milliseconds  # it needs numpy, as the measurement did
+
     times = f"{milliseconds(speed.int8_ms)} against {milliseconds(speed.float32_ms)}"
     how = f"{speed.gain:.1f} times as fast as float32" if found.int8.is_faster else "no faster than float32"
     return f"{how}: {times}, {speed.model} at {speed.size} pixels, one thread"

@@ -19,7 +19,6 @@ from efficientnet_lite.machine.checkup import (
     extra_state,
     int8_speed,
     library_state,
-    strayed,
 )
 from efficientnet_lite.machine.imports import Trial, trials_of
 from efficientnet_lite.machine.kernel_speed import KernelSpeed, NotMeasured, kernel_speed
@@ -55,24 +54,27 @@ def doctor(*, quick: bool = False, progress: Progress = False) -> Checkup:
     libraries = tuple(library_state(each, trials.get(each.module), said) for each in asked.base)
     extras = tuple(
         extra_state(name, [library_state(each, trials.get(each.module), said) for each in added])
-        for name, added in asked.extras.items()
+        for name, added in sorted(asked.extras.items(), key=lambda each: _place(each[0]))
     )
     place, variables = surroundings.cache_place(), surroundings.variables()
-    cores = Cores(allowed.cores, allowed.cores_of_machine, allowed.cores_of_container)
+    cores = Cores(allowed.cores, allowed.cores_of_machine, allowed.cores_of_container, surroundings.load())
     memory = Memory(
         allowed.memory_bytes,
         allowed.memory_free_bytes,
         allowed.memory_of_container_bytes,
         allowed.memory_of_process_bytes,
     )
+    sound = all(each.state == "good" for each in libraries)
     found: list[Remark] = [
         *remarks.of_metadata(unknown),
-        *_of_installation(asked, libraries, extras, trials),
-        *remarks.of_runtime(fault, [(each.module, each.wrong) for each in beside if each.wrong]),
+        *_of_installation(asked, libraries, extras),
+        *remarks.of_runtime(
+            fault if sound else "", [(each.module, each.wrong) for each in beside if each.wrong]
+        ),
         *remarks.of_standard_library([each for each in trials.values() if each.wrong]),
         *remarks.of_cache(place.fault, place.free_bytes),
         *remarks.of_memory(memory, trains=any(each.name == "train" and not each.lacks for each in extras)),
-        *remarks.of_cores(cores, surroundings.load()),
+        *remarks.of_cores(cores),
         *remarks.of_encodings(surroundings.encodings()),
         *remarks.of_variables(variables),
     ]
@@ -94,7 +96,13 @@ def doctor(*, quick: bool = False, progress: Progress = False) -> Checkup:
         extras=extras,
         variables=variables,
         remarks=tuple(Remark(said(each.what), said(each.fix)) for each in dict.fromkeys(found)),
+        is_tried=not quick,
     )
+
+
+def _place(extra: str) -> int:
+    """Where an extra stands in the table of what each gives; one that it does not have comes last."""
+    return list(GIVES).index(extra) if extra in GIVES else len(GIVES)
 
 
 def _asked() -> tuple[Wanted, str]:
@@ -122,10 +130,7 @@ def _measured(show: ShowStage) -> tuple[KernelSpeed | None, str]:
 
 
 def _of_installation(
-    asked: Wanted,
-    libraries: tuple[LibraryState, ...],
-    extras: tuple[Extra, ...],
-    trials: Mapping[str, Trial],
+    asked: Wanted, libraries: tuple[LibraryState, ...], extras: tuple[Extra, ...]
 ) -> Iterator[Remark]:
     """What is to be said of the libraries, and of the package itself."""
     if asked is not NOTHING:
@@ -137,4 +142,3 @@ def _of_installation(
     yield from remarks.of_libraries(libraries, extras)
     for each in asked.everything():
         yield from remarks.of_record(each)
-        yield from remarks.of_place(each.name, strayed(each, trials.get(each.module)))

@@ -78,7 +78,7 @@ def _memory(proc: Path) -> dict[str, int]:
 
 def _groups(proc: Path) -> dict[str, PurePosixPath]:
     """The control group of this process for each controller; "" is version 2, which has one for all."""
-    found = {}
+    found: dict[str, PurePosixPath] = {}
     for line in _text(proc / "self/cgroup").splitlines():
         _, _, rest = line.partition(":")
         controllers, _, place = rest.partition(":")

@@ -22,10 +22,13 @@ class LibraryState:
     """One library: what is asked for, what is there, and whether that works."""
 
     name: str
+    package: str  # that is imported
     asked: str  # versions, as ">=2.0"
     version: str | None
     state: State
     why: str = ""  # where it is broken, in the library's own words
+    through: str = ""  # the package by which it is broken, where that is another one
+    instead: str = ""  # the file that is imported in its place, which is not of the installed library
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ class Cores:
     usable: int
     of_machine: int | None
     of_container: float | None
+    load: float | None  # programs that wanted one in the last minute, on average
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +106,12 @@ class Checkup:
     extras: tuple[Extra, ...]
     variables: Mapping[str, str]  # of the environment, those that change how libraries work
     remarks: tuple[Remark, ...]
+    is_tried: bool  # libraries were imported, and not looked up alone
 
     @property
     def is_sound(self) -> bool:
-        """Whether all that the base install asks for is there, and none of it is known to be broken."""
-        return all(each.state == "good" for each in self.libraries)
+        """Whether all that the base install asks for is known to be there, and none of it to be broken."""
+        return bool(self.libraries) and all(each.state == "good" for each in self.libraries)
 
 
 def library_state(library: Library, trial: Trial | None, said: Discretion) -> LibraryState:
@@ -117,8 +122,17 @@ def library_state(library: Library, trial: Trial | None, said: Discretion) -> Li
     elif not library.fits:
         state = "other version"
     wrong = trial.wrong if trial is not None and library.is_there else ""
-    version = library.version or library.instead or None
-    return LibraryState(library.name, library.asked, version, "broken" if wrong else state, said(wrong))
+    package = library.module.partition(".")[0]
+    return LibraryState(
+        library.name,
+        package,
+        library.asked,
+        library.version or library.instead or None,
+        "broken" if wrong else state,
+        said(wrong),
+        "" if trial is None or trial.through == package else trial.through,
+        said(_strayed(library, trial)),
+    )
 
 
 def extra_state(name: str, libraries: Sequence[LibraryState]) -> Extra:
@@ -144,13 +158,13 @@ def int8_speed(processor: Processor, measured: KernelSpeed | None) -> Int8Speed:
     return Int8Speed(expected, None if expected is None else "predicted", None)
 
 
-def strayed(library: Library, trial: Trial | None) -> str | None:
-    """The file that a library is imported from where that is not the one that was installed."""
+def _strayed(library: Library, trial: Trial | None) -> str:
+    """The file that a library is imported from where that is not the one that was installed, else ""."""
     if library.folder is None or trial is None or trial.file is None:
-        return None
+        return ""
     top = library.module.partition(".")[0]
     own = [library.folder / top, library.folder / f"{top}.py"]
     if not any(map(files.exists, own)):  # of an editable install the modules lie elsewhere
-        return None
+        return ""
     place = files.real(trial.file)
-    return None if place.is_relative_to(files.real(library.folder)) else str(trial.file)
+    return "" if place.is_relative_to(files.real(library.folder)) else str(trial.file)

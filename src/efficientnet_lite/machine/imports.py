@@ -10,11 +10,11 @@ from typing import Any
 from efficientnet_lite.documents import json_value
 from efficientnet_lite.errors import bounded, printable
 from efficientnet_lite.machine.libraries import Wanted
+from efficientnet_lite.plaintext import shortened
 from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.storage.confined import Failed, ask_tool
 
-SECONDS = 60  # for all modules of a chain, on the clock: TensorFlow takes 5 to 20
-MEMORY = 2**40  # of address space; TensorFlow reserves much that it never uses
+SECONDS = 120  # for all modules of a chain, on the clock: TensorFlow takes 5, on a busy machine 60
 ANSWER_BYTES = 2**20
 CHILD = "efficientnet_lite.machine.import_child"
 STANDARD = ("sqlite3",)  # of Python, where it was built with it: the cache
@@ -28,13 +28,14 @@ class Trial:
 
     module: str
     wrong: str  # "" where it can be imported
-    file: Path | None = None  # that was imported
+    file: Path | None = None  # of the package that it is in
+    through: str = ""  # the package that went wrong
 
 
 def trials_of(
     asked: Wanted, *, workers: int, on_progress: OnProgress
 ) -> tuple[dict[str, Trial], list[Trial]]:
-    """Module -> how its import went, of all libraries that are there; and LiteRT's beside those of each extra.
+    """Module -> how its import went, of all libraries that are there; and LiteRT's behind those of each extra.
 
     What runs our files shares a process with them when an extra is used, and native libraries can be at odds.
     """
@@ -47,6 +48,9 @@ def trials_of(
             chains.append([*modules, RUNTIME])
     base, *others = tried(chains, workers=workers, on_progress=on_progress)
     found = {trial.module: trial for trial in (*base, *(each for chain in others for each in chain[:-1]))}
+    alone = found.get(RUNTIME)
+    if alone is None or alone.wrong:
+        return found, []
     return found, [
         replace(chain[-1], module=", ".join(each.module.partition(".")[0] for each in chain[:-1]))
         for chain in others
@@ -75,11 +79,11 @@ def _chain(modules: Sequence[str]) -> list[Trial]:
         question = json.dumps(list(todo)).encode()
         try:
             told = ask_tool(
-                CHILD, question, library="json", limit=ANSWER_BYTES, seconds=SECONDS, memory=MEMORY
+                CHILD, question, library="json", limit=ANSWER_BYTES, seconds=SECONDS, memory=None
             ).answer
             why = "it ended the process"
         except Failed as error:
-            told, why = error.answer, str(error)
+            told, why = error.begun, ": ".join(filter(None, (str(error), shortened(error.words, lines=1))))
         heard = [_trial(module, line) for module, line in zip(todo, told.splitlines(), strict=False)]
         found += heard
         if len(heard) < len(todo):
@@ -91,8 +95,8 @@ def _trial(module: str, line: bytes) -> Trial:
     """What the child says of a module; a broken library shared its process, so it is read as a stranger's."""
     try:
         said: Any = json_value(line)
-        place, wrong = said["file"], said["wrong"]
+        place, wrong, through = said["file"], said["wrong"], said["through"]
     except (ValueError, KeyError, TypeError):
         return Trial(module, "its process gave no sensible answer")
     file = Path(place) if isinstance(place, str) and "\0" not in place else None
-    return Trial(module, bounded(printable(str(wrong))), file)
+    return Trial(module, bounded(printable(str(wrong))), file, bounded(printable(str(through))))

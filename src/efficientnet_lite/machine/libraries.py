@@ -105,20 +105,15 @@ def _of(extra: str, asked: Iterable["Requirement"]) -> Iterator["Requirement"]:
 def _library(asked: "Requirement") -> Library:
     specifier, module = str(asked.specifier), re.sub(r"[-.]+", "_", asked.name).lower()
     records = list(metadata.distributions(name=asked.name))
-    version = _said(lambda: records[0].version) if records else None
+    version = _version(records[0]) if records else None
     if version is None:
         instead = _provider(module)
         return Library(
             asked.name, specifier, None, bool(instead), NATIVE.get(module, module), instead=instead
         )
-    folder = _said(lambda: Path(str(records[0].locate_file(""))))
+    folder = _folder(records[0])
     module = _module(records[0], module)
-    also = {
-        other
-        for each in records[1:]
-        if _said(lambda each=each: Path(str(each.locate_file("")))) == folder
-        and (other := _said(lambda each=each: each.version)) not in (None, version)
-    }
+    also = {_version(each) for each in records[1:] if _folder(each) == folder} - {None, version}
     fits = bool(_said(lambda: asked.specifier.contains(version, prereleases=True)))
     return Library(
         asked.name,
@@ -139,6 +134,15 @@ def _said(ask: Callable[[], T]) -> T | None:
         return None
 
 
+def _version(record: metadata.Distribution) -> str | None:
+    return _said(lambda: record.version)
+
+
+def _folder(record: metadata.Distribution) -> Path | None:
+    """Where its modules lie."""
+    return _said(lambda: Path(str(record.locate_file(""))))
+
+
 def _module(record: metadata.Distribution, guess: str) -> str:
     """The module that a distribution is imported by."""
     text = _said(lambda: record.read_text("top_level.txt")) or ""
@@ -155,4 +159,5 @@ def _provider(module: str) -> str:
     except (ImportError, ValueError):
         return ""
     named = metadata.packages_distributions().get(module, [])
-    return printable(named[0]) if named else "a folder without a version"
+    version = _said(lambda: metadata.version(named[0])) if named else None
+    return f"by {bounded(printable(f'{named[0]} {version}'))}" if named else "of no known version"

@@ -9,18 +9,18 @@ from efficientnet_lite.machine.libraries import Library
 # Peaks that were measured. Source: docs/numbers.md, "Memory: decoding and features" and "the whole of `train`".
 BASE_BYTES, TRAINING_BYTES = 400 * 10**6, 1_500 * 10**6
 FULL_DISK_BYTES = 500 * 10**6  # free
+TAKE_OUT = "take that folder out of PYTHONPATH, or give the file another name"
 BACKENDS = ("tensorflow", "jax")
-BUSY = 1.5  # programs a core
 
 
 def of_libraries(libraries: Sequence[LibraryState], extras: Sequence[Extra]) -> Iterator[Remark]:
     """Of the base install whatever is not good; of extras what is there and does not work."""
-    for each in libraries:
-        yield from _of_library(each)
-    for extra in extras:
-        for each in extra.libraries:
-            if each.state != "missing":
-                yield from _of_library(each)
+    added = [each for extra in extras for each in extra.libraries if each.state != "missing"]
+    every = [*libraries, *added]
+    at_fault = {each.package for each in every if each.state == "broken" and not each.through}
+    for each in every:
+        if each.through not in at_fault:  # else it works once that one does
+            yield from _of_library(each)
 
 
 def _of_library(library: LibraryState) -> Iterator[Remark]:
@@ -30,9 +30,13 @@ def _of_library(library: LibraryState) -> Iterator[Remark]:
     elif library.state == "other version":
         asked = f"{library.asked} is asked for"
         yield Remark(f"{library.name} {library.version} is installed, and {asked}", f"pip install '{wanted}'")
-    elif library.state == "broken":
-        what = f"{library.name} {library.version} cannot be imported: {library.why}"
-        yield Remark(what, f"pip install --force-reinstall '{wanted}'")
+    what = f"{library.name} {library.version}"
+    if library.state == "broken":
+        said = f"{what} cannot be imported: {library.why}"
+        fix = TAKE_OUT if library.instead else f"pip install --force-reinstall '{wanted}'"
+        yield Remark(f"{said} ({library.instead})" if library.instead else said, fix)
+    elif library.instead:
+        yield Remark(f"{what} is installed, but {library.instead} is imported", TAKE_OUT)
 
 
 def of_metadata(unknown: str) -> Iterator[Remark]:
@@ -71,15 +75,6 @@ def of_record(library: Library) -> Iterator[Remark]:
         )
 
 
-def of_place(library: str, file: str | None) -> Iterator[Remark]:
-    """A library that another file stands in front of."""
-    if file is not None:
-        yield Remark(
-            f"{library} is imported from {file}, not from where it is installed",
-            "take that folder out of PYTHONPATH, or give the file another name",
-        )
-
-
 def of_variables(variables: Mapping[str, str]) -> Iterator[Remark]:
     """Variables that make libraries work in another way than was tested."""
     if "OPENBLAS_CORETYPE" in variables:
@@ -107,17 +102,12 @@ def of_encodings(encodings: Mapping[str, str]) -> Iterator[Remark]:
             )
 
 
-def of_cores(cores: Cores, load: float | None) -> Iterator[Remark]:
+def of_cores(cores: Cores) -> Iterator[Remark]:
     if cores.of_container is not None and cores.of_container < cores.usable:
         number = max(1, int(cores.of_container))
         yield Remark(
             f"the container allows {cores.of_container:g} of {cores.usable} cores: as many threads hinder each other",
             f"give `workers={number}`",
-        )
-    if load is not None and load > BUSY * cores.usable:
-        yield Remark(
-            f"{load:.0f} programs want a core, and there are {cores.usable}: times that are measured say little",
-            "measure when the machine is idle",
         )
 
 

@@ -61,12 +61,13 @@ def python() -> str:
 
 def discretion() -> Discretion:
     """What a report may not say of who runs this."""
-    homes = {os.path.expanduser("~")}
-    homes |= {os.path.realpath(each) for each in homes}
+    homes = set()
+    with suppress(RuntimeError):  # nobody's process, as in a container
+        homes = {str(Path.home()), str(files.real(Path.home()))}
     user = ""
     with suppress(OSError, KeyError, ImportError):  # a user whom the system does not know
         user = getpass.getuser()
-    return Discretion(tuple(each for each in homes if each != "~"), user, platform.node())
+    return Discretion(tuple(homes), user, platform.node())
 
 
 def variables() -> dict[str, str]:

@@ -32,6 +32,7 @@ PATIENCE = 6  # seconds on the clock for one of the processor: machines are busy
 MEMORY, MEMORY_OF_A_BYTE = 192 * 2**20, 4
 TOOL_SECONDS, TOOL_MEMORY = 120, 4 * 2**30  # on the clock; beside what its imports take
 HEARD_BYTES = 1 << 15  # of the beginning and of the end of what is printed
+NO_LIMIT = 0  # of memory
 UNKNOWN_ADDRESS_SPACE = 2**30  # where the system does not say what is reserved
 OUT_OF_MEMORY, NO_LIBRARY, TOO_LONG = (
     77,
@@ -55,9 +56,10 @@ QUIET = {
 class Failed(Exception):
     """The child gave no answer; the text says why in a few words that fit behind "it was not read: "."""
 
-    def __init__(self, why: str, words: str = "") -> None:
+    def __init__(self, why: str, words: str = "", begun: bytes = b"") -> None:
         super().__init__(why)
         self.words = words  # what it printed, safe to show
+        self.begun = begun  # what it had answered until then
 
 
 class Told(NamedTuple):
@@ -98,20 +100,21 @@ def ask_tool(
     library: str,
     limit: int,
     seconds: int = TOOL_SECONDS,
-    memory: int = TOOL_MEMORY,
+    memory: int | None = TOOL_MEMORY,
 ) -> Told:
     """What `respond(question, file)` of the module writes to its file, and what was printed, by it or by the tool.
 
-    Arguments as for `answer`; `seconds` are of the clock, and of the processor. Nothing can be written to the disk.
-    Raises Failed, with the tool's words, where it dies, takes too long or too much memory, or answers more than
-    `limit` bytes.
+    Arguments as for `answer`; `seconds` are of the clock, and of the processor. Nothing can be written to the disk,
+    unless `memory` is None: then a library is asked that is trusted with both.
+    Raises Failed, with the tool's words and what it had answered until then, where it dies, takes too long or too
+    much memory, or answers more than `limit` bytes.
     """
-    ended = _ended(module, question, library, limit, (seconds, memory), clock=seconds)
+    ended = _ended(module, question, library, limit, (seconds, memory or NO_LIMIT), clock=seconds)
     if len(ended.answer) > limit:
         raise Failed(f"it answers more than {limit:,} bytes", ended.words)
     if ended.code or ended.late:
         code = TOO_LONG if ended.late else ended.code
-        raise Failed(_end_of_tool(code, library, seconds, memory), ended.words)
+        raise Failed(_end_of_tool(code, library, seconds, memory or NO_LIMIT), ended.words, ended.answer)
     return Told(ended.answer, ended.words)
 
 
@@ -200,7 +203,7 @@ def serve(module: str, library: str, seconds: int, memory: int) -> None:
     respond: Callable[[bytes, BinaryIO], None] = import_module(module).respond
     with os.fdopen(os.dup(1), "wb") as out:
         os.dup2(2, 1)  # what a library prints is no answer
-        confine(seconds=seconds, memory=address_space() + memory)
+        confine(seconds=seconds, memory=None if memory == NO_LIMIT else address_space() + memory)
         try:
             respond(sys.stdin.buffer.read(), out)
         except MemoryError:
@@ -216,15 +219,14 @@ def imported(library: str) -> None:
 
 
 def confine(*, seconds: int, memory: int | None = None) -> None:
-    """In a child: limit what this process takes from now on, and its address space as a whole."""
+    """In a child: limit what this process takes from now on; with `memory` its address space, and no file grows."""
     try:
         import resource
     except ImportError:  # Windows
         return
-    limits = [(resource.RLIMIT_CPU, math.ceil(time.process_time()) + seconds)]
+    limits = [(resource.RLIMIT_CPU, math.ceil(time.process_time()) + seconds), (resource.RLIMIT_CORE, 0)]
     if memory is not None:
-        # Nothing is written, and no core left.
-        limits += [(resource.RLIMIT_AS, memory), (resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, 0)]
+        limits += [(resource.RLIMIT_AS, memory), (resource.RLIMIT_FSIZE, 0)]
     for kind, value in limits:
         with suppress(ValueError, OSError):  # macOS; or there is a lower limit already
             resource.setrlimit(kind, (value, resource.getrlimit(kind)[1]))
