@@ -27,6 +27,9 @@ GIVES: Mapping[str, str] = {
     "ray": "vectors made on many machines",
     "search": "searches among millions of vectors",
     "map": "maps of photos by UMAP",
+    "ethos-u": "what Arm's Vela says of Ethos-U chips",
+    "coreml": "Core ML packages for Apple's devices",
+    "tflm": "what TFLite Micro says of microcontrollers",
 }
 
 

@@ -42,6 +42,7 @@ LINES = {
     "map": "map vectors --out map.html --method pca --overwrite",
     "info": "info run",
     "models": "models",
+    "doctor": "doctor --quick",
     "cache list": "cache list",
     "cache clear": "cache clear",
 }
@@ -216,7 +217,7 @@ def test_every_stage_is_told_to_its_end_and_its_bar_is_full(shown, line):
         assert told[-1][0] == told[-1][1] > 0, f"{description} ends at {told[-1]}"
         assert all(0 <= done <= total for done, total in told), description
         assert told == sorted(told, key=lambda each: each[0]), f"{description} falls back"
-    assert STAGES[line] or line.split()[0] in ("hub-cache", "info", "models", "cache")
+    assert STAGES[line] or line.split()[0] in ("hub-cache", "info", "models", "doctor", "cache")
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)

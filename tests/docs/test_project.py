@@ -9,6 +9,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from efficientnet_lite.extras import GIVES
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src/efficientnet_lite"
 ROOMS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
@@ -31,6 +33,13 @@ def locked(name: str) -> dict[str, list[str]]:
     for package, version in re.findall(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)", text, flags=re.MULTILINE):
         versions.setdefault(canonicalize_name(package), []).append(version)
     return versions
+
+
+def test_what_every_extra_gives_is_said_once_and_in_the_readme():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+
+    assert set(GIVES) == set(EXTRAS)
+    assert [extra for extra in EXTRAS if f"\n| `{extra}` |" not in readme and extra != "imagenet"] == []
 
 
 @pytest.mark.parametrize("name", LOCKS)

@@ -212,7 +212,7 @@ def _dispatch(arguments: Sequence[str]) -> int:
     except Exception:
         if arguments[0] != "doctor":
             raise
-        return _doctor_alone()
+        return _doctor_alone(quick="--quick" in arguments)
 
     from efficientnet_lite.cli.config import Filled
     from efficientnet_lite.cli.spellings import usage_error
@@ -232,11 +232,11 @@ def _dispatch(arguments: Sequence[str]) -> int:
     return code if isinstance(code, int) else EXIT_OK
 
 
-def _doctor_alone() -> int:
+def _doctor_alone(*, quick: bool) -> int:
     """`doctor` where the parser of arguments cannot be imported, nor what draws its tables: as JSON."""
     from efficientnet_lite.commands.doctor import doctor
 
-    Console().json(doctor())
+    Console().json(doctor(quick=quick))
     return EXIT_VERIFICATION
 
 

@@ -122,11 +122,11 @@ def _measured(show: ShowStage) -> tuple[KernelSpeed | None, str]:
     """Both times, and why there are none."""
     with show("Measuring float32 and int8") as on_progress:
         try:
-            measured = kernel_speed()
+            return kernel_speed(), ""
         except NotMeasured as error:
             return None, str(error)
-        on_progress(1, 1)
-        return measured, ""
+        finally:
+            on_progress(1, 1)
 
 
 def _of_installation(

@@ -10,7 +10,6 @@ from typing import Any
 from efficientnet_lite.documents import json_value
 from efficientnet_lite.errors import bounded, printable
 from efficientnet_lite.machine.libraries import Wanted
-from efficientnet_lite.plaintext import shortened
 from efficientnet_lite.progress import OnProgress
 from efficientnet_lite.storage.confined import Failed, ask_tool
 
@@ -83,7 +82,7 @@ def _chain(modules: Sequence[str]) -> list[Trial]:
             ).answer
             why = "it ended the process"
         except Failed as error:
-            told, why = error.begun, ": ".join(filter(None, (str(error), shortened(error.words, lines=1))))
+            told, why = error.begun, str(error)
         heard = [_trial(module, line) for module, line in zip(todo, told.splitlines(), strict=False)]
         found += heard
         if len(heard) < len(todo):

@@ -158,6 +158,6 @@ def _provider(module: str) -> str:
             return ""
     except (ImportError, ValueError):
         return ""
-    named = metadata.packages_distributions().get(module, [])
+    named = (_said(metadata.packages_distributions) or {}).get(module, [])
     version = _said(lambda: metadata.version(named[0])) if named else None
     return f"by {bounded(printable(f'{named[0]} {version}'))}" if named else "of no known version"

@@ -14,12 +14,11 @@ from pathlib import Path
 from efficientnet_lite.errors import UnusableInput, bounded, printable
 from efficientnet_lite.machine.discreet import Discretion
 from efficientnet_lite.storage import files
-from efficientnet_lite.storage.cache_place import VARIABLE, cache_folder
 from efficientnet_lite.weights.model_hub import OFFLINE
 
 # Those that a report of a fault is read for. A value is said where it is a number or a word, else only that it is set.
 VARIABLES = (
-    *(VARIABLE, *OFFLINE),
+    *("EFFICIENTNET_LITE_CACHE", *OFFLINE),
     *("PYTHONPATH", "PYTHONOPTIMIZE", "LD_PRELOAD", "LD_LIBRARY_PATH"),
     *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENBLAS_CORETYPE"),
     *("KERAS_BACKEND", "TF_USE_LEGACY_KERAS", "CUDA_VISIBLE_DEVICES"),
@@ -51,7 +50,7 @@ def system() -> str:
 
 def python() -> str:
     """Which Python runs this, and how it was installed."""
-    if (Path(sys.prefix) / "conda-meta").is_dir():
+    if files.is_dir(Path(sys.prefix) / "conda-meta"):
         place = "conda"
     else:
         place = "virtual environment" if sys.prefix != sys.base_prefix else "no virtual environment"
@@ -92,6 +91,8 @@ def load() -> float | None:
 def cache_place() -> CachePlace:
     """Where the cache is or would be; a file without a name is written there to see whether that works."""
     try:
+        from efficientnet_lite.storage.cache_place import cache_folder
+
         folder = cache_folder()
     except Exception as error:  # platformdirs is broken; the rest is still of interest
         return CachePlace(None, 0, None, f"platformdirs: {type(error).__name__}: {error}")

@@ -6,6 +6,8 @@ Environment: EFFICIENTNET_LITE_CACHE (the folder; the platform's own place for c
 import os
 from pathlib import Path
 
+import platformdirs
+
 from efficientnet_lite.errors import printable
 from efficientnet_lite.notices import LOG
 
@@ -17,8 +19,6 @@ def cache_folder() -> Path | None:
     """The folder, which need not exist; None for a user without a home (a container), who has no place for it."""
     if named := os.environ.get(VARIABLE):
         return Path(named)
-    import platformdirs
-
     try:
         folder = Path(platformdirs.user_cache_dir("efficientnet-lite", appauthor=False))
     except RuntimeError:  # no HOME, and the system does not know the user
