@@ -112,3 +112,30 @@ def test_every_room_says_what_lives_there_and_what_to_open_first():
         assert re.search(r"\b[Mm]ay\s+import\b", text), room
         for name in re.findall(r"[Oo]pen `([a-z_0-9]+)`", text):
             assert (PACKAGE / room / f"{name}.py").is_file(), (room, name)
+
+
+def test_every_group_of_tests_has_a_target_an_environment_and_a_last_result():
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    contributing = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    targets = dict(re.findall(r"^(test-[a-z0-9-]+): (.*?)  ## ", makefile, flags=re.MULTILINE))
+    results = re.findall(
+        r"^\| `make (test-[a-z0-9-]+)` \|.*\| 20\d\d-\d\d-\d\d: .*\d.* \|$", contributing, re.MULTILINE
+    )
+
+    assert sorted(results) == sorted(targets)
+    assert {"test", *targets} == set(re.search(r"^\.PHONY: (test .*)$", makefile, re.MULTILINE)[1].split())
+    environments = {name for needs in targets.values() for name in re.findall(r"\.venv-([a-z0-9]+)/", needs)}
+    own_rule = set(re.findall(r"^\.venv-([a-z0-9]+)/setup\.stamp:", makefile, re.MULTILINE))
+    assert [
+        name for name in environments - own_rule if not (ROOT / f"tests/{name}/requirements.txt").is_file()
+    ] == []
+
+
+@pytest.mark.parametrize(
+    "path", sorted(ROOT.glob("tests/*/requirements.txt")), ids=lambda path: path.parent.name
+)
+def test_what_a_group_installs_has_a_version(path):
+    asked = [line for line in path.read_text("utf-8").splitlines() if line and not line.startswith("#")]
+
+    assert len(asked) > 1
+    assert [line for line in asked if not re.match(r"[A-Za-z0-9._\[\]-]+(==|<)[0-9]", line)] == []
