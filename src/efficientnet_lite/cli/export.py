@@ -91,7 +91,7 @@ def export(
         overwrite: replace an existing file. Of a run without --out, with --precision int8: its own int8 file, by one
             that the photos that proved the run prove anew; its card and its page then speak of the new one.
     """
-    from efficientnet_lite.cli.results import show_exported, with_notes
+    from efficientnet_lite.cli.results import show_exported, show_noted
     from efficientnet_lite.commands.export import export as export_artifact
 
     console = console_of(json, verbose, quiet)
@@ -120,9 +120,4 @@ def export(
         workers=workers,
         progress=console.progress,
     )
-    for note in exported.notes:
-        console.warn(note)
-    if json:
-        console.json(with_notes(exported.to_json()))
-    else:
-        show_exported(console, exported)
+    show_noted(console, exported, show_exported, json=json)

@@ -36,7 +36,7 @@ def map(
         overwrite: make the page anew where there is one.
         json: print one JSON document instead of the line.
     """
-    from efficientnet_lite.cli.results import with_notes
+    from efficientnet_lite.cli.results import show_noted
     from efficientnet_lite.commands.map import map as make_map
 
     console = console_of(json, verbose, quiet)
@@ -49,13 +49,10 @@ def map(
         overwrite=overwrite,
         progress=console.progress,
     )
-    if json:
-        console.json(with_notes(mapped.to_json()))
-        return
-    for note in mapped.notes:
-        console.warn(note)
     place = out or Path(MAP_PAGE)
-    console.line(_told(mapped, place), keep=[place])
+    show_noted(
+        console, mapped, lambda console, mapped: console.line(_told(mapped, place), keep=[place]), json=json
+    )
 
 
 def _told(mapped: "Mapped", out: Path) -> str:

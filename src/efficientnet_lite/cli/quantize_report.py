@@ -42,7 +42,7 @@ def quantize_report(
         calibration: with how many photos to calibrate; may be given again.
         overwrite: replace a page that is there.
     """
-    from efficientnet_lite.cli.results import with_notes
+    from efficientnet_lite.cli.results import show_noted
     from efficientnet_lite.commands.quantize_report import quantize_report as report
 
     console = console_of(json, verbose, quiet)
@@ -56,12 +56,7 @@ def quantize_report(
         workers=workers,
         progress=console.progress,
     )
-    for note in found.notes:
-        console.warn(note)
-    if json:
-        console.json(with_notes(found.to_json()))
-    else:
-        _show(console, found)
+    show_noted(console, found, _show, json=json)
 
 
 def _show(console: "Console", found: "Diagnosis") -> None:

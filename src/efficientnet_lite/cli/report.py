@@ -25,14 +25,14 @@ def report(
         overwrite: make the page anew where there is one.
         json: print one JSON document instead of the path.
     """
-    from efficientnet_lite.cli.results import with_notes
+    from efficientnet_lite.cli.results import show_noted
     from efficientnet_lite.commands.report import report as make_report
 
     console = console_of(json, verbose, quiet)
     reported = make_report(run, photos=photos, out=out, overwrite=overwrite, progress=console.progress)
-    if json:
-        console.json(with_notes(reported.to_json()))
-        return
-    for note in reported.notes:
-        console.warn(note)
-    console.line(str(reported.path), keep=[reported.path])
+    show_noted(
+        console,
+        reported,
+        lambda console, reported: console.line(str(reported.path), keep=[reported.path]),
+        json=json,
+    )

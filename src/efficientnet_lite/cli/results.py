@@ -1,7 +1,8 @@
 """How the results of `train`, `export` and `verify` are put into tables."""
 
 import math
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
 
 from efficientnet_lite.artifacts.exported import Exported
 from efficientnet_lite.artifacts.tf1_checkpoint import FORMAT as CHECKPOINT
@@ -32,9 +33,29 @@ def trained_json(trained: Trained) -> dict[str, Any]:
     }
 
 
-def with_notes(document: dict[str, Any]) -> dict[str, Any]:
-    """`document` with its notes as the command line says them."""
-    return {**document, "notes": [spelled(note) for note in document["notes"]]}
+class Noted(Protocol):
+    """What a command gives, and what a person should know of it."""
+
+    @property
+    def notes(self) -> Sequence[str]: ...
+
+    def to_json(self) -> dict[str, Any]: ...
+
+
+Result = TypeVar("Result", bound=Noted)
+
+
+def show_noted(
+    console: Console, result: Result, show: Callable[[Console, Result], None], *, json: bool
+) -> None:
+    """Its notes as warnings; then one document, whose notes are as the command line says them, or what `show` shows."""
+    for note in result.notes:
+        console.warn(note)
+    if json:
+        document = result.to_json()
+        console.json({**document, "notes": [spelled(note) for note in document["notes"]]})
+    else:
+        show(console, result)
 
 
 def show_exported(console: Console, exported: Exported) -> None:

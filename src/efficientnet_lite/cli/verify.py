@@ -38,7 +38,7 @@ def verify(
         trust: also let TensorFlow execute the SavedModels and Hub modules of the run.
         strict: "not refuted" fails too, with exit code 5.
     """
-    from efficientnet_lite.cli.results import with_notes
+    from efficientnet_lite.cli.results import show_noted
     from efficientnet_lite.commands.verify import verify as verify_target
 
     console = console_of(json, verbose, quiet)
@@ -51,12 +51,7 @@ def verify(
         trust=trust,
         progress=console.progress,
     )
-    for note in verified.notes:
-        console.warn(note)
-    if json:
-        console.json(with_notes(verified.to_json()))
-    else:
-        _show(console, verified)
+    show_noted(console, verified, _show, json=json)
     if not verified.passed or (strict and verified.verdict != "verified"):
         raise SystemExit(EXIT_VERIFICATION)
 
