@@ -39,9 +39,12 @@ def compensated_layers(
     made = {}
     for step in plan.convs:
         matrix, weights = _matrix(step, layers[step.name], scales, alike)
-        covariance = read[step.name].covariance
-        codes = nearest(matrix, weights) if covariance is None else compensated(matrix, weights, covariance)
-        made[step.name] = _layer(step, layers[step.name], codes, weights, scales, read[step.name].mean)
+        inputs = read[step.name]
+        if inputs.covariance is None:
+            codes = nearest(matrix, weights)
+        else:
+            codes = compensated(matrix, weights, inputs.covariance)
+        made[step.name] = _layer(step, layers[step.name], codes, weights, scales, inputs.mean)
     return made
 
 

@@ -1,7 +1,7 @@
 """Means and covariances of what each convolution reads, for rounding its weights."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,10 +16,8 @@ from efficientnet_lite.quantize.observed import Observed, drawn, tensor_pool
 from efficientnet_lite.runtimes.engine import Engine
 
 PIXELS, FEWEST_PIXELS = 24_000, 60  # that a 1 x 1 convolution reads: of all photos, and of each
-PATCHES, PATCH_PHOTOS = (
-    12_000,
-    100,
-)  # of the stem and the depthwise convolutions: in all, and of how many photos
+# Of the stem and the depthwise convolutions: in all, and of how many photos.
+PATCHES, PATCH_PHOTOS = 12_000, 100
 TOGETHER = 8  # photos whose products are summed at once
 FEWEST = 0.25  # inputs for each weight of an output, below which nothing is said of how they hang together
 SUMS_ERROR = 1e-5  # of float32, relative: a channel that never changes has no negative variance
@@ -45,10 +43,11 @@ def moments(
     *,
     workers: int,
     on_progress: OnProgress | None = None,
-) -> dict[str, Moments]:
+) -> Mapping[str, Moments]:
     """Convolution -> `Moments`, over `images`, uint8 (S, S, 3), which have these tensors `seen`.
 
-    Sums are of distances from the means, so that float32 is exact enough.
+    Sums are of distances from the means, so that float32 is exact enough. They alone are held, 170 MB of lite4: a
+    convolution's moments, which take twice the memory, are computed when they are asked for.
     """
     convs = list(plan.convs)
     with_patches = set(range(len(images))[:: max(1, len(images) // PATCH_PHOTOS)][:PATCH_PHOTOS])
@@ -66,31 +65,49 @@ def moments(
                 elif number in with_patches:
                     sums[step.name].add_patches(tensors[step.source], patches, number)
         for each in sums.values():
-            each.settle()
+            each.settle(fewest=each.inputs)  # fewer take less memory than their products
         return sums
 
-    totals: dict[str, _Sums] = {}
+    totals = {step.name: _Sums(step, seen.get(step.source)) for step in convs}
     pool = tensor_pool(plan, layers, workers=workers)
     starts = range(0, len(images), TOGETHER)
     for start, found in zip(starts, pool.map(look, starts, ahead=1), strict=True):
         for name, sums in found.items():
-            totals[name] = totals[name].joined(sums) if name in totals else sums
+            totals[name].join(sums)
         if on_progress:
             on_progress(min(start + TOGETHER, len(images)), len(images))
-    return {name: sums.moments() for name, sums in totals.items()}
+    return _MomentsOf(totals)
+
+
+class _MomentsOf(Mapping[str, Moments]):
+    """Computed when one is asked for."""
+
+    def __init__(self, totals: Mapping[str, "_Sums"]) -> None:
+        self._totals = totals
+
+    def __getitem__(self, name: str) -> Moments:
+        return self._totals[name].moments()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._totals)
+
+    def __len__(self) -> int:
+        return len(self._totals)
 
 
 class _Sums:
-    """Inputs of one convolution, their distances from the channels' means, and the products of these."""
+    """Inputs of one convolution, their distances from the channels' means, and the products of these.
+
+    Products are much larger than a few photos' inputs, so these wait until there are many, or the photos end.
+    """
 
     def __init__(self, step: Conv, source: Observed | None) -> None:
         self.step = step
         self.center = np.zeros(step.inputs, np.float32) if source is None else source.mean
-        inputs = step.kernel**2 * (1 if step.depthwise else step.inputs)
-        outputs = (step.outputs,) if step.depthwise else ()
-        self.count, self.enough = 0, 128 if step.depthwise else 2 * inputs
-        self.sums = np.zeros((*outputs, inputs), np.float32)
-        self.products = np.zeros((*outputs, inputs, inputs), np.float32)
+        self.count = 0
+        self.inputs = step.kernel**2 * (1 if step.depthwise else step.inputs)
+        self.enough = 128 if step.depthwise else 2 * self.inputs
+        self.totals: tuple[Array, Array] | None = None  # (inputs,) and (inputs, inputs), once there are any
         self.waiting: list[Array] = []
 
     def add_pixels(self, tensor: Array, count: int, photo: int) -> None:
@@ -106,38 +123,46 @@ class _Sums:
 
     def _add(self, inputs: Array) -> None:
         self.waiting.append(inputs - self.center)
-        if sum(map(len, self.waiting)) >= self.enough:
-            self.settle()
+        self.settle(fewest=self.enough)
 
-    def settle(self) -> None:
-        """Sum what waits."""
-        if not self.waiting:
+    def settle(self, *, fewest: int = 1) -> None:
+        """Sum what waits, if there are so many."""
+        if sum(map(len, self.waiting)) < fewest:
             return
         inputs = np.concatenate(self.waiting)
         self.waiting = []
         self.count += len(inputs)
         if self.step.depthwise:  # (n, k * k, C)
             columns = np.ascontiguousarray(inputs.transpose(2, 1, 0))
-            self.sums += columns.sum(axis=2)
-            self.products += columns @ columns.swapaxes(1, 2)
+            self._add_sums(columns.sum(axis=2), columns @ columns.swapaxes(1, 2))
         else:
             rows = inputs.reshape(len(inputs), -1)
-            self.sums += rows.sum(axis=0)
-            self.products += rows.T @ rows
+            self._add_sums(rows.sum(axis=0), rows.T @ rows)
 
-    def joined(self, other: "_Sums") -> "_Sums":
+    def _add_sums(self, sums: Array, products: Array) -> None:
+        if self.totals is None:
+            self.totals = sums, products
+        else:
+            np.add(self.totals[0], sums, out=self.totals[0])
+            np.add(self.totals[1], products, out=self.totals[1])
+
+    def join(self, other: "_Sums") -> None:
+        """Add all that `other` has, which is of no use afterwards."""
+        other.settle()
         self.count += other.count
-        self.sums += other.sums
-        self.products += other.products
-        return self
+        if other.totals is not None:
+            self._add_sums(*other.totals)
+        other.totals = None
 
     def moments(self) -> Moments:
-        mean = self.sums.astype(np.float64) / self.count
+        assert self.totals is not None  # there is at least one photo
+        sums, products = self.totals
+        mean = sums.astype(np.float64) / self.count
         center = self.center[:, None] if self.step.depthwise else np.resize(self.center, mean.shape)
         if self.count < FEWEST * mean.shape[-1]:
             return Moments(mean + center, None)
-        covariance = self.products / self.count - mean[..., :, None] * mean[..., None, :]
-        power = np.diagonal(self.products, axis1=-2, axis2=-1) / self.count + np.square(center)
+        covariance = products / self.count - mean[..., :, None] * mean[..., None, :]
+        power = np.diagonal(products, axis1=-2, axis2=-1) / self.count + np.square(center)
         unsure = SUMS_ERROR * power.sum(axis=-1)[..., None, None] * np.eye(mean.shape[-1])
         return Moments(mean + center, covariance + unsure)
 

@@ -80,8 +80,13 @@ def quantize(
         scales = alike_sums(plan, scales)
     tensors = {INPUT: INPUT_SCALE} | scales
     if method.rounding:
-        read = moments(plan, prepared, images, seen, workers=workers, on_progress=making.shown_from(1))
-        layered = compensated_layers(plan, prepared, tensors, read, alike=method.alike)
+        layered = compensated_layers(
+            plan,
+            prepared,
+            tensors,
+            moments(plan, prepared, images, seen, workers=workers, on_progress=making.shown_from(1)),
+            alike=method.alike,
+        )
         network = IntegerNetwork(layered, tensors)
         making.measure("rounding", lambda: making.plain_head(network))
     else:
