@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from rounded_network import random_layers
 
 from efficientnet_lite.metrics import snr_db
-from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import DENSE, POOLED, VARIANTS, make_plan
 from efficientnet_lite.quantize.learned import biases
 from efficientnet_lite.quantize.method import Method
@@ -26,13 +26,7 @@ def images():
 
 @pytest.fixture(scope="module")
 def layers():
-    random = np.random.default_rng(0)
-    layers = {DENSE: Layer(random.normal(0, 0.1, (1280, 10)).astype(np.float32), np.zeros(10, np.float32))}
-    for step in PLAN.convs:
-        inputs = step.kernel**2 * (1 if step.depthwise else step.inputs)
-        kernel = random.normal(0, np.sqrt(2 / inputs), step.kernel_shape).astype(np.float32)
-        layers[step.name] = Layer(kernel, random.normal(0, 0.1, step.outputs).astype(np.float32))
-    return layers
+    return random_layers(PLAN)
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from rounded_network import random_layers
 
-from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import DENSE, VARIANTS, Conv, make_plan
 from efficientnet_lite.quantize.stages import quantize
 from efficientnet_lite.runtimes.litert import LiteRT
@@ -22,13 +22,7 @@ def images():
 
 @pytest.fixture(scope="module")
 def network(images):
-    random = np.random.default_rng(0)
-    layers = {DENSE: Layer(random.normal(0, 0.1, (1280, 10)).astype(np.float32), np.zeros(10, np.float32))}
-    for step in PLAN.convs:
-        inputs = step.kernel**2 * (1 if step.depthwise else step.inputs)
-        kernel = random.normal(0, np.sqrt(2 / inputs), step.kernel_shape).astype(np.float32)
-        layers[step.name] = Layer(kernel, random.normal(0, 0.1, step.outputs).astype(np.float32))
-    return quantize(PLAN, layers, list(images), workers=1).network
+    return quantize(PLAN, random_layers(PLAN), list(images), workers=1).network
 
 
 def codes_of_the_file(network, images):

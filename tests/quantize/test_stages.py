@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from rounded_network import random_layers
 
 from efficientnet_lite.metrics import snr_db
 from efficientnet_lite.network import numpy_run
@@ -36,19 +37,9 @@ PLAN = make_plan(VARIANTS["lite0"], size=32, classes=None)
 reals = st.floats(-1e4, 1e4, width=32)
 
 
-def random_layers(seed=0):
-    random = np.random.default_rng(seed)
-    layers = {}
-    for step in PLAN.convs:
-        inputs = step.kernel**2 * (1 if step.depthwise else step.inputs)
-        kernel = random.normal(0, np.sqrt(2 / inputs), step.kernel_shape).astype(np.float32)
-        layers[step.name] = Layer(kernel, random.normal(0, 0.1, step.outputs).astype(np.float32))
-    return layers
-
-
 @pytest.fixture(scope="module")
 def layers():
-    return random_layers()
+    return random_layers(PLAN)
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from rounded_network import random_layers
 
 from efficientnet_lite.network.numpy_run import Layer
-from efficientnet_lite.network.plan import DENSE, VARIANTS, make_plan
+from efficientnet_lite.network.plan import VARIANTS, make_plan
 from efficientnet_lite.quantize.variety import (
     ENOUGH,
     Variety,
@@ -19,14 +20,7 @@ PLAN = make_plan(VARIANTS["lite0"], size=32, classes=10)
 
 @pytest.fixture(scope="module")
 def layers():
-    random = np.random.default_rng(0)
-    found = {}
-    for step in PLAN.convs:
-        inputs = step.kernel**2 * (1 if step.depthwise else step.inputs)
-        kernel = random.normal(0, np.sqrt(2 / inputs), step.kernel_shape).astype(np.float32)
-        found[step.name] = Layer(kernel, random.normal(0, 0.1, step.outputs).astype(np.float32))
-    found[DENSE] = Layer(random.normal(0, 0.1, (1280, 10)).astype(np.float32), np.zeros(10, np.float32))
-    return found
+    return random_layers(PLAN)
 
 
 def noise(count):

@@ -10,9 +10,9 @@ from efficientnet_lite.tflite.int8 import IntegerLayer, IntegerNetwork
 from efficientnet_lite.tflite.quantmath import INPUT_SCALE, RELU6_SCALE, activation_scale
 
 
-def random_layers(plan):
+def random_layers(plan, seed=0):
     """Layers whose activations stay of one size."""
-    random = np.random.default_rng(0)
+    random = np.random.default_rng(seed)
     layers = {}
     for step in plan.steps:
         if isinstance(step, Conv | Dense):
