@@ -42,11 +42,11 @@ class Noted(Protocol):
     def to_json(self) -> dict[str, Any]: ...
 
 
-Result = TypeVar("Result", bound=Noted)
+OfCommand = TypeVar("OfCommand", bound=Noted)
 
 
 def show_noted(
-    console: Console, result: Result, show: Callable[[Console, Result], None], *, json: bool
+    console: Console, result: OfCommand, show: Callable[[Console, OfCommand], None], *, json: bool
 ) -> None:
     """Its notes as warnings; then one document, whose notes are as the command line says them, or what `show` shows."""
     for note in result.notes:
