@@ -67,8 +67,9 @@ test-fuzz: setup  ## generated .tflite files through the check and LiteRT: none 
 test-mediapipe: .venv-mediapipe/setup.stamp  ## MediaPipe Tasks, the real consumer, on our files
 	.venv-mediapipe/bin/python -m pytest -m mediapipe tests/mediapipe
 
-test-engines: .venv-engines/setup.stamp  ## OpenVINO, ONNX Runtime, MNN and ncnn on our files, beside LiteRT
+test-engines: .venv-engines/setup.stamp  ## OpenVINO, ONNX Runtime, MNN and ncnn on our files, beside LiteRT; Core ML packages, read back
 	.venv-engines/bin/python -m pytest -m engines tests/engines
+	.venv-engines/bin/python -m pytest tests/artifacts/test_coreml.py
 	.venv-engines/bin/python -m pytest tests/docs/test_artifacts.py
 
 test-tflm: .venv-tflm/setup.stamp  ## TFLite Micro's own interpreter, on our files: arena, operators, answers; Linux on x86-64

@@ -9,6 +9,7 @@ from efficientnet_lite.errors import UsageError
 from efficientnet_lite.progress import ShowStage
 
 TRAIN, ONNX = "pip install 'efficientnet-lite[train]'", "pip install 'efficientnet-lite[onnx]'"
+COREML = "pip install 'efficientnet-lite[coreml]'"
 EMBED = "pip install 'efficientnet-lite[embed]'"
 RAY = "pip install 'efficientnet-lite[ray]'"
 MAP = "pip install 'efficientnet-lite[map]'"

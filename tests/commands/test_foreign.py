@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import scenes
 
-from efficientnet_lite.artifacts import hub_module, saved_model, tf1_checkpoint
+from efficientnet_lite.artifacts import coreml, hub_module, saved_model, tf1_checkpoint
 from efficientnet_lite.artifacts.hub_entries import Address
 from efficientnet_lite.cli import app, reference
 from efficientnet_lite.errors import UsageError
@@ -380,6 +380,11 @@ KINDS = {
         saved_model.SAVED_MODEL,
         IDENTITY | {"format": "savedmodel"},
         ["saved_model.pb", "variables/variables.index"],
+    ),
+    "Core ML package": (
+        coreml.COREML,
+        IDENTITY | {"format": "coreml"},
+        ["Manifest.json", "Data/com.apple.CoreML/model.mlmodel"],
     ),
     "Hub module": (hub_module.HUB_MODULE, IDENTITY, ["saved_model.pb", "tfhub_module.pb"]),
     "TF1 checkpoint": (tf1_checkpoint.TF1_CHECKPOINT, TF1, ["model.ckpt.index", "checkpoint"]),

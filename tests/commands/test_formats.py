@@ -150,7 +150,7 @@ def test_a_name_that_is_all_ending_or_ends_in_a_space_says_the_same(name):
 
 def test_a_format_that_is_none_is_refused():
     with pytest.raises(UsageError, match="no such format"):
-        chosen_kind("coreml", None)
+        chosen_kind("tensorrt", None)
 
 
 def test_a_tflite_file_is_never_written_under_another_ending(tmp_path, weights, capsys):

@@ -22,9 +22,10 @@ HERE = Path(__file__).parent
 
 
 def _where_it_is_made(format):
-    """TF's folders have the most files, hence changes to die at: half a minute, spent where TensorFlow is."""
-    missing = format in ("savedmodel", "hub-tf1") and find_spec("tensorflow") is None
-    return pytest.param(format, marks=pytest.mark.skipif(missing, reason="needs TensorFlow: make test-all"))
+    """Folders with many files have many changes to die at: half a minute, spent where their library is."""
+    library = {"savedmodel": "tensorflow", "hub-tf1": "tensorflow", "coreml": "coremltools"}.get(format)
+    missing = library is not None and find_spec(library) is None
+    return pytest.param(format, marks=pytest.mark.skipif(missing, reason=f"needs {library}: make test-all"))
 
 
 PROGRAM = """

@@ -80,6 +80,7 @@ LIBRARIES = {  # a room, a part or one module of it -> what it may import beside
     "quantize.learned": {"tensorflow"},  # inside functions: `effort="best"`, and training on its simulation
     "chips.micro_child": {"tflite_micro"},
     "artifacts.onnx_graph": {"onnx"},
+    "artifacts.coreml_graph": {"coremltools"},
     "artifacts.saved_model_graph": {"tensorflow", "keras"},
     "artifacts.hub_graph": {"tensorflow"},
     "artifacts.reference_graph": {"tensorflow"},

@@ -37,7 +37,7 @@ sys.meta_path.insert(0, Refusing())
 """
 
 # Rooms and modules for optional libraries, imported inside functions by those who use them.
-GRAPHS = ("onnx_graph", "saved_model_graph", "hub_graph", "reference_graph")
+GRAPHS = ("onnx_graph", "coreml_graph", "saved_model_graph", "hub_graph", "reference_graph")
 OPTIONAL = (
     "training",
     "network.keras_model",

@@ -16,7 +16,7 @@ class Exported:
     """A published artifact. `parity` is that of its float form against numpy; a checkpoint's numbers are equal."""
 
     path: Path  # a file, or the folder of a SavedModel, Hub module or checkpoint
-    format: str  # "tflite", "onnx", "savedmodel", "hub-tf1", "tf1-checkpoint"
+    format: str  # "tflite", "onnx", "coreml", "savedmodel", "hub-tf1", "tf1-checkpoint"
     precision: str  # "float32", "float16", "dynamic", "int8"
     outputs: tuple[str, ...]
     parity: Parity

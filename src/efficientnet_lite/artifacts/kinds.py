@@ -3,19 +3,25 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from efficientnet_lite.artifacts import hub_module, onnx, saved_model, tf1_checkpoint, tflite
+from efficientnet_lite.artifacts import coreml, hub_module, onnx, saved_model, tf1_checkpoint, tflite
 from efficientnet_lite.artifacts.kind import ArtifactKind
 from efficientnet_lite.artifacts.options import FORMATS
 from efficientnet_lite.errors import CALL, UsageError
 
 KINDS: Mapping[str, ArtifactKind] = {
     kind.format: kind
-    for kind in (tflite.KIND, onnx.KIND, saved_model.KIND, hub_module.KIND, tf1_checkpoint.KIND)
+    for kind in (tflite.KIND, onnx.KIND, coreml.KIND, saved_model.KIND, hub_module.KIND, tf1_checkpoint.KIND)
 }
 
-SUFFIXES: Mapping[str, str] = {".tflite": "tflite", ".onnx": "onnx", ".ckpt": "tf1-checkpoint"}
+SUFFIXES: Mapping[str, str] = {
+    ".tflite": "tflite",
+    ".onnx": "onnx",
+    ".mlpackage": "coreml",
+    ".ckpt": "tf1-checkpoint",
+}
+NAMED = (".tflite", ".onnx", ".mlpackage")  # endings that the names of those kinds must have
 _FOREIGN = """
-    .keras .h5 .hdf5 .pb .pbtxt .pt .pth .pt2 .bin .safetensors .mlmodel .mlpackage .engine .plan .trt .xml .param
+    .keras .h5 .hdf5 .pb .pbtxt .pt .pth .pt2 .bin .safetensors .mlmodel .engine .plan .trt .xml .param
     .zip .tar .gz .tgz .npz .npy .pkl .json .txt .csv .html .jpg .jpeg .png .webp
 """
 FOREIGN = frozenset(_FOREIGN.split())  # of files that are none of ours
@@ -35,8 +41,8 @@ def chosen_kind(given: str | None, out: Path | None) -> ArtifactKind:
         raise UsageError(
             f"no format that is written has the ending {suffix}",
             where=str(out),
-            fix="end the name in .tflite or .onnx, or name a folder for "
-            + ", ".join(each for each in FORMATS if each not in ("tflite", "onnx")),
+            fix=f"end the name in {' or '.join(NAMED)}, or name a folder for "
+            + ", ".join(each for each in FORMATS if each not in {SUFFIXES[ending] for ending in NAMED}),
         )
     by_name = SUFFIXES.get(suffix)
     format = given or by_name or tflite.KIND.format

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 from efficientnet_lite.errors import CALL, UsageError
 from efficientnet_lite.vocabulary import PRECISIONS, DenseScales, Effort, Io, Precision
 
-ArtifactFormat = Literal["tflite", "onnx", "savedmodel", "hub-tf1", "tf1-checkpoint"]
+ArtifactFormat = Literal["tflite", "onnx", "coreml", "savedmodel", "hub-tf1", "tf1-checkpoint"]
 FORMATS: tuple[ArtifactFormat, ...] = get_args(ArtifactFormat)
 Batching = Literal["1", "dynamic"]
 BATCHINGS: tuple[Batching, ...] = get_args(Batching)
@@ -25,12 +25,12 @@ _OF_ALL = ("format", "model", "weights", "ema", "overwrite")  # of the source or
 _ALL_TFLITE: tuple[str, ...] = PRECISIONS
 _SMALLER = ("float16", "dynamic", "int8")
 USES: Mapping[str, tuple[str, ...]] = {
-    "precision": _ALL_TFLITE,
+    "precision": (*_ALL_TFLITE, "coreml"),
     "batch": _ALL_TFLITE,
     "endpoints": _ALL_TFLITE,
     "labels_locale": _ALL_TFLITE,
     "workers": _ALL_TFLITE,
-    "outputs": (*_ALL_TFLITE, "onnx", "savedmodel", "hub-tf1"),
+    "outputs": (*_ALL_TFLITE, "onnx", "coreml", "savedmodel", "hub-tf1"),
     "data": _SMALLER,
     "max_drop": _SMALLER,
     "min_agreement": _SMALLER,
