@@ -44,7 +44,7 @@ def test_each_of_a_chain_is_judged_whatever_became_of_those_before_it(folder):
         install(folder, name, "1.0", code)
     chain = ["apple", *BROKEN, "cherry"]
 
-    (found,) = tried([chain], workers=1, on_progress=lambda done, total: None)
+    (found,) = tried([chain], lambda done, total: None)
 
     assert [trial.module for trial in found] == chain
     assert [trial.wrong for trial in found] == ["", *(said for _, said in BROKEN.values()), ""]
@@ -57,7 +57,7 @@ def test_one_that_hangs_is_ended(folder, monkeypatch):
     install(folder, "quince", "1.0", HANG)
 
     with silent("") as on_progress:
-        ((trial,),) = tried([["quince"]], workers=1, on_progress=on_progress)
+        ((trial,),) = tried([["quince"]], on_progress)
 
     assert "more than 1 s" in trial.wrong
 
@@ -66,6 +66,6 @@ def test_the_package_that_raised_is_named_and_not_the_one_that_rests_on_it(folde
     install(folder, "quince", "1.0", "raise ImportError('rotten')")
     install(folder, "jam", "1.0", "import quince")
 
-    (found,) = tried([["jam", "quince"]], workers=1, on_progress=lambda done, total: None)
+    (found,) = tried([["jam", "quince"]], lambda done, total: None)
 
     assert [(each.wrong, each.through) for each in found] == [("ImportError: rotten", "quince")] * 2

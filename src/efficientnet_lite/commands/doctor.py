@@ -49,7 +49,7 @@ def doctor(*, quick: bool = False, progress: Progress = False) -> Checkup:
     show, said = stages(progress), surroundings.discretion()
     asked, unknown = _asked()
     allowed = allowance()
-    trials, beside = ({}, []) if quick else _tried(asked, allowed.cores, show)
+    trials, beside = ({}, []) if quick else _tried(asked, show)
     measured, fault = (None, "") if quick else _measured(show)
     libraries = tuple(library_state(each, trials.get(each.module), said) for each in asked.base)
     extras = tuple(
@@ -113,9 +113,9 @@ def _asked() -> tuple[Wanted, str]:
         return NOTHING, str(error)
 
 
-def _tried(asked: Wanted, workers: int, show: ShowStage) -> tuple[Mapping[str, Trial], list[Trial]]:
+def _tried(asked: Wanted, show: ShowStage) -> tuple[Mapping[str, Trial], list[Trial]]:
     with show("Importing libraries") as on_progress:
-        return trials_of(asked, workers=workers, on_progress=on_progress)
+        return trials_of(asked, on_progress)
 
 
 def _measured(show: ShowStage) -> tuple[KernelSpeed | None, str]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 HOME, USER, HOST = "~", "USER", "HOST"
+OTHER_HOMES = r"(?:(?<=[/\\]home[/\\])|(?<=[/\\]Users[/\\]))[^/\\\s'\":,;()]+"
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,15 +13,19 @@ class Discretion:
     """What a text may not say of who runs this."""
 
     homes: Sequence[str] = ()  # spellings of the home folder
-    user: str = ""
+    users: Sequence[str] = ()
     host: str = ""
 
     def __call__(self, text: str) -> str:
-        """`text` with the home folder as "~"; elsewhere in a path, a folder of the user's name is USER."""
+        """`text` with the home folder as "~"; elsewhere in a path, a folder of a user's name is USER.
+
+        So is the name of any home, since it need not be that of who runs this: after `sudo`, in a shared environment.
+        """
         for home in sorted({each.rstrip("/\\") for each in self.homes}, key=len, reverse=True):
             if home:
                 text = re.sub(rf"(?<![\w.-]){re.escape(home)}(?![\w.-])", HOME, text)
-        for name, stand_in in ((self.user, USER), (self.host, HOST)):
+        text = re.sub(OTHER_HOMES, USER, text)
+        for name, stand_in in (*((user, USER) for user in self.users), (self.host, HOST)):
             if name:
                 text = re.sub(rf"(?<=[/\\]){re.escape(name)}(?![\w.-])", stand_in, text)
         return text

@@ -1,8 +1,7 @@
 """Whether libraries can be imported here, tried in processes of their own, which a broken one may take with it."""
 
 import json
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ ANSWER_BYTES = 2**20
 CHILD = "efficientnet_lite.machine.import_child"
 STANDARD = ("sqlite3",)  # of Python, where it was built with it: the cache
 RUNTIME = "ai_edge_litert.interpreter"
-MOST_CHAINS = 4  # at once; TensorFlow takes half a gigabyte
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +29,7 @@ class Trial:
     through: str = ""  # the package that went wrong
 
 
-def trials_of(
-    asked: Wanted, *, workers: int, on_progress: OnProgress
-) -> tuple[dict[str, Trial], list[Trial]]:
+def trials_of(asked: Wanted, on_progress: OnProgress) -> tuple[dict[str, Trial], list[Trial]]:
     """Module -> how its import went, of all libraries that are there; and LiteRT's behind those of each extra.
 
     What runs our files shares a process with them when an extra is used, and native libraries can be at odds.
@@ -45,7 +41,7 @@ def trials_of(
         seen.update(modules)
         if modules:
             chains.append([*modules, RUNTIME])
-    base, *others = tried(chains, workers=workers, on_progress=on_progress)
+    base, *others = tried(chains, on_progress)
     found = {trial.module: trial for trial in (*base, *(each for chain in others for each in chain[:-1]))}
     alone = found.get(RUNTIME)
     if alone is None or alone.wrong:
@@ -56,18 +52,16 @@ def trials_of(
     ]
 
 
-def tried(chains: Iterable[Sequence[str]], *, workers: int, on_progress: OnProgress) -> list[list[Trial]]:
+def tried(chains: Sequence[Sequence[str]], on_progress: OnProgress) -> list[list[Trial]]:
     """Each chain of modules, imported one after another in one process; a chain may have any number of them.
 
     Where a module ends the process, those behind it are imported in another one.
     """
-    asked = list(chains)
     done: list[list[Trial]] = []
-    on_progress(0, len(asked))
-    with ThreadPoolExecutor(max_workers=max(1, min(workers, MOST_CHAINS))) as pool:
-        for chain in pool.map(_chain, asked):
-            done.append(chain)
-            on_progress(len(done), len(asked))
+    on_progress(0, len(chains))
+    for chain in chains:
+        done.append(_chain(chain))
+        on_progress(len(done), len(chains))
     return done
 
 

@@ -25,6 +25,8 @@ NATIVE = {
     "safetensors": "safetensors.numpy",
     "usearch": "usearch.index",
     "onnx": "onnx.checker",
+    "ethosu": "ethosu.regor",
+    "tflite_micro": "tflite_micro.runtime",
 }
 
 

@@ -60,13 +60,15 @@ def python() -> str:
 
 def discretion() -> Discretion:
     """What a report may not say of who runs this."""
-    homes = set()
-    with suppress(RuntimeError):  # nobody's process, as in a container
-        homes = {str(Path.home()), str(files.real(Path.home()))}
-    user = ""
+    users = {os.environ.get("SUDO_USER", "")}
     with suppress(OSError, KeyError, ImportError):  # a user whom the system does not know
-        user = getpass.getuser()
-    return Discretion(tuple(homes), user, platform.node())
+        users.add(getpass.getuser())
+    homes = set()
+    for spelling in ("~", *(f"~{user}" for user in users if user)):
+        with suppress(RuntimeError):  # nobody's process, as in a container
+            home = Path(spelling).expanduser()
+            homes |= {str(home), str(files.real(home))}
+    return Discretion(tuple(sorted(homes)), tuple(sorted(users)), platform.node())
 
 
 def variables() -> dict[str, str]:
