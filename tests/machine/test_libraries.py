@@ -37,6 +37,18 @@ def test_the_records_are_held_to_what_is_asked_for(folder):
     )
 
 
+def test_an_extra_for_other_systems_alone_is_not_taken_for_installed(folder):
+    install_ours(
+        folder,
+        *("quince", "rowan; extra == 'wild' and sys_platform == 'nowhere'", "quince; extra == 'tame'"),
+        extras=("wild", "tame"),
+    )
+
+    found = wanted()
+
+    assert (found.extras, found.elsewhere) == ({"wild": (), "tame": ()}, ("wild",))
+
+
 def test_a_package_by_another_name_that_gives_the_module_is_found(folder):
     install_ours(folder, "tensorberry>=2")
     install(folder, "tensorberry-cpu", "2.3", None)

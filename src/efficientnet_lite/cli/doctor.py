@@ -1,5 +1,6 @@
 """`doctor`: one screen about this installation and this machine."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from efficientnet_lite.cli.common import AnyJson, Quiet, Switch, Verbose, console_of
@@ -21,8 +22,8 @@ def doctor(
     Every library that is installed is imported, and lite0 is run in float32 and in int8, in other processes.
     Neither the user's name nor the machine's is shown, and the home folder is "~".
 
-    The exit code is 5 where something that every command needs is missing, of another version or broken, else 0,
-    also where extras are missing.
+    The exit code is 5 where what every command needs is missing, broken or of another version.
+    It is 0 otherwise, also where extras are missing.
 
     Args:
         quick: import and measure nothing, and answer in less than a second.
@@ -50,38 +51,38 @@ def _is_drawn() -> bool:
 
 
 def _show(console: Console, found: "Checkup") -> None:
-    added = {
-        each.name: each for extra in found.extras for each in extra.libraries if _is_shown(each)
-    }.values()
-    console.facts(
-        f"efficientnet-lite {found.version}",
-        [
-            ("Python", found.python),
-            ("system", found.system),
-            ("processor", _processor(found)),
-            ("memory", _memory(found)),
-            ("int8", _int8(found)),
-            ("cache", _cache(found)),
-            *(
-                [("variables", [f"{name}={value}" for name, value in found.variables.items()])]
-                if found.variables
-                else []
-            ),
-            ("libraries", [_library(each) for each in found.libraries] or "not known"),
-            ("of extras", [_library(each) for each in added] or "none"),
-        ],
-    )
+    console.facts(f"efficientnet-lite {found.version}", list(_facts(found)))
+    if console.verbose:
+        rows = [[each.name, each.asked, each.version or "", each.state] for each in found.every_library()]
+        console.table("", ["library", "asked for", "installed", "state"], rows)
     if found.extras:
         rows = [[each.name, _extra(each), each.gives] for each in found.extras]
         console.table("", ["extra", "state", "gives"], rows, prose="gives")
-        if any(each.lacks for each in found.extras):
-            console.line("an extra is installed by: pip install 'efficientnet-lite[NAME]'")
+    if any(each.lacks for each in found.extras):
+        console.line("an extra is installed by: pip install 'efficientnet-lite[NAME]'")
     for remark in found.remarks:
         console.line(f"! {remark.what}; try: {remark.fix}")
     if not found.remarks:
         console.line(
-            "nothing is wrong" if found.is_tried else "nothing is wrong by the records; nothing was tried"
+            "nothing is wrong" if found.is_tried else "nothing is wrong by the records; none was tried"
         )
+
+
+def _facts(found: "Checkup") -> Iterator[tuple[str, object]]:
+    """What is shown above the extras."""
+    base = {each.name for each in found.libraries}
+    added = [each for each in found.every_library() if each.name not in base and _is_shown(each)]
+    yield "Python", found.python
+    yield "system", found.system
+    yield "processor", _processor(found)
+    yield "memory", _memory(found)
+    yield "int8", _int8(found)
+    yield "cache", _cache(found)
+    if found.variables:
+        yield "variables", [f"{name}={value}" for name, value in found.variables.items()]
+    yield "libraries", list(map(_library, found.libraries)) or "not known"
+    if added:
+        yield "of extras", list(map(_library, added))
 
 
 def _is_shown(library: "LibraryState") -> bool:

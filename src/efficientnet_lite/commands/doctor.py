@@ -53,7 +53,11 @@ def doctor(*, quick: bool = False, progress: Progress = False) -> Checkup:
     measured, fault = (None, "") if quick else _measured(show)
     libraries = tuple(library_state(each, trials.get(each.module), said) for each in asked.base)
     extras = tuple(
-        extra_state(name, [library_state(each, trials.get(each.module), said) for each in added])
+        extra_state(
+            name,
+            [library_state(each, trials.get(each.module), said) for each in added],
+            elsewhere=name in asked.elsewhere,
+        )
         for name, added in sorted(asked.extras.items(), key=lambda each: _place(each[0]))
     )
     place, variables = surroundings.cache_place(), surroundings.variables()

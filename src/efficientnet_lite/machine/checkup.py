@@ -13,7 +13,7 @@ from efficientnet_lite.machine.processor import Processor
 from efficientnet_lite.storage import files
 
 State = Literal["good", "missing", "other version", "broken"]
-ExtraState = Literal["installed", "missing", "incomplete", "broken"]
+ExtraState = Literal["installed", "missing", "incomplete", "broken", "not for this system"]
 NOTABLE = 1.05  # times as fast; less is noise
 
 
@@ -108,6 +108,11 @@ class Checkup:
     remarks: tuple[Remark, ...]
     is_tried: bool  # libraries were imported, and not looked up alone
 
+    def every_library(self) -> list[LibraryState]:
+        """Of the base install and of all extras, each once."""
+        every = (*self.libraries, *(each for extra in self.extras for each in extra.libraries))
+        return list({library.name: library for library in every}.values())
+
     @property
     def is_sound(self) -> bool:
         """Whether all that the base install asks for is known to be there, and none of it to be broken."""
@@ -135,10 +140,10 @@ def library_state(library: Library, trial: Trial | None, said: Discretion) -> Li
     )
 
 
-def extra_state(name: str, libraries: Sequence[LibraryState]) -> Extra:
-    """What is known of an extra by its libraries."""
+def extra_state(name: str, libraries: Sequence[LibraryState], *, elsewhere: bool = False) -> Extra:
+    """What is known of an extra by its libraries; `elsewhere` where those are for other systems alone."""
     lacks = tuple(each.name for each in libraries if each.state in ("missing", "other version"))
-    state: ExtraState = "installed"
+    state: ExtraState = "not for this system" if elsewhere else "installed"
     if any(each.state == "broken" for each in libraries):
         state = "broken"
     elif lacks:

@@ -59,6 +59,9 @@ class Wanted:
     version: str  # of this package, by the record of its installation
     base: tuple[Library, ...]
     extras: Mapping[str, tuple[Library, ...]]
+    elsewhere: tuple[
+        str, ...
+    ]  # extras that ask for nothing on this system or Python, since they are for others
     pythons: tuple[str, ...]  # that the package is tested with, as "3.11"
     systems: tuple[str, ...]  # as "Linux"
 
@@ -68,7 +71,7 @@ class Wanted:
         return list({library.name: library for library in every}.values())
 
 
-NOTHING = Wanted("", (), {}, (), ())
+NOTHING = Wanted("", (), {}, (), (), ())
 
 
 def wanted() -> Wanted:
@@ -78,30 +81,36 @@ def wanted() -> Wanted:
     except Exception as error:  # whatever is wrong with it, the others are still of interest
         raise NoMetadata(f"packaging cannot be imported ({type(error).__name__}: {error})") from error
     try:
-        own = metadata.distribution(OWN_NAME)
-        asked = [Requirement(text) for text in own.requires or ()]
-        extras = own.metadata.get_all("Provides-Extra") or []
-        said = [str(each).split(" :: ") for each in own.metadata.get_all("Classifier") or []]
+        ours = metadata.distribution(OWN_NAME)
+        asked = [Requirement(text) for text in ours.requires or ()]
+        extras = ours.metadata.get_all("Provides-Extra") or []
+        said = [str(each).split(" :: ") for each in ours.metadata.get_all("Classifier") or []]
     except metadata.PackageNotFoundError as error:
         raise NoMetadata("the package is not installed: it runs from a folder of its sources") from error
     except (InvalidRequirement, OSError, ValueError) as error:
         raise NoMetadata(f"the package's own metadata cannot be read ({error})") from error
     base = tuple(map(_library, _of(BASE, asked)))
     names = {library.name for library in base}
-    found = {
-        extra: tuple(_library(each) for each in _of(extra, asked) if each.name not in names)
-        for extra in map(str, extras)
-    }
+    found, elsewhere = {}, []
+    for extra in map(str, extras):
+        own = [each for each in _of(extra, asked) if each.marker is not None and not _holds(each, BASE)]
+        found[extra] = tuple(_library(each) for each in own if each.name not in names)
+        elsewhere += [] if own else [extra]
     pythons = tuple(each[-1] for each in said if re.fullmatch(r"3\.[0-9]+", each[-1]))
     systems = tuple(each[-1] for each in said if each[0] == "Operating System")
-    return Wanted(own.version, base, found, pythons, systems)
+    return Wanted(ours.version, base, found, tuple(elsewhere), pythons, systems)
 
 
 def _of(extra: str, asked: Iterable["Requirement"]) -> Iterator["Requirement"]:
     """What is asked for on this system and Python for an extra."""
     for each in asked:
-        if each.marker is None or each.marker.evaluate({"extra": extra}):
+        if _holds(each, extra):
             yield each
+
+
+def _holds(asked: "Requirement", extra: str) -> bool:
+    """Whether something is asked for on this system and Python, for an extra."""
+    return asked.marker is None or asked.marker.evaluate({"extra": extra})
 
 
 def _library(asked: "Requirement") -> Library:
