@@ -13,6 +13,7 @@ class Inputs:
     stock_given: Path | None = None
     peers_given: Path | None = None
     judge_given: Path | None = None
+    runs_given: Path | None = None
 
     @property
     def photos(self) -> Path:
@@ -42,6 +43,16 @@ class Inputs:
         if self.judge_given is None or not self.judge_given.is_file():
             raise SystemExit("--judge is judge_int8.py, which compares two .tflite files on photos")
         return self.judge_given
+
+    @property
+    def runs(self) -> Path:
+        """A folder in which trained runs are kept from one call to the next."""
+        if self.runs_given is None:
+            raise SystemExit(
+                "no folder given: --runs is where trained runs are kept from one call to the next"
+            )
+        self.runs_given.mkdir(parents=True, exist_ok=True)
+        return self.runs_given
 
 
 def _needed(folder: Path | None, option: str, what: str) -> Path:

@@ -13,6 +13,7 @@ COREML = "pip install 'efficientnet-lite[coreml]'"
 EMBED = "pip install 'efficientnet-lite[embed]'"
 RAY = "pip install 'efficientnet-lite[ray]'"
 MAP = "pip install 'efficientnet-lite[map]'"
+ETHOS_U = "pip install 'efficientnet-lite[ethos-u]'"
 SEARCH = "pip install 'efficientnet-lite[search]'"
 TFLM = "pip install 'efficientnet-lite[tflm]'"
 

@@ -21,6 +21,21 @@ ClassWeights = Literal["none", "balanced"]
 OnBad = Literal["skip", "fail"]
 RecipeName = Literal["imagenet"]
 RuleTarget = Literal["edgetpu", "gpu"]  # accelerators whose own compiler cannot be asked: rules stand for it
+EthosUTarget = Literal[  # NPUs of Arm, by their multiply-accumulates a cycle, as Vela calls them
+    "ethos-u55-32",
+    "ethos-u55-64",
+    "ethos-u55-128",
+    "ethos-u55-256",
+    "ethos-u65-256",
+    "ethos-u65-512",
+    "ethos-u85-128",
+    "ethos-u85-256",
+    "ethos-u85-512",
+    "ethos-u85-1024",
+    "ethos-u85-2048",
+]
+ETHOS_U_TARGETS: tuple[EthosUTarget, ...] = get_args(EthosUTarget)
+TargetName = Literal[RuleTarget, EthosUTarget]
 VectorFormat = Literal["parquet", "npy"]  # of a folder of feature vectors
 VectorLayout = Literal["parts", "clip-retrieval"]
 VectorDtype = Literal["float32", "float16", "int8"]

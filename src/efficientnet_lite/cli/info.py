@@ -1,6 +1,5 @@
 """`info`: look at a file, a run or a model."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -8,31 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 from efficientnet_lite.cli.common import Json, Quiet, Verbose, console_of
 from efficientnet_lite.cli.console import Console, percent
-from efficientnet_lite.errors import EXIT_VERIFICATION
 from efficientnet_lite.network.plan import make_plan
-from efficientnet_lite.vocabulary import RuleTarget
+from efficientnet_lite.vocabulary import TargetName
 
 if TYPE_CHECKING:
     from efficientnet_lite.run.folder import Run
     from efficientnet_lite.strangers.description import ModelInfo, Port
-    from efficientnet_lite.strangers.readiness import Finding, OperatorPlace, Readiness
     from efficientnet_lite.weights.read import Weights
 
 FIRST_NAMES, LONGEST = 10, 60  # of a model's classes, and characters of each; --json has all
-
-_READY = {
-    "ready": "ready: every operator maps, by the rules",
-    "conditional": "ready only with an option of the delegate",
-    "not ready": "NOT READY",
-    "not known": "not known: no obstacle found, and no rule can say more",
-}
 
 
 def info(
     source: str,
     /,
     *,
-    target: RuleTarget | None = None,
+    target: TargetName | None = None,
+    sram: int | None = None,
+    system_config: str | None = None,
+    memory_mode: str | None = None,
     json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -46,10 +39,16 @@ def info(
 
     Args:
         source: a .tflite file of anyone's, a run folder, a checkpoint, or a model such as lite1.
-        target: say instead whether a .tflite file would map onto this accelerator, and why not.
+        target: say instead what this chip makes of it, and why not all of it. edgetpu and gpu go by rules, and want a
+            .tflite file. ethos-u55-128 and its like ask Vela, Arm's compiler (extra "ethos-u"), also of a run, or of
+            a model such as lite0@96 in int8: operators, memory, and time by its estimate.
+        sram: KiB that an Ethos-U may use: the fastest way within them, or by how much it is too large and which input
+            size fits.
+        system_config: the memories around an Ethos-U, a name of Vela's Arm/vela.ini. Makers of chips have their own.
+        memory_mode: how they are used, likewise.
     """
+    from efficientnet_lite.cli.target_report import show_target
     from efficientnet_lite.commands.info import info as info_of
-    from efficientnet_lite.commands.info import readiness
     from efficientnet_lite.run.folder import Run
     from efficientnet_lite.strangers.description import ModelInfo
     from efficientnet_lite.weights import imagenet
@@ -57,12 +56,12 @@ def info(
 
     console = console_of(json, verbose, quiet)
     if target is not None:
-        found = readiness(Path(source), target)
-        _show_readiness(console, Path(source), found)
-        if found.verdict == "not ready":
-            raise SystemExit(EXIT_VERIFICATION)
+        found = info_of(
+            source, target=target, sram=sram, system_config=system_config, memory_mode=memory_mode
+        )
+        show_target(console, Path(source), found)
         return
-    match info_of(source):
+    match info_of(source, sram=sram, system_config=system_config, memory_mode=memory_mode):
         case Run() as run:
             if json:
                 console.json({"run": run.folder.absolute(), "card": dict(run.card)})
@@ -101,67 +100,6 @@ def _show_run(console: Console, run: "Run") -> None:
     console.facts("", rows)
     if not console.quiet:
         show_next(console, summary)
-
-
-def _show_readiness(console: Console, path: Path, found: "Readiness") -> None:
-    """Operators by kind, the verdict, and what it rests on."""
-    if console.as_json:
-        console.json({"path": path.absolute(), **found.to_json()})
-        return
-    console.line(f"{found.title}: {_READY[found.verdict]}")
-    if found.verdict != "not known":
-        console.line(f"{found.mapped} of {len(found.operators)} operators map, in one partition")
-    if (obstacle := found.obstacle) is not None:
-        console.line(f"first obstacle: {_said(obstacle)}")
-    if found.mapped and found.memory_bytes is not None:
-        console.line(_memory(found, found.memory_bytes))
-    kinds = Counter((each.name, each.version, each.on, _why(each)) for each in found.operators)
-    rules = list(dict.fromkeys(why for _, _, _, why in kinds if why))
-    rows = [
-        [name, version, count, found.target if on == "target" else on, rules.index(why) + 1 if why else ""]
-        for (name, version, on, why), count in kinds.items()
-    ]
-    columns = ["operator", "version", "count", "on", "rule"]
-    shown = columns if rules else columns[:-1]
-    console.table("", shown, [row[: len(shown)] for row in rows], right=["version", "count", "rule"])
-    for number, rule in enumerate(rules, 1):
-        console.line(f"rule {number}: {rule}")
-    unsure: dict[str, Finding] = {}  # the first for each rule
-    for finding in (each for placed in found.operators for each in placed.findings):
-        if finding != obstacle and (finding.effect in ("option", "unknown") or not finding.verified):
-            unsure.setdefault(finding.rule, finding)
-    for finding in unsure.values():
-        console.line(f"note: {_said(finding)}")
-    for remark in found.remarks:
-        console.line(remark)
-
-
-def _said(finding: "Finding") -> str:
-    place = f"operator {finding.operator} ({finding.name} v{finding.version}), tensor {finding.tensor!r}"
-    unverified = "" if finding.verified else "unverified; "
-    return f"{place}: {finding.found}; the rule: {finding.rule} ({unverified}{finding.source})"
-
-
-def _why(placed: "OperatorPlace") -> str:
-    """The rule that keeps an operator from the target, or that its mapping hangs on."""
-    order = ("refused", "cpu", "option", "unknown")
-    findings = sorted(placed.findings, key=lambda each: order.index(each.effect))
-    if findings:
-        return findings[0].rule + ("" if findings[0].verified else " (unverified)")
-    return "outside of the partition" if placed.on == "cpu" else ""
-
-
-def _memory(found: "Readiness", memory: tuple[int, int]) -> str:
-    from efficientnet_lite.strangers.accelerators import MIB
-
-    sure, best = (f"{each / MIB:.1f}" for each in memory)
-    weights = f"{found.weights_bytes / MIB:.2f} MiB"
-    room = f"the {sure} to {best} MiB that logs show usable on the chip ({found.memory_source})"
-    if found.weights_bytes <= memory[0]:
-        return f"weights: {weights}, within {room}"
-    if found.weights_bytes <= memory[1]:
-        return f"weights: {weights}, about {room}: they may not fit whole"
-    return f"weights: {weights}, more than {room}: the rest is streamed with every photo, which is slow"
 
 
 def _offer_rows(offer: dict[str, Any]) -> list[tuple[str, object]]:

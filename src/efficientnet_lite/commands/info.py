@@ -6,17 +6,17 @@ from pathlib import Path
 from efficientnet_lite.arguments import called
 from efficientnet_lite.artifacts.origin import named_model
 from efficientnet_lite.artifacts.taken import network_in
-from efficientnet_lite.errors import ArtifactError, CheckpointError, UsageError
-from efficientnet_lite.network.plan import parse_model_name
+from efficientnet_lite.chips.vela import VelaReport
+from efficientnet_lite.commands.targets import Surroundings, asked_target
+from efficientnet_lite.errors import ArtifactError, CheckpointError
 from efficientnet_lite.photos.header import MAGIC_BYTES, format_of
 from efficientnet_lite.run.folder import is_run, open_run
 from efficientnet_lite.run.shown import OpenedRun
-from efficientnet_lite.runtimes.model_files import MAX_MODEL_BYTES
 from efficientnet_lite.storage import files
 from efficientnet_lite.strangers.description import ModelInfo, describe
-from efficientnet_lite.strangers.readiness import Readiness, check_readiness
+from efficientnet_lite.strangers.readiness import Readiness
 from efficientnet_lite.tflite.slots import MODEL_IDENTIFIER
-from efficientnet_lite.vocabulary import RuleTarget
+from efficientnet_lite.vocabulary import TargetName
 from efficientnet_lite.weights.offers import Offer, offer
 from efficientnet_lite.weights.read import Weights, read_checkpoint
 from efficientnet_lite.weights.stored_tensors import MAX_CHECKPOINT_BYTES
@@ -24,8 +24,13 @@ from efficientnet_lite.weights.stored_tensors import MAX_CHECKPOINT_BYTES
 
 @called
 def info(
-    source: str | Path, *, target: RuleTarget | None = None
-) -> OpenedRun | ModelInfo | Weights | Offer | Readiness:
+    source: str | Path,
+    *,
+    target: TargetName | None = None,
+    sram: int | None = None,
+    system_config: str | None = None,
+    memory_mode: str | None = None,
+) -> OpenedRun | ModelInfo | Weights | Offer | Readiness | VelaReport:
     """Say what a file, a run, a checkpoint or a model contains.
 
     Operators, shapes, quantization, metadata and contract of a file, and
@@ -34,17 +39,26 @@ def info(
     Args:
         source: a .tflite file of anyone's, a run folder, a checkpoint, or a
             model such as "lite1".
-        target: say instead whether a .tflite file would map onto this
-            accelerator, and why not.
+        target: say instead what this chip makes of it. "edgetpu" and "gpu" go by
+            rules, and want a .tflite file. "ethos-u55-128" and its like ask
+            Vela, Arm's compiler (the extra "ethos-u"), also about a run or
+            about a model in int8.
+        sram: KiB of it that an Ethos-U may use: the fastest way within them is
+            taken.
+        system_config, memory_mode: names of Vela's `Arm/vela.ini` for the
+            memories around the Ethos-U and how they are used.
 
     Returns:
         Of a run folder the run, of a .tflite file what it contains, of a
         checkpoint its weights, of a model's name what this package has of it;
-        with `target` the verdict and every operator.
+        with `target` the verdict and every operator, and of an Ethos-U what
+        it needs and how long it would take.
 
     Raises:
-        UsageError: nothing lies there, and it is no variant's name.
-        ArtifactError: what lies there is none of these, or damaged.
+        UsageError: nothing lies there, and it is no variant's name; the
+            target's tool is not installed.
+        ArtifactError: what lies there is none of these, or damaged; the
+            target's tool refuses it.
 
     Example:
         >>> import efficientnet_lite as el
@@ -57,37 +71,15 @@ def info(
         'ready'
     """
     path = Path(source)
+    around = Surroundings(sram, system_config, memory_mode)
     if target is not None:
-        return readiness(path, target)
+        return asked_target(path, target, around)
+    around.require_unused(None)
     if files.is_dir(path):
         return _run(path) if is_run(path) else read_checkpoint(path)
     if files.exists(path) or path.suffix == ".tflite":
         return _file(path)
     return offer(named_model(str(source)))
-
-
-def readiness(path: Path, target: RuleTarget) -> Readiness:
-    """Whether the .tflite file would map onto an accelerator; raises UsageError where it is none."""
-    if files.is_dir(path) or not (files.exists(path) or path.suffix == ".tflite"):
-        raise UsageError(
-            "`target=` is a question about a .tflite file, and this is none"
-            if files.exists(path) or parse_model_name(str(path)) is not None
-            else files.missing(path, "file"),
-            where=path,
-            fix=_file_to_ask(path),
-        )
-    return check_readiness(
-        files.read_bytes(path, limit=MAX_MODEL_BYTES, what="a .tflite file"), target, where=path
-    )
-
-
-def _file_to_ask(path: Path) -> str:
-    """What to give in place of a run, of a model's name, or of anything else."""
-    if files.is_dir(path) and is_run(path):
-        return f"give {open_run(path).export('int8')}"
-    if parse_model_name(str(path)) is not None:
-        return "make an int8 file of it with `export`, and give that"
-    return "give a .tflite file, of a run one of its exports/"
 
 
 def _run(path: Path) -> OpenedRun:

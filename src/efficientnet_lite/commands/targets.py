@@ -1,0 +1,132 @@
+"""What a file, a run or a model is to a chip: by our rules, or by what the chip's own tool says of it."""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from efficientnet_lite.chips.vela import VELA, VelaReport, compiled_by_vela
+from efficientnet_lite.errors import CALL, UsageError, wrong_argument
+from efficientnet_lite.network.plan import VARIANTS, Plan, make_plan, parse_model_name
+from efficientnet_lite.run.folder import is_run, open_run
+from efficientnet_lite.run.source import open_origin
+from efficientnet_lite.runtimes.model_files import MAX_MODEL_BYTES
+from efficientnet_lite.storage import files
+from efficientnet_lite.strangers.readiness import Readiness, check_readiness
+from efficientnet_lite.tflite.identity import OWN_ENTRY, Identity
+from efficientnet_lite.tflite.metadata import read_entries
+from efficientnet_lite.vocabulary import ETHOS_U_TARGETS, EthosUTarget, RuleTarget, TargetName
+
+KIB = 1024
+MAX_SRAM_KIB = 1 << 22  # 4 GiB, what an NPU can address
+A_TFLITE = "a .tflite file"
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What an NPU stands among; None as in `chips.ethos_u`."""
+
+    sram_kib: int | None = None  # of SRAM that it may use
+    system_config: str | None = None
+    memory_mode: str | None = None
+
+    def require_unused(self, target: TargetName | None) -> None:
+        """Raises UsageError for one that was given, where `target` has no use for it."""
+        for name, value in (("sram", self.sram_kib), *((each, getattr(self, each)) for each in NAMES)):
+            if value is not None:
+                raise UsageError(
+                    f"`{name}=` is about an Ethos-U, and the target is {target or 'not given'}",
+                    where=CALL,
+                    fix=f"leave it out, or give `target={ETHOS_U_TARGETS[2]}` or its like",
+                )
+
+
+NAMES = ("system_config", "memory_mode")
+
+
+def asked_target(
+    source: Path, target: TargetName, around: Surroundings = Surroundings()
+) -> Readiness | VelaReport:
+    """What `target` makes of the source.
+
+    Raises:
+        UsageError: the source is nothing that it can be asked about, or its tool is not installed.
+        ArtifactError: the file is damaged, or its tool refuses it.
+    """
+    if target == "edgetpu" or target == "gpu":
+        around.require_unused(target)
+        return asked_rules(source, target)
+    return asked_vela(source, target, around)
+
+
+def asked_rules(path: Path, target: RuleTarget) -> Readiness:
+    """Whether the .tflite file would map onto an accelerator, by rules; UsageError where it is none."""
+    if files.is_dir(path) or not (files.exists(path) or path.suffix == ".tflite"):
+        raise UsageError(
+            f"`target={target}` is a question about a .tflite file, and this is none"
+            if files.exists(path) or parse_model_name(str(path)) is not None
+            else files.missing(path, "file"),
+            where=path,
+            fix=_file_to_ask(path),
+        )
+    return check_readiness(files.read_bytes(path, limit=MAX_MODEL_BYTES, what=A_TFLITE), target, where=path)
+
+
+def _file_to_ask(path: Path) -> str:
+    """What to give in place of a run, of a model's name, or of anything else."""
+    if files.is_dir(path) and is_run(path):
+        return f"give {open_run(path).export('int8')}"
+    if parse_model_name(str(path)) is not None:
+        return "make an int8 file of it with `export`, and give that"
+    return "give a .tflite file, of a run one of its exports/"
+
+
+def asked_vela(source: Path, target: EthosUTarget, around: Surroundings) -> VelaReport:
+    """What Vela says of a file, of a run's int8 file, or of a model in int8; see `compiled_by_vela`."""
+    VELA.require(source)
+    limit = sram_bytes(around.sram_kib)
+    data, where = int8_of(source)
+    compile_it = partial(
+        compiled_by_vela,
+        target=target,
+        sram=limit,
+        system=around.system_config,
+        memory_mode=around.memory_mode,
+        where=where,
+    )
+    report = compile_it(data).report
+    plan = plan_of(data) if report.too_large_by else None
+    if limit is None or plan is None:
+        return report
+    from efficientnet_lite.chips.sizes import largest_size
+
+    fits = largest_size(plan, lambda each: compile_it(each).report.smallest.sram_bytes, limit)
+    return replace(report, largest_size=fits)
+
+
+def sram_bytes(kib: int | None) -> int | None:
+    """KiB as bytes; WrongArgument where no chip could have so many."""
+    if kib is not None and not 1 <= kib <= MAX_SRAM_KIB:
+        raise wrong_argument("sram", kib, fix=f"give KiB, from 1 to {MAX_SRAM_KIB:,}")
+    return None if kib is None else kib * KIB
+
+
+def int8_of(source: Path) -> tuple[bytes, Path]:
+    """The int8 file of a source and its place: itself, that of a run, or one of a model that no photo has seen."""
+    if files.is_dir(source) and is_run(source):
+        path = open_run(source).export("int8")
+    elif files.is_file(source) or source.suffix == ".tflite":
+        path = source
+    else:
+        from efficientnet_lite.artifacts.unproven import unproven_int8
+
+        return unproven_int8(open_origin(str(source))), source
+    return files.read_bytes(path, limit=MAX_MODEL_BYTES, what=A_TFLITE), path
+
+
+def plan_of(data: bytes) -> Plan | None:
+    """The network of a file of ours; None of another's."""
+    entries = read_entries(data)
+    if OWN_ENTRY not in entries:
+        return None
+    identity = Identity.from_bytes(entries[OWN_ENTRY], where="the model")
+    return make_plan(VARIANTS[identity.variant], size=identity.contract.size, classes=identity.classes)
