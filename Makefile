@@ -38,7 +38,7 @@ setup-all: .venv/setup-all.stamp  ## the same with every extra
 	$(BIN)/python $(INSTALL_LOCK) locks/all.txt
 	@touch $@
 
-.PHONY: test test-kill test-kernels test-all test-trace test-jax test-hub1 test-ray test-browser test-mediapipe test-engines test-tflm test-peers test-lowest test-fuzz test-wheel test-examples
+.PHONY: test test-kill test-kernels test-all test-trace test-jax test-hub1 test-ray test-browser test-mediapipe test-engines test-tflm test-vela test-peers test-lowest test-fuzz test-wheel test-examples
 test: setup  ## the tests, in five minutes on two cores
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
 
@@ -74,6 +74,9 @@ test-engines: .venv-engines/setup.stamp  ## OpenVINO, ONNX Runtime, MNN and ncnn
 
 test-tflm: .venv-tflm/setup.stamp  ## TFLite Micro's own interpreter, on our files: arena, operators, answers; Linux on x86-64
 	.venv-tflm/bin/python -m pytest tests/tflm
+
+test-vela: .venv-vela/setup.stamp  ## Vela, Arm's compiler for Ethos-U NPUs, on our files
+	.venv-vela/bin/python -m pytest tests/vela
 
 test-ray: .venv-ray/setup.stamp  ## embed on a real Ray cluster of two nodes: workers, nodes and drivers killed
 	.venv-ray/bin/python -m pytest -m ray tests/cluster

@@ -33,7 +33,7 @@ such as `lite1` or `lite4@300`, with `--weights` for a checkpoint of one's own.
 | 2 | wrong usage: unknown option or model, target exists |
 | 3 | unusable input: no photos, a data set that cannot be learned from, a disk that is full |
 | 4 | an artifact or checkpoint is damaged, of another variant, or not to be had |
-| 5 | a file loses more against the one that it was made from than is allowed; nothing was published. With `verify --strict` also what is not refuted; with `info --target` a file that does not map; with `doctor` a library of the base install that is missing, of another version or broken |
+| 5 | a file loses more against the one that it was made from than is allowed; nothing was published. With `verify --strict` also what is not refuted; with `info --target` a file that does not map whole, or is too large; with `doctor` a library of the base install that is missing, of another version or broken |
 | 130 | interrupted |
 
 JSON keys that scripts may rely on:
@@ -49,7 +49,7 @@ JSON keys that scripts may rely on:
 | `export` | `path`, `precision`, `outputs`, `bytes`, `sha256`; of a smaller precision `reduction`: `snr_db` of its logits, or of what else it gives, from float32; with photos also `verdict`, `doubts`, `agreement`, `snr_db`, `count`, `skipped`: a list of path and reason |
 | `hub-cache` | `dir`, `modules`: a list of `address` and what `export` has; with `--remove` `dir`, `removed`, `kept`: lists of addresses |
 | `shards` | `folder`, `format`, `classes`, `seed`, `parts`: for `train` and `validation` each `files`, `photos`, `bytes`, `encoded_again`, `turned`; `found`, `used`, `skipped`, `digest` |
-| `info --target` | `verdict`: `ready`, `conditional` (only with an option of the delegate), `not ready` (exit code 5) or `not known` (no obstacle, and no rule says more); `ready`, `mapped`, `operators`, `obstacle` |
+| `info --target` | `verdict`: `ready`, `conditional` (only with an option of the delegate), `not ready` (exit code 5) or `not known` (no obstacle, and no rule says more); `ready`, `mapped`, `operators`, `obstacle`; of an Ethos-U `ready`, `mapped`, `operators`, `fastest` and `smallest` (`sram_bytes`, `dram_bytes`, `cycles`, `milliseconds`), `compiled_bytes`, `too_large_by` and `largest_size`, `system`, `memory_mode`, `clock_hz` |
 | `info` | of a file `labels` (how many in each language, "" the usual one) and `names` (all of them), `operators`, `inputs`, `outputs`; of a model or checkpoint `labels`; of a run `card` |
 | `doctor` | `version`, `python`, `system`, `processor` with `name`, `instructions` (null: not known) and `absent`; `cores`, `memory` and `cache` (null: not known, or no limit); `int8` with `is_faster`, `known_by` (`measured`, `predicted` or null) and `measured` in ms; `libraries` and `extras`, each with its `state`; `variables`, `remarks`: a list of `what` and `fix`; `is_tried`: false with `--quick` |
 | `embed` | `folder`, `count`, `found`, `used`, `skipped` |

@@ -135,7 +135,7 @@ def compiled_by_vela(
         if NO_CONFIG in answer:
             raise _unknown(answer, system, memory_mode)
         report = _report(answer, model, npu, asked, len(compiled), told.words)
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, ArithmeticError) as error:
         raise VELA.refusal(
             f"answers what makes no sense ({error!r})", told.words, where=where, fix=extras.ETHOS_U
         ) from error

@@ -39,8 +39,8 @@ def info(
     Args:
         source: a .tflite file of anyone's, a run folder, a checkpoint, or a
             model such as "lite1".
-        target: say instead what this chip makes of it. "edgetpu" and "gpu" go by
-            rules, and want a .tflite file. "ethos-u55-128" and its like ask
+        target: say instead what this chip makes of it. "edgetpu" and "gpu" go
+            by rules, and want a .tflite file. "ethos-u55-128" and its like ask
             Vela, Arm's compiler (the extra "ethos-u"), also about a run or
             about a model in int8.
         sram: KiB of it that an Ethos-U may use: the fastest way within them is
