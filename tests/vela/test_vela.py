@@ -10,7 +10,7 @@ from efficientnet_lite.chips.ethos_u import ETHOS_U
 from efficientnet_lite.chips.sizes import blank_file
 from efficientnet_lite.chips.vela import compiled_by_vela
 from efficientnet_lite.cli.app import run
-from efficientnet_lite.commands.targets import int8_of
+from efficientnet_lite.commands.asked_target import int8_of
 from efficientnet_lite.errors import ArtifactError, UsageError
 from efficientnet_lite.network.plan import VARIANTS, make_plan
 from efficientnet_lite.strangers.structure import check_model

@@ -31,7 +31,7 @@ _FIX = "export it with `precision='int8'`, and give that file"
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class PlacedByVela:
     """One operator of the file, and where it runs."""
 
     operator: int  # in order of execution
@@ -43,7 +43,7 @@ class Placed:
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
+class Compilation:
     """What one way of compiling needs, and how long one image then takes, by the compiler's estimate."""
 
     sram_bytes: int
@@ -62,11 +62,11 @@ class VelaReport:
     system: str
     memory_mode: str
     clock_hz: int
-    operators: tuple[Placed, ...]
+    operators: tuple[PlacedByVela, ...]
     macs: int  # multiply-accumulates for one image
     compiled_bytes: int  # of the compiled file, which lies in flash
-    fastest: Schedule
-    smallest: Schedule
+    fastest: Compilation
+    smallest: Compilation
     chosen: Literal["fastest", "smallest"]  # how the compiled file is compiled
     sram_limit: int | None  # that was given
     largest_size: int | None = None  # pixels, the input of this network that fits where this one is too large
@@ -178,7 +178,7 @@ def _report(
     words: str,
 ) -> VelaReport:
     clock = _count(answer["clock_hz"])
-    fastest, smallest = (_schedule(each, clock) for each in answer["reports"])
+    fastest, smallest = (_compilation(each, clock) for each in answer["reports"])
     return VelaReport(
         target=npu.name,
         title=npu.title,
@@ -196,9 +196,9 @@ def _report(
     )
 
 
-def _schedule(report: Mapping[str, Any], clock: int) -> Schedule:
+def _compilation(report: Mapping[str, Any], clock: int) -> Compilation:
     memories, cycles = report["memories"], _count(report["cycles"])
-    return Schedule(
+    return Compilation(
         _count(memories.get(SRAM, 0)), _count(memories.get(DRAM, 0)), cycles, round(1000 * cycles / clock, 3)
     )
 
@@ -211,7 +211,7 @@ def _count(value: object) -> int:
 
 def _placed(
     model: CheckedModel, left: Sequence[Mapping[str, str]], why: Mapping[str, str]
-) -> tuple[Placed, ...]:
+) -> tuple[PlacedByVela, ...]:
     """Every operator of the file: on the CPU where it still stands in the compiled one, else on the NPU."""
     on_cpu = {each["output"] for each in left if each["name"] != NPU_OPERATOR}
     found = []
@@ -219,7 +219,7 @@ def _placed(
         output = model.tensors[operator.outputs[0]].name
         cpu = output in on_cpu
         found.append(
-            Placed(
+            PlacedByVela(
                 place,
                 operator.name,
                 operator.version,

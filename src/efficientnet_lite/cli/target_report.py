@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from efficientnet_lite.chips.vela import Schedule, VelaReport
+from efficientnet_lite.chips.vela import Compilation, VelaReport
 from efficientnet_lite.cli.console import Console
 from efficientnet_lite.errors import EXIT_VERIFICATION
 from efficientnet_lite.strangers.readiness import Readiness
@@ -72,7 +72,7 @@ def _verdict(found: VelaReport) -> str:
     return f"ready, all {found.mapped} operators run on the NPU"
 
 
-def _ways(found: VelaReport) -> dict[str, Schedule]:
+def _ways(found: VelaReport) -> dict[str, Compilation]:
     """The ways of compiling that differ."""
     within = "" if found.sram_limit is None else f" within {found.sram_limit // KIB:,} KiB"
     fits = found.sram_limit is None or found.fastest.sram_bytes <= found.sram_limit
@@ -82,7 +82,7 @@ def _ways(found: VelaReport) -> dict[str, Schedule]:
     return ways
 
 
-def _needs(way: Schedule) -> list[str | None]:
+def _needs(way: Compilation) -> list[str | None]:
     dram = f"{way.dram_bytes / KIB:,.0f} KiB" if way.dram_bytes else None
     return [f"{way.sram_bytes / KIB:,.0f} KiB", dram, f"{way.milliseconds:,.1f} ms"]
 

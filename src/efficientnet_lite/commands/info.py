@@ -7,7 +7,7 @@ from efficientnet_lite.arguments import called
 from efficientnet_lite.artifacts.origin import named_model
 from efficientnet_lite.artifacts.taken import network_in
 from efficientnet_lite.chips.vela import VelaReport
-from efficientnet_lite.commands.targets import Surroundings, asked_target
+from efficientnet_lite.commands.asked_target import Surroundings, asked_target
 from efficientnet_lite.errors import ArtifactError, CheckpointError
 from efficientnet_lite.photos.header import MAGIC_BYTES, format_of
 from efficientnet_lite.run.folder import is_run, open_run
