@@ -12,6 +12,7 @@ import pytest
 import scenes
 
 from efficientnet_lite.artifacts import coreml, hub_module, saved_model, tf1_checkpoint
+from efficientnet_lite.artifacts.firmware import microcontroller
 from efficientnet_lite.artifacts.hub_entries import Address
 from efficientnet_lite.cli import app, reference
 from efficientnet_lite.errors import UsageError
@@ -86,7 +87,7 @@ COMMANDS = {
         f"export {format}": lambda source, out, format=format: [
             *("export", source / "w.safetensors", "--model", scenes.MODEL, "--format", format, "--out", out)
         ]
-        for format in ("onnx", "savedmodel", "hub-tf1", "tf1-checkpoint")
+        for format in ("onnx", "savedmodel", "hub-tf1", "tf1-checkpoint", "tflm")
     },
     "export into a run": lambda source, out: ["export", out, "--precision", "float16"],
     "report": lambda source, out: ["report", out],
@@ -387,6 +388,7 @@ KINDS = {
         ["Manifest.json", "Data/com.apple.CoreML/model.mlmodel"],
     ),
     "Hub module": (hub_module.HUB_MODULE, IDENTITY, ["saved_model.pb", "tfhub_module.pb"]),
+    "firmware": (microcontroller.FIRMWARE, IDENTITY | {"format": "tflm"}, ["model.tflite", "model.c"]),
     "TF1 checkpoint": (tf1_checkpoint.TF1_CHECKPOINT, TF1, ["model.ckpt.index", "checkpoint"]),
 }
 

@@ -80,6 +80,7 @@ LIBRARIES = {  # a room, a part or one module of it -> what it may import beside
     "quantize.learned": {"tensorflow"},  # inside functions: `effort="best"`, and training on its simulation
     "chips.micro_child": {"tflite_micro"},
     "chips.vela_child": {"ethosu"},
+    "artifacts.firmware.c_text": {"jinja2"},
     "artifacts.onnx_graph": {"onnx"},
     "artifacts.coreml_graph": {"coremltools"},
     "artifacts.saved_model_graph": {"tensorflow", "keras"},

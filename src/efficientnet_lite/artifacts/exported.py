@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from efficientnet_lite.photos.images import Refused
 from efficientnet_lite.proof.gate import Comparison, Verdict, finite
@@ -10,13 +10,16 @@ from efficientnet_lite.proof.kernel_spread import KernelSpread
 from efficientnet_lite.proof.parity import Parity
 from efficientnet_lite.quantize.int8_record import Int8Record
 
+if TYPE_CHECKING:
+    from efficientnet_lite.chips.micro import MicroReport
+
 
 @dataclass(frozen=True, slots=True)
 class Exported:
     """A published artifact. `parity` is that of its float form against numpy; a checkpoint's numbers are equal."""
 
-    path: Path  # a file, or the folder of a SavedModel, Hub module or checkpoint
-    format: str  # "tflite", "onnx", "coreml", "savedmodel", "hub-tf1", "tf1-checkpoint"
+    path: Path  # a file, or the folder of a SavedModel, Hub module, checkpoint or firmware
+    format: str  # "tflite", "onnx", "coreml", "savedmodel", "hub-tf1", "tf1-checkpoint", "tflm"
     precision: str  # "float32", "float16", "dynamic", "int8"
     outputs: tuple[str, ...]
     parity: Parity
@@ -31,6 +34,7 @@ class Exported:
     skipped: tuple[Refused, ...] = ()  # photos that stand behind no figure, and set no range
     int8: Int8Record | None = None  # how an int8 file was made
     kernels: KernelSpread | None = None  # of an int8 file that gives codes, on its golden inputs
+    micro: "MicroReport | None" = None  # what a model for microcontrollers needs and gives on TFLite Micro
 
     def to_json(self) -> dict[str, Any]:
         """A document of plain values."""
@@ -51,6 +55,8 @@ class Exported:
             document["int8"] = self.int8.to_json()
         if self.kernels is not None:
             document["kernels"] = self.kernels.to_json()
+        if self.micro is not None:
+            document["micro"] = self.micro.to_json()
         if self.reduction is not None:
             document["reduction"] = self.reduction.to_json()
         if self.comparison is not None:

@@ -4,13 +4,22 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from efficientnet_lite.artifacts import coreml, hub_module, onnx, saved_model, tf1_checkpoint, tflite
+from efficientnet_lite.artifacts.firmware import microcontroller
 from efficientnet_lite.artifacts.kind import ArtifactKind
 from efficientnet_lite.artifacts.options import FORMATS
 from efficientnet_lite.errors import CALL, UsageError
 
 KINDS: Mapping[str, ArtifactKind] = {
     kind.format: kind
-    for kind in (tflite.KIND, onnx.KIND, coreml.KIND, saved_model.KIND, hub_module.KIND, tf1_checkpoint.KIND)
+    for kind in (
+        tflite.KIND,
+        onnx.KIND,
+        coreml.KIND,
+        saved_model.KIND,
+        hub_module.KIND,
+        tf1_checkpoint.KIND,
+        microcontroller.KIND,
+    )
 }
 
 SUFFIXES: Mapping[str, str] = {

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 from efficientnet_lite.errors import CALL, UsageError
 from efficientnet_lite.vocabulary import PRECISIONS, DenseScales, Effort, Io, Precision
 
-ArtifactFormat = Literal["tflite", "onnx", "coreml", "savedmodel", "hub-tf1", "tf1-checkpoint"]
+ArtifactFormat = Literal["tflite", "onnx", "coreml", "savedmodel", "hub-tf1", "tf1-checkpoint", "tflm"]
 FORMATS: tuple[ArtifactFormat, ...] = get_args(ArtifactFormat)
 Batching = Literal["1", "dynamic"]
 BATCHINGS: tuple[Batching, ...] = get_args(Batching)
@@ -23,22 +23,22 @@ _OF_ALL = ("format", "model", "weights", "ema", "overwrite")  # of the source or
 # A sort is a format, or the precision of a .tflite file. Option -> the sorts that use it; what is not named here
 # (model, weights, ema, overwrite) is of the source or the target, and all use it.
 _ALL_TFLITE: tuple[str, ...] = PRECISIONS
-_SMALLER = ("float16", "dynamic", "int8")
+_SMALLER = ("float16", "dynamic", "int8", "tflm")
 USES: Mapping[str, tuple[str, ...]] = {
-    "precision": (*_ALL_TFLITE, "coreml"),
+    "precision": (*_ALL_TFLITE, "coreml", "tflm"),
     "batch": _ALL_TFLITE,
     "endpoints": _ALL_TFLITE,
     "labels_locale": _ALL_TFLITE,
-    "workers": _ALL_TFLITE,
-    "outputs": (*_ALL_TFLITE, "onnx", "coreml", "savedmodel", "hub-tf1"),
+    "workers": (*_ALL_TFLITE, "tflm"),
+    "outputs": (*_ALL_TFLITE, "onnx", "coreml", "savedmodel", "hub-tf1", "tflm"),
     "data": _SMALLER,
     "max_drop": _SMALLER,
     "min_agreement": _SMALLER,
     "io": ("int8",),
-    "calibration": ("int8",),
-    "calibration_seed": ("int8",),
-    "dense": ("dynamic", "int8"),
-    "effort": ("int8",),
+    "calibration": ("int8", "tflm"),
+    "calibration_seed": ("int8", "tflm"),
+    "dense": ("dynamic", "int8", "tflm"),
+    "effort": ("int8", "tflm"),
     "keep": ("int8",),
 }
 SORTS: tuple[str, ...] = (*_ALL_TFLITE, *(each for each in FORMATS if each != "tflite"))

@@ -26,6 +26,14 @@ from efficientnet_lite.weights.read import Weights, read_checkpoint
 
 
 @dataclass(frozen=True, slots=True)
+class OwnInt8:
+    """An int8 file of the same weights that is there and proven: that of a run."""
+
+    path: Path
+    sha256: str  # as it was when it was proven
+
+
+@dataclass(frozen=True, slots=True)
 class Origin:
     """Everything from which files are written."""
 
@@ -35,6 +43,7 @@ class Origin:
     labels: tuple[str, ...] | None
     weights: Weights
     translations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # locale -> the labels
+    int8: OwnInt8 | None = None
 
     def layers(self) -> dict[str, Layer]:
         """Batch norm folded in."""

@@ -60,12 +60,13 @@ def export(
     Args:
         source: a run folder, a checkpoint, a float .tflite of this family (ours or a stranger's, of which the weights
             are read and proven against the file itself), or a model such as lite1.
-        out: the file to write, a folder for coreml, savedmodel, hub-tf1 and tf1-checkpoint. A run needs none: the
-            artifact then goes into its exports/ and its card, and `verify` replays it with the others.
+        out: the file to write, a folder for coreml, savedmodel, hub-tf1, tf1-checkpoint and tflm. A run needs none:
+            the artifact then goes into its exports/ and its card, and `verify` replays it with the others.
         format: what the ending of --out says, else tflite; onnx; coreml, an .mlpackage for Apple's systems, where
             it was not run; savedmodel, for TensorFlow 2, to be served or trained further; hub-tf1, a module for
             hub.Module of tensorflow_hub 0.15 and older; tf1-checkpoint, for the reference's programs, with moving
-            averages. All but tflite and coreml are float32.
+            averages; tflm, C sources for a microcontroller, of the int8 file that a run has, or of one that is made
+            with --data. The others but tflite and coreml are float32.
         precision: float32 (the default); float16 or dynamic, smaller files of float arithmetic; int8, integers
             throughout. coreml has float32 and float16.
         io: type of an int8 file's input and outputs; uint8 (raw pixels) where not given.

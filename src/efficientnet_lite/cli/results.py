@@ -64,6 +64,8 @@ def show_exported(console: Console, exported: Exported) -> None:
     proof = f"within {exported.parity.difference:.1g} of the network in numpy"
     if exported.format == CHECKPOINT:
         proof = "read back, equal to the bit"
+    if exported.micro is not None:
+        proof = f"on TFLite Micro {exported.micro.difference.said} from LiteRT"
     if reduction is not None:
         proof = (
             f"within {noise(reduction.snr_db)} of float32"
@@ -88,6 +90,13 @@ def show_exported(console: Console, exported: Exported) -> None:
         console.line(
             f"golden outputs hold {within(exported.kernels.most)} on {exported.kernels.where} of LiteRT"
         )
+    if exported.micro is not None:
+        needed = exported.micro
+        console.line(
+            f"arena: {needed.arena_bytes:,} bytes, {needed.activation_bytes:,} of them for tensors, measured on "
+            f"{needed.runtime}"
+        )
+        console.line(f"next: {exported.path / 'README.md'} says how to build it", keep=[exported.path])
     if exported.verdict is not None:
         console.line(VERDICTS[exported.verdict].format(what=exported.path), keep=[exported.path])
         for doubt in exported.doubts:

@@ -62,14 +62,17 @@ def export(
     Args:
         source: a run folder, a checkpoint, a float .tflite of this family, ours
             or a stranger's, or a model such as "lite1".
-        out: the file to write, a folder for "coreml", "savedmodel", "hub-tf1"
-            and "tf1-checkpoint". A run needs none: the artifact then goes into
-            its exports/ and its card, and `verify` replays it with the others.
+        out: the file to write, a folder for "coreml", "savedmodel", "hub-tf1",
+            "tf1-checkpoint" and "tflm". A run needs none: the artifact then
+            goes into its exports/ and its card, and `verify` replays it with
+            the others.
         format: what the ending of `out` says where None, else "tflite"; "onnx";
             "coreml", an .mlpackage for Apple's systems, where it was not run;
             "savedmodel", for TensorFlow 2; "hub-tf1", a module for hub.Module
             of tensorflow_hub 0.15 and older; "tf1-checkpoint", for the
-            reference's programs. All but "tflite" and "coreml" are float32.
+            reference's programs; "tflm", C sources for a microcontroller, of
+            the int8 file that a run has, or of one that is made of `data`. The
+            others but "tflite" and "coreml" are float32.
         precision: "float32" (the default); "float16" or "dynamic", smaller
             files of float arithmetic; "int8", integers throughout. "coreml" has
             the first two.

@@ -6,13 +6,14 @@ for a runtime; of the others it is written in memory, which takes a fraction of 
 
 from pathlib import Path
 
-from efficientnet_lite.artifacts.origin import Origin, named_model, origin_of, origin_of_checkpoint
+from efficientnet_lite.artifacts.origin import Origin, OwnInt8, named_model, origin_of, origin_of_checkpoint
 from efficientnet_lite.artifacts.taken import origin_of_tflite
 from efficientnet_lite.errors import ArtifactError, CheckpointError, UsageError
 from efficientnet_lite.features.backbone import Backbone, backbone_model, backbone_of
 from efficientnet_lite.network.plan import POOLED, make_plan
 from efficientnet_lite.photos.contract import Contract
 from efficientnet_lite.run import folder as run_folder
+from efficientnet_lite.run.proven import own
 from efficientnet_lite.runtimes.model import Model
 from efficientnet_lite.runtimes.model_files import model_from_bytes, open_model
 from efficientnet_lite.storage import files
@@ -78,7 +79,9 @@ def _origin_of_run(folder: Path) -> Origin:
             fix="train the run again",
         )
     plan = make_plan(found.variant, size=contract.size, classes=found.classes)
-    return Origin(folder.absolute().name, plan, contract, run.labels, found)
+    proven = (each for each in run.exports if each.precision == "int8")
+    int8 = next((OwnInt8(own(run, each.path), each.sha256) for each in proven), None)
+    return Origin(folder.absolute().name, plan, contract, run.labels, found, int8=int8)
 
 
 def open_source(

@@ -1,0 +1,3 @@
+// See micro_interpreter.h.
+#pragma once
+#include "tensorflow/lite/micro/micro_interpreter.h"
