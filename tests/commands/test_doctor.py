@@ -160,10 +160,9 @@ def test_one_screen_holds_it_however_many_extras_there_are(tmp_path):
         f"{each.partition(';')[0]}; extra == '{extra}'" for extra, group in extras.items() for each in group
     ]
     install_ours(tmp_path / "site", *project["dependencies"], *asked, extras=tuple(extras))
-    for name, version in {
-        re.split(r"[\[<>=;]", each)[0]: re.search(r"==([0-9.]+)", each) for each in asked
-    }.items():
-        install(tmp_path / "site", name, version[1] if version else "2026.12.1", None)
+    oldest = {re.split(r"[\[<>=;]", each)[0]: re.search(r"[=>]=([0-9a-z.]+)", each)[1] for each in asked}
+    for name, version in oldest.items():
+        install(tmp_path / "site", name, version, None)
 
     lines = on_a_terminal([sys.executable, "-m", "efficientnet_lite", "doctor", "--quick"], tmp_path / "site")
 

@@ -69,3 +69,12 @@ def test_the_package_that_raised_is_named_and_not_the_one_that_rests_on_it(folde
     (found,) = tried([["jam", "quince"]], lambda done, total: None)
 
     assert [(each.wrong, each.through) for each in found] == [("ImportError: rotten", "quince")] * 2
+
+
+def test_a_package_without_the_module_that_runs_its_native_part_is_imported_itself(folder):
+    install(folder, "quince", "1.0", SOUND)
+    install(folder, "jam", "1.0", "import quince.nowhere")
+
+    (found,) = tried([["quince.native", "jam.native"]], lambda done, total: None)
+
+    assert [each.wrong for each in found] == ["", "ModuleNotFoundError: No module named 'quince.nowhere'"]

@@ -14,11 +14,21 @@ def respond(data: bytes, file: BinaryIO) -> None:
         wrong = through = ""
         place = _place(name.partition(".")[0])
         try:
-            import_module(name)
+            _import(name)
         except BaseException as error:  # a broken package may also end the process
             wrong, through = said_of(error), package_of(error)
         file.write(json.dumps({"file": place, "wrong": wrong, "through": through}).encode() + b"\n")
         file.flush()
+
+
+def _import(name: str) -> None:
+    """Import a module, or its package alone where that has no such module in another version."""
+    try:
+        import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name or "." not in name:
+            raise
+        import_module(name.partition(".")[0])
 
 
 def _place(package: str) -> str | None:

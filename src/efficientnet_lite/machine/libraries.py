@@ -26,7 +26,6 @@ NATIVE = {
     "usearch": "usearch.index",
     "onnx": "onnx.checker",
     "ethosu": "ethosu.regor",
-    "tflite_micro": "tflite_micro.runtime",
 }
 
 
