@@ -62,19 +62,21 @@ class MicroReport:
     """What a file needs on TFLite Micro, and what it gives there."""
 
     runtime: str  # name and version
+    model_bytes: int
     arena_bytes: int  # the smallest in which it opens and runs, found by search
     activation_bytes: int  # of it: tensors, which share their places
     persistent_bytes: int  # of it: what operators keep as long as the file is open
     scratch_bytes: int  # beside it, at most, where the kernels are those of CMSIS-NN; not run
     resolver: tuple[str, ...]  # methods of MicroMutableOpResolver that register its operators, sorted
     inputs: int  # on how many it was run
+    inputs_named: str  # which they were
     gaps: tuple[OutputGap, ...]  # from LiteRT, one for each output
     outputs: RawOutputs
     notes: tuple[str, ...]  # what may go wrong on a chip all the same
 
     @property
     def difference(self) -> OutputGap:
-        """That of the output which differs most."""
+        """That of the output which differs most; of a file that was run."""
         return max(self.gaps, key=lambda each: (each.codes or 0, each.reals))
 
     @property
@@ -86,12 +88,14 @@ class MicroReport:
         """A document of plain values, without the outputs."""
         return {
             "runtime": self.runtime,
+            "model_bytes": self.model_bytes,
             "arena_bytes": self.arena_bytes,
             "activation_bytes": self.activation_bytes,
             "persistent_bytes": self.persistent_bytes,
             "scratch_bytes": self.scratch_bytes,
             "resolver": list(self.resolver),
             "inputs": self.inputs,
+            "inputs_named": self.inputs_named,
             "gaps": [asdict(each) for each in self.gaps],
             "most_codes": MOST_CODES,
             "within": self.within,
@@ -105,15 +109,22 @@ def require(where: Path | str) -> None:
 
 
 def measured(
-    data: bytes, inputs: npt.NDArray[Any], *, where: Path | str, given: RawOutputs | None = None
+    data: bytes,
+    inputs: npt.NDArray[Any],
+    *,
+    where: Path | str,
+    given: RawOutputs | None = None,
+    named: str = "",
 ) -> MicroReport:
     """What a file needs on TFLite Micro, and how far from LiteRT it answers there.
 
     Args:
         data: the file, of anyone's.
-        inputs: raw ones, (N, ...) of the shape of its only input without the first side of 1, in its dtype.
+        inputs: raw ones, (N, ...) of the shape of its only input without the first side of 1, in its dtype; with N = 0
+            it is opened, and not run.
         where: the file, for messages.
         given: what LiteRT gave for them, (N, ...) by output; computed where None.
+        named: which inputs they are, for the report.
 
     Raises:
         UsageError: TFLite Micro is not installed.
@@ -127,13 +138,15 @@ def measured(
     found = _outputs(answered.raw, engine, len(inputs))
     return MicroReport(
         runtime=TOOL.title,
+        model_bytes=len(data),
         arena_bytes=answered.arena,
         activation_bytes=answered.parts["head"],
         persistent_bytes=answered.parts["tail"],
         scratch_bytes=scratch_bytes(model),
         resolver=resolver_of(model),
         inputs=len(inputs),
-        gaps=output_gaps(found, given or _run(engine, inputs), steps_of(model)),
+        inputs_named=named,
+        gaps=output_gaps(found, given or _run(engine, inputs), steps_of(model)) if len(inputs) else (),
         outputs=found,
         notes=_notes(model),
     )
