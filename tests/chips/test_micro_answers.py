@@ -8,7 +8,7 @@ import tiny
 from rounded_network import coarse_images, float_tensors, random_layers, rounded_network
 
 from efficientnet_lite.chips import micro
-from efficientnet_lite.chips.kernel_scratch import scratch_bytes
+from efficientnet_lite.chips.arena import scratch_bytes
 from efficientnet_lite.chips.output_gaps import output_gaps, steps_of
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.network.plan import VARIANTS, make_plan

@@ -13,7 +13,7 @@ from ai_edge_litert import schema_py_generated as schema
 from graphs import make
 from rounded_network import coarse_images, float_tensors, random_layers, rounded_network
 
-from efficientnet_lite.chips import micro, micro_child
+from efficientnet_lite.chips import arena, micro, micro_child
 from efficientnet_lite.errors import ArtifactError, VerificationFailed
 from efficientnet_lite.network.plan import VARIANTS, make_plan
 from efficientnet_lite.runtimes.litert import LiteRT
@@ -84,6 +84,7 @@ def test_an_integer_file_runs_in_the_arena_that_is_named_and_answers_as_litert(
     assert not micro_child.opens(data, report.arena_bytes - 2 * micro_child.STEP)
     assert report.activation_bytes + report.persistent_bytes <= report.arena_bytes
     assert report.notes == ()
+    assert arena.estimated_arena(check_model(data)) == pytest.approx(report.arena_bytes, rel=0.01)
 
 
 def test_a_float_file_runs_too(lite0):

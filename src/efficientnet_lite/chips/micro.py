@@ -2,7 +2,7 @@
 
 The package `tflite-micro` is the C++ library with its reference kernels, built for this machine. What it plans is what
 a chip would: of 32 bits, a little less stays in the arena there; of kernels that a chip's maker wrote, some ask for
-room beside (`kernel_scratch`).
+room beside (`arena`).
 
 Tried with the package of 2026-10-23: integer files run, whether they take and give uint8, int8 or float32, and float
 files; float16 and dynamic files do not, nor a QUANTIZE from float32 to uint8. Answers are those of LiteRT's reference
@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite.chips.kernel_scratch import scratch_bytes
+from efficientnet_lite.chips.arena import scratch_bytes
 from efficientnet_lite.chips.output_gaps import OutputGap, RawOutputs, output_gaps, steps_of
 from efficientnet_lite.chips.tool import Tool
 from efficientnet_lite.errors import ArtifactError, VerificationFailed
