@@ -35,7 +35,8 @@ EthosUTarget = Literal[  # NPUs of Arm, by their multiply-accumulates a cycle, a
     "ethos-u85-2048",
 ]
 ETHOS_U_TARGETS: tuple[EthosUTarget, ...] = get_args(EthosUTarget)
-TargetName = Literal[RuleTarget, EthosUTarget]
+MicroTarget = Literal["tflm"]  # a microcontroller, by TFLite Micro's interpreter
+TargetName = Literal[RuleTarget, EthosUTarget, MicroTarget]
 VectorFormat = Literal["parquet", "npy"]  # of a folder of feature vectors
 VectorLayout = Literal["parts", "clip-retrieval"]
 VectorDtype = Literal["float32", "float16", "int8"]

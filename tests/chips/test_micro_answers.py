@@ -10,6 +10,7 @@ from rounded_network import coarse_images, float_tensors, random_layers, rounded
 from efficientnet_lite.chips import micro
 from efficientnet_lite.chips.arena import scratch_bytes
 from efficientnet_lite.chips.output_gaps import output_gaps, steps_of
+from efficientnet_lite.cli.app import main
 from efficientnet_lite.errors import UsageError
 from efficientnet_lite.network.plan import VARIANTS, make_plan
 from efficientnet_lite.strangers.structure import check_model
@@ -33,6 +34,17 @@ def test_without_the_package_how_to_get_it_is_said():
         micro.measured(INT8, np.zeros((1, 32, 32, 3), np.uint8), where="m.tflite")
 
     assert "efficientnet-lite[tflm]" in caught.value.fix
+
+
+@pytest.mark.skipif(find_spec("tflite_micro") is not None, reason="it is installed here")
+def test_the_command_ends_with_2_without_it_and_says_how_to_get_it(tmp_path, capsys):
+    (tmp_path / "m.tflite").write_bytes(INT8)
+
+    with pytest.raises(SystemExit) as end:
+        main(["info", str(tmp_path / "m.tflite"), "--target", "tflm"])
+
+    assert end.value.code == 2
+    assert "efficientnet-lite[tflm]" in capsys.readouterr().err
 
 
 def test_codes_are_counted_and_stand_for_numbers():

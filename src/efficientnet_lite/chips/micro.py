@@ -132,7 +132,7 @@ def measured(
     """
     TOOL.require(where)
     model = check_model(data, where=where)
-    _require_one_image(model, where)
+    require_one_image(model, where)
     engine = LiteRT(data, where=where)
     answered = _ask(data, model, inputs, where)
     found = _outputs(answered.raw, engine, len(inputs))
@@ -204,7 +204,7 @@ def _camel(name: str) -> str:
     return "".join(part if part[0].isdigit() else part.capitalize() for part in name.split("_"))
 
 
-def _require_one_image(model: CheckedModel, where: Path | str) -> None:
+def require_one_image(model: CheckedModel, where: Path | str) -> None:
     """Raises ArtifactError for a file that takes something else, or of which TFLite Micro runs something else."""
     shapes = [list(model.tensors[index].shape) for index in model.inputs]
     names = {model.tensors[index].name for index in model.outputs}

@@ -41,7 +41,8 @@ def info(
         source: a .tflite file of anyone's, a run folder, a checkpoint, or a model such as lite1.
         target: say instead what this chip makes of it, and why not all of it. edgetpu and gpu go by rules, and want a
             .tflite file. ethos-u55-128 and its like ask Vela, Arm's compiler (extra "ethos-u"), also of a run, or of
-            a model such as lite0@96 in int8: operators, memory, and time by its estimate.
+            a model such as lite0@96 in int8: operators, memory, and time by its estimate. tflm runs TFLite Micro's
+            interpreter (extra "tflm"): the arena that it needs, operators to register, and answers beside LiteRT's.
         sram: KiB that an Ethos-U may use: the fastest way within them, or by how much it is too large and which input
             size fits.
         system_config: the memories around an Ethos-U, a name of Vela's Arm/vela.ini. Makers of chips have their own.

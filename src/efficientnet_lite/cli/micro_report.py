@@ -6,7 +6,6 @@ from efficientnet_lite.chips.micro import MOST_CODES, MicroReport
 from efficientnet_lite.chips.output_gaps import OutputGap
 from efficientnet_lite.cli.console import Console
 from efficientnet_lite.cli.wording import spelled
-from efficientnet_lite.figures import within
 
 KIB = 1024
 
@@ -19,19 +18,20 @@ def show_micro(console: Console, path: Path, found: MicroReport) -> None:
         return
     console.line(f"{found.runtime}: {_verdict(found)}")
     rows: list[tuple[str, object]] = [
-        ("model", f"{_bytes(found.model_bytes)} of flash, names and metadata included"),
+        ("flash", f"{_bytes(found.model_bytes)}: the file, with names and metadata"),
         ("arena", f"{_bytes(found.arena_bytes)} of RAM, the fewest in which it opens"),
-        ("of it activations", _bytes(found.activation_bytes)),
-        ("of it kept", f"{_bytes(found.persistent_bytes)} for its operators; here pointers have 64 bits"),
+        ("activations", f"{_bytes(found.activation_bytes)} of them"),
+        ("persistent", f"{_bytes(found.persistent_bytes)} of them; a chip of 32 bits needs a little less"),
     ]
     if found.scratch_bytes:
-        rows.append(("with CMSIS-NN", f"up to {_bytes(found.scratch_bytes)} more, by its source; not run"))
+        more = f"up to {_bytes(found.scratch_bytes)} more"
+        rows.append(("with CMSIS-NN", f"{more} for its kernels, by the formulas of its source; not run"))
     rows.append(("resolver", [f"{len(found.resolver)} operators: {found.resolver[0]}", *found.resolver[1:]]))
     if found.inputs:
         rows.append(
             ("run on", f"{found.inputs} input{'' if found.inputs == 1 else 's'} {found.inputs_named}")
         )
-        rows += [(gap.output, f"{_near(gap)} of what LiteRT gives") for gap in found.gaps]
+        rows += [(gap.output, _near(gap)) for gap in found.gaps]
     console.facts("", rows)
     for note in notes:
         console.line(f"note: {note}")
@@ -39,14 +39,16 @@ def show_micro(console: Console, path: Path, found: MicroReport) -> None:
 
 def _verdict(found: MicroReport) -> str:
     if not found.inputs:
-        return "it opens; it was not run, since no photos have set the ranges of this model"
+        return "it opens; it was not run, since no photo has set the ranges of a model"
     if found.within:
         return "it runs, and answers as LiteRT does"
     return f"it runs, but ANSWERS OTHERWISE than LiteRT: an export must be within {MOST_CODES} codes of 255"
 
 
 def _near(gap: OutputGap) -> str:
-    return f"within {gap.reals:.2g}" if gap.codes is None else within(gap.codes)
+    if gap.codes == 0:
+        return "the same codes as LiteRT"
+    return f"within {gap.said} of LiteRT's"
 
 
 def _bytes(count: int) -> str:

@@ -4,8 +4,10 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from efficientnet_lite.chips.micro import MicroReport
 from efficientnet_lite.chips.vela import Compilation, VelaReport
 from efficientnet_lite.cli.console import Console
+from efficientnet_lite.cli.micro_report import show_micro
 from efficientnet_lite.errors import EXIT_VERIFICATION
 from efficientnet_lite.strangers.readiness import Readiness
 
@@ -30,6 +32,9 @@ def show_target(console: Console, path: Path, found: object) -> None:
         case VelaReport():
             _show_vela(console, path, found)
             maps = found.ready
+        case MicroReport():
+            show_micro(console, path, found)
+            maps = found.within
         case _:
             raise TypeError(f"no answer of a target: {type(found).__name__}")
     if not maps:

@@ -4,14 +4,18 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from efficientnet_lite.chips import micro
+from efficientnet_lite.chips.micro import MicroReport
 from efficientnet_lite.chips.vela import VELA, VelaReport, compiled_by_vela
 from efficientnet_lite.errors import CALL, UsageError, wrong_argument
 from efficientnet_lite.network.plan import VARIANTS, Plan, make_plan, parse_model_name
+from efficientnet_lite.proof.run_inputs import run_inputs
 from efficientnet_lite.run.folder import is_run, open_run
 from efficientnet_lite.run.source import open_origin
 from efficientnet_lite.runtimes.model_files import MAX_MODEL_BYTES
 from efficientnet_lite.storage import files
 from efficientnet_lite.strangers.readiness import Readiness, check_readiness
+from efficientnet_lite.strangers.structure import check_model
 from efficientnet_lite.tflite.identity import OWN_ENTRY, Identity
 from efficientnet_lite.tflite.metadata import read_entries
 from efficientnet_lite.vocabulary import ETHOS_U_TARGETS, EthosUTarget, RuleTarget, TargetName
@@ -45,7 +49,7 @@ NAMES = ("system_config", "memory_mode")
 
 def asked_target(
     source: Path, target: TargetName, around: Surroundings = Surroundings()
-) -> Readiness | VelaReport:
+) -> Readiness | VelaReport | MicroReport:
     """What `target` makes of the source.
 
     Raises:
@@ -55,7 +59,22 @@ def asked_target(
     if target == "edgetpu" or target == "gpu":
         around.require_unused(target)
         return asked_rules(source, target)
+    if target == "tflm":
+        around.require_unused(target)
+        return asked_micro(source)
     return asked_vela(source, target, around)
+
+
+def asked_micro(source: Path) -> MicroReport:
+    """What TFLite Micro says of a file, of a run's int8 file, or of a model in int8, which is opened and not run."""
+    micro.require(source)
+    data, where = int8_of(source)
+    model = check_model(data, where=where)
+    micro.require_one_image(model, where)
+    if not files.is_file(where):  # of a model no photo has set the ranges, so that its answers say nothing
+        return micro.measured(data, run_inputs(model, where).raw[:0], where=where)
+    inputs = run_inputs(model, where)
+    return micro.measured(data, inputs.raw, where=where, named=inputs.named)
 
 
 def asked_rules(path: Path, target: RuleTarget) -> Readiness:

@@ -6,6 +6,7 @@ from pathlib import Path
 from efficientnet_lite.arguments import called
 from efficientnet_lite.artifacts.origin import named_model
 from efficientnet_lite.artifacts.taken import network_in
+from efficientnet_lite.chips.micro import MicroReport
 from efficientnet_lite.chips.vela import VelaReport
 from efficientnet_lite.commands.asked_target import Surroundings, asked_target
 from efficientnet_lite.errors import ArtifactError, CheckpointError
@@ -30,7 +31,7 @@ def info(
     sram: int | None = None,
     system_config: str | None = None,
     memory_mode: str | None = None,
-) -> OpenedRun | ModelInfo | Weights | Offer | Readiness | VelaReport:
+) -> OpenedRun | ModelInfo | Weights | Offer | Readiness | VelaReport | MicroReport:
     """Say what a file, a run, a checkpoint or a model contains.
 
     Operators, shapes, quantization, metadata and contract of a file, and
@@ -42,7 +43,8 @@ def info(
         target: say instead what this chip makes of it. "edgetpu" and "gpu" go
             by rules, and want a .tflite file. "ethos-u55-128" and its like ask
             Vela, Arm's compiler (the extra "ethos-u"), also about a run or
-            about a model in int8.
+            about a model in int8; "tflm" asks TFLite Micro's interpreter
+            (the extra "tflm").
         sram: KiB of it that an Ethos-U may use: the fastest way within them is
             taken.
         system_config, memory_mode: names of Vela's `Arm/vela.ini` for the
@@ -51,8 +53,9 @@ def info(
     Returns:
         Of a run folder the run, of a .tflite file what it contains, of a
         checkpoint its weights, of a model's name what this package has of it;
-        with `target` the verdict and every operator, and of an Ethos-U what
-        it needs and how long it would take.
+        with `target` the verdict and every operator, of an Ethos-U what it
+        needs and how long it would take, and of "tflm" the bytes of its arena,
+        the operators to register, and how far its answers are from LiteRT's.
 
     Raises:
         UsageError: nothing lies there, and it is no variant's name; the
