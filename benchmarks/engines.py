@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +29,7 @@ from efficientnet_lite.run.source import open_origin
 
 JUDGED = 50  # photos, as center crops
 SECONDS = 300  # for one engine and one file
+MODULES = ("openvino", "onnx", "onnxruntime", "MNN", "ncnn", "pnnx")  # of tests/engines/requirements.txt
 LAST_WORDS = 80  # characters, of an engine that refuses
 
 
@@ -68,9 +70,13 @@ class Model(NamedTuple):
 
 def answers(inputs: Inputs) -> Table:
     """OpenVINO, ONNX Runtime, MNN and ncnn beside LiteRT on float32 and int8 files; by .venv-engines/bin/python."""
+    if missing := [name for name in MODULES if find_spec(name) is None]:
+        raise SystemExit(
+            f"not installed: {', '.join(missing)}; run it by .venv-engines/bin/python, which `make test-engines` makes"
+        )
     rows, versions = [], dict[str, str]()
     with tempfile.TemporaryDirectory() as name:
-        for number, model in enumerate(_models(inputs, Path(name))):
+        for number, model in enumerate(_models(inputs.photos, inputs.web_photos, Path(name))):
             place = Path(name) / str(number)
             write_files(model, place)
             for asked in ASKED:
@@ -89,20 +95,20 @@ def answers(inputs: Inputs) -> Table:
     return Table("Other engines: answers and times beside LiteRT", columns, rows, note)
 
 
-def _models(inputs: Inputs, folder: Path) -> Iterator[Model]:
-    calibrating, judging = divided(photos_below(inputs.web_photos))
+def _models(clothing: Path, web_photos: Path, folder: Path) -> Iterator[Model]:
+    calibrating, judging = divided(photos_below(web_photos))
     web = folder / "web"
     web.mkdir()
     for number, photo in enumerate(calibrating):
         shutil.copy(photo, web / f"{number}{photo.suffix}")
     for name in NAMES:
         yield Model(name, name, web, judging[:: len(judging) // JUDGED][:JUDGED])
-    run = train(inputs.photos, folder / "run").run
-    photos = photos_below(inputs.photos)
+    run = train(clothing, folder / "run").run
+    photos = photos_below(clothing)
     yield Model(
         f"a run of {len(run.labels)} classes",
         run.folder,
-        inputs.photos,
+        clothing,
         photos[:: len(photos) // JUDGED][:JUDGED],
     )
 

@@ -239,6 +239,13 @@ def test_a_path_without_a_file_is_unusable_input(tmp_path):
         read_checkpoint(tmp_path)
 
 
+def test_a_core_ml_package_is_said_to_be_apples(tmp_path):
+    (tmp_path / "m.mlpackage").mkdir()
+
+    with pytest.raises(CheckpointError, match="Apple's systems alone open a Core ML package"):
+        read_checkpoint(tmp_path / "m.mlpackage")
+
+
 def test_a_path_that_the_system_refuses_is_unusable_input(tmp_path):
     with pytest.raises(UnusableInput, match="cannot be reached"):
         read_checkpoint(tmp_path / ("n" * 5000))

@@ -153,9 +153,10 @@ def _choose(names: Collection[str], state: bytes, where: Path) -> str:
     if len(prefixes) == 1:
         return prefixes[0]
     if not prefixes:
-        raise CheckpointError(
-            "the folder holds no model, neither a run nor a checkpoint", where=where, fix=PARAMETER_FILE
-        )
+        foreign = where.suffix.lower() == ".mlpackage"
+        what = "the folder holds no model, neither a run nor a checkpoint"
+        what = "Apple's systems alone open a Core ML package" if foreign else what
+        raise CheckpointError(what, where=where, fix=PARAMETER_FILE)
     raise CheckpointError(
         f"the folder holds {len(prefixes)} checkpoints: {some(prefixes)}",
         where=where,
