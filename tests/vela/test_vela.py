@@ -7,6 +7,7 @@ import pytest
 
 import efficientnet_lite as el
 from efficientnet_lite.chips.ethos_u import ETHOS_U
+from efficientnet_lite.chips.fitting import NPU_MORE, NPU_SMALLEST, planned_bytes
 from efficientnet_lite.chips.sizes import blank_file
 from efficientnet_lite.chips.vela import compiled_by_vela
 from efficientnet_lite.cli.app import run
@@ -133,6 +134,17 @@ def test_noise_for_weights_takes_the_memory_of_real_ones(small):
 
     needs = [(each.fastest.sram_bytes, each.smallest.sram_bytes) for each in reports]
     assert needs[0] == pytest.approx(needs[1], rel=0.05)
+
+
+@pytest.mark.parametrize("size", [64, 96, 160, 224])
+def test_what_boards_are_measured_by_is_what_vela_needs(size):
+    plan = make_plan(VARIANTS["lite0"], size=size, classes=10)
+
+    report = compiled_by_vela(blank_file(plan), "ethos-u55-128").report
+
+    tensors = planned_bytes(plan)
+    assert tensors <= report.fastest.sram_bytes <= NPU_MORE * tensors
+    assert report.smallest.sram_bytes <= NPU_SMALLEST * tensors
 
 
 def test_another_system_changes_the_time_and_an_unknown_one_is_refused_with_those_that_are(small):

@@ -32,7 +32,12 @@ def estimated_arena(model: CheckedModel) -> int:
         if operator.name in _WEIGHTED
     )
     records = _OF_TENSOR * len(model.tensors) + _OF_OPERATOR * len(model.operators)
-    return max(_alive(model), default=0) + records + _OF_CHANNEL * channels
+    return tensor_bytes(model) + records + _OF_CHANNEL * channels
+
+
+def tensor_bytes(model: CheckedModel) -> int:
+    """The most that tensors alive at once take, inputs among them until they are read for the last time."""
+    return max(_alive(model), default=0)
 
 
 def scratch_bytes(model: CheckedModel) -> int:

@@ -48,7 +48,8 @@ def info(
         system_config: the memories around an Ethos-U, a name of Vela's Arm/vela.ini. Makers of chips have their own.
         memory_mode: how they are used, likewise.
     """
-    from efficientnet_lite.cli.target_report import show_target
+    from efficientnet_lite.cli.target_report import show_boards, show_target
+    from efficientnet_lite.commands.asked_target import boards_of
     from efficientnet_lite.commands.info import info as info_of
     from efficientnet_lite.run.folder import Run
     from efficientnet_lite.strangers.description import ModelInfo
@@ -64,10 +65,13 @@ def info(
         return
     match info_of(source, sram=sram, system_config=system_config, memory_mode=memory_mode):
         case Run() as run:
+            boards = boards_of(run.folder)
             if json:
-                console.json({"run": run.folder.absolute(), "card": dict(run.card)})
+                listed = [each.to_json() for each in boards]
+                console.json({"run": run.folder.absolute(), "card": dict(run.card), "boards": listed})
             else:
                 _show_run(console, run)
+                show_boards(console, run.folder, boards)
             return
         case ModelInfo() as described:
             document: dict[str, Any] = {"path": Path(source).absolute(), **described.to_json()}

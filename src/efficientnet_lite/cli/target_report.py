@@ -1,6 +1,8 @@
 """What `info --target` says: the rules of an accelerator, or the answer of a chip's own tool."""
 
+import os
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,12 +11,15 @@ from efficientnet_lite.chips.vela import Compilation, VelaReport
 from efficientnet_lite.cli.console import Console
 from efficientnet_lite.cli.micro_report import show_micro
 from efficientnet_lite.errors import EXIT_VERIFICATION
+from efficientnet_lite.shell import command_line
 from efficientnet_lite.strangers.readiness import Readiness
 
 if TYPE_CHECKING:
+    from efficientnet_lite.chips.fitting import BoardFit
     from efficientnet_lite.strangers.readiness import Finding, OperatorPlace
 
 KIB = 1024
+ASKED = "ethos-u55-256"  # in an example
 _READY = {
     "ready": "ready: every operator maps, by the rules",
     "conditional": "ready only with an option of the delegate",
@@ -90,6 +95,36 @@ def _ways(found: VelaReport) -> dict[str, Compilation]:
 def _needs(way: Compilation) -> list[str | None]:
     dram = f"{way.dram_bytes / KIB:,.0f} KiB" if way.dram_bytes else None
     return [f"{way.sram_bytes / KIB:,.0f} KiB", dram, f"{way.milliseconds:,.1f} ms"]
+
+
+def show_boards(console: Console, run: Path, found: "Sequence[BoardFit]") -> None:
+    """The boards on which a run's int8 file fits, and what the others lack."""
+    fits = [f"{_board(each)} ({_way(each)})" for each in found if each.fits]
+    others = [f"{_board(each)} ({_short(each)})" for each in found if not each.fits]
+    rows: list[tuple[str, object]] = [("fits on", fits or ["none of the boards that are known here"])]
+    rows += [("too large for", others)] if others else []
+    console.facts("", rows)
+    unsure = (
+        "; * of which a figure was not read on a page" if not all(each.board.seen for each in found) else ""
+    )
+    ask = command_line(["efficientnet-lite", "info", str(run), "--target", ASKED], windows=os.name == "nt")
+    console.line(
+        f"estimated from the file and the boards' memory{unsure}. A chip's own tool says it for sure: {ask}"
+    )
+
+
+def _board(fit: "BoardFit") -> str:
+    return fit.board.name if fit.board.seen else f"{fit.board.name}*"
+
+
+def _way(fit: "BoardFit") -> str:
+    return fit.way.replace("npu", fit.board.npus[0] if fit.board.npus else "").replace("cpu", "CPU")
+
+
+def _short(fit: "BoardFit") -> str:
+    lacks = [("flash", fit.flash_short), ("RAM", fit.ram_short)]
+    short = " and ".join(f"{-(-missing // KIB):,} KiB of {what}" for what, missing in lacks if missing)
+    return f"by {short}{f'; {fit.size} pixels fit' if fit.size else ''}"
 
 
 def _show_readiness(console: Console, path: Path, found: "Readiness") -> None:

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from efficientnet_lite.chips import micro
+from efficientnet_lite.chips.fitting import BoardFit, fits_on, needs_of
 from efficientnet_lite.chips.micro import MicroReport
 from efficientnet_lite.chips.vela import VELA, VelaReport, compiled_by_vela
 from efficientnet_lite.errors import CALL, UsageError, wrong_argument
@@ -140,6 +141,12 @@ def int8_of(source: Path) -> tuple[bytes, Path]:
 
         return unproven_int8(open_origin(str(source))), source
     return files.read_bytes(path, limit=MAX_MODEL_BYTES, what=A_TFLITE), path
+
+
+def boards_of(source: Path) -> tuple[BoardFit, ...]:
+    """How the int8 file of a source fits on well-known boards, by estimates; raises as `int8_of`."""
+    data, where = int8_of(source)
+    return fits_on(needs_of(check_model(data, where=where), len(data)), plan_of(data))
 
 
 def plan_of(data: bytes) -> Plan | None:
