@@ -15,7 +15,11 @@ COLORS = rb"\x1b\[[0-?]*[ -/]*[@-~]"  # and all else that a terminal is told by 
 
 def plain_text(data: bytes) -> str:
     r"""`data` in UTF-8 as text whose lines end with `\n`. Raises ValueError, which names the line."""
-    return "\n".join(_decoded(line, number) for number, line in enumerate(plain_lines(data), 1))
+    lines = plain_lines(data)
+    try:
+        return _decoded(b"\n".join(lines), 0)  # at once, as nearly always nothing is wrong with it
+    except ValueError:
+        return "\n".join(_decoded(line, number) for number, line in enumerate(lines, 1))
 
 
 def plain_lines(data: bytes) -> list[bytes]:

@@ -198,11 +198,8 @@ def test_what_nobody_expected_keeps_its_traceback(call, monkeypatch, place):
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT to send to one process")
 def test_an_interrupt_is_one_line_and_exit_code_130(place):
     program = (
-        "import os, signal, sys, time, types\n"
-        "def read(limit):\n"
-        "    os.kill(os.getpid(), signal.SIGINT)\n"
-        "    time.sleep(50)  # a busy machine tells Python of a signal late\n"
-        "stdin = types.SimpleNamespace(read=read)\n"
+        "import os, signal, sys, types\n"
+        "stdin = types.SimpleNamespace(read=lambda limit: os.kill(os.getpid(), signal.SIGINT))\n"
         "sys.stdin = types.SimpleNamespace(buffer=stdin)\n"
         "from efficientnet_lite.cli.app import main\n"
         "main(sys.argv[1:])"
