@@ -253,7 +253,7 @@ def _conv(operation: Any, value: Reading) -> Array:
                 :, :, i : i + (rows - 1) * down + 1 : down, j : j + (columns - 1) * across + 1 : across
             ]
             if groups == 1:
-                total += np.einsum("nihw,oi->nohw", window, kernel[:, :, i, j], optimize=True)
+                total += (kernel[:, :, i, j] @ window.reshape(*window.shape[:2], -1)).reshape(total.shape)
             else:  # one input channel each
                 total += window * kernel[:, 0, i, j][:, None, None]
     return total + value(operation.inputs["bias"])[:, None, None]
