@@ -31,7 +31,7 @@ SUFFIXES: Mapping[str, str] = {
 NAMED = (".tflite", ".onnx", ".mlpackage")  # endings that the names of those kinds must have
 _FOREIGN = """
     .keras .h5 .hdf5 .pb .pbtxt .pt .pth .pt2 .bin .safetensors .mlmodel .engine .plan .trt .xml .param
-    .zip .tar .gz .tgz .npz .npy .pkl .json .txt .csv .html .jpg .jpeg .png .webp
+    .zip .tar .gz .tgz .npz .npy .pkl .json .txt .csv .html .c .cc .cpp .h .jpg .jpeg .png .webp
 """
 FOREIGN = frozenset(_FOREIGN.split())  # of files that are none of ours
 

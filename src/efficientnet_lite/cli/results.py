@@ -92,8 +92,9 @@ def show_exported(console: Console, exported: Exported) -> None:
         )
     if exported.micro is not None:
         needed = exported.micro
+        console.line(f"flash: {exported.flash_bytes:,} bytes for the model")
         console.line(
-            f"arena: {needed.arena_bytes:,} bytes, {needed.activation_bytes:,} of them for tensors, measured on "
+            f"RAM: {needed.arena_bytes:,} bytes for the arena, {needed.activation_bytes:,} of them for tensors, on "
             f"{needed.runtime}"
         )
         console.line(f"next: {exported.path / 'README.md'} says how to build it", keep=[exported.path])

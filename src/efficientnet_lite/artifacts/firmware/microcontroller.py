@@ -73,7 +73,9 @@ def write(making: Making, place: Path) -> NewArtifact:
         _mark(place, origin, model, firmware)
         on_progress(1, 1)
     notes = (*made.exported.notes, *report.notes)
-    exported = replace(made.exported, path=out.absolute(), format=FORMAT, micro=report, notes=notes)
+    exported = replace(
+        made.exported, path=out.absolute(), format=FORMAT, flash_bytes=len(data), micro=report, notes=notes
+    )
     return NewArtifact(exported, report.outputs)
 
 
