@@ -34,7 +34,6 @@ class Exported:
     skipped: tuple[Refused, ...] = ()  # photos that stand behind no figure, and set no range
     int8: Int8Record | None = None  # how an int8 file was made
     kernels: KernelSpread | None = None  # of an int8 file that gives codes, on its golden inputs
-    flash_bytes: int | None = None  # of a folder for a microcontroller, the model alone
     micro: "MicroReport | None" = None  # what a model for microcontrollers needs and gives on TFLite Micro
 
     def to_json(self) -> dict[str, Any]:
@@ -57,7 +56,7 @@ class Exported:
         if self.kernels is not None:
             document["kernels"] = self.kernels.to_json()
         if self.micro is not None:
-            document |= {"flash_bytes": self.flash_bytes, "micro": self.micro.to_json()}
+            document["micro"] = self.micro.to_json()
         if self.reduction is not None:
             document["reduction"] = self.reduction.to_json()
         if self.comparison is not None:

@@ -1,4 +1,4 @@
-"""What `info --target tflm` says: the answer of TFLite Micro's interpreter."""
+"""What `info --target tflm` and `export --format tflm` say: the answer of TFLite Micro's interpreter."""
 
 from pathlib import Path
 
@@ -17,6 +17,13 @@ def show_micro(console: Console, path: Path, found: MicroReport) -> None:
         console.json({"path": path.absolute(), "target": "tflm", **found.to_json(), "notes": notes})
         return
     console.line(f"{found.runtime}: {_verdict(found)}")
+    show_needs(console, found)
+    for note in notes:
+        console.line(f"note: {note}")
+
+
+def show_needs(console: Console, found: MicroReport) -> None:
+    """Flash, RAM and operators, and how near it answers to LiteRT."""
     rows: list[tuple[str, object]] = [
         ("flash", f"{_bytes(found.model_bytes)}: the file, with names and metadata"),
         ("arena", f"{_bytes(found.arena_bytes)} of RAM, the fewest in which it opens"),
@@ -33,8 +40,6 @@ def show_micro(console: Console, path: Path, found: MicroReport) -> None:
         )
         rows += [(gap.output, _near(gap)) for gap in found.gaps]
     console.facts("", rows)
-    for note in notes:
-        console.line(f"note: {note}")
 
 
 def _verdict(found: MicroReport) -> str:

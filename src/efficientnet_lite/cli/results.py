@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 from efficientnet_lite.artifacts.exported import Exported
 from efficientnet_lite.artifacts.tf1_checkpoint import FORMAT as CHECKPOINT
 from efficientnet_lite.cli.console import Console, percent
+from efficientnet_lite.cli.micro_report import show_needs
 from efficientnet_lite.cli.wording import spelled
 from efficientnet_lite.figures import noise, within
 from efficientnet_lite.run.publish import Trained
@@ -65,7 +66,8 @@ def show_exported(console: Console, exported: Exported) -> None:
     if exported.format == CHECKPOINT:
         proof = "read back, equal to the bit"
     if exported.micro is not None:
-        proof = f"on TFLite Micro {exported.micro.difference.said} from LiteRT"
+        gap = exported.micro.difference
+        proof = f"on TFLite Micro {'the same codes as' if gap.codes == 0 else f'within {gap.said} of'} LiteRT"
     if reduction is not None:
         proof = (
             f"within {noise(reduction.snr_db)} of float32"
@@ -91,12 +93,7 @@ def show_exported(console: Console, exported: Exported) -> None:
             f"golden outputs hold {within(exported.kernels.most)} on {exported.kernels.where} of LiteRT"
         )
     if exported.micro is not None:
-        needed = exported.micro
-        console.line(f"flash: {exported.flash_bytes:,} bytes for the model")
-        console.line(
-            f"RAM: {needed.arena_bytes:,} bytes for the arena, {needed.activation_bytes:,} of them for tensors, on "
-            f"{needed.runtime}"
-        )
+        show_needs(console, exported.micro)
         console.line(f"next: {exported.path / 'README.md'} says how to build it", keep=[exported.path])
     if exported.verdict is not None:
         console.line(VERDICTS[exported.verdict].format(what=exported.path), keep=[exported.path])

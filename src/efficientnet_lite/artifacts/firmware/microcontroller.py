@@ -22,6 +22,7 @@ from efficientnet_lite.chips import micro
 from efficientnet_lite.errors import CALL, ArtifactError, UsageError
 from efficientnet_lite.network.plan import LOGITS, PROBABILITIES
 from efficientnet_lite.photos.views import Image
+from efficientnet_lite.proof.golden import golden_path
 from efficientnet_lite.proof.kernel_spread import MOST_CLASSES
 from efficientnet_lite.proof.parity import Parity
 from efficientnet_lite.runtimes.model import Model
@@ -66,6 +67,7 @@ def write(making: Making, place: Path) -> NewArtifact:
     given = made.golden or model.run(making.images)
     with making.stage("Running it on TFLite Micro") as on_progress:
         report = micro.replayed(data, making.images, given, where=out)
+        report = replace(report, inputs_named=f"of {golden_path(out).name}")
         on_progress(1, 1)
     with making.stage("Writing the sources") as on_progress:
         firmware = _firmware(origin, model, report, making.images)
@@ -73,9 +75,7 @@ def write(making: Making, place: Path) -> NewArtifact:
         _mark(place, origin, model, firmware)
         on_progress(1, 1)
     notes = (*made.exported.notes, *report.notes)
-    exported = replace(
-        made.exported, path=out.absolute(), format=FORMAT, flash_bytes=len(data), micro=report, notes=notes
-    )
+    exported = replace(made.exported, path=out.absolute(), format=FORMAT, micro=report, notes=notes)
     return NewArtifact(exported, report.outputs)
 
 
