@@ -143,6 +143,7 @@ def _of_installation(
         )
     python = ".".join(platform.python_version_tuple()[:2])
     yield from remarks.of_tested(python, asked.pythons, platform.system(), asked.systems)
+    yield from remarks.of_folders(asked.everything(), python)
     yield from remarks.of_libraries(libraries, extras)
     for each in asked.everything():
         yield from remarks.of_record(each)

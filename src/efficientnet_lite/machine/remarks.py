@@ -1,5 +1,6 @@
 """What of a machine and its libraries does not work, or may not, each with what to do about it. Pure."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from efficientnet_lite.machine.checkup import Cores, Extra, LibraryState, Memory, Remark
@@ -73,6 +74,16 @@ def of_record(library: Library) -> Iterator[Remark]:
             f"{library.name} {library.version} lies in one folder with the remains of {others}",
             f"pip uninstall {library.name} until none is left, then install it again",
         )
+
+
+def of_folders(libraries: Sequence[Library], python: str) -> Iterator[Remark]:
+    """Libraries in the folder of another Python, for which their compiled parts were built."""
+    for folder in sorted({str(each.folder) for each in libraries if each.folder is not None}):
+        if others := set(re.findall(r"[/\\]python(3\.[0-9]+)[/\\]", folder)) - {python}:
+            yield Remark(
+                f"libraries of Python {others.pop()} are used ({folder}), and this is Python {python}",
+                "take that folder out of PYTHONPATH, or use that Python",
+            )
 
 
 def of_variables(variables: Mapping[str, str]) -> Iterator[Remark]:
