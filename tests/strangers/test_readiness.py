@@ -378,7 +378,9 @@ def test_npu_is_no_target_and_those_that_can_be_asked_are_named(capsys):
 
     error = capsys.readouterr().err
     assert 'Invalid value "npu" for --target' in error
-    assert '"edgetpu", "gpu"' in error
+    assert '"edgetpu", "gpu", "ethos-u55-32"' in error
+    assert "An NPU is asked about by its name" in error
+    assert "mean" not in error
 
 
 def test_the_command_marks_what_is_unverified(capsys, tmp_path):

@@ -12,6 +12,22 @@ from efficientnet_lite.quantize.int8_record import Int8Record
 
 if TYPE_CHECKING:
     from efficientnet_lite.chips.micro import MicroReport
+    from efficientnet_lite.chips.vela import VelaReport
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledFile:
+    """A file compiled for an NPU, and what its compiler says of it."""
+
+    path: Path
+    bytes: int
+    sha256: str
+    report: "VelaReport"
+
+    def to_json(self) -> dict[str, Any]:
+        """A document of plain values."""
+        document = {"path": str(self.path), "bytes": self.bytes, "sha256": self.sha256}
+        return {**document, "report": self.report.to_json()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +35,7 @@ class Exported:
     """A published artifact. `parity` is that of its float form against numpy; a checkpoint's numbers are equal."""
 
     path: Path  # a file, or the folder of a SavedModel, Hub module, checkpoint or firmware
-    format: str  # "tflite", "onnx", "coreml", "savedmodel", "hub-tf1", "tf1-checkpoint", "tflm"
+    format: str  # "tflite", "onnx", "coreml", "savedmodel", "hub-tf1", "tf1-checkpoint", "tflm", "ethos-u"
     precision: str  # "float32", "float16", "dynamic", "int8"
     outputs: tuple[str, ...]
     parity: Parity
@@ -35,6 +51,7 @@ class Exported:
     int8: Int8Record | None = None  # how an int8 file was made
     kernels: KernelSpread | None = None  # of an int8 file that gives codes, on its golden inputs
     micro: "MicroReport | None" = None  # what a model for microcontrollers needs and gives on TFLite Micro
+    compiled: CompiledFile | None = None  # for an NPU: itself, or the one beside it
 
     def to_json(self) -> dict[str, Any]:
         """A document of plain values."""
@@ -57,6 +74,8 @@ class Exported:
             document["kernels"] = self.kernels.to_json()
         if self.micro is not None:
             document["micro"] = self.micro.to_json()
+        if self.compiled is not None:
+            document["compiled"] = self.compiled.to_json()
         if self.reduction is not None:
             document["reduction"] = self.reduction.to_json()
         if self.comparison is not None:

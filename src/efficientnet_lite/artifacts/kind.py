@@ -65,6 +65,7 @@ class NewArtifact(NamedTuple):
 
     exported: Exported  # without bytes and digest
     golden: NamedArrays | None  # what it gives for the fixed inputs; None: it has no golden file
+    report: Mapping[str, Any] | None = None  # what is said of it in a file beside it, as JSON
 
 
 def _nothing(options: ExportOptions, out: Path) -> None:
@@ -86,6 +87,7 @@ class ArtifactKind:
     ending: str = ""  # of the file's name
     is_one: Callable[[Path], bool] = lambda path: False  # whether a file of another ending is of this kind
     golden: bool = True  # a golden file comes beside it
+    report: bool = False  # a report comes beside it; never both
     both_weights: bool = False  # it holds raw weights and moving averages, where the source has both
     executed: bool = False  # TensorFlow executes what it holds
     in_a_run: Callable[[ExportOptions], list[str]] = lambda options: []  # parts of its name there

@@ -3,7 +3,15 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from efficientnet_lite.artifacts import coreml, hub_module, onnx, saved_model, tf1_checkpoint, tflite
+from efficientnet_lite.artifacts import (
+    compiled,
+    coreml,
+    hub_module,
+    onnx,
+    saved_model,
+    tf1_checkpoint,
+    tflite,
+)
 from efficientnet_lite.artifacts.firmware import microcontroller
 from efficientnet_lite.artifacts.kind import ArtifactKind
 from efficientnet_lite.artifacts.options import FORMATS
@@ -19,6 +27,7 @@ KINDS: Mapping[str, ArtifactKind] = {
         hub_module.KIND,
         tf1_checkpoint.KIND,
         microcontroller.KIND,
+        compiled.KIND,
     )
 }
 

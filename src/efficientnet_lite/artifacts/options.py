@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from efficientnet_lite.errors import CALL, UsageError
-from efficientnet_lite.vocabulary import PRECISIONS, DenseScales, Effort, Io, Precision
+from efficientnet_lite.vocabulary import PRECISIONS, DenseScales, Effort, EthosUTarget, Io, Precision
 
 ArtifactFormat = Literal["tflite", "onnx", "coreml", "savedmodel", "hub-tf1", "tf1-checkpoint", "tflm"]
 FORMATS: tuple[ArtifactFormat, ...] = get_args(ArtifactFormat)
@@ -40,6 +40,8 @@ USES: Mapping[str, tuple[str, ...]] = {
     "dense": ("dynamic", "int8", "tflm"),
     "effort": ("int8", "tflm"),
     "keep": ("int8",),
+    "target": ("int8",),
+    "sram": ("int8",),
 }
 SORTS: tuple[str, ...] = (*_ALL_TFLITE, *(each for each in FORMATS if each != "tflite"))
 BARS = ("max_drop", "min_agreement")  # what photos are held to
@@ -74,6 +76,8 @@ class ExportOptions:
         calibration_seed: of the choice of those, 0 as usual.
         max_drop, min_agreement: what a smaller precision may lose, where photos tell; see `proof.gate`.
         labels_locale: locale -> file of class names in that language, one a line.
+        target: an Ethos-U, for which Vela compiles the int8 file besides.
+        sram: KiB of it that the Ethos-U may use.
         workers: photos under way at once; one per core as usual.
     """
 
@@ -96,6 +100,8 @@ class ExportOptions:
     max_drop: float | None = None
     min_agreement: float | None = None
     labels_locale: Mapping[str, Path] | None = None
+    target: EthosUTarget | None = None
+    sram: int | None = None
     workers: int | None = None
 
     def given(self) -> dict[str, Any]:
@@ -118,6 +124,12 @@ def require_used(format: str, options: ExportOptions) -> None:
                 where=CALL,
                 fix="leave it out",
             )
+    if "sram" in given and "target" not in given:
+        raise UsageError(
+            "`sram=` is about an Ethos-U, and none is given",
+            where=CALL,
+            fix="give `target=`, such as ethos-u55-128, or leave it out",
+        )
     if format == TFLITE and "data" not in given:
         for name in (each for each in BARS if each in given and precision != "int8"):
             raise UsageError(

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from efficientnet_lite.artifacts.compiled import check_report, report_path
 from efficientnet_lite.artifacts.exported import Exported
 from efficientnet_lite.artifacts.kind import ArtifactKind, Making
 from efficientnet_lite.errors import UsageError
@@ -50,11 +51,13 @@ def prepared(
     def check() -> None:
         check_place(kind, out, overwrite=making.options.overwrite, apart=apart)
 
-    beside = golden_path(out) if kind.golden else None
+    beside = golden_path(out) if kind.golden else report_path(out) if kind.report else None
     with folders.staging(out, kind.folder, check, companion=beside) as stage:
-        exported, golden = kind.write(making, stage.content)
+        exported, golden, report = kind.write(making, stage.content)
         if golden is not None:
             files.publish(stage.companion, golden_npz(making.images, golden))
+        if report is not None:
+            files.publish_json(stage.companion, report)
         check()  # something may have come into being there meanwhile
         yield Unpublished(stage, measured(exported, stage.content), entering)
 
@@ -90,5 +93,7 @@ def check_place(kind: ArtifactKind, out: Path, *, overwrite: bool, apart: Collec
                 where=out,
                 fix=f"end the name in {kind.ending}, or move it away",
             )
+    if kind.report:
+        check_report(out, overwrite=overwrite, apart=apart)
     if kind.golden:
         check_golden(out, overwrite=overwrite, apart=apart)

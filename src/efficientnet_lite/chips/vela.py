@@ -25,6 +25,7 @@ MORE_BYTES = (
     16 << 20
 )  # that a compiled file may have beyond twice those of the plain one, with what is said of it
 MAX_REASON = 300  # characters
+MAX_SRAM_KIB = 1 << 22  # 4 GiB, what an NPU can address
 CODES = ("int8", "uint8", "int16")
 _WARNING = re.compile(r"^Warning \(supported operators\) operator: (\S+), ofm: '(.*)'$")
 _FIX = "export it with `precision='int8'`, and give that file"
@@ -140,6 +141,13 @@ def compiled_by_vela(
             f"answers what makes no sense ({error!r})", told.words, where=where, fix=extras.ETHOS_U
         ) from error
     return Compiled(report, compiled)
+
+
+def sram_bytes(kib: int | None) -> int | None:
+    """KiB as bytes; WrongArgument where no chip could have so many."""
+    if kib is not None and not 1 <= kib <= MAX_SRAM_KIB:
+        raise wrong_argument("sram", kib, fix=f"give KiB, from 1 to {MAX_SRAM_KIB:,}")
+    return None if kib is None else kib * 1024
 
 
 def _require_codes(model: CheckedModel, npu: EthosU, where: Path | str) -> None:

@@ -18,7 +18,7 @@ from efficientnet_lite.cli.common import (
     console_of,
     locales_of,
 )
-from efficientnet_lite.vocabulary import DenseScales, Effort, Io, Precision
+from efficientnet_lite.vocabulary import DenseScales, Effort, EthosUTarget, Io, Precision
 
 
 def export(
@@ -46,6 +46,8 @@ def export(
     max_drop: float | None = None,
     min_agreement: float | None = None,
     labels_locale: Locales = (),
+    target: EthosUTarget | None = None,
+    sram: int | None = None,
     overwrite: Switch = False,
     workers: Workers = None,
     json: Json = False,
@@ -90,6 +92,10 @@ def export(
         max_drop: fraction of top-1 accuracy that a smaller precision may lose (0.01 where not given), where --data
             has the classes.
         min_agreement: fraction of photos on which it must name the same class as float32 (0.97 where not given).
+        target: compile the int8 file for this NPU besides, by Arm's Vela (extra "ethos-u"). With --data it lies beside
+            the other as NAME_ethos-u55-128.tflite; without, the run's own int8 file is compiled, into the run or to
+            --out. What Vela says of it comes beside it: NAME_ethos-u55-128.tflite.report.json.
+        sram: KiB of it that the NPU may use.
         overwrite: replace an existing file. Of a run without --out, with --precision int8: its own int8 file, by one
             that the photos that proved the run prove anew; its card and its page then speak of the new one.
     """
@@ -118,6 +124,8 @@ def export(
         max_drop=max_drop,
         min_agreement=min_agreement,
         labels_locale=locales_of(labels_locale),
+        target=target,
+        sram=sram,
         overwrite=overwrite,
         workers=workers,
         progress=console.progress,

@@ -4,7 +4,9 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
-from efficientnet_lite.artifacts.exported import Exported
+from efficientnet_lite.artifacts.compiled import FORMAT as NPU
+from efficientnet_lite.artifacts.compiled import report_path
+from efficientnet_lite.artifacts.exported import CompiledFile, Exported
 from efficientnet_lite.artifacts.tf1_checkpoint import FORMAT as CHECKPOINT
 from efficientnet_lite.cli.console import Console, percent
 from efficientnet_lite.cli.micro_report import show_needs
@@ -59,12 +61,29 @@ def show_noted(
         show(console, result)
 
 
+def show_compiled(console: Console, compiled: CompiledFile) -> None:
+    """A file for an NPU: what it takes there, and where that is written down."""
+    found, kib = compiled.report, 1024
+    way = found.fastest if found.chosen == "fastest" else found.smallest
+    dram = f" and {way.dram_bytes / kib:,.0f} KiB of DRAM" if way.dram_bytes else ""
+    system = f"{found.system}, {found.memory_mode}, {found.clock_hz / 1e6:g} MHz"
+    console.line(
+        f"compiled for {found.title} by {found.tool}: {compiled.path}, {compiled.bytes:,} bytes; {found.mapped} of "
+        f"{len(found.operators)} operators on the NPU, {way.sram_bytes / kib:,.0f} KiB of SRAM{dram}, "
+        f"{way.milliseconds:,.1f} ms a photo by its estimate ({system}); not run, as no NPU is here",
+        keep=[compiled.path],
+    )
+    console.line(f"report: {report_path(compiled.path)}", keep=[report_path(compiled.path)])
+
+
 def show_exported(console: Console, exported: Exported) -> None:
     """One file and its proof."""
     comparison, reduction = exported.comparison, exported.reduction
     proof = f"within {exported.parity.difference:.1g} of the network in numpy"
     if exported.format == CHECKPOINT:
         proof = "read back, equal to the bit"
+    if exported.format == NPU:
+        proof = "not run: made of a proven file"
     if exported.micro is not None:
         gap = exported.micro.difference
         proof = f"on TFLite Micro {'the same codes as' if gap.codes == 0 else f'within {gap.said} of'} LiteRT"
@@ -95,6 +114,8 @@ def show_exported(console: Console, exported: Exported) -> None:
     if exported.micro is not None:
         show_needs(console, exported.micro)
         console.line(f"next: {exported.path / 'README.md'} says how to build it", keep=[exported.path])
+    if exported.compiled is not None:
+        show_compiled(console, exported.compiled)
     if exported.verdict is not None:
         console.line(VERDICTS[exported.verdict].format(what=exported.path), keep=[exported.path])
         for doubt in exported.doubts:

@@ -106,6 +106,8 @@ def usage_error(error: CycloptsError, commands: Sequence[str]) -> UsageError:
         ]
         kind = "option" if word.startswith("-") else "command"
         what = f"no such {kind}: {word[:80]}{did_you_mean(word, [*known, '--help', '--version'])}"
+    elif 'Invalid value "npu" for --target' in what:  # which is no misspelled gpu
+        what = f"{what.partition(' Did you mean')[0]} An NPU is asked about by its name"
     return UsageError(what, where=COMMAND_LINE, fix=see)
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from efficientnet_lite.chips import micro
 from efficientnet_lite.chips.fitting import BoardFit, fits_on, needs_of
 from efficientnet_lite.chips.micro import MicroReport
-from efficientnet_lite.chips.vela import VELA, VelaReport, compiled_by_vela
-from efficientnet_lite.errors import CALL, UsageError, wrong_argument
+from efficientnet_lite.chips.vela import VELA, VelaReport, compiled_by_vela, sram_bytes
+from efficientnet_lite.errors import CALL, UsageError
 from efficientnet_lite.network.plan import VARIANTS, Plan, make_plan, parse_model_name
 from efficientnet_lite.proof.run_inputs import run_inputs
 from efficientnet_lite.run.folder import is_run, open_run
@@ -21,8 +21,6 @@ from efficientnet_lite.tflite.identity import OWN_ENTRY, Identity
 from efficientnet_lite.tflite.metadata import read_entries
 from efficientnet_lite.vocabulary import ETHOS_U_TARGETS, EthosUTarget, RuleTarget, TargetName
 
-KIB = 1024
-MAX_SRAM_KIB = 1 << 22  # 4 GiB, what an NPU can address
 A_TFLITE = "a .tflite file"
 
 
@@ -121,13 +119,6 @@ def asked_vela(source: Path, target: EthosUTarget, around: Surroundings) -> Vela
 
     fits = largest_size(plan, lambda each: compile_it(each).report.smallest.sram_bytes, limit)
     return replace(report, largest_size=fits)
-
-
-def sram_bytes(kib: int | None) -> int | None:
-    """KiB as bytes; WrongArgument where no chip could have so many."""
-    if kib is not None and not 1 <= kib <= MAX_SRAM_KIB:
-        raise wrong_argument("sram", kib, fix=f"give KiB, from 1 to {MAX_SRAM_KIB:,}")
-    return None if kib is None else kib * KIB
 
 
 def int8_of(source: Path) -> tuple[bytes, Path]:

@@ -7,11 +7,13 @@ from pathlib import Path
 
 from efficientnet_lite import extras
 from efficientnet_lite.arguments import called, listed
+from efficientnet_lite.artifacts import compiled
 from efficientnet_lite.artifacts.exported import Exported
 from efficientnet_lite.artifacts.kind import ArtifactKind, Making
 from efficientnet_lite.artifacts.kinds import chosen_kind
 from efficientnet_lite.artifacts.options import ArtifactFormat, Batching, ExportOptions, require_used
 from efficientnet_lite.artifacts.publication import check_place, publish
+from efficientnet_lite.artifacts.two_files import check_compiled, publish_with_compiled
 from efficientnet_lite.bars import stages
 from efficientnet_lite.errors import CALL, UsageError
 from efficientnet_lite.progress import Progress, ShowStage, silent
@@ -22,7 +24,7 @@ from efficientnet_lite.run.source import open_origin
 from efficientnet_lite.stop_signals import interrupted_by_sigterm
 from efficientnet_lite.storage import files
 from efficientnet_lite.storage.targets import Apart
-from efficientnet_lite.vocabulary import DenseScales, Effort, Io, Precision
+from efficientnet_lite.vocabulary import DenseScales, Effort, EthosUTarget, Io, Precision
 from efficientnet_lite.weights.published import sources_apart
 
 
@@ -50,6 +52,8 @@ def export(
     min_agreement: float | None = None,
     labels_locale: Mapping[str, str | Path] | None = None,
     overwrite: bool = False,
+    target: EthosUTarget | None = None,
+    sram: int | None = None,
     workers: int | None = None,
     progress: Progress = False,
 ) -> Exported:
@@ -114,6 +118,11 @@ def export(
         overwrite: replace an existing file; a folder only where it is one of
             ours. Of a run without `out`, with `precision="int8"`: its own int8
             file, by one that the photos that proved the run prove anew.
+        target: "ethos-u55-128" or its like: compile the int8 file for this NPU
+            besides, by Arm's Vela (the extra "ethos-u"). With `data` it lies
+            beside the other, NAME_ethos-u55-128.tflite; without, the run's own
+            int8 file is compiled. What Vela says of it comes beside it.
+        sram: KiB of it that the NPU may use.
         workers: photos under way at once; one for each core where None.
         progress: True shows bars.
 
@@ -157,6 +166,8 @@ def export(
         max_drop=max_drop,
         min_agreement=min_agreement,
         labels_locale={locale: Path(file) for locale, file in (labels_locale or {}).items()},
+        target=target,
+        sram=sram,
         workers=workers,
     )
     return write_artifact(source, out, options, stage=stages(progress))
@@ -178,7 +189,11 @@ def write_artifact(
         VerificationFailed: the artifact is too far from what it was made of; nothing is published.
     """
     kind = chosen_kind(options.format, None if out is None else Path(out))
+    if options.target is not None and options.precision is None:
+        options = replace(options, precision="int8")
     require_used(kind.format, options)
+    if options.target is not None and options.data is None:
+        kind = compiled.KIND
     arrivals = None if out is not None else _of_run(source)
     if arrivals is not None and _is_for_its_own(arrivals, kind, options):
         return _requantized(Path(source), kind, options, stage)
@@ -187,6 +202,8 @@ def write_artifact(
     if options.data:
         apart.append(Apart(Path(options.data), inside=False))
     check_place(kind, target, overwrite=options.overwrite, apart=apart)
+    if beside := options.target is not None and kind is not compiled.KIND:
+        check_compiled(options, target, apart)
     learns = kind.executed or options.effort == "best"
     with extras.loading("TensorFlow", stage) if learns else nullcontext():
         kind.check(options, target)
@@ -194,6 +211,8 @@ def write_artifact(
         source, model=options.model, weights=options.weights, ema=options.ema, with_raw=kind.both_weights
     )
     making = Making(origin, options, target, stage)
+    if beside:
+        return publish_with_compiled(kind, making, apart)
     if arrivals is None:
         return publish(kind, making, apart=apart)
     return publish(kind, making, apart=apart, entering=arrivals.entering)

@@ -112,6 +112,9 @@ class Gauge:
         )
 
 
+EQUAL = Parity(difference=0.0, cosine=1.0, snr_db=math.inf, agreement=None)  # of the same file
+
+
 def fixed_inputs(size: int) -> npt.NDArray[np.uint8]:
     """Three images that need no photo: a color ramp, coarse and fine noise; uint8 (3, size, size, 3)."""
     row, column = np.mgrid[0:size, 0:size] * (255 / max(1, size - 1))

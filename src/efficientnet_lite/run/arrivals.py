@@ -5,6 +5,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from efficientnet_lite.artifacts.compiled import report_path
 from efficientnet_lite.artifacts.exported import Exported
 from efficientnet_lite.artifacts.kind import ArtifactKind
 from efficientnet_lite.artifacts.options import ExportOptions
@@ -108,7 +109,8 @@ class Arrivals:
         arriving = [each for each in arriving_in(run) if run_folder.name_in(self.run, each.path) in settled]
         there = arrived_in(arriving)
         names = {run_folder.name_in(self.run, each.path) for each in arriving}
-        names |= {run_folder.name_in(self.run, golden_path(each.path)) for each in arriving}
+        for beside in (golden_path, report_path):
+            names |= {run_folder.name_in(self.run, beside(each.path)) for each in arriving}
 
         def gone(name: str) -> bool:
             return name in names or any(name.startswith(f"{each}/") for each in names)
@@ -142,8 +144,8 @@ def building(target: Path, *, apart: Collection[Apart] = (), overwrite: bool = F
 
 
 def _files_of(artifact: Arriving) -> list[Path]:
-    """Those of ours: the file or what its folder lists, and the golden file."""
+    """Those of ours: the file or what its folder lists, and the golden file or the report."""
     path, folder = artifact.path, artifact.folder
     ours = [path] if folder is None else [path / each for each in own_files(path, listing(path, folder))]
-    golden = golden_path(path)
-    return [*ours, golden] if files.is_file(golden) else ours
+    beside = report_path(path) if artifact.kind and artifact.kind.report else golden_path(path)
+    return [*ours, beside] if files.is_file(beside) else ours

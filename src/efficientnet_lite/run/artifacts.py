@@ -143,6 +143,10 @@ def _replay(run: run_folder.Run, artifact: RunArtifact, name: str) -> list[str]:
         raise UsageError(
             f"its format is {artifact.format}", where=artifact.path, fix="upgrade efficientnet-lite"
         )
+    if kind.report:
+        raise UsageError(
+            "it is compiled for an Ethos-U, and none is here", where=artifact.path, fix="run it on the device"
+        )
     if kind.run is None:
         return checkpoint_faults(artifact.path, own(run, run.folder / run_folder.WEIGHTS), name)
     golden = own(run, find_golden(artifact.path))

@@ -24,7 +24,7 @@ from efficientnet_lite.network.plan import LOGITS, PROBABILITIES
 from efficientnet_lite.photos.views import Image
 from efficientnet_lite.proof.golden import golden_path
 from efficientnet_lite.proof.kernel_spread import MOST_CLASSES
-from efficientnet_lite.proof.parity import Parity
+from efficientnet_lite.proof.parity import EQUAL
 from efficientnet_lite.runtimes.model import Model
 from efficientnet_lite.runtimes.model_files import MAX_MODEL_BYTES, model_from_bytes
 from efficientnet_lite.storage import files
@@ -35,7 +35,6 @@ FORMAT = "tflm"
 MARKER = "efficientnet-lite.json"  # makes a folder ours, and says what it is made of
 MAX_MARKER_BYTES = 64 * 2**10
 MODEL = "model.tflite"
-EQUAL = Parity(difference=0.0, cosine=1.0, snr_db=np.inf, agreement=None)  # the same bytes as the run's
 _OF_ANY_FILE = ("precision", "workers")
 
 
