@@ -216,7 +216,11 @@ def test_a_mistyped_flag_of_the_references_command_line_is_answered_too(capfd, f
         ("train photos --out", "--out has no value", "see efficientnet-lite train --help"),
         ("predict photo.jpg lite0", "lite0 is a model, and photos", "the model first, then the photos"),
         ("embed photo.jpg lite4@300 --out x", "lite4@300 is a model", "the model first, then the photos"),
-        ("info lite0 --target edgetpu", "--target is a question about a .tflite file", "make an int8 file"),
+        (
+            "info lite0 --target edgetpu",
+            "--target edgetpu is a question about a .tflite",
+            "make an int8 file",
+        ),
     ],
 )
 def test_what_is_missing_or_stands_in_the_wrong_place_is_named(capfd, tmp_path, monkeypatch, line, what, fix):
