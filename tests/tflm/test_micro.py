@@ -5,6 +5,7 @@ give the same codes; XNNPACK rounds a few otherwise.
 """
 
 from dataclasses import replace
+from itertools import count, islice
 
 import numpy as np
 import pytest
@@ -175,13 +176,20 @@ def test_a_softmax_that_ends_the_program_is_named_and_warned_of():
     )
 
 
-@pytest.mark.parametrize("number", range(0, 240, 3))
-def test_files_of_strangers_run_or_are_refused_and_none_ends_this_process(number):
-    data = make(number, seed=21)
-    try:
-        model = check_model(data)
-    except ArtifactError:
-        pytest.skip("the check refuses it")
+def strangers():
+    """Generated files that our check lets pass."""
+    for number in count(0, 3):
+        data = make(number, seed=21)
+        try:
+            check_model(data)
+        except ArtifactError:
+            continue
+        yield pytest.param(data, id=str(number))
+
+
+@pytest.mark.parametrize("data", list(islice(strangers(), 50)))
+def test_files_of_strangers_run_or_are_refused_and_none_ends_this_process(data):
+    model = check_model(data)
     image = model.tensors[model.inputs[0]]
     given = np.zeros((1, *image.shape[1:]), image.dtype)
 

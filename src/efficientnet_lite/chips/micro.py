@@ -38,11 +38,10 @@ TOOL = Tool(
     TFLM if _HAS_PACKAGE else _ELSEWHERE,
     "efficientnet_lite.chips.micro_child",
 )
-MOST_CODES = (
-    8  # of 255, that an export may be from LiteRT as everyone runs it; files of `export` are within 2
-)
-SAME_CODES = 1  # from LiteRT's reference kernels, which compute the same: 0 on all that was tried
-MOST_OF_REALS = 1e-4  # of an output without integers
+# How far an export may be from LiteRT as everyone runs it, in codes of 255: those of today are within 2.
+MOST_CODES = 8
+SAME_CODES = 1  # likewise from LiteRT's reference kernels, which compute the same: 0 on all that was tried
+MOST_OF_REALS = 1e-4  # of an output of a file without integers
 MAX_ANSWER_BYTES = 256 << 20
 MOST_FLAT_CLASSES = 511  # more of them may end the program where none stands out; see proof/kernel_spread.py
 
@@ -62,6 +61,7 @@ class MicroReport:
     """What a file needs on TFLite Micro, and what it gives there."""
 
     runtime: str  # name and version
+    file: str  # that was asked of; of a model, its name
     model_bytes: int
     arena_bytes: int  # the smallest in which it opens and runs, found by search
     activation_bytes: int  # of it: tensors, which share their places
@@ -88,6 +88,7 @@ class MicroReport:
         """A document of plain values, without the outputs."""
         return {
             "runtime": self.runtime,
+            "file": self.file,
             "model_bytes": self.model_bytes,
             "arena_bytes": self.arena_bytes,
             "activation_bytes": self.activation_bytes,
@@ -135,9 +136,10 @@ def measured(
     require_one_image(model, where)
     engine = LiteRT(data, where=where)
     answered = _ask(data, model, inputs, where)
-    found = _outputs(answered.raw, engine, len(inputs))
+    found = _outputs(answered, engine, len(inputs), where)
     return MicroReport(
         runtime=TOOL.title,
+        file=str(where),
         model_bytes=len(data),
         arena_bytes=answered.arena,
         activation_bytes=answered.parts["head"],
@@ -168,11 +170,11 @@ def replayed(data: bytes, inputs: npt.NDArray[Any], given: RawOutputs, *, where:
     """
     report = measured(data, inputs, where=where, given=given)
     _hold(report, report.gaps, MOST_CODES, "LiteRT", where)
-    reference = _run(
-        LiteRT(data, where=where, kernels="reference"), inputs
-    )  # it did not end TFLite Micro either
+    engine = LiteRT(
+        data, where=where, kernels="reference"
+    )  # what ends the process has ended TFLite Micro's before
     steps = steps_of(check_model(data, where=where))
-    same = output_gaps(report.outputs, reference, steps)
+    same = output_gaps(report.outputs, _run(engine, inputs), steps)
     _hold(report, same, SAME_CODES, "LiteRT's reference kernels", where)
     return report
 
@@ -230,12 +232,7 @@ class _Answer(NamedTuple):
 
 def _ask(data: bytes, model: CheckedModel, inputs: npt.NDArray[Any], where: Path | str) -> _Answer:
     shape = [len(inputs), *model.tensors[model.inputs[0]].shape]
-    head = {
-        "model": len(data),
-        "shape": shape,
-        "dtype": str(inputs.dtype),
-        "outputs": len(model.outputs),
-    }
+    head = {"model": len(data), "shape": shape, "dtype": str(inputs.dtype), "outputs": len(model.outputs)}
     question = json.dumps(head).encode() + b"\n" + data + inputs.tobytes()
     fix = _fix(model)
     told = TOOL.ask(question, limit=MAX_ANSWER_BYTES, where=where, fix=fix)
@@ -251,7 +248,7 @@ def _ask(data: bytes, model: CheckedModel, inputs: npt.NDArray[Any], where: Path
 
 
 def _fix(model: CheckedModel) -> str:
-    """What to do where TFLite Micro takes a file not, by what is known of it."""
+    """What to do where TFLite Micro does not take a file, by what is known of it."""
     tensors = model.tensors
     if any(
         operator.name == "QUANTIZE"
@@ -271,10 +268,12 @@ def _obstacle(words: str) -> str:
     return ""
 
 
-def _outputs(raw: bytes, engine: LiteRT, count: int) -> RawOutputs:
+def _outputs(answered: _Answer, engine: LiteRT, count: int, where: Path | str) -> RawOutputs:
     """The outputs of `count` inputs, by the names that LiteRT calls them."""
     kind = np.dtype([(tensor.name, tensor.dtype, tensor.shape) for tensor in engine.outputs])
-    found = np.frombuffer(raw, kind)
+    if len(answered.raw) != count * kind.itemsize:
+        raise TOOL.refusal("gives outputs of other sizes than LiteRT", "", where=where, fix=_FIX)
+    found = np.frombuffer(answered.raw, kind)
     return {tensor.name: _joined(found[tensor.name]) for tensor in engine.outputs}
 
 

@@ -6,6 +6,7 @@ from efficientnet_lite.chips.micro import MOST_CODES, MicroReport
 from efficientnet_lite.chips.output_gaps import OutputGap
 from efficientnet_lite.cli.console import Console
 from efficientnet_lite.cli.wording import spelled
+from efficientnet_lite.errors import printable
 
 KIB = 1024
 
@@ -16,7 +17,9 @@ def show_micro(console: Console, path: Path, found: MicroReport) -> None:
     if console.as_json:
         console.json({"path": path.absolute(), "target": "tflm", **found.to_json(), "notes": notes})
         return
-    console.line(f"{found.runtime}: {_verdict(found)}")
+    file = printable(found.file)
+    of = f", asked of {file}" if found.file != str(path) else ""
+    console.line(f"{found.runtime}{of}: {_verdict(found)}", keep=[file])
     show_needs(console, found)
     for note in notes:
         console.line(f"note: {note}")
