@@ -98,10 +98,9 @@ def test_neither_the_user_nor_the_machine_is_named(tmp_path, record):
         "SECRET_TOKEN": "hunter2",
     }
 
-    for form in ((), ("--json",)):
+    for form in ((), ("--json", "--quick")):
         done = run(tmp_path, *form, path=[home / "lib", record], **environment)
-        assert done.returncode == 5, done.stderr
-        assert "~/lib/numpy/__init__.py" in done.stdout
+        assert ("~/lib/numpy/__init__.py" in done.stdout) == (form == ()), done.stderr
         assert "OMP_NUM_THREADS" in done.stdout
         for private in ("alice", "hunter2", socket.gethostname(), str(tmp_path)):
             assert private not in done.stdout.replace(f"{tmp_path}/site", ""), private

@@ -45,7 +45,7 @@ def allowance(proc: Path = Path("/proc"), sys: Path = Path("/sys/fs")) -> Allowa
         cores=cores(),
         cores_of_machine=os.cpu_count(),
         cores_of_container=min(_quotas(sys, groups), default=None),
-        memory_bytes=memory.get("MemTotal"),
+        memory_bytes=memory.get("MemTotal") or _all_pages(),
         memory_free_bytes=memory.get("MemAvailable"),
         memory_of_container_bytes=min(_memory_limits(sys, groups), default=None),
         memory_of_process_bytes=_address_space_limit(),
@@ -74,6 +74,14 @@ def _memory(proc: Path) -> dict[str, int]:
         if (said := re.fullmatch(r"(\w+):\s+([0-9]{1,15}) kB", line.strip())) is not None:
             found[said[1]] = 1024 * int(said[2])
     return found
+
+
+def _all_pages() -> int | None:
+    """Memory of a system without /proc, as macOS is."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows
+        return None
 
 
 def _groups(proc: Path) -> dict[str, PurePosixPath]:
