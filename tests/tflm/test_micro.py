@@ -21,6 +21,7 @@ from efficientnet_lite.runtimes.litert import LiteRT
 from efficientnet_lite.strangers.structure import check_model
 from efficientnet_lite.tflite.float import write_float
 from efficientnet_lite.tflite.int8 import write_int8
+from efficientnet_lite.tflite.stored_weights import WeightForm
 
 pytest.importorskip("tflite_micro", reason="in an environment of its own: requirements.txt")
 
@@ -110,6 +111,17 @@ def test_answers_too_far_from_those_of_litert_are_refused_with_how_far(lite0):
         micro.replayed(data, images, given, where="lite0.tflite")
 
 
+def test_answers_are_held_to_those_of_litert_reference_kernels_besides(lite0, monkeypatch):
+    plan, _, images, network = lite0
+    data = write_int8(plan, network)
+    monkeypatch.setattr(micro, "SAME_CODES", -1)  # nothing on this machine is further than 0
+
+    with pytest.raises(
+        VerificationFailed, match="are 0 codes from those of LiteRT's reference kernels on 4 inputs"
+    ):
+        micro.replayed(data, images, given_by(data, images, "reference"), where="lite0.tflite")
+
+
 def test_too_small_an_arena_ends_the_process_and_not_the_search(lite0):
     plan, _, _, network = lite0
     data = write_int8(plan, network)
@@ -127,6 +139,11 @@ def with_relu_n1_to_1(tree):
     last.builtinOptions, last.builtinOptionsType = None, schema.BuiltinOptions.NONE
 
 
+def with_float16_weights(lite0):
+    plan, layers, _, _ = lite0
+    return write_float(plan, layers, weights=WeightForm("float16"))
+
+
 def quantizing_floats(lite0):
     plan, layers, _, network = lite0
     return write_int8(plan, network, kept={"head/dense": layers["head/dense"]})
@@ -141,12 +158,17 @@ def quantizing_floats(lite0):
             "io='int8'",
         ),
         (
+            with_float16_weights,
+            r"does not open it: operator \d+, DEQUANTIZE; its own words: input->type == kTfLiteInt8 .* was not true\.",
+            "precision='int8'",
+        ),
+        (
             lambda _: tiny.changed(tiny.tiny(), with_relu_n1_to_1),
             "does not open it: it has no operator RELU_N1_TO_1; its own words: ",
             "precision='int8'",
         ),
     ],
-    ids=("uint8 of floats", "an operator that it lacks"),
+    ids=("uint8 of floats", "float16", "an operator that it lacks"),
 )
 def test_what_it_refuses_is_said_in_its_own_words_with_the_operator(lite0, made, message, fix):
     data = made(lite0)
@@ -156,6 +178,8 @@ def test_what_it_refuses_is_said_in_its_own_words_with_the_operator(lite0, made,
         micro.measured(data, np.zeros((1, 32, 32, 3), dtype), where="lite0.tflite")
 
     assert fix in caught.value.fix
+    assert "Node " not in caught.value.what
+    assert "tensorflow/" not in caught.value.what
 
 
 def test_a_softmax_that_ends_the_program_is_named_and_warned_of():

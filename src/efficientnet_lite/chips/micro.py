@@ -47,6 +47,7 @@ MOST_FLAT_CLASSES = 511  # more of them may end the program where none stands ou
 
 _ALLOCATED = re.compile(r"Arena allocation (head|tail) (\d{1,12}) bytes")
 _FAILED = re.compile(r"Node (\w{1,40}) \(number (\d{1,6})\) failed to (?:prepare|invoke)")
+_PLACE = re.compile(r"^tensorflow/\S{1,200}\.cc(?::\d{1,6})? ")  # of its own source
 _LACKING = re.compile(r"Didn't find op for builtin opcode '(\w{1,40})'")
 _FIX = "export it with `precision='int8'`, or as float32"
 _FIX_FLAT = "export it with `outputs=['logits']`"
@@ -239,7 +240,7 @@ def _ask(data: bytes, model: CheckedModel, inputs: npt.NDArray[Any], where: Path
     line, _, raw = told.answer.partition(b"\n")
     if line in (b"open", b"run"):  # the stage at which it was refused
         why = f"does not {line.decode()} it{_obstacle(told.words)}"
-        raise TOOL.refusal(why, told.words, where=where, fix=fix)
+        raise TOOL.refusal(why, _reason(told.words), where=where, fix=fix)
     arena = re.fullmatch(rb"arena (\d{1,12})", line)
     parts = {part: int(count) for part, count in _ALLOCATED.findall(told.words)}
     if arena is None or parts.keys() != {"head", "tail"}:
@@ -266,6 +267,12 @@ def _obstacle(words: str) -> str:
     if found := _FAILED.search(words):
         return f": operator {found[2]}, {found[1]}"
     return ""
+
+
+def _reason(words: str) -> str:
+    """Its words without places in its source, and without the operator, which `_obstacle` says."""
+    lines = (_PLACE.sub("", line) for line in words.split("\n"))
+    return "\n".join(line for line in lines if not _FAILED.search(line))
 
 
 def _outputs(answered: _Answer, engine: LiteRT, count: int, where: Path | str) -> RawOutputs:
