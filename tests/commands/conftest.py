@@ -18,6 +18,14 @@ def cache(tmp_path_factory):
         yield folder
 
 
+@pytest.fixture(scope="module")
+def own_cache(tmp_path_factory):
+    """A cache that goes with the module, where networks are quantized that serve no other: 15 MB each."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EFFICIENTNET_LITE_CACHE", str(tmp_path_factory.mktemp("own")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory):
     return scenes.weights(tmp_path_factory.mktemp("weights"))

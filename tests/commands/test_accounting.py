@@ -20,7 +20,10 @@ import scenes
 
 from efficientnet_lite.cli.app import run
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs links and pipes of a POSIX system")
+pytestmark = [
+    pytest.mark.skipif(os.name != "posix", reason="needs links and pipes of a POSIX system"),
+    pytest.mark.usefixtures("own_cache"),
+]
 
 RUBBISH_FOLDERS = (
     "@eaDir",

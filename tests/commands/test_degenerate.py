@@ -11,6 +11,7 @@ from efficientnet_lite.runtimes.model_files import open_model
 from efficientnet_lite.weights.read import read_checkpoint
 from efficientnet_lite.weights.safetensors import write_safetensors
 
+pytestmark = pytest.mark.usefixtures("own_cache")
 SAME = "the network gives the same for every photo"
 
 

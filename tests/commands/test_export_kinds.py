@@ -14,6 +14,7 @@ from efficientnet_lite.runtimes.model_files import open_model
 from efficientnet_lite.strangers.description import describe
 from efficientnet_lite.strangers.structure import check_model
 
+pytestmark = pytest.mark.usefixtures("own_cache")
 NAME = "lite0@64"
 KINDS = [
     {"precision": "float32"},
