@@ -12,6 +12,9 @@ PYTHONS := python3.13 python3.12 python3.11 python3
 USABLE := 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))'
 PYTHON ?= $(firstword $(foreach python,$(PYTHONS),$(shell $(python) -c $(USABLE) >/dev/null 2>&1 && echo $(python))))
 
+# Hundreds of processes are started by the tests: modules are compiled once, not by each of them.
+unexport PYTHONDONTWRITEBYTECODE
+
 BIN := .venv/bin
 # --no-compile: modules are compiled when they are first imported, which most of them never are.
 INSTALL := -m pip install --quiet --no-compile --disable-pip-version-check
