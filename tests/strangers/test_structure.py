@@ -215,6 +215,18 @@ def test_a_custom_operator_is_refused_with_its_own_name():
     refuse(flex, "CUSTOM 'FlexAdd'")
 
 
+@pytest.mark.parametrize(
+    ("operator", "chip"), [("ethos-u", "an Arm Ethos-U"), ("edgetpu-custom-op", "a Coral Edge TPU")]
+)
+def test_a_file_that_is_compiled_for_a_chip_is_known_as_such(operator, chip):
+    def compiled(tree):
+        tree.operatorCodes[0] = schema.OperatorCodeT(
+            builtinCode=schema.BuiltinOperator.CUSTOM, customCode=operator
+        )
+
+    refuse(compiled, f"compiled for {chip}")
+
+
 def test_every_operator_on_the_list_is_one_of_the_runtimes():
     known = vars(schema.BuiltinOperator)
 

@@ -46,6 +46,9 @@ MAX_TENSORS = MAX_OPERATORS = 10_000  # EfficientNet-B7 has about 1,500
 MAX_BUFFERS = 20_000
 MAX_SIGNATURES = 16
 SCHEMA_VERSION = 3
+# Custom operators that hold a whole network for one chip. Source: what ethos-u-vela 5.2.0 writes;
+# google-coral/coralmicro, libs/tpu/edgetpu_op.h.
+COMPILED_FOR = {"ethos-u": "an Arm Ethos-U", "edgetpu-custom-op": "a Coral Edge TPU"}
 
 
 def _names(enumeration: type) -> dict[int, str]:
@@ -185,6 +188,11 @@ def _operator_code(table: Table) -> tuple[str, int]:
     code = max(table.number(OperatorCodeSlot.CODE, "i"), table.number(OperatorCodeSlot.DEPRECATED_CODE, "b"))
     name = _OPERATORS.get(code, f"number {code}")
     custom = table.text(OperatorCodeSlot.CUSTOM_CODE)
+    if custom in COMPILED_FOR:
+        raise table.refused(
+            f"it is compiled for {COMPILED_FOR[custom]}, which alone runs its operator {custom!r}",
+            fix="give the int8 file that it was compiled from",
+        )
     if name not in OPERATORS or custom:
         raise table.refused(
             f"it uses the operator {name}{f' {custom[:80]!r}' if custom else ''}",
