@@ -31,7 +31,7 @@ GIVES: Mapping[str, str] = {
     "map": "maps of photos by UMAP",
     "ethos-u": "what Arm's Vela says of Ethos-U chips",
     "coreml": "Core ML packages for Apple's devices",
-    "tflm": "what TFLite Micro says of microcontrollers",
+    "tflm": "what TFLite Micro says of microcontrollers, and C sources for them",
 }
 
 

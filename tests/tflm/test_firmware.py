@@ -140,6 +140,28 @@ def test_a_fault_in_any_of_it_makes_the_test_fail(sources, name, pattern, by, sa
     assert any(re.match(said, line) for line in lines), lines
 
 
+@pytest.mark.skipif(shutil.which("arm-none-eabi-g++") is None, reason="needs arm-none-eabi-g++")
+@pytest.mark.parametrize("cpu", ["cortex-m4", "cortex-m55"])
+def test_it_compiles_for_a_cortex_m_and_the_model_stays_in_flash(firmware, tmp_path, cpu):
+    flags = ["-mthumb", f"-mcpu={cpu}", "-Os", "-Wall", "-Wextra", "-Werror", "-c"]
+    small = ["-fno-exceptions", "-fno-rtti", f"-I{HEADERS}"]
+    for path in sorted([*firmware.path.glob("*.c"), firmware.path / "main.cc"]):
+        of_c = path.suffix == ".c"
+        compiler = (
+            ["arm-none-eabi-gcc", "-std=c99", "-pedantic"]
+            if of_c
+            else ["arm-none-eabi-g++", "-std=c++17", *small]
+        )
+        subprocess.run([*compiler, *flags, str(path), "-o", str(tmp_path / f"{path.stem}.o")], check=True)
+
+    said = subprocess.run(
+        ["arm-none-eabi-size", str(tmp_path / "model.o")], capture_output=True, text=True, check=True
+    )
+    text, data, bss = map(int, said.stdout.splitlines()[1].split()[:3])
+    assert text >= (firmware.path / "model.tflite").stat().st_size
+    assert data + bss == 0
+
+
 def test_it_holds_the_runs_own_int8_file_to_the_byte(firmware, trained):
     own = run_folder.open_run(trained).export("int8")
 

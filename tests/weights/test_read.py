@@ -239,6 +239,15 @@ def test_a_path_without_a_file_is_unusable_input(tmp_path):
         read_checkpoint(tmp_path)
 
 
+def test_a_folder_of_model_files_is_told_to_be_given_by_one_of_them(tmp_path):
+    (tmp_path / "model.tflite").touch()
+
+    with pytest.raises(CheckpointError, match="holds no model") as caught:
+        read_checkpoint(tmp_path)
+
+    assert caught.value.fix == f"give a file of it, for example {tmp_path / 'model.tflite'}"
+
+
 def test_a_core_ml_package_is_said_to_be_apples(tmp_path):
     (tmp_path / "m.mlpackage").mkdir()
 

@@ -156,12 +156,19 @@ def _choose(names: Collection[str], state: bytes, where: Path) -> str:
         foreign = where.suffix.lower() == ".mlpackage"
         what = "the folder holds no model, neither a run nor a checkpoint"
         what = "Apple's systems alone open a Core ML package" if foreign else what
-        raise CheckpointError(what, where=where, fix=PARAMETER_FILE)
+        raise CheckpointError(what, where=where, fix=_model_in(where) or PARAMETER_FILE)
     raise CheckpointError(
         f"the folder holds {len(prefixes)} checkpoints: {some(prefixes)}",
         where=where,
         fix=f"give one of them, for example {prefixes[-1]}{INDEX_SUFFIX}",
     )
+
+
+def _model_in(folder: Path) -> str:
+    """What to give in place of a folder that has .tflite files, as one of C sources has; empty where it has none."""
+    found = sorted(files.entries(folder)) if files.is_dir(folder) else []
+    models = [path for path in found if path.suffix == ".tflite"]
+    return f"give a file of it, for example {models[0]}" if models else ""
 
 
 def _bundle(prefix: str, folder: _Parts, *, index_name: str | None = None) -> Content:

@@ -22,7 +22,7 @@ from efficientnet_lite.chips import micro
 from efficientnet_lite.errors import CALL, ArtifactError, UsageError
 from efficientnet_lite.network.plan import LOGITS, PROBABILITIES
 from efficientnet_lite.photos.views import Image
-from efficientnet_lite.proof.golden import golden_path
+from efficientnet_lite.proof.golden import golden_npz, golden_path
 from efficientnet_lite.proof.kernel_spread import MOST_CLASSES
 from efficientnet_lite.proof.parity import EQUAL
 from efficientnet_lite.runtimes.model import Model
@@ -71,6 +71,7 @@ def write(making: Making, place: Path) -> NewArtifact:
     with making.stage("Writing the sources") as on_progress:
         firmware = _firmware(origin, model, report, making.images)
         write_sources(place, firmware)
+        files.publish(golden_path(place / MODEL), golden_npz(making.images, given))
         _mark(place, origin, model, firmware)
         on_progress(1, 1)
     notes = (*made.exported.notes, *report.notes)
