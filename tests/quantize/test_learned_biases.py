@@ -98,16 +98,3 @@ def test_the_best_effort_learns_behind_the_last_stage(layers, images, monkeypatc
     assert seen == sorted(seen)
     assert seen[-1][0] == seen[-1][1]
     assert len({total for _, total in seen}) == 1
-
-
-def test_the_best_classes_of_each_photo_count_for_more_and_all_others_alike():
-    wanted = np.random.default_rng(1).normal(0, 1, (3, 1000)).astype(np.float32)
-
-    weights = biases._weights(wanted)
-
-    for row, weight in zip(wanted, weights, strict=True):
-        best = np.argsort(-row)[:5]
-        assert set(np.flatnonzero(weight > 1)) == set(best)
-        assert weight[best].sum() - 5 == pytest.approx(0.25 * 1000)  # beside 1,000 of all
-        assert weight.min() == 1
-    assert biases._weights(wanted[:, :2]).tolist() == [[1.25, 1.25]] * 3

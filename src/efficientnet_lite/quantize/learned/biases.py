@@ -1,7 +1,6 @@
 """All biases learned together, by gradients through the roundings, so that the logits come nearer to float's.
 
-The float network teaches on views of the calibration photos; labels are not needed. The best classes of a photo count
-for more, since noise among them changes the answer. Scales and weights stay: a weight
+The float network teaches on views of the calibration photos; labels are not needed. Scales and weights stay: a weight
 that moves to another code undoes what its neighbors took back, and a scale that moves changes what all kernels agree
 on. Photos kept back decide whether what was learned is used.
 """
@@ -32,7 +31,6 @@ STEPS, BATCH = 200, 8
 RATE = 0.003  # steps of a layer's output, of one update
 WARM_UP = 10  # updates
 MOMENTS = 0.9, 0.99  # of Adam
-TOP, TOP_PART = 5, 0.25  # the best classes of a photo, and what their errors count beside those of all
 AVERAGE = 0.985  # of the biases over the updates: one update's are noisy
 LOOK_EVERY = 20  # updates, after which photos kept back are asked
 SMALLEST_CROP = 0.6  # of the side
@@ -86,7 +84,7 @@ class _Learner:
     def __init__(self, plan: Plan, network: IntegerNetwork) -> None:
         import tensorflow as tf
 
-        self._simulation, self._has_classes = Simulation(plan, network), plan.classes is not None
+        self._simulation = Simulation(plan, network)
         variables = self._simulation.variables
         self._biases = {name: each for name, each in variables.items() if name.endswith("/bias")}
         self._average = {name: each.numpy() for name, each in self._biases.items()}
@@ -100,12 +98,12 @@ class _Learner:
         values = sum(sides[step.name] ** 2 * getattr(step, "outputs", 0) for step in plan.steps)
         self._at_once = max(1, min(BATCH, MOST_VALUES // max(values, 1)))
 
-        def slopes(images: Any, wanted: Any, weights: Any) -> Any:
+        def slopes(images: Any, wanted: Any) -> Any:
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(self._biases)
                 found = self._simulation.logits(images)
                 found -= tf.reduce_mean(found, 1, keepdims=True)
-                loss = tf.reduce_sum(weights * tf.square(found - wanted))
+                loss = tf.reduce_sum(tf.square(found - wanted))
             return tape.gradient(loss, self._biases)
 
         self._slopes = tf.function(slopes, reduce_retracing=True)
@@ -114,11 +112,10 @@ class _Learner:
         """One step against the squared distance from `wanted`, (N, C), centred."""
         import tensorflow as tf
 
-        weights = _weights(wanted) if self._has_classes else np.ones_like(wanted)
         slopes = {name: np.zeros_like(value) for name, value in self._average.items()}
         for start in range(0, len(images), self._at_once):
             part = slice(start, start + self._at_once)
-            found = self._slopes(*map(tf.constant, (np.stack(images[part]), wanted[part], weights[part])))
+            found = self._slopes(tf.constant(np.stack(images[part])), tf.constant(wanted[part]))
             for name, slope in found.items():
                 slopes[name] += slope.numpy()
         for name, same in self._same.items():  # copies stay parts of a step apart
@@ -147,15 +144,6 @@ class _Learner:
     def _assign(self, values: Mapping[str, Array]) -> None:
         for name, value in values.items():
             self._biases[name].assign(value)
-
-
-def _weights(wanted: Array) -> Array:
-    """What each logit's error counts, (N, C): more for the best classes, among which noise changes the answer."""
-    classes = wanted.shape[1]
-    top = min(TOP, classes)
-    least = np.partition(wanted, classes - top, axis=1)[:, classes - top, None]
-    weights: Array = 1 + np.float32(TOP_PART * classes / top) * (wanted >= least)
-    return weights.astype(np.float32)
 
 
 def _copies(step: Conv, kernel: npt.NDArray[np.int8]) -> npt.NDArray[np.intp]:
