@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmarks import (
     calibration,
+    chips,
     cluster,
     data,
     embedding,
@@ -64,6 +65,8 @@ ON_REQUEST = {  # these need other people's files, the extra `train`, or many mi
     "recipe-memory": recipe_memory.recipe,
     "soak": soak.soak,
     "calibration": calibration.losses,
+    "chips": chips.which_carries_which,
+    "boards": chips.boards,
     "search-scan": search.scan,
     "search-folders": search.folders,
     "embed-cluster": cluster.beside_local,
@@ -89,6 +92,7 @@ def main() -> None:
     parser.add_argument(
         "--peers", type=Path, metavar="PYTHON", help="of an environment with other people's packages"
     )
+    parser.add_argument("--runs", type=Path, metavar="DIR", help="where trained runs are kept")
     parser.add_argument("--judge", type=Path, metavar="FILE", help="judge_int8.py")
     arguments = parser.parse_args()
     if not arguments.names:
@@ -100,7 +104,15 @@ def main() -> None:
     options += " --peers PYTHON" * (arguments.peers is not None) + " --judge FILE" * (
         arguments.judge is not None
     )
-    inputs = Inputs(arguments.photos, arguments.web_photos, arguments.stock, arguments.peers, arguments.judge)
+    options += " --runs DIR" * (arguments.runs is not None)
+    inputs = Inputs(
+        arguments.photos,
+        arguments.web_photos,
+        arguments.stock,
+        arguments.peers,
+        arguments.judge,
+        arguments.runs,
+    )
     for name in BENCHMARKS if "all" in arguments.names else arguments.names:
         table = every[name](inputs)
         print(f"\n{table.title}\n{machine()}\n\n{table.markdown()}", flush=True)

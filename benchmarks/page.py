@@ -1,4 +1,7 @@
-"""docs/numbers.md: one section for each benchmark between two comments, written by nothing else."""
+"""docs/numbers.md: one section for each benchmark between two comments, written by nothing else.
+
+Other pages have sections too, among what people write.
+"""
 
 import re
 from datetime import UTC, datetime
@@ -35,7 +38,18 @@ def with_section(page: str, text: str) -> str:
     found = sections(text)
     if list(found.values()) != [text]:
         raise ValueError(f"expected one section, got {text[:60]!r}")
+    if page and not page.startswith(HEAD.splitlines()[0]):
+        return _replaced(page, *found.items())
     return "\n".join([HEAD, *(sections(page) | found).values()])
+
+
+def _replaced(page: str, section: tuple[str, str]) -> str:
+    """A page that people write too, with its section of that name replaced where it stands."""
+    name, text = section
+    old = sections(page).get(name)
+    if old is None:
+        raise ValueError(f"the page has no section {name}")
+    return page.replace(old, text)
 
 
 def sections(page: str) -> dict[str, str]:

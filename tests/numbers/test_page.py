@@ -38,6 +38,14 @@ def test_what_is_no_section_is_refused():
         with_section("", "| a | b |\n")
 
 
+def test_a_page_that_people_write_keeps_all_but_the_section():
+    page = f"# Files\n\nwords\n\n{made('one', 1)}\nmore words\n"
+
+    assert with_section(page, made("one", 2)) == page.replace(made("one", 1), made("one", 2))
+    with pytest.raises(ValueError, match="has no section two"):
+        with_section(page, made("two", 2))
+
+
 def test_the_numbers_page_holds_nothing_that_no_benchmark_wrote():
     page = (ROOT / "docs" / "numbers.md").read_text(encoding="utf-8")
     first = next(iter(sections(page).values()))
