@@ -13,6 +13,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from efficientnet_lite.artifacts.compiled import check_report
 from efficientnet_lite.artifacts.taken import take
 from efficientnet_lite.errors import EfficientNetLiteError, UnusableInput
 from efficientnet_lite.features.sources import photo_list
@@ -89,6 +90,7 @@ READERS = {
     "listed records": listed,
     "listed tar": listed,
     "manifest": open_dataset,
+    "npu report": lambda path: check_report(path.parent / "a.tflite", overwrite=True),
     "parts": parts,
     "state": lambda path: saved_states.newest(path.parent, warn=lambda line: None),
     "vector part": vector_part,

@@ -273,6 +273,7 @@ REAL = {
     "listed records": [photo_record() * 2],
     "listed tar": [real_tar("gz", "a.jpg"), real_tar("", "a.jpg")],
     "manifest": [b'{"path": "a.jpg", "label": "b"}\n'],
+    "npu report": [b'{"target": "ethos-u55-128", "tool": "Vela", "made_of": {}, "compiled": {}}'],
     "taken": [tiny.tiny()],
     "tfrecord": [struct.pack("<Q", 3) + bytes(4) + b"abc" + bytes(4)],
     "state": [b'{"schema": 1, "step": 1, "bytes": 0, "sha256": "", "journal": {}}'],
@@ -312,6 +313,7 @@ NUMBERS = {
     ],
     "labels map": [b'{"' + BIG + b'": "a"}', b'{"0": ' + BIG + b"}", deep("["), deep('{"0":')],
     "identity": [b'{"schema": ' + BIG + b"}", b'{"schema": 1, "classes": ' + BIG + b"}", deep("[")],
+    "npu report": [b'{"target": ' + BIG + b', "tool": 1, "made_of": 1, "compiled": 1}', deep("[")],
     "state": [b'{"schema": ' + BIG + b"}", deep("["), b'{"schema": 1, "step": ' + BIG + b"}"],
     "checkpoint": [
         safetensors(b'{"a":{"dtype":"F32","shape":[' + BIG + b'],"data_offsets":[0,4]}}'),
@@ -475,6 +477,7 @@ NAMES = {
     "state": "step-00000000001.json",
     "vector part": "part-00000.parquet",
     "golden": "a.golden.npz",
+    "npu report": "a.tflite.report.json",
 }
 
 
