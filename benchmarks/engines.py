@@ -25,6 +25,7 @@ from benchmarks.stock import NAMES, crops, divided
 from benchmarks.table import Table
 from efficientnet_lite.commands.export import export
 from efficientnet_lite.commands.train import train
+from efficientnet_lite.run.folder import open_run
 from efficientnet_lite.run.source import open_origin
 
 JUDGED = 50  # photos, as center crops
@@ -82,6 +83,7 @@ def answers(inputs: Inputs) -> Table:
             for asked in ASKED:
                 found = ask(asked, place)
                 rows.append([model.name, asked.precision, asked.name, *_cells(asked, found)])
+                print(" | ".join(rows[-1]), flush=True)
                 versions |= {ENGINES[asked.engine][0]: found["version"]} if "version" in found else {}
     columns = ["model", "file", "engine", "same class", *OUTPUTS, "ms", "LiteRT, ms", "engine / LiteRT"]
     named = ", ".join(f"{name} {number}" for name, number in versions.items())
@@ -103,7 +105,7 @@ def _models(clothing: Path, web_photos: Path, folder: Path) -> Iterator[Model]:
         shutil.copy(photo, web / f"{number}{photo.suffix}")
     for name in NAMES:
         yield Model(name, name, web, judging[:: len(judging) // JUDGED][:JUDGED])
-    run = train(clothing, folder / "run").run
+    run = open_run(train(clothing, folder / "run").run)
     photos = photos_below(clothing)
     yield Model(
         f"a run of {len(run.labels)} classes",
