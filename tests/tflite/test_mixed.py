@@ -48,8 +48,7 @@ def reals_of(data, images):
     """What the file of any batch gives for them, as reals, (N, C)."""
     runner = LiteRT(data, batch=len(images))
     (output,) = runner.outputs
-    found = runner(images)[output.name].astype(np.float32)
-    return (found - output.zero_point) * np.float32(output.scale) if output.scale else found
+    return output.reals(runner(images)[output.name])
 
 
 def written(network, **options):

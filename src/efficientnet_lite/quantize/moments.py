@@ -54,16 +54,19 @@ def moments(
     pixels = max(FEWEST_PIXELS, PIXELS // len(images))
     patches = PATCHES // len(with_patches)
 
+    def add(engine: Engine, number: int, sums: Mapping[str, _Sums]) -> None:
+        tensors = engine(images[number][None] / np.float32(255))
+        tensors[INPUT] = (images[number][None].astype(np.float32) - MEAN) / np.float32(STDDEV)
+        for step in convs:
+            if step.kernel == 1:
+                sums[step.name].add_pixels(tensors[step.source], pixels, number)
+            elif number in with_patches:
+                sums[step.name].add_patches(tensors[step.source], patches, number)
+
     def look(engine: Engine, start: int) -> dict[str, _Sums]:
         sums = {step.name: _Sums(step, seen.get(step.source)) for step in convs}
         for number in range(start, min(start + TOGETHER, len(images))):
-            tensors = engine(images[number][None] / np.float32(255))
-            tensors[INPUT] = (images[number][None].astype(np.float32) - MEAN) / np.float32(STDDEV)
-            for step in convs:
-                if step.kernel == 1:
-                    sums[step.name].add_pixels(tensors[step.source], pixels, number)
-                elif number in with_patches:
-                    sums[step.name].add_patches(tensors[step.source], patches, number)
+            add(engine, number, sums)  # whose tensors are gone before those of the next photo come
         for each in sums.values():
             each.settle(fewest=each.inputs)  # fewer take less memory than their products
         return sums
