@@ -196,6 +196,15 @@ def test_imagenet_from_an_empty_folder(installed):
         assert len(answer["predictions"]) == 5
 
 
+def test_the_bare_install_is_sound_by_its_own_doctor(bare):
+    found = json.loads(bare("doctor", "--json", "--quiet").stdout)
+
+    assert [each["name"] for each in found["libraries"] if each["state"] != "good"] == []
+    assert {each["name"]: each["state"] for each in found["extras"]}["train"] == "missing"
+    assert found["int8"]["known_by"] == "measured"
+    assert [each for each in found["remarks"] if "import" in each["what"] or "install" in each["what"]] == []
+
+
 @pytest.fixture(scope="module")
 def reader(installed) -> Installed:
     """Where somebody stands who follows README.md: photos in folders, some beside them."""
