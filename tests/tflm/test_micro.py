@@ -122,6 +122,16 @@ def test_answers_are_held_to_those_of_litert_reference_kernels_besides(lite0, mo
         micro.replayed(data, images, given_by(data, images, "reference"), where="lite0.tflite")
 
 
+def test_of_a_slow_file_as_many_inputs_are_run_as_there_is_time_for_but_one(lite0):
+    plan, _, images, network = lite0
+
+    report = micro.measured(write_int8(plan, network), images, where="lite0.tflite", seconds=0)
+
+    assert report.inputs == 1
+    assert len(report.outputs["probabilities"]) == 1
+    assert report.within
+
+
 def test_too_small_an_arena_ends_the_process_and_not_the_search(lite0):
     plan, _, _, network = lite0
     data = write_int8(plan, network)

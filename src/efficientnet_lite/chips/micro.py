@@ -42,6 +42,7 @@ TOOL = Tool(
 MOST_CODES = 8
 SAME_CODES = 1  # likewise from LiteRT's reference kernels, which compute the same: 0 on all that was tried
 MOST_OF_REALS = 1e-4  # of an output of a file without integers
+ENOUGH_SECONDS = 45  # for inputs of a file that is looked at, of the two minutes that there are
 MAX_ANSWER_BYTES = 256 << 20
 MOST_FLAT_CLASSES = 511  # more of them may end the program where none stands out; see proof/kernel_spread.py
 
@@ -50,6 +51,7 @@ _FAILED = re.compile(r"Node (\w{1,40}) \(number (\d{1,6})\) failed to (?:prepare
 _PLACE = re.compile(r"^tensorflow/\S{1,200}\.cc(?::\d{1,6})? ")  # of its own source
 _LACKING = re.compile(r"Didn't find op for builtin opcode '(\w{1,40})'")
 _FIX = "export it with `precision='int8'`, or as float32"
+_FIX_AGAIN = "ask again while the machine does nothing else; where that does not help, give another file"
 _FIX_FLAT = "export it with `outputs=['logits']`"
 _FLAT = (
     f"SOFTMAX of more than {MOST_FLAT_CLASSES} classes in integers ends the program on a photo for which no class "
@@ -117,6 +119,7 @@ def measured(
     where: Path | str,
     given: RawOutputs | None = None,
     named: str = "",
+    seconds: float | None = None,
 ) -> MicroReport:
     """What a file needs on TFLite Micro, and how far from LiteRT it answers there.
 
@@ -127,6 +130,7 @@ def measured(
         where: the file, for messages.
         given: what LiteRT gave for them, (N, ...) by output; computed where None.
         named: which inputs they are, for the report.
+        seconds: run no more inputs than begin within so many, on the clock, but one; all of them where None.
 
     Raises:
         UsageError: TFLite Micro is not installed.
@@ -136,8 +140,9 @@ def measured(
     model = check_model(data, where=where)
     require_one_image(model, where)
     engine = LiteRT(data, where=where)
-    answered = _ask(data, model, inputs, where)
-    found = _outputs(answered, engine, len(inputs), where)
+    answered = _ask(data, model, inputs, seconds, where)
+    found = _outputs(answered, engine, where)
+    inputs = inputs[: _count(found)]
     return MicroReport(
         runtime=TOOL.title,
         file=str(where),
@@ -149,7 +154,7 @@ def measured(
         resolver=resolver_of(model),
         inputs=len(inputs),
         inputs_named=named,
-        gaps=output_gaps(found, given or _run(engine, inputs), steps_of(model)) if len(inputs) else (),
+        gaps=_gaps(found, given or _run(engine, inputs), model) if len(inputs) else (),
         outputs=found,
         notes=_notes(model),
     )
@@ -231,12 +236,25 @@ class _Answer(NamedTuple):
     raw: bytes  # outputs of all inputs
 
 
-def _ask(data: bytes, model: CheckedModel, inputs: npt.NDArray[Any], where: Path | str) -> _Answer:
+def _ask(
+    data: bytes, model: CheckedModel, inputs: npt.NDArray[Any], seconds: float | None, where: Path | str
+) -> _Answer:
     shape = [len(inputs), *model.tensors[model.inputs[0]].shape]
-    head = {"model": len(data), "shape": shape, "dtype": str(inputs.dtype), "outputs": len(model.outputs)}
+    head = {
+        "model": len(data),
+        "shape": shape,
+        "dtype": str(inputs.dtype),
+        "outputs": len(model.outputs),
+        "seconds": seconds,
+    }
     question = json.dumps(head).encode() + b"\n" + data + inputs.tobytes()
     fix = _fix(model)
-    told = TOOL.ask(question, limit=MAX_ANSWER_BYTES, where=where, fix=fix)
+    try:
+        told = TOOL.ask(question, limit=MAX_ANSWER_BYTES, where=where, fix=_FIX_AGAIN)
+    except ArtifactError as error:
+        if "SIGABRT" in error.what and _flat_softmax(model):
+            raise ArtifactError(error.what, where=where, fix=f"{_FIX_FLAT}: {_FLAT}") from error
+        raise
     line, _, raw = told.answer.partition(b"\n")
     if line in (b"open", b"run"):  # the stage at which it was refused
         why = f"does not {line.decode()} it{_obstacle(told.words)}"
@@ -257,7 +275,7 @@ def _fix(model: CheckedModel) -> str:
         for operator in model.operators
     ):
         return "export it with `io='int8'`: TFLite Micro makes no uint8 of float32"
-    return f"{_FIX_FLAT}: {_FLAT}" if _flat_softmax(model) else _FIX
+    return _FIX
 
 
 def _obstacle(words: str) -> str:
@@ -275,13 +293,24 @@ def _reason(words: str) -> str:
     return "\n".join(line for line in lines if not _FAILED.search(line))
 
 
-def _outputs(answered: _Answer, engine: LiteRT, count: int, where: Path | str) -> RawOutputs:
-    """The outputs of `count` inputs, by the names that LiteRT calls them."""
+def _outputs(answered: _Answer, engine: LiteRT, where: Path | str) -> RawOutputs:
+    """The outputs of all inputs that were run, by the names that LiteRT calls them."""
     kind = np.dtype([(tensor.name, tensor.dtype, tensor.shape) for tensor in engine.outputs])
-    if len(answered.raw) != count * kind.itemsize:
+    if len(answered.raw) % kind.itemsize:
         raise TOOL.refusal("gives outputs of other sizes than LiteRT", "", where=where, fix=_FIX)
     found = np.frombuffer(answered.raw, kind)
     return {tensor.name: _joined(found[tensor.name]) for tensor in engine.outputs}
+
+
+def _count(found: RawOutputs) -> int:
+    """On how many inputs."""
+    return len(next(iter(found.values())))
+
+
+def _gaps(found: RawOutputs, wanted: RawOutputs, model: CheckedModel) -> tuple[OutputGap, ...]:
+    """Over the inputs that were run, the first of those of `wanted`."""
+    count = _count(found)
+    return output_gaps(found, {name: values[:count] for name, values in wanted.items()}, steps_of(model))
 
 
 def _run(engine: LiteRT, inputs: npt.NDArray[Any]) -> RawOutputs:

@@ -1,15 +1,17 @@
 """In a process of its own: a file opened by TFLite Micro in the smallest arena that it takes, and run there.
 
 A question is a line of JSON, the model and its raw inputs; the answer a line, "arena" and its bytes, and the raw
-outputs, for each input one after the other; or the stage at which the file was refused. Why it was, and what the arena
-holds, TFLite Micro says on standard error, which the parent reads.
+outputs, for each input that was run one after the other; or the stage at which the file was refused. Why it was, and
+what the arena holds, TFLite Micro says on standard error, which the parent reads.
 
 Too small an arena is refused, or ends the process with a bad address: so each that is tried has a process of its own.
 """
 
 import json
+import math
 import os
 import signal
+import time
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -31,12 +33,12 @@ def respond(question: bytes, out: BinaryIO) -> None:
         arena = smallest_arena(model)
         interpreter = opened(model, arena)
         stage = b"run"
-        found = [outputs_for(interpreter, each, asked["outputs"]) for each in inputs]
+        found = answers(interpreter, inputs, asked["outputs"], asked["seconds"])
     except (RuntimeError, ValueError):  # it has said why
         out.write(stage)
         return
     interpreter.print_allocations()
-    out.write(b"arena %d\n" % arena + b"".join(found))
+    out.write(b"arena %d\n" % arena + found)
 
 
 def opened(model: bytes, arena: int) -> Any:
@@ -46,11 +48,16 @@ def opened(model: bytes, arena: int) -> Any:
     return runtime.Interpreter.from_bytes(model, arena_size=arena)
 
 
-def outputs_for(interpreter: Any, value: np.ndarray[Any, Any], count: int) -> bytes:
-    """What the model gives for one raw input, all outputs in the file's order."""
-    interpreter.set_input(value, 0)
-    interpreter.invoke()
-    return b"".join(interpreter.get_output(index).tobytes() for index in range(count))
+def answers(interpreter: Any, inputs: np.ndarray[Any, Any], outputs: int, seconds: float | None) -> bytes:
+    """What the model gives for raw inputs, all or as many as begin within `seconds`; outputs in their order."""
+    found, end = b"", time.monotonic() + (math.inf if seconds is None else seconds)
+    for value in inputs:
+        interpreter.set_input(value, 0)
+        interpreter.invoke()
+        found += b"".join(interpreter.get_output(index).tobytes() for index in range(outputs))
+        if time.monotonic() > end:
+            break
+    return found
 
 
 def smallest_arena(model: bytes) -> int:

@@ -73,7 +73,7 @@ def asked_micro(source: Path) -> MicroReport:
     if not files.is_file(where):  # of a model no photo has set the ranges, so that its answers say nothing
         return micro.measured(data, run_inputs(model, where).raw[:0], where=where)
     inputs = run_inputs(model, where)
-    return micro.measured(data, inputs.raw, where=where, named=inputs.named)
+    return micro.measured(data, inputs.raw, where=where, named=inputs.named, seconds=micro.ENOUGH_SECONDS)
 
 
 def asked_rules(path: Path, target: RuleTarget) -> Readiness:
