@@ -10,6 +10,7 @@ from efficientnet_lite.errors import printable
 
 BOM = b"\xef\xbb\xbf"  # of UTF-8
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
+TRACEBACK = "Traceback (most recent call last):"
 COLORS = rb"\x1b\[[0-?]*[ -/]*[@-~]"  # and all else that a terminal is told by ECMA-48's control sequences
 
 
@@ -47,6 +48,18 @@ def printed(data: bytes) -> str:
     text = re.sub(COLORS, b"", data).decode(errors="replace")
     lines = (printable(line.rstrip()) for line in re.split("[\r\n]+", text.replace("\t", " ")))
     return "\n".join(line for line in lines if line)
+
+
+def without_traceback(text: str) -> str:
+    """What a Python program printed, with the exception that ended it, and without where in its code that was."""
+    lines = text.split("\n")
+    if TRACEBACK not in lines:
+        return text
+    start = len(lines) - 1 - lines[::-1].index(TRACEBACK)
+    end = next(
+        (place for place in range(start + 1, len(lines)) if not lines[place].startswith(" ")), len(lines)
+    )
+    return "\n".join([*lines[:start], *lines[end:]])
 
 
 def shortened(text: str, *, lines: int = 5, width: int = 200) -> str:

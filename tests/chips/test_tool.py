@@ -32,7 +32,8 @@ def test_a_tool_that_dies_is_named_with_its_version_and_quoted(tool):
 
     assert caught.value.what.startswith("Hammer ")
     assert caught.value.what.endswith(
-        "gives no answer: it died of it (SIGABRT); its own words: … / line 7 / line 8 / Node ADD (number 3) failed"
+        "gives no answer: it died of it (SIGABRT); its own words: "
+        "… / line 6 / line 7 / line 8 / Node ADD (number 3) failed"
     )
     assert (caught.value.where, caught.value.fix) == ("m.tflite", "export it again")
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from efficientnet_lite.plaintext import plain_lines, plain_text, printed, shortened
+from efficientnet_lite.plaintext import plain_lines, plain_text, printed, shortened, without_traceback
 
 lines = st.lists(
     st.text(st.characters(exclude_characters="\n\r\0\ufeff", exclude_categories=["Cs"])), min_size=1
@@ -52,3 +52,10 @@ def test_long_words_are_shortened_to_their_end():
     assert shortened("a\nb\nc", lines=2) == "…\nb\nc"
     assert shortened("a\nb", lines=2) == "a\nb"
     assert shortened("abcdef", width=3) == "abc…"
+
+
+def test_of_a_traceback_the_exception_stays():
+    trace = 'on my way\nTraceback (most recent call last):\n  File "a.py", line 1\n    f()\nValueError: node 3\n - more'
+
+    assert without_traceback(trace) == "on my way\nValueError: node 3\n - more"
+    assert without_traceback("all is well") == "all is well"

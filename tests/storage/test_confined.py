@@ -123,8 +123,12 @@ def test_a_tool_answers_and_what_it_prints_is_heard_beside_that(tool):
     ("body", "reason", "words"),
     [
         (["print('on my way'); os.abort()"], r"it died of it \(SIGABRT\)", "on my way"),
-        (["os.write(2, b'bad \\x1b[31mred\\x1b[0m \\x07 \\xff'); os._exit(9)"], r"\(9\)", r"bad red \x07 �"),
-        (["raise KeyError('no such kernel')"], r"died of it \(1\)", "KeyError: 'no such kernel'"),
+        (
+            ["os.write(2, b'bad \\x1b[31mred\\x1b[0m \\x07 \\xff'); os._exit(9)"],
+            r"ended with an error \(9\)",
+            r"bad red \x07 �",
+        ),
+        (["raise KeyError('no such kernel')"], r"ended with an error \(1\)", "KeyError: 'no such kernel'"),
         (["print('still'); time.sleep(60)"], "busy for more than 6 s", "still"),
         (["out.write(bytes(101))"], "answers more than 100 bytes", ""),
     ],

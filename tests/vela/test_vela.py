@@ -157,17 +157,12 @@ def test_another_system_changes_the_time_and_an_unknown_one_is_refused_with_thos
     assert "Shared_Sram" in caught.value.fix
 
 
-def test_what_vela_refuses_is_told_in_its_own_words(small):
-    from efficientnet_lite.chips import vela
+def test_what_vela_refuses_is_told_in_its_own_words_with_the_operator():
+    from graphs import make
 
     with pytest.raises(
-        ArtifactError, match=r"Vela 5\.\d+\.\d+ gives no answer: .*; its own words: "
+        ArtifactError, match=r"Vela 5\.\d+\.\d+ gives no answer: it ended with an error"
     ) as caught:
-        vela.VELA.ask(
-            b'{"accelerator": "ethos-u55-128", "system": "Ethos_U55_High_End_Embedded", '
-            b'"memory_mode": "Shared_Sram", "sram": null}\n' + small.read_bytes()[:1000],
-            limit=100,
-            where="cut.tflite",
-            fix="none",
-        )
+        compiled_by_vela(make(46, 77), "ethos-u55-128", where="odd.tflite")
+    assert "HARD_SWISH 't2' Does not have valid TFLite Semantics" in caught.value.what
     assert "Traceback" not in caught.value.what

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from efficientnet_lite.errors import ArtifactError, UsageError
-from efficientnet_lite.plaintext import shortened
+from efficientnet_lite.plaintext import shortened, without_traceback
 from efficientnet_lite.storage.confined import Failed, Told, ask_tool
 
 
@@ -52,6 +52,7 @@ class Tool:
 
     def refusal(self, why: str, words: str, *, where: Path | str, fix: str) -> ArtifactError:
         """The error for a file that the tool does not take, with what it printed."""
-        quoted = " / ".join(shortened(words, lines=3).split("\n"))
+        kept = shortened(without_traceback(words), lines=4).split("\n")
+        quoted = " / ".join(line.strip() for line in kept if line.strip())
         said = f"; its own words: {quoted}" if quoted else ""
         return ArtifactError(f"{self.title} {why}{said}", where=where, fix=fix)

@@ -122,6 +122,8 @@ def _end_of_tool(code: int, library: str, seconds: int, memory: int) -> str:
     """Why a tool gave no answer: as for any library, and what it died of by its name."""
     if code < 0 and -code != getattr(signal, "SIGXCPU", 0) and -code in set(signal.Signals):
         return f"it died of it ({signal.Signals(-code).name})"
+    if code > 0 and code not in (OUT_OF_MEMORY, NO_LIBRARY, TOO_LONG):
+        return f"it ended with an error ({code})"
     return reason_of(code, library, seconds, memory)
 
 
