@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "commands"))
 import scenes
 
 import efficientnet_lite as el
+from efficientnet_lite.artifacts import compiled
 from efficientnet_lite.artifacts.compiled import report_path
 from efficientnet_lite.errors import UsageError, VerificationFailed
 from efficientnet_lite.storage import files
@@ -109,11 +110,30 @@ def test_too_large_for_the_sram_nothing_is_published_and_the_size_that_fits_is_n
     assert sorted(trained.rglob("*")) == before
 
 
+def test_a_compiled_file_that_takes_something_else_is_not_published(trained, monkeypatch):
+    """No Vela that does so is known, so its answer is taken for another."""
+    compiled_by_vela, other = (
+        compiled.compiled_by_vela,
+        (trained / "exports/shapes_float32.tflite").read_bytes(),
+    )
+    monkeypatch.setattr(
+        compiled,
+        "compiled_by_vela",
+        lambda *given, **named: compiled_by_vela(*given, **named)._replace(model=other),
+    )
+    before = sorted(trained.rglob("*"))
+
+    with pytest.raises(VerificationFailed, match=r"float32.*expected.*uint8"):
+        el.export(trained, target="ethos-u55-128")
+
+    assert sorted(trained.rglob("*")) == before
+
+
 def test_what_is_about_another_file_is_refused(trained, tmp_path):
     for options, why in (
         ({"io": "int8"}, "`io=` is about an int8 file that is made anew"),
         ({"precision": "float16"}, "`target=` is for int8"),
-        ({"format": "onnx"}, "`precision=` is for|`target=` is for"),
+        ({"format": "onnx"}, "`target=` is for"),
         ({"sram": 0}, "sram=0"),
     ):
         with pytest.raises(UsageError, match=why):

@@ -1,7 +1,7 @@
 """An int8 `.tflite` file compiled by Vela for an Ethos-U, with a report of what Vela said beside it.
 
-The file that is compiled is proven as every int8 file is. The compiled one is held to its inputs and outputs alone:
-nothing here can run it. That is for the device, with the golden file of the other.
+The file that is compiled is proven as every int8 file is. Of the compiled one the inputs and outputs alone are held to
+it, their shapes, types and scales: nothing here can run it. That is for the device, with the golden file of the other.
 """
 
 from collections.abc import Collection
@@ -21,10 +21,12 @@ from efficientnet_lite.errors import (
     UsageError,
     VerificationFailed,
 )
+from efficientnet_lite.extras import ETHOS_U
 from efficientnet_lite.proof.parity import EQUAL
 from efficientnet_lite.runtimes.model_files import MAX_MODEL_BYTES, model_from_bytes
 from efficientnet_lite.storage import files
 from efficientnet_lite.storage.targets import Apart, check_file
+from efficientnet_lite.strangers.structure import outlines
 from efficientnet_lite.vocabulary import EthosUTarget
 
 FORMAT = "ethos-u"
@@ -100,6 +102,7 @@ def write(making: Making, place: Path) -> NewArtifact:
         on_progress(1, 1)
     if report.too_large_by:
         raise _too_large(making, report, limit or 0)
+    _require_same_outlines(data, model, out)
     files.publish(place, model)
     file = CompiledFile(out.absolute(), len(model), files.sha256_bytes(model), report)
     outputs = tuple(model_from_bytes(data, where=own.path).outputs)
@@ -107,6 +110,17 @@ def write(making: Making, place: Path) -> NewArtifact:
     ending = f"_{target}.tflite"
     plain = f"{out.name.removesuffix(ending)}.tflite" if out.name.endswith(ending) else own.path.name
     return NewArtifact(exported, None, _document(file, plain, own.sha256))
+
+
+def _require_same_outlines(plain: bytes, model: bytes, where: Path) -> None:
+    """Raises VerificationFailed where the compiled file takes or gives something else than the plain one."""
+    wanted, found = (outlines(data, where=where) for data in (plain, model))
+    if found != wanted:
+        raise VerificationFailed(
+            f"{VELA.title} gives a file with inputs and outputs {found}, expected {wanted}",
+            where=where,
+            fix=f"report this to its makers; the plain file is sound; or try another release: {ETHOS_U}",
+        )
 
 
 def _document(file: CompiledFile, plain: str, sha256: str) -> dict[str, Any]:

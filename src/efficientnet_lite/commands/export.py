@@ -11,7 +11,7 @@ from efficientnet_lite.artifacts import compiled
 from efficientnet_lite.artifacts.exported import Exported
 from efficientnet_lite.artifacts.kind import ArtifactKind, Making
 from efficientnet_lite.artifacts.kinds import chosen_kind
-from efficientnet_lite.artifacts.options import ArtifactFormat, Batching, ExportOptions, require_used
+from efficientnet_lite.artifacts.options import TFLITE, ArtifactFormat, Batching, ExportOptions, require_used
 from efficientnet_lite.artifacts.publication import check_place, publish
 from efficientnet_lite.artifacts.two_files import check_compiled, publish_with_compiled
 from efficientnet_lite.bars import stages
@@ -189,7 +189,7 @@ def write_artifact(
         VerificationFailed: the artifact is too far from what it was made of; nothing is published.
     """
     kind = chosen_kind(options.format, None if out is None else Path(out))
-    if options.target is not None and options.precision is None:
+    if options.target is not None and options.precision is None and kind.format == TFLITE:
         options = replace(options, precision="int8")
     require_used(kind.format, options)
     if options.target is not None and options.data is None:

@@ -27,7 +27,7 @@ from efficientnet_lite.strangers.operators import (
 from efficientnet_lite.strangers.order import Known, arena_bytes, check_order, computed_numbers, numbers
 from efficientnet_lite.strangers.shapes import fits
 from efficientnet_lite.strangers.signatures import main_signature
-from efficientnet_lite.strangers.tensors import TensorInfo, read_tensor
+from efficientnet_lite.strangers.tensors import Outline, TensorInfo, read_outline, read_tensor
 from efficientnet_lite.tflite.flatbuffer import Reader, Table
 from efficientnet_lite.tflite.slots import (
     MODEL_IDENTIFIER,
@@ -143,6 +143,23 @@ def check_model(data: bytes | memoryview, *, where: Path | str = "the model") ->
         entries=_entries(model, len(buffers)),
         arena_bytes=graph.arena_bytes,
     )
+
+
+def outlines(data: bytes, *, where: Path | str) -> tuple[list[Outline], list[Outline]]:
+    """Inputs and outputs of the first subgraph, checked, and nothing else: for files that LiteRT will not run.
+
+    Raises ArtifactError as `check_model` does.
+    """
+    reader = Reader(data, identifier=MODEL_IDENTIFIER, kind="a TFLite model", where=where)
+    graphs = reader.root.tables(ModelSlot.SUBGRAPHS, limit=MAX_SIGNATURES, what="subgraphs")
+    if not graphs:
+        raise reader.root.refused("it has 0 subgraphs, expected 1")
+    tables = graphs[0].tables(SubGraphSlot.TENSORS, limit=MAX_TENSORS, what="tensors")
+    inputs, outputs = (
+        [read_outline(tables[index], index) for index in _indices(graphs[0], slot, len(tables))]
+        for slot in (SubGraphSlot.INPUTS, SubGraphSlot.OUTPUTS)
+    )
+    return inputs, outputs
 
 
 def _graph(

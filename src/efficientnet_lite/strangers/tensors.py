@@ -6,6 +6,7 @@ Source: tensorflow/lite/schema/schema.fbs.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -58,6 +59,25 @@ class TensorInfo:
     def memory_bytes(self) -> int:
         """What it takes in memory."""
         return self.elements * _BYTES[self.dtype.upper()]
+
+
+class Outline(NamedTuple):
+    """What an application must know of a tensor."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    scale: float | None
+    zero_point: int | None
+
+
+def read_outline(table: Table, index: int) -> Outline:
+    """Of tensor `index` this alone, checked; what else it has is not looked at."""
+    label = f"tensor {index}"
+    code = table.number(TensorSlot.TYPE, "b")
+    kind = _TYPES.get(code, str(code))
+    shape, _ = _shape(table, label)
+    _, scale, zero_point, _, _ = _quantization(table, kind, shape, label)
+    return Outline(shape, kind.lower(), scale, zero_point)
 
 
 def read_tensor(table: Table, index: int, buffers: Sequence[tuple[int, int]]) -> TensorInfo:
