@@ -1,7 +1,6 @@
 """What int8 loses to the photos that calibrate it: too few, of one kind, or none at all."""
 
 import hashlib
-import time
 from collections.abc import Mapping, Sequence
 from statistics import mean
 from typing import NamedTuple
@@ -41,7 +40,6 @@ class Scored(NamedTuple):
     snr_db: float  # of the logits, on photos kept back
     agreement: float
     varied: float  # what the warning goes by
-    seconds: float
 
 
 def sets(inputs: Inputs, contract: Contract) -> tuple[Sets, list[Image]]:
@@ -78,12 +76,10 @@ def scored(origin: Origin, images: Sequence[Image], judging: Sequence[Image], tr
     """The published weights in integers, calibrated on `images`."""
     layers = origin.layers()
     seen = variety(origin.plan, layers, images, workers=cores())
-    started = time.perf_counter()
     network = quantize(origin.plan, layers, images, workers=cores()).network
-    seconds = time.perf_counter() - started
     found = logits(write_int8(origin.plan, network, outputs=LOGITS), judging)
     against = compare(truth, found, None, "crop")
-    return Scored(against.snr_db, against.agreement, seen.varied, seconds)
+    return Scored(against.snr_db, against.agreement, seen.varied)
 
 
 def losses(inputs: Inputs) -> Table:
@@ -110,12 +106,12 @@ def losses(inputs: Inputs) -> Table:
     columns = [
         "calibrated on",
         "worth",
-        *(f"{name} {what}" for name in NAMES for what in ("dB", "agreement", "s")),
+        *(f"{name} {what}" for name in NAMES for what in ("dB", "agreement")),
     ]
     note = (
         f"dB: logit SNR on {len(judging)} photos kept back, as center crops; of up to {LUCK} photos means of {DRAWS} "
         f"draws. Lost: against {CALIBRATION_PHOTOS} photos, mean of both. Worth: how many wholly different photos they "
-        f"are worth by {NAMES[0]}'s own feature vectors, which is what the warnings go by. s: the quantization."
+        f"are worth by {NAMES[0]}'s own feature vectors, which is what the warnings go by."
     )
     return Table("Calibration: what int8 loses to its photos", [*columns, "dB lost"], rows, note)
 
@@ -124,5 +120,4 @@ def _cells(draws: Sequence[Scored]) -> list[str]:
     return [
         f"{mean(each.snr_db for each in draws):.1f}",
         f"{100 * mean(each.agreement for each in draws):.1f} %",
-        f"{mean(each.seconds for each in draws):.0f}",
     ]
