@@ -36,6 +36,8 @@ USUAL = {  # option -> its usual value, in Python and on the command line, and a
     "effort": ("standard", "best"),
     "keep": (("stem",), ("stem",)),
     "dense": ("per-tensor", "per-channel"),
+    "target": ("ethos-u55-128", "ethos-u85-512"),
+    "sram": (384, 256),
 }
 PAIRS = [(kind, name, number) for kind in SORTS for name in USUAL for number in (0, 1)]
 
@@ -71,6 +73,7 @@ def test_an_option_is_used_or_refused(kind, name, number):
     if name == "precision" and format == "tflite":
         pytest.skip("it is what makes the kind")
     options |= {"data": "photos"} if name in BARS and kind in USES["data"] else {}
+    options |= {"target": "ethos-u55-128"} if name == "sram" and kind in USES["sram"] else {}
 
     def call():
         require_used(format, ExportOptions(**options | {name: USUAL[name][number]}))

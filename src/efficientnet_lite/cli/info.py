@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from efficientnet_lite.cli.common import Json, Quiet, Verbose, console_of
 from efficientnet_lite.cli.console import Console, percent
+from efficientnet_lite.errors import EfficientNetLiteError
 from efficientnet_lite.network.plan import make_plan
 from efficientnet_lite.vocabulary import TargetName
 
 if TYPE_CHECKING:
+    from efficientnet_lite.chips.fitting import BoardFit
     from efficientnet_lite.run.folder import Run
     from efficientnet_lite.strangers.description import ModelInfo, Port
     from efficientnet_lite.weights.read import Weights
@@ -65,13 +67,20 @@ def info(
         return
     match info_of(source, sram=sram, system_config=system_config, memory_mode=memory_mode):
         case Run() as run:
-            boards = boards_of(run.folder)
+            boards: Sequence[BoardFit] = ()
+            try:
+                boards = boards_of(run.folder)
+            except (
+                EfficientNetLiteError
+            ) as error:  # the file is gone or damaged, the card may be read all the same
+                console.warn(f"nothing is said of boards: {error.what}")
             if json:
                 listed = [each.to_json() for each in boards]
                 console.json({"run": run.folder.absolute(), "card": dict(run.card), "boards": listed})
             else:
                 _show_run(console, run)
-                show_boards(console, run.folder, boards)
+                if boards:
+                    show_boards(console, run.folder, boards)
             return
         case ModelInfo() as described:
             document: dict[str, Any] = {"path": Path(source).absolute(), **described.to_json()}
