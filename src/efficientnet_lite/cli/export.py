@@ -94,7 +94,7 @@ def export(
         min_agreement: fraction of photos on which it must name the same class as float32 (0.97 where not given).
         target: compile the int8 file for this NPU besides, by Arm's Vela (extra "ethos-u"). With --data it lies beside
             the other as NAME_ethos-u55-128.tflite; without, the run's own int8 file is compiled, into the run or to
-            --out. What Vela says of it comes beside it: NAME_ethos-u55-128.tflite.report.json.
+            --out. What Vela says of it comes beside it, in a file of that name and .report.json.
         sram: KiB of it that the NPU may use.
         overwrite: replace an existing file. Of a run without --out, with --precision int8: its own int8 file, by one
             that the photos that proved the run prove anew; its card and its page then speak of the new one.
