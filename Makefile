@@ -21,6 +21,9 @@ INSTALL := -m pip install --quiet --no-compile --disable-pip-version-check
 INSTALL_LOCK := $(INSTALL) --require-hashes --requirement
 INSTALL_PROJECT := $(INSTALL) --no-deps --no-build-isolation --editable .
 WORKERS ?= 2
+# A file of tests stays on one worker, which makes once what they share; in their order, since the last ones are short.
+# Groups, which pytest-xdist 3.8 knows besides, are lost on pytest 9.2.
+IN_PARALLEL := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: help
 help:  ## list the targets
@@ -43,7 +46,7 @@ setup-all: .venv/setup-all.stamp  ## the same with every extra
 
 .PHONY: test test-kill test-kernels test-all test-trace test-jax test-hub1 test-ray test-browser test-mediapipe test-engines test-tflm test-vela test-peers test-lowest test-fuzz test-wheel test-examples
 test: setup  ## the tests, in five minutes on two cores
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest $(IN_PARALLEL)
 
 test-kill: setup  ## embed, killed before every change of the disk and at fifty moments; an int8 search in each of its stages
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) -m kill tests/features tests/commands/test_killed_search.py
@@ -52,7 +55,7 @@ test-kernels: setup  ## the integers in numpy beside LiteRT's reference kernels,
 	$(BIN)/python -m pytest -m kernels tests/tflite
 
 test-all: .venv-all/setup.stamp  ## the tests with every extra: Keras, TensorFlow, ONNX, and who reads their files
-	.venv-all/bin/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
+	.venv-all/bin/python -m pytest $(IN_PARALLEL)
 
 test-trace: .venv-all/setup.stamp  ## recorded trainings of the reference, replayed; EFFICIENTNET_LITE_TRACE names another
 	.venv-all/bin/python -m pytest -m trace tests/training
@@ -101,7 +104,7 @@ test-examples: .venv-examples/setup.stamp .venv-all/setup.stamp  ## notebook, Gr
 	.venv-all/bin/python -m pytest tests/examples/test_tutorial.py
 
 test-lowest: .venv-lowest/setup.stamp  ## the tests with the oldest dependencies that pyproject.toml allows
-	.venv-lowest/bin/python -m pytest --numprocesses $(WORKERS) --ignore tests/docs  # pages are made with the lock
+	.venv-lowest/bin/python -m pytest $(IN_PARALLEL) --ignore tests/docs  # pages are made with the lock
 
 .venv-all/setup.stamp: locks/all.txt pyproject.toml
 	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)

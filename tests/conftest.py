@@ -24,26 +24,6 @@ else:
     settings.load_profile("patient")
 
 ROOT = Path(__file__).resolve().parent.parent
-# Each of these makes something for all its tests that takes seconds: with `--dist loadgroup` one worker has them.
-TOGETHER = {
-    "test_artifacts.py",
-    "test_check_labels.py",
-    "test_embedding.py",
-    "test_examples.py",
-    "test_foreign_lines.py",
-    "test_main_job.py",
-    "test_search.py",
-    "test_seen_by_train.py",
-    "test_vectors.py",
-    "test_widths.py",
-}
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.path.name in TOGETHER:
-            item.add_marker(pytest.mark.xdist_group(item.path.relative_to(ROOT).as_posix()))
 
 
 @pytest.hookimpl(wrapper=True)
