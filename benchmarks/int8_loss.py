@@ -15,7 +15,7 @@ from efficientnet_lite import metrics
 from efficientnet_lite.arrays import Array, ClassIndices
 from efficientnet_lite.photos.contract import BaseView
 from efficientnet_lite.photos.views import prepare
-from efficientnet_lite.quantize.method import Method
+from efficientnet_lite.quantize.method import PLAIN, Method
 from efficientnet_lite.quantize.stages import quantize
 from efficientnet_lite.run.source import Origin, open_origin
 from efficientnet_lite.runtimes.engine import cores
@@ -30,16 +30,6 @@ NOTE = (
     "Logit SNR against our float32 file on the photos of three folds, each judged by the file that the other 200 "
     "calibrated, with the pixels of judge_int8.py; agreement and accuracy over all three variants. "
     "In brackets the 95 % interval: over draws of the photos for dB, Wilson's for agreement."
-)
-PLAIN = Method(
-    sensitivity=False,
-    copied=False,
-    factors=False,
-    scales=False,
-    rounding=False,
-    alike=False,
-    head=False,
-    logits=False,
 )
 STAGES: Mapping[str, Mapping[str, bool]] = {
     "copied channels": {"sensitivity": True, "copied": True},

@@ -82,8 +82,8 @@ def test_a_layer_in_float_stays_on_the_cpu_and_vela_says_why(tmp_path, capsys):
 
 def mixed_file() -> bytes:
     """lite0 at 32 pixels with one layer in float32."""
-    from efficientnet_lite.artifacts.unproven import PLAIN
     from efficientnet_lite.proof.parity import fixed_inputs
+    from efficientnet_lite.quantize.method import PLAIN
     from efficientnet_lite.quantize.stages import quantize
     from efficientnet_lite.run.source import open_origin
     from efficientnet_lite.tflite.int8 import write_int8

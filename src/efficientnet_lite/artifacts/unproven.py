@@ -6,20 +6,9 @@ its activations, which photos would set, change none of it.
 
 from efficientnet_lite.artifacts.origin import Origin
 from efficientnet_lite.proof.parity import fixed_inputs
-from efficientnet_lite.quantize.method import Method
+from efficientnet_lite.quantize.method import PLAIN
 from efficientnet_lite.quantize.stages import quantize
 from efficientnet_lite.tflite.artifact import INT8, About, int8_artifact
-
-PLAIN = Method(
-    sensitivity=False,
-    copied=False,
-    factors=False,
-    scales=False,
-    rounding=False,
-    alike=False,
-    head=False,
-    logits=False,
-)
 
 
 def unproven_int8(origin: Origin) -> bytes:

@@ -36,6 +36,16 @@ class Method:
 
 
 STANDARD = Method()
+PLAIN = Method(  # no stage at all
+    sensitivity=False,
+    copied=False,
+    factors=False,
+    scales=False,
+    rounding=False,
+    alike=False,
+    head=False,
+    logits=False,
+)
 
 
 @dataclass(frozen=True, slots=True)
