@@ -6,16 +6,15 @@ Core ML itself runs on Apple's systems alone, so nothing here is a run on a devi
 import json
 from functools import partial
 
-import numpy as np
 import pytest
 import scenes
+from rounded_network import random_layers
 
 from efficientnet_lite.artifacts import coreml
 from efficientnet_lite.commands.export import export
 from efficientnet_lite.commands.train import train
 from efficientnet_lite.commands.verify import verify
 from efficientnet_lite.errors import ArtifactError, UsageError, VerificationFailed
-from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import VARIANTS, make_plan
 from efficientnet_lite.proof.golden import golden_path, read_golden
 from efficientnet_lite.proof.parity import fixed_inputs, numpy_outputs, parity
@@ -28,20 +27,6 @@ from efficientnet_lite.artifacts import coreml_graph as graph
 
 export_coreml = partial(export, format="coreml")
 TEXT = graph.PackageText("Not run on a device", "Apache-2.0", {"a": "b"})
-
-
-def random_layers(plan):
-    """Folded layers whose activations stay of one size."""
-    random = np.random.default_rng(0)
-    layers = {}
-    for name, shape in plan.parameter_shapes().items():
-        step, _, part = name.rpartition("/")
-        if part == "kernel":
-            inputs = np.prod(shape[:2]) if shape[-1] == 1 and len(shape) == 4 else np.prod(shape[:-1])
-            outputs = shape[2] if shape[-1] == 1 and len(shape) == 4 else shape[-1]
-            kernel = random.normal(0, np.sqrt(2 / inputs), shape).astype(np.float32)
-            layers[step] = Layer(kernel, random.normal(0, 0.1, outputs).astype(np.float32))
-    return layers
 
 
 def written(place, plan, layers, *, outputs=("probabilities",), labels=None, halves=False):

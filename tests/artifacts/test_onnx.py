@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 import scenes
+from rounded_network import random_layers
 
 from efficientnet_lite import load
 from efficientnet_lite.artifacts import kind
@@ -13,7 +14,6 @@ from efficientnet_lite.commands.export import export
 from efficientnet_lite.commands.train import train
 from efficientnet_lite.errors import ArtifactError, UsageError, VerificationFailed, WeightsMissing
 from efficientnet_lite.network.fold import fold
-from efficientnet_lite.network.numpy_run import Layer
 from efficientnet_lite.network.plan import VARIANTS, make_plan
 from efficientnet_lite.proof.parity import fixed_inputs, numpy_outputs, parity
 from efficientnet_lite.runtimes import litert
@@ -28,20 +28,6 @@ pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: make te
 
 OUTPUTS = ("features", "probabilities", "logits")
 export_onnx = partial(export, format="onnx")
-
-
-def random_layers(plan):
-    """Folded layers whose activations stay of one size."""
-    random = np.random.default_rng(0)
-    layers = {}
-    for name, shape in plan.parameter_shapes().items():
-        step, _, part = name.rpartition("/")
-        if part == "kernel":
-            inputs = np.prod(shape[:2]) if shape[-1] == 1 and len(shape) == 4 else np.prod(shape[:-1])
-            outputs = shape[2] if shape[-1] == 1 and len(shape) == 4 else shape[-1]
-            kernel = random.normal(0, np.sqrt(2 / inputs), shape).astype(np.float32)
-            layers[step] = Layer(kernel, random.normal(0, 0.1, outputs).astype(np.float32))
-    return layers
 
 
 def written(plan, layers, **options):
