@@ -10,22 +10,21 @@ from typing import Any
 
 from efficientnet_lite.artifacts.exported import CompiledFile, Exported
 from efficientnet_lite.artifacts.kind import ArtifactKind, Making, NewArtifact
-from efficientnet_lite.artifacts.options import ExportOptions
+from efficientnet_lite.artifacts.options import ExportOptions, photos_needed
 from efficientnet_lite.chips.sizes import largest_size
 from efficientnet_lite.chips.vela import VELA, VelaReport, compiled_by_vela, sram_bytes
 from efficientnet_lite.documents import json_value
 from efficientnet_lite.errors import (
     CALL,
-    ArtifactError,
     EfficientNetLiteError,
     UsageError,
     VerificationFailed,
 )
 from efficientnet_lite.extras import ETHOS_U
 from efficientnet_lite.proof.parity import EQUAL
-from efficientnet_lite.runtimes.model_files import MAX_MODEL_BYTES, model_from_bytes
+from efficientnet_lite.runtimes.model_files import model_from_bytes
 from efficientnet_lite.storage import files
-from efficientnet_lite.storage.targets import Apart, check_file
+from efficientnet_lite.storage.targets import Apart, check_own_file
 from efficientnet_lite.strangers.structure import outlines
 from efficientnet_lite.vocabulary import EthosUTarget
 
@@ -60,14 +59,14 @@ def check(options: ExportOptions, out: Path) -> None:
 
 def check_report(compiled: Path, *, overwrite: bool, apart: Collection[Apart] = ()) -> None:
     """Refuse, before any work is done, what lies where the report would, unless it is one. Raises UsageError."""
-    path = report_path(compiled)
-    check_file(path, overwrite=overwrite, example="model.report.json", apart=apart)
-    if files.lexists(path) and not _is_report(path):
-        raise UsageError(
-            "what lies here is no report of ours, so it is never replaced",
-            where=path,
-            fix="choose another `out=`, or move it away",
-        )
+    check_own_file(
+        report_path(compiled),
+        _is_report,
+        what="report",
+        overwrite=overwrite,
+        example="model.report.json",
+        apart=apart,
+    )
 
 
 def _is_report(path: Path) -> bool:
@@ -84,18 +83,8 @@ def write(making: Making, place: Path) -> NewArtifact:
     own, target = origin.int8, options.target
     assert target is not None  # demanded by whoever chose this kind
     if own is None:
-        raise UsageError(
-            "int8 needs photos to set its ranges",
-            where=CALL,
-            fix="give `data=FOLDER`, with photos like those that the model will see; labels are not needed",
-        )
-    data = files.read_bytes(own.path, limit=MAX_MODEL_BYTES, what="a .tflite file")
-    if files.sha256_bytes(data) != own.sha256:
-        raise ArtifactError(
-            "it is not the file that was proven: its SHA-256 differs",
-            where=own.path,
-            fix="`verify` says what else is wrong with the run; train it again",
-        )
+        raise photos_needed()
+    data = own.read()
     limit = sram_bytes(options.sram)
     with making.stage(f"Compiling for {target}") as on_progress:
         report, model = compiled_by_vela(data, target, sram=limit, where=out)

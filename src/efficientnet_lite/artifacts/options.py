@@ -110,6 +110,15 @@ class ExportOptions:
         return {name: value for name, value in values.items() if value not in (None, (), [], {})}
 
 
+def photos_needed() -> UsageError:
+    """The error where int8 is asked for, and there is nothing to set its ranges."""
+    return UsageError(
+        "int8 needs photos to set its ranges",
+        where=CALL,
+        fix="give `data=FOLDER`, with photos like those that the model will see; labels are not needed",
+    )
+
+
 def require_used(format: str, options: ExportOptions) -> None:
     """Raises UsageError for the first of the options that were given and the format does not use."""
     given, precision = options.given(), options.precision or "float32"

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from efficientnet_lite.errors import UsageError
+from efficientnet_lite.errors import ArtifactError, UsageError
 from efficientnet_lite.labels import digest
 from efficientnet_lite.network.fold import fold
 from efficientnet_lite.network.numpy_run import Layer
@@ -19,6 +19,7 @@ from efficientnet_lite.network.plan import (
     parse_model_name,
 )
 from efficientnet_lite.photos.contract import Contract
+from efficientnet_lite.runtimes.model_files import MAX_MODEL_BYTES
 from efficientnet_lite.storage import files
 from efficientnet_lite.tflite.identity import Identity
 from efficientnet_lite.version import __version__
@@ -31,6 +32,17 @@ class OwnInt8:
 
     path: Path
     sha256: str  # as it was when it was proven
+
+    def read(self) -> bytes:
+        """The file as it was proven. Raises ArtifactError where it is another one, or cannot be read."""
+        data = files.read_bytes(self.path, limit=MAX_MODEL_BYTES, what="a .tflite file")
+        if files.sha256_bytes(data) != self.sha256:
+            raise ArtifactError(
+                "it is not the file that the run's card names: its SHA-256 differs",
+                where=self.path,
+                fix="`verify` says what else is wrong with the run; train it again",
+            )
+        return data
 
 
 @dataclass(frozen=True, slots=True)

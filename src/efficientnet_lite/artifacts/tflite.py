@@ -11,7 +11,7 @@ import numpy.typing as npt
 from efficientnet_lite.artifacts.exported import Exported
 from efficientnet_lite.artifacts.kept_layers import kept_steps, notes_on_accelerators, part_of_name
 from efficientnet_lite.artifacts.kind import ArtifactKind, Making, NamedArrays, NewArtifact
-from efficientnet_lite.artifacts.options import BATCHINGS, DENSE_SCALES, EFFORTS, ExportOptions
+from efficientnet_lite.artifacts.options import BATCHINGS, DENSE_SCALES, EFFORTS, ExportOptions, photos_needed
 from efficientnet_lite.artifacts.origin import Origin
 from efficientnet_lite.artifacts.reduced import (
     NOTHING,
@@ -55,11 +55,7 @@ def check_options(options: ExportOptions, out: Path) -> None:
     if options.effort == "best":
         require_learned()
     if options.precision == "int8" and options.data is None:
-        raise UsageError(
-            "int8 needs photos to set its ranges",
-            where=CALL,
-            fix="give `data=FOLDER`, with photos like those that the model will see; labels are not needed",
-        )
+        raise photos_needed()
 
 
 def write(making: Making, place: Path) -> NewArtifact:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from efficientnet_lite.errors import ArtifactError, EfficientNetLiteError, UnusableInput, UsageError
+from efficientnet_lite.errors import ArtifactError, EfficientNetLiteError, UnusableInput
 from efficientnet_lite.proof.parity import FLOAT_TOLERANCE, allowance
 from efficientnet_lite.storage import files
-from efficientnet_lite.storage.targets import Apart, check_file
+from efficientnet_lite.storage.targets import Apart, check_own_file
 from efficientnet_lite.zipped import read_arrays
 
 CODE_TOLERANCE = 2  # of an integer output, between processors
@@ -46,14 +46,14 @@ def check_golden(artifact: Path, *, overwrite: bool, apart: Collection[Apart] = 
 
     Nobody names that file, so `overwrite` is for golden files alone. Raises UsageError.
     """
-    path = golden_path(artifact)
-    check_file(path, overwrite=overwrite, example="model.golden.npz", apart=apart)
-    if files.lexists(path) and not _is_golden(path):
-        raise UsageError(
-            "what lies here is no file of expected outputs of ours, so it is never replaced",
-            where=path,
-            fix="choose another `out=`, or move it away",
-        )
+    check_own_file(
+        golden_path(artifact),
+        _is_golden,
+        what="file of expected outputs",
+        overwrite=overwrite,
+        example="model.golden.npz",
+        apart=apart,
+    )
 
 
 def _is_golden(path: Path) -> bool:

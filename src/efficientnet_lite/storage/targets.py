@@ -1,7 +1,7 @@
 """Where something may be written: nowhere that somebody else's things lie, and on no place that is read meanwhile."""
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,6 +112,29 @@ def check_file(
     except UsageError as error:
         error.fix = error.fix.replace("`out=`", f"`{argument}=`")
         raise
+
+
+def check_own_file(
+    target: Path,
+    is_ours: Callable[[Path], bool],
+    *,
+    what: str,
+    overwrite: bool,
+    example: str,
+    apart: Collection[Apart] = (),
+) -> None:
+    """As `check_file`, of a file beside another one, which nobody names: `overwrite` is for what `is_ours` alone.
+
+    Args:
+        what: it is, such as "report", for messages.
+    """
+    check_file(target, overwrite=overwrite, example=example, apart=apart)
+    if files.lexists(target) and not is_ours(target):
+        raise UsageError(
+            f"what lies here is no {what} of ours, so it is never replaced",
+            where=target,
+            fix="choose another `out=`, or move it away",
+        )
 
 
 def _check_file(target: Path, overwrite: bool, example: str, apart: Collection[Apart]) -> None:

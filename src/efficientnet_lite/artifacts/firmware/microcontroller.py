@@ -16,10 +16,10 @@ from efficientnet_lite.artifacts import tflite
 from efficientnet_lite.artifacts.exported import Exported
 from efficientnet_lite.artifacts.firmware.c_sources import Firmware, write_sources
 from efficientnet_lite.artifacts.kind import ArtifactKind, Making, NamedArrays, NewArtifact
-from efficientnet_lite.artifacts.options import ExportOptions
+from efficientnet_lite.artifacts.options import ExportOptions, photos_needed
 from efficientnet_lite.artifacts.origin import Origin
 from efficientnet_lite.chips import micro
-from efficientnet_lite.errors import CALL, ArtifactError, UsageError
+from efficientnet_lite.errors import CALL, UsageError
 from efficientnet_lite.network.plan import LOGITS, PROBABILITIES
 from efficientnet_lite.photos.views import Image
 from efficientnet_lite.proof.golden import golden_npz, golden_path
@@ -89,11 +89,7 @@ def _own(making: Making, place: Path) -> NewArtifact:
     """The int8 file that the source has, copied to its place; UsageError where it has none, or it is to be another."""
     own, options = making.origin.int8, making.options
     if own is None:
-        raise UsageError(
-            "int8 needs photos to set its ranges",
-            where=CALL,
-            fix="give `data=FOLDER`, with photos like those that the model will see; labels are not needed",
-        )
+        raise photos_needed()
     given = {**options.given(), "outputs": () if options.outputs == (PROBABILITIES,) else options.outputs}
     for name in (each for each, value in given.items() if value and each not in _OF_ANY_FILE):
         raise UsageError(
@@ -101,13 +97,7 @@ def _own(making: Making, place: Path) -> NewArtifact:
             where=CALL,
             fix=f"give `data=FOLDER`, or leave `{name}=` out",
         )
-    data = files.read_bytes(own.path, limit=MAX_MODEL_BYTES, what="a .tflite file")
-    if files.sha256_bytes(data) != own.sha256:
-        raise ArtifactError(
-            "it is not the file that the run's card names: its SHA-256 differs",
-            where=own.path,
-            fix="`verify` says what else is wrong with the run; train it again",
-        )
+    data = own.read()
     model = model_from_bytes(data, where=own.path)
     files.publish(place / MODEL, data)
     outputs = tuple(model.outputs)
